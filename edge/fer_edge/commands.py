@@ -1,0 +1,128 @@
+"""What the three command lines share: errors to messages and exit codes, logging, JSON.
+
+A command raises; `run_command_line` turns what it raised into one line on stderr and the exit code
+of the documentation. Standard output is data, standard error is logs and progress.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from fer_edge.errors import EXIT_FAILED, FerError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+CONTEXT_SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+    "auto_envvar_prefix": None,
+}
+
+
+def json_option(command: _F) -> _F:
+    """Add `--json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON on stdout instead of text."
+    )(command)
+
+
+def verbose_option(group: _F) -> _F:
+    """Add `-v`, which logs more and shows the messages of native libraries and tracebacks."""
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_set_verbosity,
+        help="Log more, with tracebacks and the native libraries' own messages.",
+    )(group)
+
+
+def echo_json(value: object) -> None:
+    """Print one line of JSON on stdout and flush it."""
+    click.echo(json.dumps(value, separators=(",", ":"), allow_nan=False))
+
+
+def report_error(error: FerError) -> None:
+    """Print an error as one line on stderr."""
+    click.echo("error: " + " ".join(str(error).split("\n")), err=True)
+
+
+def run_command_line(
+    group: click.Group, *, name: str, arguments: Sequence[str] | None = None
+) -> NoReturn:
+    """Run a command line and exit as the documentation says.
+
+    Args:
+        group: The click group.
+        name: Of the program.
+        arguments: Instead of `sys.argv[1:]`.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = _wants_verbose(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr if verbose else _own_stderr(),
+        force=True,
+    )
+    try:
+        result = group.main(args=arguments, prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our stdout (head, jq) has gone; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except FerError as error:
+        if verbose:
+            logging.getLogger(name).debug("traceback", exc_info=True)
+        report_error(error)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if verbose:
+            logging.getLogger(name).debug("traceback", exc_info=True)
+        kind = type(error).__name__
+        click.echo(
+            f"error: {name} failed inside: {kind}: {' '.join(str(error).split())}; this is a "
+            f"defect; run `{name} -v ...` for the traceback and report it",
+            err=True,
+        )
+        sys.exit(EXIT_FAILED)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _wants_verbose(arguments: Sequence[str]) -> bool:
+    return bool(arguments) and arguments[0] in {"-v", "--verbose"}
+
+
+def _set_verbosity(_context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        logging.getLogger().setLevel(logging.DEBUG)
+
+
+def _own_stderr() -> Any:
+    """Keep stderr for ourselves and send what native libraries print there to nowhere.
+
+    libjpeg, libpng, FFmpeg, TFLite and TensorFlow write to file descriptor 2 directly. What
+    they have to say of a broken file comes out of our own messages; `-v` shows theirs too.
+    """
+    try:
+        kept = os.dup(2)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 2)
+        os.close(devnull)
+    except OSError:
+        return sys.stderr
+    sys.stderr = os.fdopen(kept, "w", buffering=1, errors="backslashreplace")
+    return sys.stderr

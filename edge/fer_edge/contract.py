@@ -1,0 +1,434 @@
+"""What a model file promises about itself, and the ZIP that carries it.
+
+A model is one file: a TFLite flatbuffer that any interpreter loads, followed by a ZIP (TFLite's
+"associated files" convention) with `contract.json`, `labels.txt` and golden vectors, followed by
+the SHA-256 of everything before it, in hex, as the ZIP's comment. So a single flipped bit
+anywhere is found, and `unzip -l` still lists the file.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import types
+import typing
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from fer_edge.errors import ModelError
+from fer_edge.labels import canonical_labels
+
+CONTRACT_VERSION: Final = 1
+CONTRACT_NAME: Final = "contract.json"
+LABELS_NAME: Final = "labels.txt"
+GOLDEN_INPUTS_NAME: Final = "golden/inputs.npy"
+GOLDEN_OUTPUTS_NAME: Final = "golden/outputs.npy"
+FLATBUFFER_MAGIC: Final = b"TFL3"
+MAX_MODEL_BYTES: Final = 64 * 2**20
+"""Far above any model for these devices; bounds what a wrong path can make us read."""
+
+_DIGEST_CHARACTERS: Final = 64
+_RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
+
+Filter = Literal["area", "linear"]
+Task = Literal["multiclass", "binary"]
+DType = Literal["int8", "uint8", "float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What the model wants to be fed.
+
+    Attributes:
+        height: Rows of the input tensor.
+        width: Columns of the input tensor.
+        channels: 1; the whole pipeline is grey.
+        colour: "grey".
+        dtype: Of the input tensor.
+        scale: Pixel value (0-255) per quantisation step; 1.0 where raw pixels are fed.
+        zero_point: Quantised value that stands for pixel 0.
+        crop_margin: Fraction of a face box's side added at each edge before cutting.
+        resize_filter: "area" for shrinking (linear when growing), or "linear".
+        equalise: Whether the crop's histogram is equalised.
+    """
+
+    height: int = 48
+    width: int = 48
+    channels: int = 1
+    colour: Literal["grey"] = "grey"
+    dtype: DType = "float32"
+    scale: float = 1.0
+    zero_point: int = 0
+    crop_margin: float = 0.0
+    resize_filter: Filter = "area"
+    equalise: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """What the model answers.
+
+    Attributes:
+        kind: "softmax" (one probability a label) or "sigmoid" (probability of the second label).
+        dtype: Of the output tensor.
+        scale: Probability per quantisation step.
+        zero_point: Quantised value that stands for probability 0.
+        temperature: Probabilities are raised to 1/temperature and normalised.
+    """
+
+    kind: Literal["softmax", "sigmoid"] = "softmax"
+    dtype: DType = "float32"
+    scale: float = 1.0
+    zero_point: int = 0
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContract:
+    """All that a program must know to use a model rightly.
+
+    Attributes:
+        name: Short name, for people.
+        labels: Canonical expression names in the order of the output tensor.
+        input: See `InputSpec`.
+        output: See `OutputSpec`.
+        task: "multiclass", or "binary" with its threshold.
+        threshold: P(second label) from which a binary model says the second label.
+        provenance: Recipe, data set and its hash, split, metrics, versions, git revision.
+        licence: SPDX identifier of the weights.
+        intended_use: One sentence.
+        limits: What it must not be used for and where it fails.
+        flatbuffer_sha256: Of the flatbuffer part; the model's identity. "" before conversion.
+        contract_version: Of this format.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    input: InputSpec = field(default_factory=InputSpec)
+    output: OutputSpec = field(default_factory=OutputSpec)
+    task: Task = "multiclass"
+    threshold: float = 0.5
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    intended_use: str = ""
+    limits: str = ""
+    flatbuffer_sha256: str = ""
+    contract_version: int = CONTRACT_VERSION
+
+    @property
+    def output_size(self) -> int:
+        """Numbers in the output tensor for one picture."""
+        return 1 if self.output.kind == "sigmoid" else len(self.labels)
+
+    def to_json(self) -> str:
+        """Return the contract as it stands in `contract.json`: sorted, indented, one newline."""
+        return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @staticmethod
+    def from_json(text: str, *, where: str) -> "ModelContract":
+        """Read `contract.json`.
+
+        Args:
+            text: The JSON.
+            where: The file it comes from, for messages.
+
+        Raises:
+            ModelError: Not JSON, of another version, or a field is missing, unknown or wrong.
+        """
+        try:
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _broken(f"{where}: the contract is not JSON ({error})") from error
+        if not isinstance(raw, dict):
+            raise _broken(f"{where}: the contract is a {type(raw).__name__}")
+        version = raw.get("contract_version")
+        if version != CONTRACT_VERSION:
+            raise ModelError(
+                f"{where}: contract version {version!r}",
+                expected=f"version {CONTRACT_VERSION}",
+                fix="install the fer-edge that fits the model, or " + _RECONVERT,
+            )
+        contract = _build(ModelContract, raw, where=where)
+        _check(contract, where=where)
+        return contract
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file taken apart and found whole.
+
+    Attributes:
+        path: Where it was read from, for messages.
+        flatbuffer: The bytes that an interpreter loads.
+        contract: What it promises.
+        members: Every file of the ZIP, by name.
+    """
+
+    path: str
+    flatbuffer: bytes = field(repr=False)
+    contract: ModelContract
+    members: Mapping[str, bytes] = field(repr=False)
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_model(flatbuffer: bytes, contract: ModelContract, golden: Mapping[str, bytes]) -> bytes:
+    """Put a flatbuffer, its contract and its golden vectors into one file's bytes.
+
+    The same arguments give the same bytes: no time stamps, no compression.
+
+    Args:
+        flatbuffer: The TFLite model.
+        contract: Its promise; the flatbuffer's hash is filled in here.
+        golden: `.npy` bytes by member name.
+    """
+    contract = dataclasses.replace(contract, flatbuffer_sha256=sha256_hex(flatbuffer))
+    members = {
+        CONTRACT_NAME: contract.to_json().encode(),
+        LABELS_NAME: "".join(label + "\n" for label in contract.labels).encode(),
+        **golden,
+    }
+    buffer = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+        archive.comment = b"0" * _DIGEST_CHARACTERS
+    body = buffer.getvalue()[:-_DIGEST_CHARACTERS]
+    return body + sha256_hex(body).encode()
+
+
+def read_model(path: Path) -> ModelFile:
+    """Read a model file and check that it is whole and keeps its own promises.
+
+    Nothing is loaded into an interpreter, so a broken file cannot crash the process.
+
+    Raises:
+        ModelError: Missing, no TFLite model, without contract, damaged, or contradicting itself.
+    """
+    return parse_model(_read_bytes(path), where=str(path))
+
+
+def parse_model(data: bytes, *, where: str) -> ModelFile:
+    """Like `read_model`, from bytes."""
+    if data[4:8] != FLATBUFFER_MAGIC:
+        raise ModelError(
+            f"{where}: not a TFLite model ({_describe_start(data)})",
+            expected="a .tflite file with its contract",
+            fix=_RECONVERT,
+        )
+    _check_digest(data, where=where)
+    members, start = _read_archive(data, where=where)
+    contract = ModelContract.from_json(members[CONTRACT_NAME].decode(errors="replace"), where=where)
+    flatbuffer = data[:start]
+    if sha256_hex(flatbuffer) != contract.flatbuffer_sha256:
+        raise ModelError(
+            f"{where}: the contract belongs to another model",
+            expected=f"flatbuffer SHA-256 {contract.flatbuffer_sha256[:12]}..., "
+            f"not {sha256_hex(flatbuffer)[:12]}...",
+            fix=_RECONVERT,
+        )
+    listed = members.get(LABELS_NAME, b"").decode(errors="replace").split()
+    if tuple(listed) != contract.labels:
+        raise ModelError(
+            f"{where}: {LABELS_NAME} says {listed}",
+            expected=f"{list(contract.labels)}, as {CONTRACT_NAME} says",
+            fix=_RECONVERT,
+        )
+    return ModelFile(where, flatbuffer, contract, members)
+
+
+def check_tensors(
+    contract: ModelContract,
+    inputs: Sequence[Mapping[str, Any]],
+    outputs: Sequence[Mapping[str, Any]],
+    *,
+    where: str,
+) -> None:
+    """Compare a contract with what an interpreter says of the tensors.
+
+    Args:
+        contract: The promise.
+        inputs: `get_input_details()` of a TFLite interpreter.
+        outputs: `get_output_details()` of a TFLite interpreter.
+        where: The file, for messages.
+
+    Raises:
+        ModelError: They differ.
+    """
+    found = [_describe_tensor(tensor) for tensor in (*inputs, *outputs)]
+    given, answer = contract.input, contract.output
+    expected = [
+        ((1, *given.shape), given.dtype, given.scale, given.zero_point),
+        ((1, contract.output_size), answer.dtype, answer.scale, answer.zero_point),
+    ]
+    if len(inputs) == len(outputs) == 1 and all(
+        _same_tensor(f, e) for f, e in zip(found, expected, strict=True)
+    ):
+        return
+    raise ModelError(
+        f"{where}: the model's tensors are {_format_tensors(found)}",
+        expected=f"{_format_tensors(expected)}, as its contract says",
+        fix=_RECONVERT,
+    )
+
+
+_Tensor = tuple[tuple[int, ...], str, float, int]
+
+
+def _describe_tensor(details: Mapping[str, Any]) -> _Tensor:
+    dtype = str(details["dtype"].__name__)
+    scale, zero_point = details["quantization"]
+    if dtype == "float32":
+        scale, zero_point = 1.0, 0
+    return tuple(int(n) for n in details["shape"]), dtype, float(scale), int(zero_point)
+
+
+def _same_tensor(found: _Tensor, expected: _Tensor) -> bool:
+    return (
+        found[:2] == expected[:2]
+        and abs(found[2] - expected[2]) <= 1e-6 * abs(expected[2])
+        and found[3] == expected[3]
+    )
+
+
+def _format_tensors(tensors: Sequence[_Tensor]) -> str:
+    return " -> ".join(
+        f"{dtype}{list(shape)} scale {scale:g} zero point {zero}"
+        for shape, dtype, scale, zero in tensors
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    expected = "a .tflite file with its contract"
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder", expected=expected, fix="name the file inside it")
+    try:
+        size = path.stat().st_size
+        if size > MAX_MODEL_BYTES:
+            raise ModelError(
+                f"{path} has {size:,} bytes",
+                expected=f"at most {MAX_MODEL_BYTES:,}",
+                fix="check that this is a model file",
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path} does not exist", expected=expected, fix="check the path given as --model"
+        ) from None
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror})",
+            expected=expected,
+            fix="check the file and its permissions",
+        ) from error
+
+
+def _describe_start(data: bytes) -> str:
+    return f"{len(data):,} bytes, starting {data[:8]!r}" if data else "the file is empty"
+
+
+def _check_digest(data: bytes, *, where: str) -> None:
+    """Check the hash at the file's end, which covers every byte before it."""
+    recorded = data[-_DIGEST_CHARACTERS:]
+    found = sha256_hex(data[:-_DIGEST_CHARACTERS]).encode()
+    if found == recorded:
+        return
+    if CONTRACT_NAME.encode() in data:
+        raise ModelError(
+            f"{where}: the file is damaged (its SHA-256 is {found[:12].decode()}...)",
+            expected=f"{recorded[:12]!r}..., as recorded at its end",
+            fix="copy the file again from where it was made",
+        )
+    raise ModelError(
+        f"{where}: a TFLite model without contract",
+        expected=f"a ZIP with {CONTRACT_NAME} (labels, preprocessing, golden vectors) behind it",
+        fix=_RECONVERT,
+    )
+
+
+def _read_archive(data: bytes, *, where: str) -> tuple[dict[str, bytes], int]:
+    """Return every member and the offset at which the ZIP begins."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > len(data):
+                raise _broken(f"{where}: the ZIP behind the model claims more than the file holds")
+            members = {entry.filename: archive.read(entry) for entry in entries}
+            start = min((entry.header_offset for entry in entries), default=len(data))
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError) as error:
+        raise _broken(f"{where}: the ZIP behind the model cannot be read ({error})") from error
+    if CONTRACT_NAME not in members:
+        raise _broken(f"{where}: the ZIP behind the model holds {sorted(members)}")
+    return members, start
+
+
+def _broken(found: str) -> ModelError:
+    return ModelError(found, expected="a contract as fer-convert writes it", fix=_RECONVERT)
+
+
+def _check(contract: ModelContract, *, where: str) -> None:
+    labels = contract.labels
+    if canonical_labels(labels) != labels:
+        raise _broken(f"{where}: labels {list(labels)} are not canonical names")
+    binary = contract.task == "binary"
+    if len(labels) < 2 or binary != (len(labels) == 2 and contract.output.kind == "sigmoid"):
+        raise _broken(
+            f"{where}: task {contract.task!r} with {len(labels)} labels and a "
+            f"{contract.output.kind} output"
+        )
+    if contract.input.channels != 1 or min(contract.input.shape) < 1:
+        raise _broken(f"{where}: input shape {contract.input.shape}")
+    if not (0 <= contract.input.crop_margin <= 2 and contract.output.temperature > 0):
+        raise _broken(
+            f"{where}: crop margin {contract.input.crop_margin}, "
+            f"temperature {contract.output.temperature}"
+        )
+
+
+_T = TypeVar("_T")
+
+
+def _build(cls: type[_T], raw: Mapping[str, Any], *, where: str) -> _T:
+    """Build a contract dataclass from JSON, refusing missing, unknown and mistyped fields."""
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    missing, unknown = sorted(set(fields) - set(raw)), sorted(set(raw) - set(fields))
+    if missing or unknown:
+        raise _broken(f"{where}: contract fields missing {missing}, unknown {unknown}")
+    return cls(**{name: _value(hints[name], raw[name], name, where=where) for name in fields})
+
+
+def _value(hint: Any, value: Any, name: str, *, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        if isinstance(value, dict):
+            return _build(typing.cast("type[Any]", hint), value, where=where)
+    elif origin is tuple:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif origin is Literal:
+        if value in typing.get_args(hint):
+            return value
+    elif origin is Mapping or isinstance(hint, types.GenericAlias):
+        if isinstance(value, dict):
+            return value
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise _broken(f"{where}: contract field {name!r} is {value!r}")

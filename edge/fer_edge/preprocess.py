@@ -1,0 +1,124 @@
+"""From a grey picture and a face box to the model's input: the one implementation.
+
+Trainer, converter and runtime all call this module, so what a network learnt from is what it is
+fed on the device.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.contract import InputSpec
+from fer_edge.opencv import cv2
+from fer_edge.records import Box, GreyImage
+
+
+def square_crop(grey: GreyImage, box: Box, *, margin: float) -> GreyImage:
+    """Cut a square around a face, keeping its centre.
+
+    The side is the longer side of `box` grown by `margin` at each edge. Where it leaves the
+    image the border pixel is repeated, so the result is never stretched and never empty.
+
+    Args:
+        grey: uint8, shape (H, W).
+        box: In pixels of `grey`; may stick out of it.
+        margin: Fraction of the side per edge; 0.1 adds a tenth.
+
+    Returns:
+        uint8, shape (S, S); a view where the square lies inside the image, else a copy.
+
+    Raises:
+        ValueError: `box` has no area or lies wholly outside `grey`.
+    """
+    height, width = grey.shape
+    if box.area == 0 or box.iou(Box(0, 0, width, height)) == 0:
+        raise ValueError(f"{box} does not overlap a picture of {width}x{height} pixels")
+    side = max(1, round(max(box.width, box.height) * (1 + 2 * margin)))
+    left = box.x + (box.width - side) // 2
+    top = box.y + (box.height - side) // 2
+    right, bottom = left + side, top + side
+    inside = grey[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+    if inside.shape == (side, side):
+        return inside
+    return np.pad(
+        inside,
+        ((max(0, -top), max(0, bottom - height)), (max(0, -left), max(0, right - width))),
+        mode="edge",
+    )
+
+
+def resize(crop: GreyImage, spec: InputSpec) -> GreyImage:
+    """Resize a crop to the model's input and equalise it where the contract asks for that.
+
+    Args:
+        crop: uint8, shape (H, W).
+        spec: The contract's input.
+
+    Returns:
+        uint8, shape (spec.height, spec.width); `crop` itself where nothing is to be done.
+    """
+    if crop.shape != (spec.height, spec.width):
+        shrinks = crop.shape[0] > spec.height or crop.shape[1] > spec.width
+        area = spec.resize_filter == "area" and shrinks
+        # The EXACT variant gives the same bytes on every processor.
+        method = cv2.INTER_AREA if area else cv2.INTER_LINEAR_EXACT
+        crop = _uint8(cv2.resize(crop, (spec.width, spec.height), interpolation=method))
+    return _uint8(cv2.equalizeHist(crop)) if spec.equalise else crop
+
+
+def _uint8(image: Any) -> GreyImage:
+    return cast("GreyImage", image)
+
+
+def quantise(pixels: GreyImage, spec: InputSpec, out: NDArray[np.generic]) -> None:
+    """Write pixels into an input tensor of the contract's dtype.
+
+    Args:
+        pixels: uint8, shape (height, width).
+        spec: The contract's input.
+        out: Shape (height, width, 1) or (height, width), dtype of the contract; written in place.
+    """
+    target = out.reshape(pixels.shape)
+    if spec.dtype == "int8" and spec.scale == 1.0 and spec.zero_point == -128:
+        np.bitwise_xor(pixels, 0x80, out=target.view(np.uint8))
+    elif spec.dtype == "float32":
+        target[...] = pixels
+    else:
+        limits = np.iinfo(spec.dtype)
+        steps = np.rint(pixels / spec.scale) + spec.zero_point
+        target[...] = np.clip(steps, limits.min, limits.max)
+
+
+def prepare(grey: GreyImage, box: Box, spec: InputSpec, out: NDArray[np.generic]) -> None:
+    """Cut, resize and quantise one face into an input tensor.
+
+    Args:
+        grey: uint8, shape (H, W).
+        box: A face in it.
+        spec: The contract's input.
+        out: One input tensor of the model, without the batch axis; written in place.
+
+    Raises:
+        ValueError: The box has no area or lies wholly outside the picture.
+    """
+    quantise(resize(square_crop(grey, box, margin=spec.crop_margin), spec), spec, out)
+
+
+def whole_picture(grey: GreyImage) -> Box:
+    """Return the box of a picture that is a face crop already."""
+    height, width = grey.shape
+    return Box(0, 0, width, height)
+
+
+def prepare_crop(grey: GreyImage, spec: InputSpec) -> GreyImage:
+    """Bring a picture that is a face crop already to the model's size, without margin.
+
+    Args:
+        grey: uint8, shape (H, W).
+        spec: The contract's input.
+
+    Returns:
+        uint8, shape (spec.height, spec.width).
+    """
+    return resize(square_crop(grey, whole_picture(grey), margin=0.0), spec)

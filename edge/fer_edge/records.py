@@ -1,0 +1,172 @@
+"""The records that flow through the pipeline: frozen, with slots, without a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+GreyImage: TypeAlias = NDArray[np.uint8]
+"""uint8, shape (height, width)."""
+
+OBSERVATION_SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels; the origin is the picture's top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Area in square pixels; 0 for an empty box."""
+        return max(0, self.width) * max(0, self.height)
+
+    def scaled(self, factor: float) -> Box:
+        """Return the same rectangle in a picture `factor` times as large."""
+        return Box(*(round(value * factor) for value in self.as_list()))
+
+    def as_list(self) -> list[int]:
+        """Return [x, y, width, height], as JSON output has it."""
+        return [self.x, self.y, self.width, self.height]
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0 to 1."""
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        overlap = max(0, width) * max(0, height)
+        union = self.area + other.area - overlap
+        return overlap / union if union else 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    Attributes:
+        index: Counts the frames a source delivered, dropped ones included.
+        captured_at: Wall clock, seconds since the epoch.
+        monotonic_ns: Monotonic clock at capture; what latencies are measured from.
+        grey: uint8, shape (height, width).
+        name: File name where the frame comes from one, else "".
+    """
+
+    index: int
+    captured_at: float
+    monotonic_ns: int
+    grey: GreyImage
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face found in a frame.
+
+    Attributes:
+        box: In pixels of the frame; may stick out of it.
+        score: The detector's own confidence, on its own scale; larger is surer.
+        track_id: The same number for the same face over time; None without a tracker.
+    """
+
+    box: Box
+    score: float
+    track_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Probabilities over expression labels.
+
+    Attributes:
+        labels: Canonical names, in the model's order.
+        probabilities: One for each label, summing to 1.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        """The most probable label."""
+        return self.labels[self.probabilities.index(self.confidence)]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the most probable label."""
+        return max(self.probabilities)
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Probability by label."""
+        return dict(zip(self.labels, self.probabilities, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read off one face.
+
+    Attributes:
+        face: Where it is.
+        prediction: The network's answer for this frame.
+        stable: The label smoothed over time; None while there is none.
+    """
+
+    face: Face
+    prediction: Prediction
+    stable: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the face as it stands in JSON output."""
+        prediction = self.prediction
+        return {
+            "box": self.face.box.as_list(),
+            "label": prediction.label,
+            "confidence": round(prediction.confidence, 4),
+            "scores": {label: round(p, 4) for label, p in prediction.scores.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that was seen in one frame.
+
+    Attributes:
+        frame_index: Index of the frame in its source.
+        captured_at: Wall clock of the capture, seconds since the epoch.
+        readings: One for each face.
+        timings: Milliseconds by stage; `age` is capture to result.
+        name: File name of the frame, or "".
+    """
+
+    frame_index: int
+    captured_at: float
+    readings: tuple[Reading, ...]
+    timings: Mapping[str, float] = field(default_factory=dict)
+    name: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return one JSON line's worth, versioned by `schema`."""
+        faces = [
+            {
+                **reading.to_json(),
+                "score": round(reading.face.score, 3),
+                "track_id": reading.face.track_id,
+                "stable": reading.stable,
+            }
+            for reading in self.readings
+        ]
+        line: dict[str, Any] = {
+            "schema": OBSERVATION_SCHEMA,
+            "frame": self.frame_index,
+            "captured_at": round(self.captured_at, 6),
+            "faces": faces,
+            "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings.items()},
+        }
+        return {**line, "name": self.name} if self.name else line

@@ -1,0 +1,3 @@
+"""Trains documented facial expression networks."""
+
+__version__ = "0.1.0"
