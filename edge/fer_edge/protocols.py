@@ -1,0 +1,80 @@
+"""What the parts of a pipeline promise one another."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from fer_edge.contract import ModelContract
+from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Prediction
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where frames come from; a context manager."""
+
+    @property
+    def live(self) -> bool:
+        """Whether frames come at their own pace, so that one not read in time is dropped."""
+        ...
+
+    def read(self, timeout_seconds: float) -> Frame | None:
+        """Return the newest frame not yet returned, or None where the source has ended.
+
+        Raises:
+            SourceUnavailableError: No frame within the time; the source may be closed and
+                opened again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device; may be called twice."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return the source itself; it is open since its construction."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds faces in one picture."""
+
+    def detect(self, grey: GreyImage) -> list[Face]:
+        """Return the faces of a picture (uint8, (H, W)), largest first."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Reads the expression of faces."""
+
+    @property
+    def contract(self) -> ModelContract:
+        """What the model promises."""
+        ...
+
+    def classify(self, grey: GreyImage, boxes: Sequence[Box]) -> list[Prediction]:
+        """Return one prediction for each box of a picture (uint8, (H, W))."""
+        ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where observations go; a context manager."""
+
+    def emit(self, observation: Observation) -> None:
+        """Take one observation; what it writes is flushed before it returns."""
+        ...
+
+    def close(self) -> None:
+        """Finish; may be called twice."""
+        ...

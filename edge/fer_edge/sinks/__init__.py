@@ -1,0 +1,1 @@
+"""Where observations go, one technique a file."""

@@ -1,0 +1,143 @@
+"""Expression classification with the TFLite runtime."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.contract import ModelContract, ModelFile, OutputSpec, check_tensors
+from fer_edge.errors import DependencyError, ModelError
+from fer_edge.preprocess import prepare, quantise
+from fer_edge.records import Box, GreyImage, Prediction
+
+Tensor: TypeAlias = NDArray[Any]
+
+
+class LitertClassifier:
+    """Runs a model file with LiteRT (or tflite-runtime on 32-bit ARM), one face at a time.
+
+    Faces go through one by one because a batch of four costs four times one: networks this
+    small leave nothing to share.
+
+    Args:
+        model: A model file, read and found whole.
+        threads: Of the interpreter. One is fastest for networks this small.
+
+    Raises:
+        ModelError: The runtime refuses the model, or its tensors break the contract.
+        DependencyError: There is no TFLite runtime, or one that does not fit numpy.
+    """
+
+    def __init__(self, model: ModelFile, *, threads: int = 1) -> None:
+        self._model = model
+        interpreter = _open(model, threads=threads)
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        check_tensors(model.contract, inputs, outputs, where=model.path)
+        self._invoke: Callable[[], None] = interpreter.invoke
+        self._input: Callable[[], Tensor] = interpreter.tensor(inputs[0]["index"])
+        self._output: Callable[[], Tensor] = interpreter.tensor(outputs[0]["index"])
+
+    @property
+    def contract(self) -> ModelContract:
+        """What the model promises."""
+        return self._model.contract
+
+    def classify(self, grey: GreyImage, boxes: Sequence[Box]) -> list[Prediction]:
+        """Return one prediction for each box.
+
+        Args:
+            grey: uint8, shape (H, W).
+            boxes: Faces in it.
+        """
+        return [self._classify_one(grey, box) for box in boxes]
+
+    def raw_output(self, pixels: GreyImage) -> Tensor:
+        """Run the network on one picture of the model's own size.
+
+        Args:
+            pixels: uint8, shape (height, width) of the contract.
+
+        Returns:
+            The output tensor without the batch axis, in the model's dtype; a copy.
+        """
+        quantise(pixels, self.contract.input, self._input()[0])
+        self._invoke()
+        return self._output()[0].copy()
+
+    def predict(self, pixels: GreyImage) -> Prediction:
+        """Return the prediction for one picture of the model's own size (uint8)."""
+        return to_prediction(self.raw_output(pixels), self.contract)
+
+    def _classify_one(self, grey: GreyImage, box: Box) -> Prediction:
+        prepare(grey, box, self.contract.input, self._input()[0])
+        self._invoke()
+        return to_prediction(self._output()[0], self.contract)
+
+
+def to_prediction(output: Tensor, contract: ModelContract) -> Prediction:
+    """Turn an output tensor into probabilities.
+
+    Args:
+        output: Shape (outputs,), in the model's dtype.
+        contract: Of the model.
+    """
+    probabilities = dequantise(output, contract.output)
+    return Prediction(contract.labels, tuple(probabilities.tolist()))
+
+
+def dequantise(output: Tensor, spec: OutputSpec) -> NDArray[np.float64]:
+    """Return probabilities that sum to 1, with the contract's temperature applied.
+
+    Args:
+        output: Shape (outputs,) or (N, outputs), in the model's dtype.
+        spec: The contract's output.
+
+    Returns:
+        float64, the same shape with one column a label.
+    """
+    values = (output.astype(np.float64) - spec.zero_point) * spec.scale
+    if spec.kind == "sigmoid":
+        values = np.concatenate([1 - values, values], axis=-1)
+    if spec.temperature != 1.0:
+        values = np.maximum(values, 1e-9) ** (1 / spec.temperature)
+    values = np.maximum(values, 0.0)
+    total = values.sum(axis=-1, keepdims=True)
+    return np.divide(values, total, out=np.full_like(values, 1 / values.shape[-1]), where=total > 0)
+
+
+def _open(model: ModelFile, *, threads: int) -> Any:
+    interpreter_class = _interpreter_class()
+    try:
+        interpreter = interpreter_class(model_content=model.flatbuffer, num_threads=threads)
+        interpreter.allocate_tensors()
+    except ImportError as error:
+        raise _unfit(str(error)) from error
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{model.path}: the TFLite runtime refuses the model ({' '.join(str(error).split())})",
+            expected="a model of built-in operators that this runtime knows",
+            fix="convert it again, or update ai-edge-litert",
+        ) from error
+    return interpreter
+
+
+def _interpreter_class() -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - costs 0.2 s
+    except ModuleNotFoundError:
+        try:
+            from tflite_runtime.interpreter import Interpreter  # noqa: PLC0415
+        except ImportError as error:
+            raise _unfit("neither ai_edge_litert nor tflite_runtime is installed") from error
+    except ImportError as error:
+        raise _unfit(str(error)) from error
+    return Interpreter
+
+
+def _unfit(found: str) -> DependencyError:
+    return DependencyError(
+        f"no usable TFLite runtime ({found})",
+        expected="ai-edge-litert (64-bit), or tflite-runtime with numpy<2 (32-bit ARM)",
+        fix="install fer-edge again: `pip install --force-reinstall fer-edge`",
+    )
