@@ -63,7 +63,8 @@ class LitertClassifier:
         """
         quantise(pixels, self.contract.input, self._input()[0])
         self._invoke()
-        return self._output()[0].copy()
+        output: Tensor = self._output()[0].copy()
+        return output
 
     def predict(self, pixels: GreyImage) -> Prediction:
         """Return the prediction for one picture of the model's own size (uint8)."""
@@ -103,7 +104,9 @@ def dequantise(output: Tensor, spec: OutputSpec) -> NDArray[np.float64]:
         values = np.maximum(values, 1e-9) ** (1 / spec.temperature)
     values = np.maximum(values, 0.0)
     total = values.sum(axis=-1, keepdims=True)
-    return np.divide(values, total, out=np.full_like(values, 1 / values.shape[-1]), where=total > 0)
+    even = np.full_like(values, 1 / values.shape[-1])
+    np.divide(values, total, out=even, where=total > 0)
+    return even
 
 
 def _open(model: ModelFile, *, threads: int) -> Any:
