@@ -1,0 +1,86 @@
+"""What the sources share: a decoded picture, its clocks, and reading one from OpenCV."""
+
+import time
+from typing import Final, NamedTuple
+
+from fer_edge.opencv import cv2
+from fer_edge.records import Frame, GreyImage
+
+MAX_DAMAGED_IN_A_ROW: Final = 10
+_PLAUSIBLE_AGE_NS: Final = 10 * 10**9
+
+
+class Picture(NamedTuple):
+    """A picture as a capture delivers it, before it is numbered.
+
+    Attributes:
+        grey: uint8, shape (H, W).
+        monotonic_ns: Monotonic clock at its capture.
+    """
+
+    grey: GreyImage
+    monotonic_ns: int
+
+
+def picture_now(grey: GreyImage) -> Picture:
+    """Return a picture that was captured just now."""
+    return Picture(grey, time.monotonic_ns())
+
+
+def to_frame(picture: Picture, *, index: int, name: str = "") -> Frame:
+    """Number a picture and add the wall clock of its capture."""
+    age_seconds = (time.monotonic_ns() - picture.monotonic_ns) / 1e9
+    return Frame(index, time.time() - age_seconds, picture.monotonic_ns, picture.grey, name)
+
+
+def read_picture(
+    capture: cv2.VideoCapture,
+    *,
+    patience_seconds: float = float("inf"),
+    sensor_clock: bool = False,
+) -> Picture | None:
+    """Read the next picture that decodes, in grey.
+
+    OpenCV answers a damaged frame, the end and a failure all alike, with False. After a damaged
+    frame the next read goes on; after an end or a failure every read fails. So a few failures
+    in a row are forgiven before it is called the end.
+
+    Args:
+        capture: Opened; need not really deliver.
+        patience_seconds: No further attempt after this time; a stalled network stream makes
+            each one take its whole read time-out.
+        sensor_clock: Take the driver's time stamp, where it fits the monotonic clock.
+
+    Returns:
+        The picture, or None: the end.
+    """
+    give_up = time.monotonic() + patience_seconds
+    for _ in range(MAX_DAMAGED_IN_A_ROW):
+        try:
+            grabbed = capture.grab()
+            captured_ns = _capture_clock(capture) if sensor_clock else time.monotonic_ns()
+            picture = capture.retrieve()[1] if grabbed else None
+        except cv2.error:  # a size beyond OpenCV's limits is raised, not returned
+            picture = None
+        if picture is not None and picture.size:
+            return Picture(to_grey(picture), captured_ns)
+        if time.monotonic() >= give_up:
+            break
+    return None
+
+
+def to_grey(picture: cv2.typing.MatLike) -> GreyImage:
+    """Return a picture of a capture (BGR or already grey) as grey."""
+    if picture.ndim == 3 and picture.shape[2] == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return picture.reshape(picture.shape[:2]).astype("uint8", copy=False)
+
+
+def _capture_clock(capture: cv2.VideoCapture) -> int:
+    """Return the driver's time stamp of the frame just grabbed, or else the clock now.
+
+    V4L2 drivers stamp with the monotonic clock as a rule, some with another one or not at all.
+    """
+    now = time.monotonic_ns()
+    stamped = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+    return stamped if 0 <= now - stamped < _PLAUSIBLE_AGE_NS else now

@@ -1,0 +1,104 @@
+"""Pictures of a folder, one after the other."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fer_edge.errors import PictureError, VideoError
+from fer_edge.pictures import PICTURE_SUFFIXES, read_grey
+from fer_edge.records import Frame, GreyImage
+from fer_edge.sources.capture import picture_now, to_frame
+
+_log = logging.getLogger(__name__)
+
+
+class PictureFolder:
+    """The pictures that lie directly in a folder, by name, upright, in grey.
+
+    Args:
+        path: The folder; folders inside it are not searched.
+
+    Attributes:
+        skipped: Number of pictures that could not be read so far; each is logged.
+
+    Raises:
+        VideoError: No such folder, no pictures in it, or none that decodes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.skipped = 0
+        self._count = 0
+        names = _picture_paths(path)
+        self._pictures = self._decode(names)
+        self._first = next(self._pictures, None)
+        if self._first is None:
+            raise VideoError(
+                f"{path}: none of its {len(names)} pictures can be decoded",
+                expected="at least one whole picture",
+                fix="check the files",
+            )
+
+    @property
+    def live(self) -> bool:
+        """Always false: pictures wait."""
+        return False
+
+    def read(self, timeout_seconds: float) -> Frame | None:  # noqa: ARG002 - files do not stall
+        """Return the next picture that decodes, captured now; None after the last."""
+        first, self._first = self._first, None
+        following = first or next(self._pictures, None)
+        if following is None:
+            return None
+        name, grey = following
+        self._count += 1
+        return to_frame(picture_now(grey), index=self._count - 1, name=name)
+
+    def close(self) -> None:
+        """Forget the pictures not yet read; may be called twice."""
+        self._first = None
+        self._pictures = iter(())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _decode(self, paths: list[Path]) -> Iterator[tuple[str, GreyImage]]:
+        for path in paths:
+            try:
+                yield path.name, read_grey(path)
+            except PictureError as error:
+                self.skipped += 1
+                _log.warning("skipped: %s", error.found)
+
+
+def _picture_paths(folder: Path) -> list[Path]:
+    try:
+        # is_file: a pipe or a device with a picture's name would block or never end.
+        paths = sorted(path for path in folder.iterdir() if _is_picture(path))
+    except OSError as error:
+        raise VideoError(
+            f"{folder} cannot be listed ({error.strerror})",
+            expected="a folder of pictures",
+            fix="check the path and its permissions",
+        ) from error
+    if not paths:
+        raise VideoError(
+            f"{folder} holds no pictures",
+            expected="files ending in " + ", ".join(sorted(PICTURE_SUFFIXES)),
+            fix="check the path; folders inside it are not searched",
+        )
+    return paths
+
+
+def _is_picture(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return not hidden and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()

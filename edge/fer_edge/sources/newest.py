@@ -1,0 +1,163 @@
+"""The one slot between a capture thread and whoever reads: only the newest frame is kept."""
+
+import atexit
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from fer_edge.errors import SourceUnavailableError
+from fer_edge.records import Frame
+from fer_edge.sources.capture import Picture, to_frame
+
+Pictures: TypeAlias = Callable[[], Generator[Picture, None, None]]
+"""Opens a capture and yields what it delivers; releases it when closed."""
+
+_log = logging.getLogger(__name__)
+
+
+class NewestFrameReader:
+    """A live source: a thread captures, the reader gets the newest frame.
+
+    All native calls, from opening to releasing, are made on the capture thread, because a
+    capture must not be released while another thread reads from it. A call that never returns
+    therefore blocks that thread alone: reads and `close` keep their bounds, and the thread is
+    left behind and releases the capture if the call ever returns.
+
+    Args:
+        pictures: Called on the capture thread; what it raises is raised by the next `read`.
+        name: Of the source, for messages; free of credentials.
+        open_timeout_seconds: In which the first frame must come: only a frame proves a camera.
+        close_timeout_seconds: How long `close` waits for the capture thread.
+        fix: What to do when no frame comes.
+
+    Attributes:
+        name: Of the source.
+        dropped: Number of frames that a newer one replaced before they were read.
+
+    Raises:
+        SourceUnavailableError: No frame came in time.
+        FerError: Whatever else `pictures` raises.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        *,
+        name: str,
+        open_timeout_seconds: float,
+        close_timeout_seconds: float = 1.0,
+        fix: str = "check that it is connected and that no other program uses it",
+    ) -> None:
+        self.name = name
+        self.dropped = 0
+        self._fix = fix
+        self._close_timeout_seconds = close_timeout_seconds
+        self._changed = threading.Condition()
+        self._frame: Frame | None = None
+        self._error: Exception | None = None
+        self._ended = False
+        self._closed = False
+        self._thread = threading.Thread(
+            target=self._capture, args=(pictures,), name=f"capture {name}", daemon=True
+        )
+        self._thread.start()
+        # A daemon thread that returns from native code into a finished interpreter aborts it.
+        atexit.register(self.close)
+        try:
+            self._wait_for_first(open_timeout_seconds)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def live(self) -> bool:
+        """Always true: what is not read in time is dropped."""
+        return True
+
+    def read(self, timeout_seconds: float) -> Frame | None:
+        """Return the newest frame not yet returned; None once closed or ended.
+
+        Raises:
+            SourceUnavailableError: No new frame within the time, or the capture has failed.
+        """
+        with self._changed:
+            self._changed.wait_for(self._has_news, timeout_seconds)
+            frame, self._frame = self._frame, None
+            if self._closed:
+                return None
+            if frame is None:
+                self._raise_failure(timeout_seconds)
+            return frame
+
+    def close(self) -> None:
+        """Stop capturing and release the device; may be called twice.
+
+        Returns in bounded time even when the driver does not.
+        """
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._frame = None
+            self._changed.notify_all()
+        atexit.unregister(self.close)
+        self._thread.join(self._close_timeout_seconds)
+        if self._thread.is_alive():
+            _log.warning("%s: the capture is stuck and was left behind", self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _has_news(self) -> bool:
+        return self._frame is not None or self._ended or self._closed
+
+    def _wait_for_first(self, timeout_seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(self._has_news, timeout_seconds)
+            if self._frame is None:
+                self._raise_failure(timeout_seconds)
+
+    def _raise_failure(self, timeout_seconds: float) -> None:
+        """Raise why there is no frame; return where the capture ended without a reason."""
+        if self._error is not None:
+            raise self._error.with_traceback(None)  # each raise would lengthen it
+        if not self._ended:
+            raise SourceUnavailableError(
+                f"{self.name} delivered no frame within {timeout_seconds:g} s",
+                expected="a frame in that time",
+                fix=self._fix,
+            )
+
+    def _capture(self, pictures: Pictures) -> None:
+        failure: Exception | None = None
+        try:
+            with contextlib.closing(pictures()) as stream:
+                for index, picture in enumerate(stream):
+                    self._offer(to_frame(picture, index=index))
+                    if self._closed:
+                        break
+        except Exception as error:  # noqa: BLE001 - raised again by the reading thread
+            failure = error
+        with self._changed:
+            self._error = failure
+            self._ended = True
+            self._changed.notify_all()
+
+    def _offer(self, frame: Frame) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self.dropped += self._frame is not None
+            self._frame = frame
+            self._changed.notify_all()

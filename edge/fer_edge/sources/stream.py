@@ -1,0 +1,138 @@
+"""Network streams: RTSP, and MJPEG or whatever else FFmpeg plays over HTTP."""
+
+import os
+import socket
+from collections.abc import Generator
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from fer_edge.errors import SettingsError, SourceUnavailableError
+from fer_edge.opencv import cv2
+from fer_edge.sources.capture import Picture, read_picture
+from fer_edge.sources.newest import NewestFrameReader
+
+PORTS: Final = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
+"""Schemes that are opened, with their ports. FFmpeg knows many more, some of which read files."""
+
+_FFMPEG_OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_DIAGNOSIS_SECONDS: Final = 1.0
+
+
+class NetworkStream(NewestFrameReader):
+    """The newest frame of a stream, in grey. RTSP goes over TCP.
+
+    A stream that ends counts as a failure, because a camera's does not.
+
+    Args:
+        url: rtsp://, rtsps://, http:// or https://, with user:password@ where needed.
+        open_timeout_seconds: For connecting and finding the video in what comes.
+        read_timeout_seconds: The longest pause between two frames, the first included.
+        decoder_threads: Each one beyond the first delays H.264 by a frame.
+
+    Raises:
+        SettingsError: Not a URL of these schemes.
+        SourceUnavailableError: No frame within the two times together and a little more.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        open_timeout_seconds: float = 3.0,
+        read_timeout_seconds: float = 2.0,
+        decoder_threads: int = 1,
+    ) -> None:
+        self._parts = _checked_parts(url)
+        self._name = without_secrets(url)
+        self._url = f"{self._parts.scheme}:{url.partition(':')[2]}"
+        self._read_timeout_seconds = read_timeout_seconds
+        self._parameters = [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(open_timeout_seconds * 1000),
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_timeout_seconds * 1000),
+            cv2.CAP_PROP_N_THREADS, decoder_threads,
+        ]  # fmt: skip
+        _ask_for_tcp()
+        super().__init__(
+            self._pictures,
+            name=self._name,
+            open_timeout_seconds=open_timeout_seconds
+            + read_timeout_seconds
+            + 2 * _DIAGNOSIS_SECONDS,
+            fix="check the camera and the network",
+        )
+
+    def _pictures(self) -> Generator[Picture, None, None]:
+        capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, self._parameters)
+        try:
+            if not capture.isOpened():
+                raise self._unavailable(_diagnose(self._parts))
+            while picture := read_picture(capture, patience_seconds=self._read_timeout_seconds):
+                yield picture
+            raise self._unavailable("the stream has stopped", fix="check the camera; open it again")
+        finally:
+            capture.release()
+
+    def _unavailable(
+        self, reason: str, *, fix: str = "check address, path, user name and password"
+    ) -> SourceUnavailableError:
+        return SourceUnavailableError(
+            f"{self._name}: {reason}", expected="a stream of pictures", fix=fix
+        )
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL for people to read, without whatever may be a password in it.
+
+    Cameras take passwords before the host, in the query, and some in the path; a password that
+    should have been percent-encoded may hold any of the separators. So only what is surely none
+    is shown.
+    """
+    scheme, _, rest = url.partition("://")
+    _, at, address = rest.rpartition("@")
+    host, slash, path = address.partition("/")
+    path, query, _ = path.partition("?")
+    shown = "***" if "=" in path else path
+    return f"{scheme}://{at and '***@'}{host}{slash}{shown}{query and '?***'}"
+
+
+def _checked_parts(url: str) -> SplitResult:
+    expected = f"a URL that starts with {', '.join(f'{scheme}://' for scheme in sorted(PORTS))}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in PORTS and parts.hostname and (parts.port is None or parts.port)
+    except ValueError:
+        usable = None
+    if not usable or not url[len(parts.scheme) :].startswith("://"):
+        shown = without_secrets(url) if "://" in url else f"{url.partition(':')[0]}:..."
+        raise SettingsError(
+            f"{shown} is no stream that can be opened",
+            expected=expected,
+            fix="correct it; in a user name or password write / : @ ? # % as %2F %3A %40 ...",
+        )
+    return parts
+
+
+def _ask_for_tcp() -> None:
+    """Have FFmpeg take RTSP over TCP: over UDP, lost packets smear whole groups of pictures.
+
+    OpenCV hands options over in an environment variable only; what the user set there stays.
+    """
+    options = os.environ.get(_FFMPEG_OPTIONS, "")
+    if "rtsp_transport" not in options and "rtsp_flags" not in options:
+        os.environ[_FFMPEG_OPTIONS] = "|".join(filter(None, [options, "rtsp_transport;tcp"]))
+
+
+def _diagnose(parts: SplitResult) -> str:
+    """Say why a stream could not be opened, which OpenCV does not."""
+    host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
+    try:
+        socket.create_connection((host, port), timeout=_DIAGNOSIS_SECONDS).close()
+    except socket.gaierror:
+        return f"no host named {host} was found"
+    except ConnectionRefusedError:
+        return f"nothing listens on port {port} of {host}"
+    except TimeoutError:
+        return f"{host} does not answer on port {port}"
+    except OSError as error:
+        return f"{host} cannot be reached ({error.strerror})"
+    return f"port {port} of {host} answers, but not with a video"
