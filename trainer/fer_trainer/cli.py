@@ -1,0 +1,143 @@
+"""The command line `fer-train`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fer_edge.commands import (
+    CONTEXT_SETTINGS,
+    echo_json,
+    json_option,
+    run_command_line,
+    verbose_option,
+)
+from fer_trainer import __version__
+
+
+@click.group(context_settings=CONTEXT_SETTINGS)
+@click.version_option(__version__, prog_name="fer-train")
+@verbose_option
+def cli() -> None:
+    """Train facial expression networks from recipes."""
+
+
+@cli.command()
+@click.argument("recipe")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to fill.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe, e.g. training.epochs=10. May be repeated.",
+)
+@click.option("--force", is_flag=True, help="Replace the run that is in the folder.")
+@json_option
+def fit(
+    recipe: str, data: Path, out: Path, overrides: tuple[str, ...], force: bool, as_json: bool
+) -> None:
+    """Train as RECIPE says on DATA and leave a run folder.
+
+    RECIPE is the name of a shipped recipe or a TOML file. DATA is a folder of class folders, of
+    train/val/test folders, or a .zip of either.
+    """
+    from fer_trainer.recipe_files import load_recipe
+
+    settings = load_recipe(recipe, overrides=overrides)
+    from fer_trainer.fitting import fit as fit_recipe
+    from fer_trainer.run_folder import RunFolder
+
+    metrics = fit_recipe(settings, data, RunFolder(out), force=force, tell=_tell)
+    if as_json:
+        echo_json({"run": str(out), **metrics})
+    else:
+        _echo_metrics(metrics)
+        click.echo(f"run folder: {out}")
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@json_option
+def evaluate(run: Path, data: Path, as_json: bool) -> None:
+    """Measure the network of a finished RUN on labelled face crops.
+
+    DATA is a folder of class folders, of train/test folders (then test is used), or a .zip of
+    either.
+    """
+    from fer_trainer.finished import evaluate_run
+
+    scores = evaluate_run(run, data)
+    if as_json:
+        echo_json(scores.to_json())
+    else:
+        _echo_scores("", scores.to_json())
+
+
+@cli.command()
+@json_option
+def recipes(as_json: bool) -> None:
+    """List the recipes that ship."""
+    from fer_trainer.recipe_files import load_recipe, shipped_recipes
+
+    found = [load_recipe(name) for name in shipped_recipes()]
+    if as_json:
+        echo_json([{"name": r.name, "labels": r.labels, "source": r.source} for r in found])
+        return
+    for recipe in found:
+        click.echo(f"{recipe.name:<18} {recipe.labels:<10} {recipe.source}")
+
+
+@cli.command()
+@click.argument("recipe")
+@json_option
+def describe(recipe: str, as_json: bool) -> None:
+    """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
+    from fer_trainer.recipe_files import load_recipe
+
+    settings = load_recipe(recipe)
+    from fer_trainer.network.cost import network_cost
+    from fer_trainer.training.loop import new_network
+
+    cost = network_cost(new_network(settings))
+    if as_json:
+        echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
+        return
+    click.echo(f"{'layer':<22} {'kind':<24} {'output':<14} {'parameters':>10} {'MACs':>12}")
+    for layer in cost.layers:
+        shape = "x".join(str(n) for n in layer.shape)
+        click.echo(
+            f"{layer.name:<22} {layer.kind:<24} {shape:<14} {layer.parameters:>10,} "
+            f"{layer.macs:>12,}"
+        )
+    click.echo(f"{'total':<62} {cost.parameters:>10,} {cost.macs:>12,}")
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _echo_metrics(metrics: dict[str, Any]) -> None:
+    for part in ("validation", "test", "test_without_train_copies"):
+        if metrics[part] is not None:
+            _echo_scores(part.replace("_", " "), metrics[part])
+
+
+def _echo_scores(title: str, scores: dict[str, Any]) -> None:
+    click.echo(
+        f"{title + ': ' if title else ''}accuracy {scores['accuracy']:.1%}, "
+        f"macro recall {scores['macro_recall']:.1%}, {scores['n']:,} pictures"
+    )
+    found = (
+        f"{label} {'-' if recall is None else format(recall, '.1%')}"
+        for label, recall in scores["recall"].items()
+    )
+    click.echo("  recall: " + ", ".join(found))
+
+
+def main() -> None:
+    """Run the command line."""
+    run_command_line(cli, name="fer-train", arguments=sys.argv[1:])

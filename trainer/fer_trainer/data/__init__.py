@@ -1,0 +1,1 @@
+"""Labelled pictures in memory: reading them, splitting them, choosing among them."""

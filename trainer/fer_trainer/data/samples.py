@@ -1,0 +1,69 @@
+"""The one record that data, training and evaluation pass around."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pictures: TypeAlias = NDArray[np.uint8]
+"""uint8, shape (N, height, width)."""
+Indices: TypeAlias = NDArray[np.int64]
+"""int64, shape (N,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Labelled pictures of one size.
+
+    Attributes:
+        pictures: uint8, shape (N, height, width).
+        labels: int64, shape (N,); index into the recipe's labels.
+        names: Path inside the data set, one for each picture.
+    """
+
+    pictures: Pictures
+    labels: Indices
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, indices: Sequence[int] | NDArray[Any]) -> Samples:
+        """Return the samples at `indices`, in that order; the pictures are copied."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Samples(
+            self.pictures[chosen],
+            self.labels[chosen],
+            tuple(self.names[index] for index in chosen),
+        )
+
+    def counts(self, labels: Sequence[str]) -> dict[str, int]:
+        """Return the number of pictures by label name.
+
+        Args:
+            labels: Names in the order of the label indices.
+        """
+        numbers = np.bincount(self.labels, minlength=len(labels))
+        return {label: int(n) for label, n in zip(labels, numbers, strict=True)}
+
+    def digests(self) -> list[bytes]:
+        """Return the SHA-256 of each picture's pixels; equal exactly where the pixels are."""
+        return [hashlib.sha256(picture.tobytes()).digest() for picture in self.pictures]
+
+
+def one_hot(labels: Indices, *, classes: int) -> NDArray[np.float32]:
+    """Return targets for a softmax.
+
+    Args:
+        labels: int64, shape (N,).
+        classes: Number of labels.
+
+    Returns:
+        float32, shape (N, classes).
+    """
+    return np.eye(classes, dtype=np.float32)[labels]

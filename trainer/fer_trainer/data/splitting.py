@@ -1,0 +1,134 @@
+"""Splits that can be believed: seeded, stratified, identical pictures on one side.
+
+The validation part is cut from train, never from test. A network that has seen a picture recalls
+its label, so pictures with the same pixels go to the same side whatever their names and labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fer_edge.errors import DataError
+from fer_trainer.data.reading import DataSet
+from fer_trainer.data.samples import Samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitData:
+    """What a run trains on, chooses by, and is judged by.
+
+    Attributes:
+        train: For fitting the weights.
+        val: For every decision.
+        test: Looked at once, at the end; None where the data has no test folder.
+        test_copies: bool, shape (len(test),): the same pixels also occur in train or val.
+        left_out: Train pictures dropped because the data's own validation folder holds them too.
+        seed: Of the split.
+    """
+
+    train: Samples
+    val: Samples
+    test: Samples | None
+    test_copies: np.ndarray[Any, np.dtype[np.bool_]]
+    left_out: tuple[str, ...]
+    seed: int
+
+    def parts(self) -> dict[str, Samples]:
+        """Return the parts there are, by name."""
+        parts = {"train": self.train, "val": self.val}
+        return parts if self.test is None else {**parts, "test": self.test}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `split.json` holds: the seed and every picture's name by part."""
+        names: dict[str, Any] = {part: list(s.names) for part, s in self.parts().items()}
+        return {"seed": self.seed, **names, "left_out": list(self.left_out)}
+
+
+def split_data(
+    data: DataSet, *, labels: Sequence[str], validation_fraction: float, seed: int
+) -> SplitData:
+    """Take the splits that the folders name and cut what is missing from train.
+
+    Args:
+        data: As read; either without split folders or with one for train.
+        labels: Names in the order of the label indices, for messages.
+        validation_fraction: Of train; not used where there is a validation folder.
+        seed: The same seed gives the same split, in whatever order the files were listed.
+
+    Raises:
+        DataError: There is no train part, or a part lacks a class.
+    """
+    whole = data.splits.get(None) or data.splits.get("train")
+    if whole is None:
+        raise DataError(
+            f"{data.name} has only {', '.join(str(split) for split in data.splits)} folders",
+            expected="a folder named train, or class folders alone",
+            fix="add it, or name a data set that has it",
+        )
+    _check_classes(data.splits, labels, where=data.name)
+    whole_digests = whole.digests()
+    given, test = data.splits.get("val"), data.splits.get("test")
+    if given is None:
+        held = held_out(whole, whole_digests, fraction=validation_fraction, seed=seed)
+        train, val = whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
+        left_out: tuple[str, ...] = ()
+        _check_classes({"train": train, "val": val}, labels, where=f"{data.name}, once split")
+    else:
+        twice = _members(whole_digests, given)
+        train, val = whole.take(np.flatnonzero(~twice)), given
+        left_out = whole.take(np.flatnonzero(twice)).names
+    seen = set(whole_digests) | set(val.digests())
+    copies = np.array([d in seen for d in test.digests()] if test else [], dtype=np.bool_)
+    return SplitData(train, val, test, copies, left_out, seed)
+
+
+def held_out(
+    samples: Samples, digests: Sequence[bytes], *, fraction: float, seed: int
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Choose a stratified part of `samples`, keeping identical pictures together.
+
+    Args:
+        samples: To choose from.
+        digests: Of their pixels.
+        fraction: Of each class; at least one picture of each is chosen.
+        seed: Of the choice.
+
+    Returns:
+        bool, shape (N,).
+    """
+    groups: dict[bytes, list[int]] = {}
+    for index in sorted(range(len(samples)), key=samples.names.__getitem__):
+        groups.setdefault(digests[index], []).append(index)
+    # Copies with conflicting labels exist; a group stands in the class of its first name.
+    by_class: dict[int, list[list[int]]] = {}
+    for members in groups.values():
+        by_class.setdefault(int(samples.labels[members[0]]), []).append(members)
+    held = np.zeros(len(samples), dtype=np.bool_)
+    for label, of_class in sorted(by_class.items()):
+        order = np.random.default_rng([seed, label]).permutation(len(of_class))
+        wanted = max(1, round(fraction * sum(len(members) for members in of_class)))
+        for position in order:
+            if wanted <= 0:
+                break
+            held[of_class[position]] = True
+            wanted -= len(of_class[position])
+    return held
+
+
+def _members(digests: Sequence[bytes], others: Samples) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    known = set(others.digests())
+    return np.array([digest in known for digest in digests], dtype=np.bool_)
+
+
+def _check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
+    for split, samples in splits.items():
+        missing = [label for label, n in samples.counts(labels).items() if n == 0]
+        if missing:
+            part = f"{where}: {split}" if split else where
+            raise DataError(
+                f"{part} has no pictures of {', '.join(missing)}",
+                expected="pictures of each of " + ", ".join(labels),
+                fix="add them, or choose a recipe without these labels",
+            )

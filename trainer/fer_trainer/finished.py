@@ -1,0 +1,52 @@
+"""Use the network of a finished run."""
+
+from pathlib import Path
+from typing import Any
+
+from fer_edge.contract import ModelContract
+from fer_edge.errors import ModelError
+from fer_trainer import run_folder
+from fer_trainer.backend import keras
+from fer_trainer.data.reading import read_for_evaluation
+from fer_trainer.evaluation import Scores, score
+from fer_trainer.run_folder import RunFolder
+from fer_trainer.training.loop import predict
+
+
+def evaluate_run(run: Path, data: Path) -> Scores:
+    """Measure a run's network on labelled face crops.
+
+    Args:
+        run: The folder of a finished run.
+        data: Class folders, split folders (then test is used), or a ZIP of either.
+
+    Raises:
+        ModelError: The run is unfinished or damaged.
+        DataError: The data cannot be used.
+    """
+    contract, network = load_run(run)
+    samples = read_for_evaluation(data, labels=contract.labels, spec=contract.input)
+    answers = predict(network, samples.pictures)
+    return score(answers, samples.labels, contract.labels, threshold=contract.threshold)
+
+
+def load_run(run: Path) -> tuple[ModelContract, Any]:
+    """Return a finished run's contract and network.
+
+    Raises:
+        ModelError: The run is unfinished or damaged.
+    """
+    RunFolder(run).check_whole()
+    path = run / run_folder.CONTRACT
+    contract = ModelContract.from_json(
+        path.read_text(encoding="utf-8", errors="replace"), where=str(path)
+    )
+    model = run / run_folder.MODEL
+    try:
+        return contract, keras.models.load_model(model, compile=False)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{model} cannot be loaded ({' '.join(str(error).split())[:160]})",
+            expected="a Keras model as `fer-train fit` writes it",
+            fix="copy the run again, or train again",
+        ) from error

@@ -1,0 +1,164 @@
+"""The whole job of `fer-train fit`: from a recipe and data to a finished run folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from fer_edge.contract import ModelContract, OutputSpec
+from fer_trainer import run_folder
+from fer_trainer.data.reading import DataSet, read_data
+from fer_trainer.data.selection import balanced
+from fer_trainer.data.splitting import SplitData, split_data
+from fer_trainer.evaluation import Scores, score
+from fer_trainer.network.cost import network_cost
+from fer_trainer.provenance import git_revision, versions
+from fer_trainer.recipe import Recipe
+from fer_trainer.recipe_files import dump_recipe
+from fer_trainer.run_folder import RunFolder, replace_file
+from fer_trainer.training.loop import RunFiles, new_network, predict, train
+
+REPRESENTATIVE_PICTURES: Final = 2000
+
+_log = logging.getLogger(__name__)
+
+
+def fit(
+    recipe: Recipe, data_path: Path, run: RunFolder, *, force: bool, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Train as a recipe says and leave a whole run behind.
+
+    Args:
+        recipe: What to do.
+        data_path: Class folders, split folders, or a ZIP of either.
+        run: The folder to fill.
+        force: Replace a run that is there.
+        tell: Takes a line of progress.
+
+    Returns:
+        What `metrics.json` holds.
+
+    Raises:
+        FerError: The data, the folder or the network cannot be used, or training diverged.
+    """
+    labels = recipe.label_names
+    network = new_network(recipe)
+    run.prepare(force=force)
+    data = read_data(data_path, labels=labels, spec=recipe.input_spec)
+    split = split_data(
+        data,
+        labels=labels,
+        validation_fraction=recipe.data.validation_fraction,
+        seed=recipe.data.seed,
+    )
+    _write_beginning(run, recipe, split, network)
+    tell(
+        f"{data.name}: "
+        + ", ".join(f"{part} {len(samples):,}" for part, samples in split.parts().items())
+    )
+    started, revision = time.monotonic(), git_revision()
+    files = RunFiles(
+        run.path / run_folder.HISTORY, run.path / run_folder.CHECKPOINTS / run_folder.LAST
+    )
+    try:
+        train(network, recipe, split.train, split.val, files=files, tell=tell)
+    except KeyboardInterrupt:
+        _log.warning(
+            "%s is unfinished; kept: recipe, split, history of the epochs done, last checkpoint",
+            run.path,
+        )
+        raise
+    metrics = {
+        **_measure(network, recipe, split),
+        "epochs": recipe.training.epochs,
+        "training_seconds": round(time.monotonic() - started, 1),
+    }
+    contract = _contract(recipe, data, split, metrics=metrics, revision=revision)
+    replace_file(run.path / run_folder.MODEL, network.save)
+    run.write_text(run_folder.CONTRACT, contract.to_json())
+    run.write_json(run_folder.METRICS, metrics)
+    return metrics
+
+
+def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:
+    """Write what is known before training: recipe, split, network, samples for the converter."""
+    run.write_text(run_folder.RECIPE, dump_recipe(recipe))
+    run.write_json(run_folder.SPLIT, split.to_json())
+    run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
+    representative = balanced(split.train, at_most=REPRESENTATIVE_PICTURES, seed=recipe.data.seed)
+    run.write_samples("representative", representative)
+    run.write_samples("validation", split.val)
+    run.write_samples("heldout", split.val if split.test is None else split.test)
+
+
+def _measure(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]:
+    """Score the final weights; the only place that looks at the test part."""
+
+    def measure(samples: Any) -> Scores:
+        threshold = recipe.binary_threshold() or 0.5
+        answers = predict(network, samples.pictures)
+        return score(answers, samples.labels, recipe.label_names, threshold=threshold)
+
+    cost = network_cost(network)
+    metrics: dict[str, Any] = {
+        "labels": list(recipe.label_names),
+        "parameters": cost.parameters,
+        "macs": cost.macs,
+        "validation": measure(split.val).to_json(),
+        "test": None,
+        "test_without_train_copies": None,
+        "test_copies_of_train": int(split.test_copies.sum()),
+    }
+    if split.test is not None:
+        metrics["test"] = measure(split.test).to_json()
+        fresh = split.test.take((~split.test_copies).nonzero()[0])
+        metrics["test_without_train_copies"] = measure(fresh).to_json()
+    return metrics
+
+
+def _contract(
+    recipe: Recipe,
+    data: DataSet,
+    split: SplitData,
+    *,
+    metrics: dict[str, Any],
+    revision: str | None,
+) -> ModelContract:
+    threshold = recipe.binary_threshold()
+    binary = threshold is not None
+    return ModelContract(
+        name=recipe.name,
+        labels=recipe.label_names,
+        input=recipe.input_spec,
+        output=OutputSpec(kind="sigmoid" if binary else "softmax"),
+        task="binary" if binary else "multiclass",
+        threshold=threshold or 0.5,
+        licence=recipe.card.licence,
+        intended_use=recipe.card.intended_use,
+        limits=recipe.card.limits,
+        provenance={
+            "recipe": recipe.name,
+            "recipe_source": recipe.source,
+            "data": {
+                "name": data.name,
+                "content_sha256": data.content_sha256,
+                "unreadable": len(data.unreadable),
+            },
+            "split": {
+                "seed": split.seed,
+                **{part: len(samples) for part, samples in split.parts().items()},
+            },
+            "float_metrics": {
+                part: {key: metrics[part][key] for key in ("n", "accuracy", "macro_recall")}
+                for part in ("validation", "test", "test_without_train_copies")
+                if metrics[part] is not None
+            },
+            "epochs": metrics["epochs"],
+            "training_seed": recipe.training.seed,
+            "versions": versions(),
+            "git_revision": revision,
+        },
+    )

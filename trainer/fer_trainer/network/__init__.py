@@ -1,0 +1,1 @@
+"""Networks: the language recipes write them in, the builder, and what they cost."""

@@ -1,0 +1,151 @@
+"""From a recipe's lines to a Keras model made of stock layers only, so it loads anywhere."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fer_edge.errors import SettingsError
+from fer_trainer.backend import keras
+from fer_trainer.network.language import Layer
+
+layers = keras.layers
+
+
+def build_network(
+    lines: Sequence[Layer], *, input_shape: tuple[int, int, int], labels: int, name: str
+) -> Any:
+    """Build a network.
+
+    Args:
+        lines: As `language.parse_layers` returns them.
+        input_shape: (height, width, 1).
+        labels: Number of labels; decides the size of the output.
+        name: Of the model.
+
+    Returns:
+        A functional `keras.Model` from raw pixels, float32 (N, height, width, 1) in 0..255, to
+        probabilities, float32 (N, labels) or (N, 1) for a sigmoid.
+
+    Raises:
+        SettingsError: A layer does not fit what comes before it.
+    """
+    if lines[-1].kind == "sigmoid" and labels != 2:
+        raise SettingsError(
+            f"a sigmoid output with {labels} labels", expected="two labels", fix="use softmax"
+        )
+    pixels = keras.Input(input_shape, name="pixels")
+    x = pixels
+    for number, line in enumerate(lines, start=1):
+        try:
+            _check_rank(line, x)
+            x = _apply(line, x, f"{number:02d}_{line.kind}", labels)
+            _check_size(x)
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise SettingsError(
+                f"layer {number} {line.text!r} does not fit an input of shape "
+                f"{tuple(x.shape[1:])} ({reason[:160]})",
+                expected="a layer that fits what the one before it gives",
+                fix="correct [network] layers",
+            ) from error
+    return keras.Model(pixels, x, name=name.replace("-", "_"))
+
+
+def _check_rank(line: Layer, x: Any) -> None:
+    spatial = line.kind in {"conv", "residual", "maxpool", "avgpool", "flatten", "gap"}
+    flat = line.kind in {"dense", "softmax", "sigmoid"}
+    if spatial and len(x.shape) != 4:
+        raise ValueError("the picture has been flattened before")
+    if flat and len(x.shape) != 2:
+        raise ValueError("flatten or gap must come before")
+
+
+def _check_size(x: Any) -> None:
+    if any(size is not None and size < 1 for size in x.shape):
+        raise ValueError(f"nothing is left: shape {tuple(x.shape[1:])}")
+
+
+def _apply(line: Layer, x: Any, name: str, labels: int) -> Any:
+    match line.kind:
+        case "rescale":
+            scale = (1.0 - line.low) / 255.0
+            return layers.Rescaling(scale, offset=line.low, name=name)(x)
+        case "conv":
+            return _convolution(line, name)(x)
+        case "residual":
+            return _residual(line, x, name)
+        case "dense":
+            return _dense(line.size, line, name)(x)
+        case "softmax" | "sigmoid":
+            units = labels if line.kind == "softmax" else 1
+            return layers.Dense(units, activation=line.kind, name=name)(x)
+        case "bn":
+            return layers.BatchNormalization(name=name)(x)
+        case "relu":
+            return layers.ReLU(name=name)(x)
+        case "maxpool" | "avgpool":
+            kind = layers.MaxPooling2D if line.kind == "maxpool" else layers.AveragePooling2D
+            padding = "same" if line.same else "valid"
+            return kind(line.kernel, line.stride or None, padding, name=name)(x)
+        case "dropout":
+            return layers.Dropout(line.rate, name=name)(x)
+        case "flatten":
+            return layers.Flatten(name=name)(x)
+        case "gap":
+            return layers.GlobalAveragePooling2D(name=name)(x)
+        case _:
+            raise AssertionError(line.kind)
+
+
+def _convolution(line: Layer, name: str) -> Any:
+    return layers.Conv2D(
+        line.size,
+        line.kernel,
+        line.stride,
+        padding="same" if line.same else "valid",
+        activation=line.activation,
+        use_bias=line.bias,
+        kernel_initializer=_initialiser(line),
+        kernel_regularizer=keras.regularizers.L2(line.l2) if line.l2 else None,
+        name=name,
+    )
+
+
+def _dense(units: int, line: Layer, name: str) -> Any:
+    return layers.Dense(
+        units,
+        activation=line.activation,
+        use_bias=line.bias,
+        kernel_regularizer=keras.regularizers.L2(line.l2) if line.l2 else None,
+        name=name,
+    )
+
+
+def _initialiser(line: Layer) -> str:
+    # Keras' own default where the layer has its bias, as the documented networks do.
+    return "glorot_uniform" if line.bias else "he_normal"
+
+
+def _residual(line: Layer, x: Any, name: str) -> Any:
+    """Two convolutions and a shortcut, projected where the shape changes.
+
+    Source: He et al., Deep Residual Learning for Image Recognition, 2015, section 4.2.
+    """
+
+    def convolution(x: Any, part: str, kernel: int, stride: int) -> Any:
+        x = layers.Conv2D(
+            line.size,
+            kernel,
+            stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=f"{name}_{part}",
+        )(x)
+        return layers.BatchNormalization(name=f"{name}_{part}_bn")(x)
+
+    shortcut = x
+    if line.stride != 1 or x.shape[-1] != line.size:
+        shortcut = convolution(x, "shortcut", 1, line.stride)
+    x = layers.ReLU(name=f"{name}_relu1")(convolution(x, "conv1", 3, line.stride))
+    x = convolution(x, "conv2", 3, 1)
+    return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, shortcut]))

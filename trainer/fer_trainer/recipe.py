@@ -1,0 +1,185 @@
+"""A recipe: everything that decides what a training run does, as frozen dataclasses.
+
+The defaults are the neutral choice: no augmentation, constant learning rate, no averaging. What a
+shipped recipe does is in its TOML file and nowhere else.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fer_edge.contract import Filter, InputSpec
+from fer_edge.labels import label_set
+from fer_trainer.network.language import Layer, parse_layers
+
+
+@dataclass(frozen=True, slots=True)
+class CardSettings:
+    """What the trained model says of itself."""
+
+    licence: str = "Apache-2.0"
+    intended_use: str = ""
+    limits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSettings:
+    """How pictures are brought to the network; see `fer_edge.contract.InputSpec`."""
+
+    height: int = 48
+    width: int = 48
+    crop_margin: float = 0.0
+    resize_filter: Filter = "area"
+    equalise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """The network, a layer a line; see `fer_trainer.network.language`."""
+
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """How the data is split.
+
+    Attributes:
+        validation_fraction: Of train, where the data has no validation folder.
+        seed: Of the split and of the pictures chosen for calibration.
+    """
+
+    validation_fraction: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationSettings:
+    """Random changes to the training pictures; each is drawn evenly from -x to +x.
+
+    Attributes:
+        flip: Half of the pictures are mirrored.
+        rotation_degrees: About the centre.
+        scale: Fraction by which the picture grows or shrinks.
+        shift: Fraction of the side, along each axis.
+        contrast: Fraction by which differences from the mean grow or shrink.
+        brightness: Fraction of the full range that is added.
+        erase_probability: Of covering a rectangle with an even grey.
+        erase_area: Largest share of the picture that is covered.
+    """
+
+    flip: bool = False
+    rotation_degrees: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    contrast: float = 0.0
+    brightness: float = 0.0
+    erase_probability: float = 0.0
+    erase_area: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """How long, how much at once, and towards what.
+
+    Attributes:
+        epochs: Passes over the training part.
+        batch_size: Pictures a step.
+        seed: Of weights, order and augmentation.
+        label_smoothing: Probability spread evenly over all labels.
+    """
+
+    epochs: int = 10
+    batch_size: int = 64
+    seed: int = 0
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserSettings:
+    """The optimiser.
+
+    Attributes:
+        name: "sgd" is with Nesterov's momentum.
+        learning_rate: The highest of the schedule.
+        momentum: Of "sgd".
+        weight_decay: Decoupled; kernels only, neither biases nor batch norm.
+    """
+
+    name: Literal["sgd", "adam"] = "adam"
+    learning_rate: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """How the learning rate moves.
+
+    Attributes:
+        kind: "constant", or "one-cycle": up and down again along cosines.
+        warm_up: Fraction of all steps spent going up.
+    """
+
+    kind: Literal["constant", "one-cycle"] = "constant"
+    warm_up: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class AveragingSettings:
+    """An exponential average of the weights, which is what the run delivers.
+
+    Attributes:
+        momentum: Share of the old average kept at each step; 0 switches averaging off.
+    """
+
+    momentum: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All settings of a training run.
+
+    Attributes:
+        name: Short name; also the model's.
+        labels: Name of a label set.
+        source: Where the recipe comes from.
+    """
+
+    name: str
+    labels: str
+    source: str = ""
+    card: CardSettings = field(default_factory=CardSettings)
+    input: InputSettings = field(default_factory=InputSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    averaging: AveragingSettings = field(default_factory=AveragingSettings)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Expression names in the order of the network's outputs."""
+        return label_set(self.labels).labels
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The network's lines, read."""
+        return parse_layers(self.network.layers)
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """The input as the contract describes it: raw pixels as float32."""
+        given = self.input
+        return InputSpec(
+            height=given.height,
+            width=given.width,
+            crop_margin=given.crop_margin,
+            resize_filter=given.resize_filter,
+            equalise=given.equalise,
+        )
+
+    def binary_threshold(self) -> float | None:
+        """Return the probability from which a binary network says its second label."""
+        return 0.5 if self.layers[-1].kind == "sigmoid" else None

@@ -1,0 +1,158 @@
+"""The files of a run and how they are written: whole or not at all.
+
+`model.keras`, `contract.json` and `metrics.json` are written last, so a run that lacks one of them
+is unfinished and no program takes it for a whole one.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fer_edge.errors import ModelError, OutputError
+from fer_trainer.data.samples import Samples
+
+RECIPE: Final = "recipe.toml"
+SPLIT: Final = "split.json"
+HISTORY: Final = "history.csv"
+ARCHITECTURE: Final = "architecture.json"
+METRICS: Final = "metrics.json"
+MODEL: Final = "model.keras"
+CONTRACT: Final = "contract.json"
+SAMPLES: Final = "samples"
+CHECKPOINTS: Final = "checkpoints"
+LAST: Final = "last.weights.h5"
+
+WHOLE: Final = (RECIPE, SPLIT, HISTORY, ARCHITECTURE, METRICS, MODEL, CONTRACT)
+"""Every file that a finished run has at its top."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run's folder.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    path: Path
+
+    def prepare(self, *, force: bool) -> None:
+        """Make the folder; with `force`, remove what an earlier run left in it.
+
+        Only the names that a run writes are removed, so a wrong path costs nothing else.
+
+        Raises:
+            OutputError: It holds something and `force` is not given, or cannot be made.
+        """
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise OutputError(
+                    f"{self.path} is a file", expected="a folder", fix="choose another --out"
+                )
+            if self.path.is_dir() and any(self.path.iterdir()):
+                if not force:
+                    raise OutputError(
+                        f"{self.path} is not empty",
+                        expected="a new or empty folder",
+                        fix="choose another --out, or add --force to replace the run in it",
+                    )
+                self._clear()
+            for folder in (self.path, self.path / SAMPLES, self.path / CHECKPOINTS):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise _not_written(self.path, error) from error
+
+    def _clear(self) -> None:
+        # The files that make a run whole go first.
+        for name in reversed(WHOLE):
+            (self.path / name).unlink(missing_ok=True)
+        for name in (SAMPLES, CHECKPOINTS):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        replace_file(self.path / name, lambda path: Path(path).write_text(text, encoding="utf-8"))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file, indented."""
+        self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+    def write_samples(self, name: str, samples: Samples) -> None:
+        """Write `samples/NAME.npz` with arrays pictures, labels and names; no pickle in it."""
+        arrays: dict[str, Any] = {
+            "pictures": samples.pictures,
+            "labels": samples.labels,
+            "names": np.array(samples.names, dtype=np.str_),
+        }
+        target = self.path / SAMPLES / f"{name}.npz"
+        replace_file(target, lambda path: np.savez_compressed(path, **arrays))
+
+    def check_whole(self) -> None:
+        """Refuse a folder that is no finished run.
+
+        Raises:
+            ModelError: It does not exist or lacks a file.
+        """
+        if not self.path.is_dir():
+            raise ModelError(
+                f"{self.path} {'is a file' if self.path.exists() else 'does not exist'}",
+                expected="the folder of a finished run",
+                fix="check the path given as --out to `fer-train fit`",
+            )
+        missing = [name for name in WHOLE if not (self.path / name).is_file()]
+        if missing:
+            raise ModelError(
+                f"{self.path} lacks {', '.join(missing)}",
+                expected="the folder of a finished run",
+                fix="let `fer-train fit` end, or train again with --force",
+            )
+
+
+def replace_file(path: Path, write: Callable[[str], Any]) -> None:
+    """Write a file under another name, then move it into place.
+
+    Args:
+        path: The file.
+        write: Writes to the path it is given; that has the same ending.
+
+    Raises:
+        OutputError: The disk is full, the folder has gone, or the like.
+    """
+    with _temporary(path) as temporary:
+        try:
+            write(temporary)
+            with Path(temporary).open("rb") as file:
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except OSError as error:
+            raise _not_written(path, error) from error
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[str]:
+    try:
+        folder = tempfile.mkdtemp(prefix=".writing-", dir=path.parent)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    try:
+        yield str(Path(folder) / path.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _not_written(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written ({error.strerror or error})",
+        expected="a folder with room that may be written to",
+        fix="free some space or choose another --out",
+    )
