@@ -1,0 +1,163 @@
+"""What every source promises, whatever it reads from."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_edge.errors import SourceUnavailableError
+from fer_edge.protocols import Source
+from fer_edge.sources.capture import picture_now
+from fer_edge.sources.folder import PictureFolder
+from fer_edge.sources.newest import NewestFrameReader
+from fer_edge.sources.stream import NetworkStream
+from fer_edge.sources.video import VideoFile
+from fer_edge.testing import MjpegServer, ScriptedSource, Stall, numbered_picture
+
+TIMEOUT_SECONDS = 5.0
+PROMPT_SECONDS = 4.0  # "at once", on a busy machine
+FINITE = ("folder", "video", "video at its own pace", "script")
+LIVE = ("stream", "newest frame")
+
+OpenSource = Callable[[str], Source]
+
+
+def _endless() -> Iterator:
+    number = 0
+    while True:
+        yield picture_now(numbered_picture(number))
+        number += 1
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def open_source(
+    pictures: Path, make_video: Callable[..., Path], camera: MjpegServer
+) -> Iterator[OpenSource]:
+    opened: list[Source] = []
+
+    def open_one(kind: str) -> Source:
+        makers: dict[str, Callable[[], Source]] = {
+            "folder": lambda: PictureFolder(pictures),
+            "video": lambda: VideoFile(make_video()),
+            "video at its own pace": lambda: VideoFile(make_video(), realtime=True),
+            "script": lambda: ScriptedSource([*map(numbered_picture, range(5)), Stall(0.05)]),
+            "stream": lambda: NetworkStream(camera.url),
+            "newest frame": lambda: NewestFrameReader(
+                _endless, name="endless", open_timeout_seconds=TIMEOUT_SECONDS
+            ),
+        }
+        opened.append(makers[kind]())
+        return opened[-1]
+
+    yield open_one
+    for source in opened:
+        source.close()
+
+
+@pytest.fixture(params=FINITE + LIVE)
+def source(request: pytest.FixtureRequest, open_source: OpenSource) -> Source:
+    return open_source(request.param)
+
+
+@pytest.fixture(params=FINITE)
+def finite(request: pytest.FixtureRequest, open_source: OpenSource) -> Source:
+    return open_source(request.param)
+
+
+@pytest.fixture(params=LIVE)
+def live(request: pytest.FixtureRequest, open_source: OpenSource) -> Source:
+    return open_source(request.param)
+
+
+def test_is_a_source(source):
+    assert isinstance(source, Source)
+
+
+def test_frames_are_grey_bytes(source):
+    for _ in range(4):
+        frame = source.read(TIMEOUT_SECONDS)
+        assert frame.grey.dtype == np.uint8
+        assert frame.grey.shape == (120, 160)
+
+
+def test_frames_can_be_kept(source):
+    kept = [source.read(TIMEOUT_SECONDS).grey for _ in range(3)]
+    before = [grey.copy() for grey in kept]
+    source.read(TIMEOUT_SECONDS)
+    assert all(np.array_equal(grey, copy) for grey, copy in zip(kept, before, strict=True))
+
+
+def test_indices_increase(source):
+    indices = [source.read(TIMEOUT_SECONDS).index for _ in range(4)]
+    assert indices == sorted(set(indices))
+
+
+def test_clocks_are_of_now_and_never_go_back(source):
+    began_ns, began = time.monotonic_ns(), time.time()
+    frames = [source.read(TIMEOUT_SECONDS) for _ in range(4)]
+    clocks = [frame.monotonic_ns for frame in frames]
+    assert clocks == sorted(clocks)
+    assert clocks[-1] <= time.monotonic_ns()
+    assert all(clock > began_ns - 10e9 for clock in clocks)
+    assert all(abs(frame.captured_at - began) < 60 for frame in frames)
+
+
+def test_is_a_context_manager(source):
+    with source as entered:
+        assert entered is source
+        assert entered.read(TIMEOUT_SECONDS) is not None
+    assert source.read(TIMEOUT_SECONDS) is None
+
+
+def test_closes_twice(source):
+    source.close()
+    source.close()
+
+
+def test_a_closed_source_has_ended(source):
+    source.close()
+    assert source.read(TIMEOUT_SECONDS) is None
+
+
+def test_finite_sources_wait_and_live_ones_do_not(finite, open_source):
+    assert not finite.live
+    assert all(open_source(kind).live for kind in LIVE)
+
+
+def test_ends_with_none_and_stays_ended(finite):
+    frames = 0
+    while finite.read(TIMEOUT_SECONDS) is not None:
+        frames += 1
+    assert frames in {5, 12}
+    assert finite.read(TIMEOUT_SECONDS) is None
+    assert finite.read(TIMEOUT_SECONDS) is None
+
+
+def test_finite_sources_leave_nothing_out(finite):
+    indices = []
+    while (frame := finite.read(TIMEOUT_SECONDS)) is not None:
+        indices.append(frame.index)
+        time.sleep(0.05 * (frame.index == 0))
+    assert indices == list(range(len(indices)))
+
+
+def test_a_live_source_gives_the_newest_frame(live):
+    live.read(TIMEOUT_SECONDS)
+    time.sleep(0.5)
+    newest = live.read(TIMEOUT_SECONDS)
+    assert live.dropped > 0
+    assert newest.index > 1
+
+
+def test_a_read_that_finds_nothing_keeps_to_its_time(camera):
+    with NetworkStream(camera.url, read_timeout_seconds=20) as stream:
+        camera.behaviour = "stall"
+        time.sleep(0.3)
+        stream.read(0.2)  # what was on its way
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailableError, match=r"no frame within 0\.2 s"):
+            stream.read(0.2)
+        assert time.monotonic() - began < PROMPT_SECONDS

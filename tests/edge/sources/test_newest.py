@@ -1,0 +1,203 @@
+import logging
+import queue
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from fer_edge.errors import SourceUnavailableError
+from fer_edge.sources.capture import picture_now
+from fer_edge.sources.newest import NewestFrameReader
+from fer_edge.testing import number_of, numbered_picture
+
+PROMPT_SECONDS = 4.0
+
+
+class Tap:
+    """A capture that delivers what the test puts in: a number, an error, or None as the end."""
+
+    def __init__(self):
+        self.queue = queue.Queue()
+        self.released_on = None
+
+    def pictures(self):
+        try:
+            while (item := self.queue.get()) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                yield picture_now(numbered_picture(item))
+        finally:
+            self.released_on = threading.current_thread().name
+
+    def put(self, *items):
+        for item in items:
+            self.queue.put(item)
+
+
+@pytest.fixture
+def tap():
+    tap = Tap()
+    yield tap
+    tap.put(None)
+
+
+def reader_of(tap, **options):
+    return NewestFrameReader(tap.pictures, name="tap", open_timeout_seconds=5, **options)
+
+
+def wait_until(condition):
+    give_up = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.005)
+
+
+def broken(found="the tap is broken"):
+    return SourceUnavailableError(found, expected="a whole one", fix="mend it")
+
+
+def test_only_the_newest_frame_is_kept(tap):
+    tap.put(0, 1, 2)
+    reader = reader_of(tap)
+    wait_until(lambda: reader.dropped == 2)
+    frame = reader.read(1.0)
+    assert (frame.index, number_of(frame.grey)) == (2, 2)
+
+
+def test_a_frame_is_returned_once(tap):
+    tap.put(0)
+    reader = reader_of(tap)
+    assert reader.read(1.0).index == 0
+    with pytest.raises(SourceUnavailableError, match=r"no frame within 0\.05 s"):
+        reader.read(0.05)
+    tap.put(1)
+    assert reader.read(5.0).index == 1
+    assert reader.dropped == 0
+
+
+def test_every_frame_is_delivered_or_counted_as_dropped(tap):
+    tap.put(*range(40))
+    reader = reader_of(tap)
+    seen = []
+    while not seen or seen[-1] < 39:
+        seen.append(reader.read(5.0).index)
+        time.sleep(0.002)
+    assert len(seen) + reader.dropped == 40
+
+
+def test_a_frame_that_comes_later_ends_the_wait(tap):
+    tap.put(0)
+    reader = reader_of(tap)
+    reader.read(1.0)
+    threading.Timer(0.2, tap.put, [1]).start()
+    began = time.monotonic()
+    assert reader.read(30.0).index == 1
+    assert time.monotonic() - began < PROMPT_SECONDS
+
+
+def test_a_failure_is_raised_by_the_next_reads_after_the_last_frame(tap):
+    tap.put(0, broken())
+    reader = reader_of(tap)
+    wait_until(lambda: tap.released_on)
+    assert reader.read(1.0).index == 0
+    for _ in range(3):
+        with pytest.raises(SourceUnavailableError, match="the tap is broken"):
+            reader.read(1.0)
+
+
+def test_a_failure_ends_the_wait(tap):
+    tap.put(0)
+    reader = reader_of(tap)
+    reader.read(1.0)
+    threading.Timer(0.2, tap.put, [broken()]).start()
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailableError, match="broken"):
+        reader.read(30.0)
+    assert time.monotonic() - began < PROMPT_SECONDS
+
+
+def test_a_defect_in_the_capture_is_not_hidden(tap):
+    tap.put(0, ZeroDivisionError("a defect"))
+    reader = reader_of(tap)
+    reader.read(1.0)
+    with pytest.raises(ZeroDivisionError):
+        reader.read(1.0)
+
+
+def test_an_end_is_none(tap):
+    tap.put(0, None)
+    reader = reader_of(tap)
+    assert reader.read(1.0) is not None
+    assert reader.read(1.0) is None
+
+
+def test_a_capture_that_cannot_be_opened_fails_the_constructor(tap):
+    tap.put(broken("no such tap"))
+    with pytest.raises(SourceUnavailableError, match="no such tap"):
+        reader_of(tap)
+
+
+def test_without_a_first_frame_the_constructor_fails_in_time(tap):
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailableError, match=r"tap delivered no frame within 0.1 s.*plug"):
+        NewestFrameReader(
+            tap.pictures,
+            name="tap",
+            open_timeout_seconds=0.1,
+            close_timeout_seconds=0.1,
+            fix="plug it in",
+        )
+    assert time.monotonic() - began < PROMPT_SECONDS
+
+
+def test_close_releases_on_the_capture_thread(tap):
+    tap.put(0)
+    reader = reader_of(tap)
+    threading.Timer(0.1, tap.put, [1]).start()
+    reader.close()
+    assert tap.released_on == "capture tap"
+
+
+def test_close_ends_a_read_of_another_thread(tap):
+    tap.put(0)
+    reader = reader_of(tap, close_timeout_seconds=0.1)
+    reader.read(1.0)
+    threading.Timer(0.2, reader.close).start()
+    began = time.monotonic()
+    assert reader.read(30.0) is None
+    assert time.monotonic() - began < PROMPT_SECONDS
+
+
+def test_a_stuck_capture_does_not_hold_up_close(tap, caplog):
+    caplog.set_level(logging.WARNING)
+    tap.put(0)
+    reader = reader_of(tap, close_timeout_seconds=0.1)
+    began = time.monotonic()
+    reader.close()
+    reader.close()
+    assert time.monotonic() - began < PROMPT_SECONDS
+    assert caplog.messages == ["tap: the capture is stuck and was left behind"]
+    tap.put(1)  # the call returns after all
+    wait_until(lambda: tap.released_on)
+
+
+def test_a_stuck_capture_does_not_hold_up_the_interpreters_exit():
+    script = """
+import os
+from fer_edge.sources.capture import picture_now
+from fer_edge.sources.newest import NewestFrameReader
+from fer_edge.testing import numbered_picture
+
+def pictures():
+    yield picture_now(numbered_picture(0))
+    os.read(os.pipe()[0], 1)  # never returns
+
+reader = NewestFrameReader(pictures, name="stuck", open_timeout_seconds=5)
+assert reader.read(1.0) is not None
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, timeout=30, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
