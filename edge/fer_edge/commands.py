@@ -55,12 +55,12 @@ def report_error(error: FerError) -> None:
 
 
 def run_command_line(
-    group: click.Group, *, name: str, arguments: Sequence[str] | None = None
+    group: click.Command, *, name: str, arguments: Sequence[str] | None = None
 ) -> NoReturn:
     """Run a command line and exit as the documentation says.
 
     Args:
-        group: The click group.
+        group: The click group, or its only command.
         name: Of the program.
         arguments: Instead of `sys.argv[1:]`.
     """

@@ -78,3 +78,16 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finish; may be called twice."""
         ...
+
+    def __enter__(self) -> Self:
+        """Return the sink itself."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        ...

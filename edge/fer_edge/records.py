@@ -87,20 +87,29 @@ class Prediction:
     Attributes:
         labels: Canonical names, in the model's order.
         probabilities: One for each label, summing to 1.
+        threshold: Of a binary model: the probability from which it says the second label.
     """
 
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
+    threshold: float | None = None
+
+    @property
+    def index(self) -> int:
+        """Index of the label the model says: the most probable, or by the threshold."""
+        if self.threshold is not None:
+            return int(self.probabilities[1] >= self.threshold)
+        return self.probabilities.index(max(self.probabilities))
 
     @property
     def label(self) -> str:
-        """The most probable label."""
-        return self.labels[self.probabilities.index(self.confidence)]
+        """The label the model says."""
+        return self.labels[self.index]
 
     @property
     def confidence(self) -> float:
-        """Probability of the most probable label."""
-        return max(self.probabilities)
+        """Probability of that label."""
+        return self.probabilities[self.index]
 
     @property
     def scores(self) -> dict[str, float]:

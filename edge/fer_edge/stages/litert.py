@@ -84,7 +84,8 @@ def to_prediction(output: Tensor, contract: ModelContract) -> Prediction:
         contract: Of the model.
     """
     probabilities = dequantise(output, contract.output)
-    return Prediction(contract.labels, tuple(probabilities.tolist()))
+    threshold = contract.threshold if contract.task == "binary" else None
+    return Prediction(contract.labels, tuple(probabilities.tolist()), threshold)
 
 
 def dequantise(output: Tensor, spec: OutputSpec) -> NDArray[np.float64]:

@@ -1,0 +1,99 @@
+"""From settings to concrete parts: the only place that maps names to classes."""
+
+import sys
+from pathlib import Path
+
+from fer_edge.errors import SettingsError
+from fer_edge.models import open_model
+from fer_edge.pipeline import Pipeline
+from fer_edge.protocols import Sink, Source
+from fer_edge.settings import (
+    DetectorSettings,
+    ModelSettings,
+    OutputSettings,
+    Settings,
+    SourceSettings,
+)
+from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.sources.folder import PictureFolder
+from fer_edge.sources.stream import NetworkStream
+from fer_edge.sources.v4l2 import V4l2Camera
+from fer_edge.sources.video import VideoFile
+from fer_edge.stages.haar import HaarDetector
+from fer_edge.stages.litert import LitertClassifier
+
+
+def make_source(settings: SourceSettings) -> Source:
+    """Open the source that a URI names: a number, /dev/..., scheme://..., a folder, or a file.
+
+    Raises:
+        FerError: It cannot be opened.
+    """
+    uri = settings.uri
+    if uri.isdecimal() or uri.startswith("/dev/"):
+        return V4l2Camera(
+            int(uri) if uri.isdecimal() else uri,
+            width=settings.width,
+            height=settings.height,
+            frames_per_second=settings.frames_per_second,
+            open_timeout_seconds=settings.open_timeout_seconds,
+        )
+    if "://" in uri:
+        return NetworkStream(
+            uri,
+            open_timeout_seconds=settings.open_timeout_seconds,
+            read_timeout_seconds=settings.read_timeout_seconds,
+        )
+    if not uri:
+        raise SettingsError(
+            "no source",
+            expected="a camera number, stream, video file or picture folder",
+            fix="give one as --source",
+        )
+    path = Path(uri)
+    return PictureFolder(path) if path.is_dir() else VideoFile(path)
+
+
+def make_detector(settings: DetectorSettings) -> HaarDetector:
+    """Load the cascade.
+
+    Raises:
+        DependencyError: OpenCV has no Haar cascades.
+    """
+    return HaarDetector(
+        cascade=settings.cascade,
+        scale_factor=settings.scale_factor,
+        min_neighbours=settings.min_neighbours,
+        min_face_px=settings.min_face_px,
+        max_side_px=settings.max_side_px,
+    )
+
+
+def make_classifier(settings: ModelSettings) -> LitertClassifier:
+    """Load the model.
+
+    Raises:
+        ModelError: It is missing, damaged, or breaks its contract.
+        DependencyError: There is no usable TFLite runtime.
+    """
+    return LitertClassifier(open_model(settings.path), threads=settings.threads)
+
+
+def make_pipeline(settings: Settings) -> Pipeline:
+    """Load detector and model.
+
+    Raises:
+        FerError: As `make_detector` and `make_classifier` say.
+    """
+    return Pipeline(make_detector(settings.detector), make_classifier(settings.model))
+
+
+def make_sink(settings: OutputSettings) -> Sink:
+    """Open the sink.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    if settings.file == "-":
+        return JsonLinesSink(sys.stdout)
+    return JsonLinesSink.to_file(Path(settings.file))

@@ -1,0 +1,109 @@
+"""Expressions in single pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_edge.annotate import annotate, write_picture
+from fer_edge.assemble import make_classifier, make_detector
+from fer_edge.errors import OutputError
+from fer_edge.pictures import read_grey
+from fer_edge.preprocess import prepare_crop, whole_picture
+from fer_edge.records import Face, GreyImage, Reading
+from fer_edge.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPicture:
+    """What was read in one picture.
+
+    Attributes:
+        image: The path as it was given.
+        width: Of the picture, upright, in pixels.
+        height: The same.
+        readings: One for each face, surest first.
+    """
+
+    image: str
+    width: int
+    height: int
+    readings: tuple[Reading, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the picture's line of JSON."""
+        return {
+            "image": self.image,
+            "width": self.width,
+            "height": self.height,
+            "faces": [reading.to_json() for reading in self.readings],
+        }
+
+
+class PictureReader:
+    """Reads picture files.
+
+    Args:
+        settings: Detector and model.
+        whole_pictures: Take each picture as a face crop instead of searching faces.
+        annotate_folder: Where to leave annotated copies; None leaves none.
+
+    Raises:
+        FerError: Model or cascade cannot be loaded, or the folder not be made.
+    """
+
+    def __init__(
+        self, settings: Settings, *, whole_pictures: bool, annotate_folder: Path | None
+    ) -> None:
+        self._classifier = make_classifier(settings.model)
+        self._detector = None if whole_pictures else make_detector(settings.detector)
+        self._annotate_folder = annotate_folder
+        if annotate_folder is not None:
+            _make_folder(annotate_folder)
+
+    def read(self, image: str) -> SeenPicture:
+        """Read one picture.
+
+        Raises:
+            PictureError: It cannot be read.
+            OutputError: The annotated copy cannot be written.
+        """
+        path = Path(image)
+        grey = read_grey(path)
+        readings = self._readings(grey)
+        if self._annotate_folder is not None:
+            write_picture(self._annotate_folder / f"{path.stem}.jpg", annotate(grey, readings))
+        height, width = grey.shape
+        return SeenPicture(image, width, height, readings)
+
+    def _readings(self, grey: GreyImage) -> tuple[Reading, ...]:
+        if self._detector is None:
+            pixels = prepare_crop(grey, self._classifier.contract.input)
+            face = Face(whole_picture(grey), 1.0)
+            return (Reading(face, self._classifier.predict(pixels)),)
+        faces = self._detector.detect(grey)
+        predictions = self._classifier.classify(grey, [face.box for face in faces])
+        return tuple(
+            Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
+        )
+
+
+def format_reading(seen: SeenPicture) -> str:
+    """Return what people read of one picture: a line a face."""
+    if not seen.readings:
+        return f"{seen.image}: no face"
+    return "\n".join(
+        f"{seen.image}: {reading.prediction.label} {reading.prediction.confidence:.2f}"
+        f" at {reading.face.box.as_list()}"
+        for reading in seen.readings
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be made ({error.strerror})",
+            expected="a folder that may be written",
+            fix="name another one",
+        ) from error

@@ -1,0 +1,348 @@
+"""The command line `fer-edge`; heavy imports are made inside the commands."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fer_edge import __version__
+from fer_edge.commands import (
+    CONTEXT_SETTINGS,
+    echo_json,
+    json_option,
+    run_command_line,
+    verbose_option,
+)
+
+if TYPE_CHECKING:
+    from fer_edge.settings import ResolvedSettings
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_model_option = click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help="Shipped model or .tflite file with a contract.  [default: edge-small]",
+)
+
+
+def _settings_options(command: _F) -> _F:
+    """Add `--config` and `--set`."""
+    command = click.option(
+        "--set",
+        "assignments",
+        metavar="SECTION.KEY=VALUE",
+        multiple=True,
+        help="Override one setting; may be given several times.",
+    )(command)
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        envvar="FER_EDGE_CONFIG",
+        help="TOML file of settings; see `fer-edge config show`.",
+    )(command)
+
+
+@click.group(context_settings=CONTEXT_SETTINGS)
+@click.version_option(__version__, prog_name="fer-edge")
+@verbose_option
+def cli() -> None:
+    """Facial expressions from a camera, on a Raspberry Pi or any Linux machine.
+
+    Finds faces with Haar cascades, reads their expression with an int8 TFLite network that ships
+    inside, and reports expressions, frames per second and latency. What it reports is what a face
+    shows, not what a person feels.
+
+    \b
+    Try it:
+      fer-edge demo                        the main job on built-in input
+      fer-edge classify photo.jpg          one or many pictures
+      fer-edge run --source 0              the first camera, JSON lines on stdout
+      fer-edge run --source rtsp://host/s  a network camera
+
+    \b
+    Exit codes: 0 ok, 1 failed, 2 usage, 69 camera unavailable, 78 bad configuration or model.
+    """
+
+
+@cli.command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option("--crops", is_flag=True, help="Take each picture as a face crop; search no faces.")
+@click.option(
+    "--annotate",
+    "annotate_folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Leave a copy of each picture there with boxes and labels drawn in.",
+)
+@_model_option
+@_settings_options
+@json_option
+def classify(
+    images: tuple[str, ...],
+    crops: bool,
+    annotate_folder: Path | None,
+    model: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Read the expressions in pictures.
+
+    With --json, prints one line a picture:
+    {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores"}]}.
+
+    A picture that cannot be read gets a line on stderr, the others are done all the same, and the
+    exit code is 1.
+    """
+    from fer_edge.batch import run_batch
+    from fer_edge.errors import EXIT_FAILED
+
+    resolved = _resolve(config, assignments, {"model.path": model})
+
+    def make_worker() -> Callable[[str], None]:
+        from fer_edge.classify import PictureReader, format_reading
+
+        reader = PictureReader(
+            resolved.settings, whole_pictures=crops, annotate_folder=annotate_folder
+        )
+
+        def work(image: str) -> None:
+            seen = reader.read(image)
+            if as_json:
+                echo_json(seen.to_json())
+            else:
+                click.echo(format_reading(seen))
+
+        return work
+
+    if run_batch(images, make_worker):
+        sys.exit(EXIT_FAILED)
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@_model_option
+@json_option
+def evaluate(data: Path, model: str | None, as_json: bool) -> None:
+    """Measure a model's accuracy on labelled face crops.
+
+    DATA is a folder with a folder for each expression, or with train and test folders (of which
+    test is used), or a .zip of either. Class folders may have any usual name (angry, anger, ...).
+    """
+    from fer_edge.assemble import make_classifier
+    from fer_edge.evaluate import evaluate as judge
+    from fer_edge.labelled import LabelledPictures
+    from fer_edge.tables import format_table
+
+    resolved = _resolve(None, (), {"model.path": model})
+    classifier = make_classifier(resolved.settings.model)
+    with LabelledPictures(data) as pictures:
+        result = judge(pictures, classifier, progress=_progress("evaluating"))
+    if as_json:
+        echo_json(result.to_json())
+        return
+    click.echo(f"pictures      {result.n}")
+    click.echo(f"accuracy      {result.accuracy:.1%}")
+    click.echo(f"macro recall  {result.macro_recall:.1%}\n")
+    rows = [
+        [label, f"{result.recall[label]:.1%}" if label in result.recall else "-", *map(str, counts)]
+        for label, counts in zip(result.labels, result.confusion.tolist(), strict=True)
+    ]
+    click.echo(format_table(["true \\ read as", "recall", *result.labels], rows))
+    if result.unreadable:
+        click.echo(f"\n{len(result.unreadable)} unreadable: {', '.join(result.unreadable)}")
+
+
+@cli.command()
+@click.option(
+    "--source",
+    metavar="SOURCE",
+    help="Camera number, /dev/videoN, rtsp:// or http:// stream, video file or picture folder."
+    "  [default: 0]",
+)
+@_model_option
+@click.option(
+    "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
+)
+@click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
+@_settings_options
+def run(
+    source: str | None,
+    model: str | None,
+    output: str | None,
+    max_frames: int | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
+    from fer_edge.assemble import make_pipeline, make_sink, make_source
+    from fer_edge.daemon import run as run_loop
+    from fer_edge.daemon import stop_on_signals
+    from fer_edge.status import LiveStatus, format_tally
+
+    flags = {"source.uri": source, "model.path": model, "output.file": output}
+    settings = _resolve(config, assignments, flags).settings
+    pipeline = make_pipeline(settings)
+    status = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
+    with make_source(settings.source) as frames, make_sink(settings.output) as sink:
+        with stop_on_signals() as stop:
+            tally = run_loop(
+                frames,
+                pipeline,
+                [sink],
+                read_timeout_seconds=settings.source.read_timeout_seconds,
+                stop=stop,
+                max_frames=max_frames or 0,
+                watch=status.update,
+            )
+        status.clear()
+        click.echo(format_tally(tally, dropped=getattr(frames, "dropped", 0)), err=True)
+
+
+@cli.command()
+@click.argument("model", default="edge-small", metavar="[NAME|FILE]")
+@json_option
+def inspect(model: str, as_json: bool) -> None:
+    """Tell what a model file is: labels, input, origin, figures. Loads no interpreter."""
+    from fer_edge.inspect import describe_model, format_model
+    from fer_edge.models import open_model
+
+    opened = open_model(model)
+    if as_json:
+        echo_json(describe_model(opened))
+    else:
+        click.echo(format_model(opened))
+
+
+@cli.command()
+@click.argument("model", default="edge-small", metavar="[NAME|FILE]")
+@json_option
+def selftest(model: str, as_json: bool) -> None:
+    """Run a model's golden vectors here and compare with the outputs recorded in it."""
+    from fer_edge.models import open_model
+    from fer_edge.selftest import run_selftest
+
+    result = run_selftest(open_model(model))
+    if as_json:
+        echo_json(result.to_json())
+    elif result.passed:
+        exactly = "exactly" if result.tolerance == 0 else f"within {result.tolerance:g}"
+        click.echo(f"ok: {result.n} of {result.n} golden vectors match {exactly}")
+    result.require()
+
+
+@cli.command()
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo-output"),
+    show_default=True,
+    help="Where to leave annotated pictures and JSON lines.",
+)
+@_model_option
+@json_option
+def demo(folder: Path, model: str | None, as_json: bool) -> None:
+    """Do the main job on built-in input: no camera, no download.
+
+    A public-domain portrait becomes a clip in which the face moves, leaves and returns. Prints a
+    table of frames, faces, FPS and latency and leaves annotated pictures behind.
+    """
+    from fer_edge.demo import run_demo
+    from fer_edge.sources.portrait import FRAMES
+    from fer_edge.status import format_demo
+
+    resolved = _resolve(None, (), {"model.path": model})
+    progress = _progress("demo")
+    result = run_demo(
+        resolved.settings, folder, progress=lambda tally: progress(tally.frames, FRAMES)
+    )
+    if as_json:
+        echo_json(result.to_json())
+    else:
+        click.echo(format_demo(result))
+
+
+@cli.command()
+@json_option
+def sources(as_json: bool) -> None:
+    """List the cameras found here."""
+    from fer_edge.sources.v4l2 import list_cameras
+
+    cameras = list_cameras()
+    if as_json:
+        echo_json(cameras)
+    elif cameras:
+        click.echo("\n".join(cameras))
+    else:
+        click.echo("no /dev/video* here; files, folders and network streams work without", err=True)
+
+
+@cli.group()
+def config() -> None:
+    """Show settings with their origin, or check a settings file."""
+
+
+@config.command()
+@_settings_options
+@json_option
+def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Print every setting as TOML, with where its value came from."""
+    from fer_edge.status import format_settings
+
+    resolved = _resolve(config, assignments, {})
+    if as_json:
+        rows = {row.key: {"value": row.value, "origin": row.origin} for row in resolved.rows()}
+        echo_json(rows)
+    else:
+        click.echo(format_settings(resolved.rows()))
+
+
+@config.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Check a TOML settings file; exit code 78 where something in it is wrong."""
+    _resolve(file, (), {})
+    click.echo(f"ok: {file}")
+
+
+def main() -> None:
+    """Run `fer-edge`."""
+    run_command_line(cli, name="fer-edge")
+
+
+def _resolve(
+    config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]
+) -> "ResolvedSettings":
+    from fer_edge.settings import read_settings_file, resolve
+
+    given: dict[str, str] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {assignment}: expected SECTION.KEY=VALUE")
+        given[key.strip()] = value.strip()
+    given |= {key: value for key, value in flags.items() if value is not None}
+    return resolve(
+        flags=given,
+        environment=os.environ,
+        file={} if config is None else read_settings_file(config),
+        file_name=str(config),
+    )
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    """Return a function that shows progress on stderr, if that is a terminal."""
+    if not sys.stderr.isatty():
+        return lambda _done, _total: None
+
+    def show_progress(done: int, total: int) -> None:
+        if done % 25 == 0 or done == total:
+            end = "\r\x1b[K" if done == total else ""
+            click.echo(f"\r{what}: {done} of {total}{end}", nl=False, err=True)
+
+    return show_progress

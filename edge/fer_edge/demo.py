@@ -1,0 +1,121 @@
+"""The main job on built-in input: no camera, no download."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.annotate import annotate, write_picture
+from fer_edge.assemble import make_pipeline
+from fer_edge.daemon import RunTally, run
+from fer_edge.errors import OutputError
+from fer_edge.records import Frame, Observation
+from fer_edge.settings import Settings
+from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.sources.portrait import FRAMES, PortraitClip
+
+_PICTURED: Final = tuple(range(10, FRAMES, 20))
+"""Frames of which an annotated picture is left: six, spread over the clip."""
+_COLUMNS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo came to.
+
+    Attributes:
+        tally: Frames, labels, timings.
+        first_result_seconds: From the call to the first observation.
+        folder: Where everything lies.
+        pictures: Annotated frames.
+        overview: All of them in one picture.
+        observations: The JSON lines.
+    """
+
+    tally: RunTally
+    first_result_seconds: float
+    folder: Path
+    pictures: tuple[Path, ...]
+    overview: Path
+    observations: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as `--json` prints them."""
+        stages = self.tally.stages()
+        return {
+            "frames": self.tally.frames,
+            "frames_with_face": self.tally.frames_with_face,
+            "fps": round(self.tally.frames_per_second, 2),
+            "first_result_seconds": round(self.first_result_seconds, 3),
+            "labels": dict(self.tally.labels.most_common()),
+            "stages_ms": {
+                name: {"p50": round(s.p50, 3), "p90": round(s.p90, 3), "p99": round(s.p99, 3)}
+                for name, s in stages.items()
+            },
+            "observations": str(self.observations),
+            "overview": str(self.overview),
+            "pictures": [str(path) for path in self.pictures],
+        }
+
+
+def run_demo(
+    settings: Settings,
+    folder: Path,
+    *,
+    progress: Callable[[RunTally], None] = lambda _tally: None,
+) -> DemoResult:
+    """Process the built-in clip and leave annotated pictures and JSON lines behind.
+
+    Args:
+        settings: Detector and model; the source is the clip.
+        folder: Where to leave them; made where it does not exist, files in it replaced.
+        progress: Called after each frame.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    started = time.monotonic()
+    first: list[float] = []
+    kept: list[tuple[int, NDArray[np.uint8]]] = []
+    observations = folder / "observations.jsonl"
+    _make_folder(folder)
+    observations.unlink(missing_ok=True)
+
+    def watch(frame: Frame, observation: Observation, tally: RunTally) -> None:
+        if not first:
+            first.append(time.monotonic() - started)
+        if frame.index in _PICTURED:
+            kept.append((frame.index, annotate(frame.grey, observation.readings)))
+        progress(tally)
+
+    pipeline = make_pipeline(settings)
+    with PortraitClip() as clip, JsonLinesSink.to_file(observations) as sink:
+        tally = run(clip, pipeline, [sink], read_timeout_seconds=1.0, watch=watch)
+    pictures = []
+    for index, picture in kept:
+        pictures.append(folder / f"frame-{index:03d}.jpg")
+        write_picture(pictures[-1], picture)
+    overview = folder / "overview.jpg"
+    write_picture(overview, _tile([picture for _, picture in kept]))
+    return DemoResult(tally, first[0], folder, tuple(pictures), overview, observations)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be made ({error.strerror})",
+            expected="a folder that may be written",
+            fix="name another one with --out",
+        ) from error
+
+
+def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Put pictures of one size side by side, in rows."""
+    rows = [pictures[i : i + _COLUMNS] for i in range(0, len(pictures), _COLUMNS)]
+    return np.vstack([np.hstack(row) for row in rows])

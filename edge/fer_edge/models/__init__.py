@@ -1,0 +1,34 @@
+"""The models that ship, and how a name or path becomes a model file."""
+
+from pathlib import Path
+from typing import Final
+
+from fer_edge.contract import ModelFile, read_model
+from fer_edge.errors import ModelError
+
+DEFAULT_MODEL: Final = "edge-small"
+_FOLDER: Final = Path(__file__).parent
+_SUFFIX: Final = ".int8.tflite"
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models in the package."""
+    return sorted(path.name.removesuffix(_SUFFIX) for path in _FOLDER.glob(f"*{_SUFFIX}"))
+
+
+def open_model(name_or_path: str) -> ModelFile:
+    """Read a shipped model by name, or a model file by path.
+
+    Raises:
+        ModelError: There is neither, or the file breaks its contract.
+    """
+    if name_or_path in shipped_models():
+        return read_model(_FOLDER / f"{name_or_path}{_SUFFIX}")
+    path = Path(name_or_path)
+    if not path.exists() and path.suffix != ".tflite":
+        raise ModelError(
+            f"no model {name_or_path!r}",
+            expected=f"a shipped model ({', '.join(shipped_models())}) or a .tflite file",
+            fix="check the name or path given as --model",
+        )
+    return read_model(path)

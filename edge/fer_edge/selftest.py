@@ -1,0 +1,160 @@
+"""Golden vectors: does this machine compute what the machine that converted the model computed?
+
+Every model file carries real inputs and the outputs expected of them. Full-int8 inference is
+bit-identical on every processor tried, so integer outputs are compared exactly; float ones within
+`FLOAT_TOLERANCE`.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.contract import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
+from fer_edge.errors import FerError, ModelError
+from fer_edge.stages.litert import LitertClassifier, Tensor
+
+FLOAT_TOLERANCE: Final = 1e-4
+"""Largest difference of a probability that a float model may show; int8 has none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoldenVectors:
+    """Inputs and the outputs expected of them.
+
+    Attributes:
+        inputs: uint8, shape (N, height, width): grey crops of the model's own size.
+        outputs: The output tensor's dtype, shape (N, outputs).
+    """
+
+    inputs: NDArray[np.uint8]
+    outputs: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class SelftestResult:
+    """What a self-test found.
+
+    Attributes:
+        model: Path of the model file.
+        model_sha256: Of its flatbuffer.
+        n: Number of golden vectors.
+        mismatches: Indices of those whose output differs from the expected one.
+        worst_difference: Largest absolute difference, in steps of the output for an integer
+            model, in probability for a float one.
+        tolerance: Largest difference that is still a match; 0 for an integer model.
+    """
+
+    model: str
+    model_sha256: str
+    n: int
+    mismatches: tuple[int, ...]
+    worst_difference: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every output was as expected."""
+        return not self.mismatches
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as `fer-edge selftest --json` prints it."""
+        return {
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+            "n": self.n,
+            "mismatches": len(self.mismatches),
+            "worst_difference": self.worst_difference,
+            "tolerance": self.tolerance,
+            "passed": self.passed,
+        }
+
+    def require(self) -> None:
+        """Do nothing where the test passed.
+
+        Raises:
+            FerError: It did not.
+        """
+        if not self.passed:
+            raise FerError(
+                f"{self.model}: {len(self.mismatches)} of {self.n} golden vectors differ, "
+                f"by up to {self.worst_difference:g}",
+                expected=f"a difference of at most {self.tolerance:g}",
+                fix="install fer-edge and its TFLite runtime again; if it stays, do not trust "
+                "this machine's answers, and report processor and runtime version",
+            )
+
+
+def run_selftest(model: ModelFile, *, threads: int = 1) -> SelftestResult:
+    """Run a model's golden vectors through the device's own classifier.
+
+    Raises:
+        ModelError: The golden vectors are missing or unreadable, or the runtime refuses the model.
+        DependencyError: There is no usable TFLite runtime.
+    """
+    golden = read_golden(model)
+    classifier = LitertClassifier(model, threads=threads)
+    tolerance = FLOAT_TOLERANCE if model.contract.output.dtype == "float32" else 0.0
+    differences = [
+        float(np.abs(classifier.raw_output(pixels).astype(np.float64) - expected).max())
+        for pixels, expected in zip(golden.inputs, golden.outputs, strict=True)
+    ]
+    return SelftestResult(
+        model=model.path,
+        model_sha256=model.contract.flatbuffer_sha256,
+        n=len(golden),
+        # Not `d > tolerance`: NaN is a mismatch, too.
+        mismatches=tuple(i for i, d in enumerate(differences) if not d <= tolerance),
+        worst_difference=max(differences),
+        tolerance=tolerance,
+    )
+
+
+def read_golden(model: ModelFile) -> GoldenVectors:
+    """Read the golden vectors that a model file carries.
+
+    Raises:
+        ModelError: They are missing, unreadable, or do not fit the contract.
+    """
+    contract = model.contract
+    inputs = _read_array(model, GOLDEN_INPUTS_NAME)
+    outputs = _read_array(model, GOLDEN_OUTPUTS_NAME)
+    _check_array(inputs, "uint8", (contract.input.height, contract.input.width), model)
+    _check_array(outputs, contract.output.dtype, (contract.output_size,), model)
+    if not len(inputs) or len(inputs) != len(outputs):
+        raise _unfit(model, f"{len(inputs)} golden inputs and {len(outputs)} outputs")
+    return GoldenVectors(inputs, outputs)
+
+
+def _read_array(model: ModelFile, name: str) -> Tensor:
+    if name not in model.members:
+        raise _unfit(model, f"no {name} in the model file")
+    try:
+        array = np.load(io.BytesIO(model.members[name]), allow_pickle=False)
+    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
+        raise _unfit(model, f"{name} cannot be read ({' '.join(str(error).split())})") from error
+    if not isinstance(array, np.ndarray):
+        raise _unfit(model, f"{name} holds no array")
+    return array
+
+
+def _check_array(array: Tensor, dtype: str, shape: tuple[int, ...], model: ModelFile) -> None:
+    if array.dtype != dtype or array.shape[1:] != shape:
+        expected = ", ".join(map(str, shape))
+        raise _unfit(
+            model,
+            f"golden vectors of {array.dtype}{list(array.shape)} where {dtype}[N, {expected}] fits",
+        )
+
+
+def _unfit(model: ModelFile, found: str) -> ModelError:
+    return ModelError(
+        f"{model.path}: {found}",
+        expected="golden vectors (inputs and the outputs expected of them) that fit the contract",
+        fix="convert the training run again with `fer-convert RUN --int8 --out DIR`",
+    )

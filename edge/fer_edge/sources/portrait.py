@@ -1,0 +1,97 @@
+"""A clip made of the portrait that ships: a face that moves, leaves and returns."""
+
+import math
+from importlib.resources import files
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+
+from fer_edge.opencv import cv2
+from fer_edge.pictures import decode_grey
+from fer_edge.records import Frame, GreyImage
+from fer_edge.sources.capture import picture_now, to_frame
+
+FRAMES: Final = 120
+WIDTH: Final = 640
+HEIGHT: Final = 480
+_PORTRAIT_SIDE: Final = 400
+_ASSET: Final = "assets/portrait.jpg"
+
+
+class PortraitClip:
+    """Four seconds at 30 frames a second, made as they are read.
+
+    The portrait (NASA, public domain) sways in front of a plain wall, slides out to the right,
+    stays away for half a second and comes back.
+
+    Args:
+        frames: Length of the clip.
+    """
+
+    def __init__(self, *, frames: int = FRAMES) -> None:
+        data = files("fer_edge").joinpath(_ASSET).read_bytes()
+        portrait = decode_grey(data, where=_ASSET)
+        side = (_PORTRAIT_SIDE, _PORTRAIT_SIDE)
+        self._portrait = cv2.resize(portrait, side, interpolation=cv2.INTER_AREA)
+        self._wall = _wall()
+        self._frames = frames
+        self._next = 0
+
+    @property
+    def live(self) -> bool:
+        """Always false: frames are made when asked for."""
+        return False
+
+    def read(self, timeout_seconds: float) -> Frame | None:  # noqa: ARG002 - never stalls
+        """Return the next frame; None after the last."""
+        if self._next >= self._frames:
+            return None
+        index, self._next = self._next, self._next + 1
+        grey = self._draw(index / self._frames)
+        return to_frame(picture_now(grey), index=index)
+
+    def close(self) -> None:
+        """End the clip; may be called twice."""
+        self._next = self._frames
+
+    def __enter__(self) -> Self:
+        """Return the source itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _draw(self, phase: float) -> GreyImage:
+        """Draw the picture at a phase of the clip from 0 to 1."""
+        canvas = self._wall.copy()
+        left = round((WIDTH - _PORTRAIT_SIDE) / 2 + _offset(phase))
+        top = round(HEIGHT - _PORTRAIT_SIDE + 12 * math.sin(4 * math.tau * phase))
+        height, width = min(_PORTRAIT_SIDE, HEIGHT - top), min(_PORTRAIT_SIDE, WIDTH - left)
+        if width > 0:
+            canvas[top : top + height, left : left + width] = self._portrait[:height, :width]
+        return canvas
+
+
+def _offset(phase: float) -> float:
+    """Return how far right of the middle the portrait is, in pixels."""
+    away = WIDTH / 2 + _PORTRAIT_SIDE / 2
+    if phase < 0.4:
+        return 60 * math.sin(math.tau * phase / 0.4)
+    if phase < 0.6:
+        return away * (phase - 0.4) / 0.2
+    if phase < 0.72:
+        return away
+    return away * max(0.0, 1 - (phase - 0.72) / 0.16)
+
+
+def _wall() -> GreyImage:
+    """Return a plain wall, lighter towards the top."""
+    column = np.linspace(150, 110, HEIGHT).astype(np.uint8)
+    return np.repeat(column[:, None], WIDTH, axis=1)

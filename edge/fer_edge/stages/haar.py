@@ -1,0 +1,116 @@
+"""Face detection with OpenCV's Haar cascades."""
+
+from pathlib import Path
+from typing import Any, Final, cast
+
+from fer_edge.errors import DependencyError, SettingsError
+from fer_edge.opencv import cv2
+from fer_edge.records import Box, Face, GreyImage
+
+CASCADES: Final = {
+    "alt2": "haarcascade_frontalface_alt2.xml",
+    "alt": "haarcascade_frontalface_alt.xml",
+    "default": "haarcascade_frontalface_default.xml",
+}
+_NESTED: Final = 0.5
+
+
+class HaarDetector:
+    """Searches a whole picture, shrunk to a bounded size, for frontal faces.
+
+    Args:
+        cascade: A name of `CASCADES`.
+        scale_factor: Ratio between two sizes searched; above 1. Larger is faster and coarser.
+        min_neighbours: Overlapping hits needed beside the first; larger is stricter.
+        min_face_px: Smallest face searched for, in pixels of the shrunk picture.
+        max_side_px: A picture whose longer side is above this is shrunk to it.
+
+    Raises:
+        DependencyError: The OpenCV at hand has no Haar cascades.
+        SettingsError: There is no cascade of that name.
+    """
+
+    def __init__(
+        self,
+        *,
+        cascade: str = "alt2",
+        scale_factor: float = 1.1,
+        min_neighbours: int = 2,
+        min_face_px: int = 40,
+        max_side_px: int = 640,
+    ) -> None:
+        self._cascade = _load(cascade)
+        self._scale_factor = scale_factor
+        self._min_neighbours = min_neighbours
+        self._min_face = (min_face_px, min_face_px)
+        self._max_side_px = max_side_px
+
+    def detect(self, grey: GreyImage) -> list[Face]:
+        """Return the faces of a picture, surest first.
+
+        Args:
+            grey: uint8, shape (H, W).
+
+        Returns:
+            Faces with boxes in pixels of `grey`; the score is the number of overlapping hits.
+        """
+        factor = min(1.0, self._max_side_px / max(grey.shape))
+        small = grey if factor == 1.0 else _shrink(grey, factor)
+        boxes, hits = self._cascade.detectMultiScale2(
+            small, self._scale_factor, self._min_neighbours, 0, self._min_face
+        )
+        found = [
+            Face(Box(*(int(v) for v in box)).scaled(1 / factor), float(count))
+            for box, count in zip(boxes, hits, strict=True)
+        ]
+        return _without_nested(sorted(found, key=lambda face: (-face.score, -face.box.area)))
+
+
+def _shrink(grey: GreyImage, factor: float) -> GreyImage:
+    height, width = grey.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return cast("GreyImage", cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+
+
+def _without_nested(faces: list[Face]) -> list[Face]:
+    """Drop every face that lies mostly inside a surer one: a mouth, or the same face again."""
+    kept: list[Face] = []
+    for face in faces:
+        if all(_shared(face.box, other.box) <= _NESTED for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _shared(a: Box, b: Box) -> float:
+    """Return the part of the smaller box that lies in the other one."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    return max(0, width) * max(0, height) / max(1, min(a.area, b.area))
+
+
+def _load(name: str) -> Any:
+    if name not in CASCADES:
+        raise SettingsError(
+            f"unknown cascade {name!r}",
+            expected="one of " + ", ".join(CASCADES),
+            fix="choose one of these as detector.cascade",
+        )
+    classifier = getattr(cv2, "CascadeClassifier", None)
+    folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
+    path = Path(folder) / CASCADES[name]
+    if classifier is None or not path.is_file():
+        missing = "class CascadeClassifier" if classifier is None else f"file {path.name}"
+        raise DependencyError(
+            f"OpenCV {cv2.__version__} has no Haar cascades ({missing} is missing)",
+            expected="opencv-python-headless 4.10 or newer, below 5",
+            fix="run `pip install 'opencv-python-headless>=4.10,<5'` and uninstall other "
+            "opencv packages",
+        )
+    cascade = classifier(str(path))
+    if cascade.empty():
+        raise DependencyError(
+            f"OpenCV's {path.name} cannot be loaded",
+            expected="a whole cascade file",
+            fix="run `pip install --force-reinstall 'opencv-python-headless>=4.10,<5'`",
+        )
+    return cascade

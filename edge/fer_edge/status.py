@@ -1,0 +1,114 @@
+"""What a run looks like to people: a live line, closing tables, settings as TOML."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TextIO
+
+from fer_edge.daemon import RunTally
+from fer_edge.records import Frame, Observation
+from fer_edge.settings import Setting
+from fer_edge.tables import format_fields, format_table
+from fer_edge.timings import Summary
+
+if TYPE_CHECKING:
+    from fer_edge.demo import DemoResult
+
+_EVERY_SECONDS: Final = 0.5
+_STAGES: Final = {
+    "detect": "find faces",
+    "classify": "read expressions",
+    "age": "capture to result",
+}
+
+
+class LiveStatus:
+    """One line on a terminal that is rewritten twice a second.
+
+    Args:
+        stream: The terminal.
+        shown: Whether to write at all; false where the stream is a file.
+    """
+
+    def __init__(self, stream: TextIO, *, shown: bool) -> None:
+        self._stream = stream
+        self._shown = shown
+        self._due = 0.0
+
+    def update(self, _frame: Frame, observation: Observation, tally: RunTally) -> None:
+        """Show the newest frame, if it is time to."""
+        if not self._shown or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _EVERY_SECONDS
+        faces = ", ".join(
+            f"{reading.prediction.label} {reading.prediction.confidence:.2f}"
+            for reading in observation.readings
+        )
+        self._stream.write(
+            f"\r\x1b[Kframe {tally.frames}  {tally.frames_per_second:.1f} FPS  "
+            f"{observation.timings['age']:.0f} ms  {faces or 'no face'}"
+        )
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+def format_tally(tally: RunTally, *, dropped: int = 0) -> str:
+    """Return the closing lines of a run."""
+    labels = ", ".join(f"{label} {n}" for label, n in tally.labels.most_common()) or "none"
+    fields = [
+        ("frames", f"{tally.frames} ({tally.frames_with_face} with a face)"),
+        ("speed", f"{tally.frames_per_second:.1f} FPS"),
+        ("expressions", labels),
+    ]
+    if dropped:
+        fields.append(("dropped", f"{dropped} frames came faster than they were processed"))
+    parts = [format_fields(fields)]
+    if tally.frames:
+        parts.append(format_stages(tally.stages()))
+    return "\n\n".join(parts)
+
+
+def format_stages(stages: dict[str, Summary]) -> str:
+    """Return a table of milliseconds by stage."""
+    rows = [
+        [_STAGES.get(name, name), *(f"{ms:.2f}" for ms in (s.mean, s.p50, s.p90, s.p99, s.max))]
+        for name, s in stages.items()
+    ]
+    return format_table(["stage (ms)", "mean", "p50", "p90", "p99", "max"], rows)
+
+
+def format_demo(result: "DemoResult") -> str:
+    """Return the demo's closing page."""
+    return "\n\n".join(
+        (
+            format_tally(result.tally),
+            format_fields(
+                [
+                    ("first result", f"{result.first_result_seconds:.2f} s after the start"),
+                    ("pictures", f"{result.overview} and {len(result.pictures)} single frames"),
+                    ("JSON lines", str(result.observations)),
+                ]
+            ),
+            "The portrait is NASA's of Eileen Collins (public domain). Next: your own camera with\n"
+            "`fer-edge run --source 0`, or a photo with `fer-edge classify PHOTO`.",
+        )
+    )
+
+
+def format_settings(rows: Sequence[Setting]) -> str:
+    """Return settings as a TOML file with comments that say what they are and where from."""
+    lines: list[str] = []
+    section = ""
+    for row in rows:
+        table, _, key = row.key.partition(".")
+        if table != section:
+            lines += ["", f"[{table}]"] if section else [f"[{table}]"]
+            section = table
+        value = json.dumps(row.value, ensure_ascii=False)
+        lines.append(f"{f'{key} = {value}':<32}  # {row.help} ({row.origin})")
+    return "\n".join(lines)
