@@ -1,0 +1,69 @@
+# Needs Python 3.11 to 3.13 with venv, and make. Everything else is installed into .venv*.
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+EDGE_VENV := .venv-edge
+BIN := $(VENV)/bin
+MANIFESTS := constraints.txt pyproject.toml edge/pyproject.toml convert/pyproject.toml trainer/pyproject.toml
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types format bench docs constraints clean
+
+help: ## List what make can do.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Put the whole workspace with its development tools into .venv.
+
+demo: $(EDGE_VENV)/.ready ## Run the main job on built-in input; installs the lean edge only.
+	@$(EDGE_VENV)/bin/fer-edge demo --out demo-output
+
+test: setup ## Run every test; those that lack something say what.
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: setup ## Check style and the direction of imports.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+
+types: setup ## Check types strictly in all three packages.
+	$(BIN)/mypy
+
+format: setup ## Format the code and mend what can be mended.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## Measure start-up, memory, size and detection on this machine.
+	$(BIN)/python benchmarks/footprint.py
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/detection.py
+
+docs: setup ## Write docs/cli.md anew from the commands' own help.
+	$(BIN)/python docs/generate_cli.py
+
+constraints: setup ## Pin the newest versions that fit together, for every supported Python.
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --no-emit-package fer-edge \
+	  --group dev edge/pyproject.toml convert/pyproject.toml \
+	  trainer/pyproject.toml --extra tensorflow --output-file constraints.txt
+
+clean: ## Remove the virtual environments and what was built.
+	rm -rf $(VENV) $(EDGE_VENV) build dist demo-output
+
+$(VENV)/.ready: $(MANIFESTS)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "$(PYTHON) is not Python 3.11 to 3.13, which TensorFlow needs; run make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "no venv; on Debian run: sudo apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
+	  --editable edge --editable convert --editable 'trainer[tensorflow]'
+	@touch $@
+
+$(EDGE_VENV)/.ready: constraints.txt edge/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is older than 3.11; run make PYTHON=python3.13 demo" >&2; exit 1; }
+	@$(PYTHON) -m venv $(EDGE_VENV) || { echo "no venv; on Debian run: sudo apt install python3-venv" >&2; exit 1; }
+	$(EDGE_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable edge
+	@touch $@
