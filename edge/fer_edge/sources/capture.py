@@ -1,7 +1,10 @@
 """What the sources share: a decoded picture, its clocks, and reading one from OpenCV."""
 
 import time
+from collections.abc import Callable
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from fer_edge.opencv import cv2
 from fer_edge.records import Frame, GreyImage
@@ -36,6 +39,7 @@ def to_frame(picture: Picture, *, index: int, name: str = "") -> Frame:
 def read_picture(
     capture: cv2.VideoCapture,
     *,
+    decode: Callable[[cv2.typing.MatLike], GreyImage | None] | None = None,
     patience_seconds: float = float("inf"),
     sensor_clock: bool = False,
 ) -> Picture | None:
@@ -47,6 +51,8 @@ def read_picture(
 
     Args:
         capture: Opened; need not really deliver.
+        decode: Turns what the capture retrieves into grey, or into None where it is damaged;
+            `to_grey` if not given.
         patience_seconds: No further attempt after this time; a stalled network stream makes
             each one take its whole read time-out.
         sensor_clock: Take the driver's time stamp, where it fits the monotonic clock.
@@ -59,11 +65,13 @@ def read_picture(
         try:
             grabbed = capture.grab()
             captured_ns = _capture_clock(capture) if sensor_clock else time.monotonic_ns()
-            picture = capture.retrieve()[1] if grabbed else None
-        except cv2.error:  # a size beyond OpenCV's limits is raised, not returned
-            picture = None
-        if picture is not None and picture.size:
-            return Picture(to_grey(picture), captured_ns)
+            retrieved = capture.retrieve()[1] if grabbed else None
+            if retrieved is not None and retrieved.size:
+                grey = (decode or to_grey)(retrieved)
+                if grey is not None:
+                    return Picture(grey, captured_ns)
+        except cv2.error:
+            pass  # a size beyond OpenCV's limits is raised, not returned: damaged as well
         if time.monotonic() >= give_up:
             break
     return None
@@ -73,7 +81,13 @@ def to_grey(picture: cv2.typing.MatLike) -> GreyImage:
     """Return a picture of a capture (BGR or already grey) as grey."""
     if picture.ndim == 3 and picture.shape[2] == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    return picture.reshape(picture.shape[:2]).astype("uint8", copy=False)
+    return picture.reshape(picture.shape[:2]).astype(np.uint8, copy=False)
+
+
+def decode_jpeg(data: cv2.typing.MatLike) -> GreyImage | None:
+    """Return a JPEG as grey; None where it is damaged."""
+    grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    return None if grey is None else grey.astype(np.uint8, copy=False)
 
 
 def _capture_clock(capture: cv2.VideoCapture) -> int:

@@ -27,7 +27,7 @@ class NetworkStream(NewestFrameReader):
         url: rtsp://, rtsps://, http:// or https://, with user:password@ where needed.
         open_timeout_seconds: For connecting and finding the video in what comes.
         read_timeout_seconds: The longest pause between two frames, the first included.
-        decoder_threads: Each one beyond the first delays H.264 by a frame.
+        decoder_threads: More decode large pictures in time; each may hold back a frame.
 
     Raises:
         SettingsError: Not a URL of these schemes.
@@ -73,7 +73,7 @@ class NetworkStream(NewestFrameReader):
             capture.release()
 
     def _unavailable(
-        self, reason: str, *, fix: str = "check address, path, user name and password"
+        self, reason: str, *, fix: str = "check address, path, user name and password; restart it"
     ) -> SourceUnavailableError:
         return SourceUnavailableError(
             f"{self._name}: {reason}", expected="a stream of pictures", fix=fix

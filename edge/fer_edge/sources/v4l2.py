@@ -1,26 +1,30 @@
 """Cameras of the Linux kernel (Video4Linux): USB cameras, mostly."""
 
 import errno
+import functools
 import logging
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.opencv import cv2
-from fer_edge.sources.capture import Picture, read_picture
+from fer_edge.records import GreyImage
+from fer_edge.sources.capture import Picture, decode_jpeg, read_picture, to_grey
 from fer_edge.sources.newest import NewestFrameReader
 
 _log = logging.getLogger(__name__)
 
 _DEVICES: Final = Path("/dev")
 _NAMES: Final = Path("/sys/class/video4linux")
+_JPEG_FORMATS: Final = frozenset({"MJPG", "JPEG"})
 _MOST_LISTED: Final = 8  # a Pi has a dozen nodes of codecs beside its cameras
 
 # The longest one read takes; OpenCV's own 10 s would keep a stalled camera busy when it is opened
-# again. It is whole seconds, and read once, at the first capture.
-os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
+# again. Whole seconds; OpenCV reads it once, at the first capture.
+_SELECT_TIMEOUT_SECONDS: Final = 2
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(_SELECT_TIMEOUT_SECONDS))
 
 
 class V4l2Camera(NewestFrameReader):
@@ -74,14 +78,21 @@ class V4l2Camera(NewestFrameReader):
         try:
             for setting, value in self._asked:
                 capture.set(setting, value)
+            read = functools.partial(
+                read_picture,
+                capture,
+                decode=_choose_decoder(capture),
+                patience_seconds=_SELECT_TIMEOUT_SECONDS,
+                sensor_clock=True,
+            )
             # isOpened() is true for a camera that has gone: only a frame proves one.
-            picture = read_picture(capture, patience_seconds=2, sensor_clock=True)
+            picture = read()
             if picture is None:
                 raise _no_frame(self._path)
             _log.info("camera %s delivers %s", self._path, _negotiated(capture))
             while picture is not None:
                 yield picture
-                picture = read_picture(capture, patience_seconds=2, sensor_clock=True)
+                picture = read()
             raise SourceUnavailableError(
                 f"camera {self._path} has stopped",
                 expected="frame after frame",
@@ -122,6 +133,18 @@ def explain_failure(path: Path, error: OSError) -> SourceUnavailableError:
     )
 
 
+def _choose_decoder(capture: cv2.VideoCapture) -> Callable[[cv2.typing.MatLike], GreyImage | None]:
+    """Have a camera's JPEGs handed over as they are; leave other formats to OpenCV.
+
+    Where OpenCV cannot decode a JPEG it hands out the picture before it once more, or a black
+    one, and says that all is well. Decoding to grey is cheaper than to colour as well.
+    """
+    if _format_of(capture) not in _JPEG_FORMATS:
+        return to_grey
+    capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+    return decode_jpeg
+
+
 def _prove_openable(path: Path) -> None:
     """Open and close the device, because the system says what is wrong and OpenCV does not."""
     try:
@@ -146,8 +169,12 @@ def _device_name(path: Path) -> str:
         return "unnamed"
 
 
+def _format_of(capture: cv2.VideoCapture) -> str:
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    return code.to_bytes(4, "little").decode("ascii", "replace")
+
+
 def _negotiated(capture: cv2.VideoCapture) -> str:
-    code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("ascii", "replace")
     width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     rate = capture.get(cv2.CAP_PROP_FPS)
-    return f"{code} {width:.0f}x{height:.0f} at {rate:g} frames a second"
+    return f"{_format_of(capture)} {width:.0f}x{height:.0f} at {rate:g} frames a second"

@@ -18,6 +18,7 @@ from fer_edge.testing import MjpegServer, ScriptedSource, Stall, numbered_pictur
 
 TIMEOUT_SECONDS = 5.0
 PROMPT_SECONDS = 4.0  # "at once", on a busy machine
+PATIENT = {"open_timeout_seconds": 20.0, "read_timeout_seconds": 10.0}
 FINITE = ("folder", "video", "video at its own pace", "script")
 LIVE = ("stream", "newest frame")
 
@@ -44,7 +45,7 @@ def open_source(
             "video": lambda: VideoFile(make_video()),
             "video at its own pace": lambda: VideoFile(make_video(), realtime=True),
             "script": lambda: ScriptedSource([*map(numbered_picture, range(5)), Stall(0.05)]),
-            "stream": lambda: NetworkStream(camera.url),
+            "stream": lambda: NetworkStream(camera.url, **PATIENT),
             "newest frame": lambda: NewestFrameReader(
                 _endless, name="endless", open_timeout_seconds=TIMEOUT_SECONDS
             ),
@@ -153,7 +154,7 @@ def test_a_live_source_gives_the_newest_frame(live):
 
 
 def test_a_read_that_finds_nothing_keeps_to_its_time(camera):
-    with NetworkStream(camera.url, read_timeout_seconds=20) as stream:
+    with NetworkStream(camera.url, **PATIENT) as stream:
         camera.behaviour = "stall"
         time.sleep(0.3)
         stream.read(0.2)  # what was on its way

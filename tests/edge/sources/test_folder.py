@@ -1,11 +1,11 @@
 import logging
 import os
 
-import cv2
 import numpy as np
 import pytest
 
 from fer_edge.errors import EXIT_FAILED, VideoError
+from fer_edge.opencv import cv2
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.testing import number_of, numbered_picture
 

@@ -13,7 +13,9 @@ from fer_edge.sources.stream import NetworkStream, without_secrets
 from fer_edge.testing import MjpegServer, number_of
 
 PROMPT_SECONDS = 4.0
-QUICK = {"open_timeout_seconds": 1.0, "read_timeout_seconds": 0.5}
+QUICK = {"open_timeout_seconds": 1.0, "read_timeout_seconds": 0.5}  # where it is to fail
+PATIENT = {"open_timeout_seconds": 20.0, "read_timeout_seconds": 10.0}  # where it is to work
+SOON = {"open_timeout_seconds": 20.0, "read_timeout_seconds": 1.0}  # where it is to work, then fail
 
 
 def read_until_it_fails(stream, *, timeout_seconds=5.0):
@@ -35,7 +37,7 @@ def free_port():
 
 
 def test_delivers_the_pictures_sent(camera):
-    with NetworkStream(camera.url) as stream:
+    with NetworkStream(camera.url, **PATIENT) as stream:
         frames = [stream.read(5.0) for _ in range(10)]
     pairs = list(itertools.pairwise(frames))
     steps = [(number_of(after.grey) - number_of(before.grey)) % 50 for before, after in pairs]
@@ -44,22 +46,22 @@ def test_delivers_the_pictures_sent(camera):
 
 
 def test_a_scheme_may_be_in_capitals(camera):
-    with NetworkStream(camera.url.replace("http", "HTTP")) as stream:
+    with NetworkStream(camera.url.replace("http", "HTTP"), **PATIENT) as stream:
         assert stream.read(5.0) is not None
 
 
 def test_a_stalled_stream_fails_then_a_new_one_works(camera):
-    with NetworkStream(camera.url, **QUICK) as stream:
+    with NetworkStream(camera.url, **SOON) as stream:
         camera.behaviour = "stall"
         message = read_until_it_fails(stream)
         assert "stopped" in message
     camera.behaviour = "stream"
-    with NetworkStream(camera.url) as stream:
+    with NetworkStream(camera.url, **PATIENT) as stream:
         assert stream.read(5.0) is not None
 
 
 def test_a_short_stall_is_survived(camera):
-    with NetworkStream(camera.url, read_timeout_seconds=10) as stream:
+    with NetworkStream(camera.url, **PATIENT) as stream:
         camera.behaviour = "stall"
         assert "no frame within 0.1 s" in read_until_it_fails(stream, timeout_seconds=0.1)
         camera.behaviour = "stream"
@@ -67,7 +69,7 @@ def test_a_short_stall_is_survived(camera):
 
 
 def test_a_stream_that_ends_fails_at_once_and_stays_failed(camera):
-    with NetworkStream(camera.url) as stream:
+    with NetworkStream(camera.url, **PATIENT) as stream:
         camera.behaviour = "end"
         read_until_it_fails(stream)
         began = time.monotonic()
@@ -78,18 +80,18 @@ def test_a_stream_that_ends_fails_at_once_and_stays_failed(camera):
 
 
 def test_a_camera_that_reboots_is_there_again_for_a_new_stream(camera):
-    with NetworkStream(camera.url, **QUICK) as stream:
+    with NetworkStream(camera.url, **SOON) as stream:
         camera.stop()
         read_until_it_fails(stream)
     with pytest.raises(SourceUnavailableError, match="nothing listens on port"):
         NetworkStream(camera.url, **QUICK)
     camera.start()
-    with NetworkStream(camera.url) as stream:
+    with NetworkStream(camera.url, **PATIENT) as stream:
         assert stream.read(5.0) is not None
 
 
 def test_garbage_on_the_line_is_a_failure(camera):
-    with NetworkStream(camera.url, **QUICK) as stream:
+    with NetworkStream(camera.url, **SOON) as stream:
         camera.behaviour = "garbage"
         read_until_it_fails(stream)
 
@@ -102,7 +104,7 @@ def test_garbage_from_the_start_is_no_stream(camera):
 
 def test_damaged_pictures_are_passed_over(camera):
     camera.behaviour = "damaged"
-    with NetworkStream(camera.url) as stream:
+    with NetworkStream(camera.url, **PATIENT) as stream:
         assert all(stream.read(5.0) is not None for _ in range(10))
 
 
@@ -116,7 +118,7 @@ def test_a_silent_server_is_not_waited_for_beyond_the_time(camera):
 
 
 def test_close_of_a_stalled_stream_is_bounded(camera):
-    stream = NetworkStream(camera.url, read_timeout_seconds=20)
+    stream = NetworkStream(camera.url, **PATIENT)
     camera.behaviour = "stall"
     began = time.monotonic()
     stream.close()
@@ -190,7 +192,7 @@ def test_the_password_reaches_the_camera_and_nobody_else(caplog):
     caplog.set_level(logging.DEBUG)
     with MjpegServer(credentials="viewer:Geheim1") as camera:
         address = camera.url.removeprefix("http://")
-        with NetworkStream(f"http://viewer:Geheim1@{address}") as stream:
+        with NetworkStream(f"http://viewer:Geheim1@{address}", **PATIENT) as stream:
             assert stream.read(5.0) is not None
             assert "Geheim1" not in stream.name
         with pytest.raises(SourceUnavailableError, match="user name and password") as caught:
@@ -209,7 +211,7 @@ def test_asks_for_tcp_without_touching_the_users_options(camera, monkeypatch):
         monkeypatch.delenv(name, raising=False)
         if before is not None:
             monkeypatch.setenv(name, before)
-        NetworkStream(camera.url).close()
+        NetworkStream(camera.url, **PATIENT).close()
         assert os.environ[name] == after
 
 
@@ -218,7 +220,7 @@ def test_a_forgotten_stream_does_not_spoil_the_exit(camera, behaviour):
     script = """
 import sys, time
 from fer_edge.sources.stream import NetworkStream
-stream = NetworkStream(sys.argv[1], read_timeout_seconds=20)
+stream = NetworkStream(sys.argv[1], open_timeout_seconds=20, read_timeout_seconds=20)
 assert stream.read(5.0) is not None
 print("ready", flush=True)
 sys.stdin.readline()

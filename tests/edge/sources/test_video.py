@@ -3,10 +3,10 @@ import os
 import struct
 import time
 
-import cv2
 import pytest
 
 from fer_edge.errors import SourceUnavailableError, VideoError
+from fer_edge.opencv import cv2
 from fer_edge.sources.video import VideoFile
 from fer_edge.testing import number_of
 

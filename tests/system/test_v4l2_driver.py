@@ -1,0 +1,132 @@
+"""V4l2Camera through OpenCV's own V4L2 code, against a camera that a preloaded library plays."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fer_edge.opencv import cv2
+from fer_edge.testing import numbered_picture
+
+SOURCE = Path(__file__).with_name("v4l2_camera.c")
+SETUP = """
+import json, logging, sys, time
+from pathlib import Path
+from fer_edge.errors import SourceUnavailableError
+from fer_edge.sources.v4l2 import V4l2Camera
+from fer_edge.testing import number_of
+
+logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+
+def behave(word):
+    Path(sys.argv[1]).write_text(word)
+
+def failure_of(action):
+    began = time.monotonic()
+    try:
+        while action():
+            assert time.monotonic() < began + 20, "it never failed"
+    except SourceUnavailableError as error:
+        return str(error)
+
+def answer(**values):
+    print(json.dumps(values))
+"""
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    compiler = shutil.which("cc")
+    if sys.platform != "linux" or compiler is None:
+        pytest.skip("no C compiler for the camera: apt-get install -y gcc libc6-dev")
+    library = tmp_path_factory.mktemp("driver") / "camera.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
+    return library
+
+
+@pytest.fixture
+def run(driver, tmp_path):
+    picture, behaviour = tmp_path / "picture.jpg", tmp_path / "behaviour"
+    cv2.imwrite(str(picture), numbered_picture(30, width=320, height=240))
+
+    def run(script):
+        environment = {
+            **os.environ,
+            "LD_PRELOAD": str(driver),
+            "CAMERA_PATH": "/dev/video42",
+            "CAMERA_JPEG": str(picture),
+            "CAMERA_BEHAVIOUR": str(behaviour),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", SETUP + script, behaviour],
+            env=environment, check=False, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), done.stderr
+
+    return run
+
+
+def test_delivers_motion_jpeg_with_the_drivers_clock(run):
+    found, log = run("""
+behave("stream")
+with V4l2Camera(42, width=320, height=240) as camera:
+    frames = [camera.read(5.0) for _ in range(10)]
+    age_ms = (time.monotonic_ns() - frames[-1].monotonic_ns) / 1e6
+    answer(shape=frames[0].grey.shape, numbers=[number_of(frame.grey) for frame in frames],
+           indices=[frame.index for frame in frames], age_ms=age_ms)
+""")
+    assert found["shape"] == [240, 320]
+    assert set(found["numbers"]) == {30}
+    assert found["indices"] == sorted(set(found["indices"]))
+    assert found["age_ms"] > 50
+    assert "delivers MJPG 320x240 at 30 frames a second" in log
+
+
+def test_takes_uncompressed_pictures_where_there_is_no_jpeg(run):
+    found, log = run("""
+behave("raw")
+with V4l2Camera("/dev/video42") as camera:
+    frame = camera.read(5.0)
+    answer(shape=frame.grey.shape, mean=frame.grey.mean())
+""")
+    assert found["shape"] == [240, 320]
+    assert 120 < found["mean"] < 140
+    assert "delivers YUYV" in log
+
+
+@pytest.mark.parametrize("fault", ["stall", "gone", "garbage"])
+def test_a_fault_is_said_and_the_camera_works_again_after_it(run, fault):
+    found, _ = run(f"""
+behave("stream")
+camera = V4l2Camera(42)
+behave("{fault}")
+fault = failure_of(lambda: camera.read(10.0))
+camera.close()
+behave("stream")
+with V4l2Camera(42) as camera:
+    answer(fault=fault, again=number_of(camera.read(5.0).grey))
+""")
+    assert "camera /dev/video42 has stopped" in found["fault"]
+    assert found["again"] == 30
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("stall", "opens but delivers no frame"),
+        ("garbage", "opens but delivers no frame"),
+        ("busy", "stop the program that uses it"),
+        ("gone", "does not exist"),
+    ],
+)
+def test_a_camera_without_a_frame_is_refused(run, fault, reason):
+    found, _ = run(f"""
+behave("{fault}")
+answer(fault=failure_of(lambda: V4l2Camera(42)))
+""")
+    assert reason in found["fault"]
