@@ -12,6 +12,7 @@ from fer_edge.protocols import Source
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.newest import NewestFrameReader
+from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.video import VideoFile
 from fer_edge.testing import MjpegServer, ScriptedSource, Stall, numbered_picture
@@ -19,7 +20,7 @@ from fer_edge.testing import MjpegServer, ScriptedSource, Stall, numbered_pictur
 TIMEOUT_SECONDS = 5.0
 PROMPT_SECONDS = 4.0  # "at once", on a busy machine
 PATIENT = {"open_timeout_seconds": 20.0, "read_timeout_seconds": 10.0}
-FINITE = ("folder", "video", "video at its own pace", "script")
+FINITE = ("folder", "video", "video at its own pace", "portrait", "script")
 LIVE = ("stream", "newest frame")
 
 OpenSource = Callable[[str], Source]
@@ -44,6 +45,7 @@ def open_source(
             "folder": lambda: PictureFolder(pictures),
             "video": lambda: VideoFile(make_video()),
             "video at its own pace": lambda: VideoFile(make_video(), realtime=True),
+            "portrait": lambda: PortraitClip(frames=12),
             "script": lambda: ScriptedSource([*map(numbered_picture, range(5)), Stall(0.05)]),
             "stream": lambda: NetworkStream(camera.url, **PATIENT),
             "newest frame": lambda: NewestFrameReader(
@@ -81,7 +83,8 @@ def test_frames_are_grey_bytes(source):
     for _ in range(4):
         frame = source.read(TIMEOUT_SECONDS)
         assert frame.grey.dtype == np.uint8
-        assert frame.grey.shape == (120, 160)
+        assert frame.grey.ndim == 2
+        assert frame.grey.size > 0
 
 
 def test_frames_can_be_kept(source):
