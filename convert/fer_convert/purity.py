@@ -1,0 +1,110 @@
+"""Is a converted network what it was asked to be? Checked by tensor and by operator."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from fer_convert.flatbuffer import Graph, Operator, Tensor
+from fer_convert.scopes import find_layer
+from fer_convert.targets import Target
+from fer_edge.contract import ModelContract
+from fer_edge.errors import ModelError
+
+INT8_TENSORS: Final = frozenset({"INT8", "INT32"})
+"""INT32 holds biases and shapes; both are exact."""
+
+_BRIDGES: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
+_VARIABLES: Final = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
+_LAST: Final = {"softmax": "SOFTMAX", "sigmoid": "LOGISTIC"}
+
+
+def check_purity(
+    graphs: Iterable[Graph],
+    target: Target,
+    contract: ModelContract,
+    *,
+    layers: Mapping[str, str],
+    where: str,
+) -> None:
+    """Check a converted network.
+
+    Args:
+        graphs: Its subgraphs, the main one first.
+        target: What it was asked to be.
+        contract: Of the network.
+        layers: Class by name of the Keras layers, for messages.
+        where: Its file, for messages.
+
+    Raises:
+        ModelError: A tensor or operator is not of the kind asked for; the message names it and
+            its layer.
+    """
+    main, *others = graphs
+    for operator in (operator for graph in (main, *others) for operator in graph.operators):
+        fault = _fault_of(operator, target)
+        if fault is not None:
+            raise _impure(operator, fault, layers, where)
+    if target is Target.INT8:
+        for tensor in (tensor for graph in (main, *others) for tensor in graph.tensors):
+            _check_tensor(tensor, where)
+        _check_pixels(main, where)
+    _check_answer(main, contract, where)
+
+
+def _fault_of(operator: Operator, target: Target) -> str | None:
+    if operator.name in _VARIABLES:
+        return "keeps its weights outside the file"
+    if operator.name.startswith("CUSTOM"):
+        return "is not built into TFLite"
+    if target is Target.INT8 and operator.name in _BRIDGES:
+        return "leaves int8 on the way"
+    return None
+
+
+def _impure(operator: Operator, fault: str, layers: Mapping[str, str], where: str) -> ModelError:
+    names = [tensor.name for tensor in (*operator.inputs, *operator.outputs)]
+    layer = find_layer(names, layers)
+    origin = f" (from {layer})" if layer else ""
+    return ModelError(
+        f"{where}: operator {operator}{origin} {fault}",
+        expected="built-in operators only, weights as constants, and for int8 neither QUANTIZE "
+        "nor DEQUANTIZE",
+        fix="replace the layer in the recipe and train again",
+    )
+
+
+def _check_tensor(tensor: Tensor, where: str) -> None:
+    if tensor.dtype not in INT8_TENSORS:
+        raise ModelError(
+            f"{where}: tensor {tensor} is not int8",
+            expected="tensors of " + " and ".join(sorted(INT8_TENSORS)) + " only",
+            fix="replace the layer that it comes from in the recipe and train again",
+        )
+
+
+def _check_pixels(graph: Graph, where: str) -> None:
+    """Check that the device may feed raw pixels: `pixel ^ 0x80`."""
+    for tensor in graph.inputs:
+        if (tensor.scales, tensor.zero_points) != ((1.0,), (-128,)):
+            raise ModelError(
+                f"{where}: input {tensor} has scale {_format(tensor.scales)} and zero point "
+                f"{_format(tensor.zero_points)}",
+                expected="scale 1 and zero point -128, so that raw pixels are fed",
+                fix="begin the network with a Rescaling layer that takes pixels of 0 to 255",
+            )
+
+
+def _check_answer(graph: Graph, contract: ModelContract, where: str) -> None:
+    """Check that the network ends in probabilities, and in those that the contract names."""
+    expected = _LAST[contract.output.kind]
+    for tensor in graph.outputs:
+        writer = graph.writer_of(tensor)
+        if writer is None or writer.name != expected:
+            raise ModelError(
+                f"{where}: the network ends with {f'operator {writer}' if writer else tensor}",
+                expected=f"{expected}, because its contract says {contract.output.kind}",
+                fix=f"end the network with a layer of activation {contract.output.kind!r}",
+            )
+
+
+def _format(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values) or "none"

@@ -1,0 +1,46 @@
+"""A conversion as a table for people."""
+
+from collections.abc import Sequence
+
+from fer_convert.conversion import Conversion, Measurement
+from fer_convert.targets import Target
+
+_HEAD = ("", "accuracy", "macro recall", "agreement", "mean shift", "worst shift", "bytes")
+
+
+def format_report(conversion: Conversion) -> str:
+    """Return an aligned table: one line a target, and what it was measured on below."""
+    sizes = {artefact.target: len(artefact.data) for artefact in conversion.artefacts}
+    rows = [
+        _row(target, measurement, sizes.get(target))
+        for target, measurement in conversion.measurements.items()
+    ]
+    held_out, calibration = (conversion.provenance[part] for part in ("held_out", "calibration"))
+    measured = (
+        f"measured on {held_out['n']:,} held-out pictures of {held_out['source']}, "
+        f"calibrated on {calibration['count']:,} of {calibration['source']}"
+    )
+    return "\n".join([*_align([_HEAD, *rows]), measured])
+
+
+def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[str, ...]:
+    scores, drift = measurement.scores, measurement.drift
+    shifts = (f"{drift.agreement:.2%}", f"{drift.mean_shift:.4f}", f"{drift.worst_shift:.4f}")
+    return (
+        target.value,
+        f"{scores.accuracy:.2%}",
+        f"{scores.macro_recall:.2%}",
+        *(("-",) * len(shifts) if target is Target.FLOAT32 else shifts),
+        "not written" if size is None else f"{size:,}",
+    )
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,85 @@
+"""Translate a network in the worker process and read what it left."""
+
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from fer_convert.targets import Target
+from fer_convert.worker.job import Job, NetworkSummary, read_error
+from fer_edge.errors import ModelError
+
+_PROVEN: Final = frozenset({
+    "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D",
+    "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D", "InputLayer", "MaxPooling2D", "Multiply", "ReLU", "Rescaling",
+    "Reshape", "SeparableConv2D", "Softmax", "ZeroPadding2D",
+})  # fmt: skip
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A network as TFLite flatbuffers.
+
+    Attributes:
+        flatbuffers: By target.
+        network: What was translated, and by which versions.
+    """
+
+    flatbuffers: Mapping[Target, bytes] = field(repr=False)
+    network: NetworkSummary
+
+
+def translate(job: Job) -> Translation:
+    """Do a job in a process of its own.
+
+    Raises:
+        ModelError: The network cannot be loaded, breaks its contract, or cannot be converted.
+        DependencyError: TensorFlow cannot be loaded.
+        RuntimeError: The process failed for a reason of its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="fer-convert-") as name:
+        folder = Path(name)
+        job.write(folder)
+        finished = subprocess.run(
+            [sys.executable, "-m", "fer_convert.worker", name],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        printed = finished.stdout.decode(errors="replace")
+        _log.debug("the worker process printed:\n%s", printed)
+        error = read_error(folder)
+        if error is not None:
+            raise error
+        network = NetworkSummary.read(folder)
+        if finished.returncode < 0:
+            raise _crashed(job.model, network, -finished.returncode)
+        if finished.returncode or network is None:
+            lines = printed.strip().splitlines() or ["nothing printed"]
+            raise RuntimeError(f"the worker ended with {finished.returncode}: {lines[-1]}")
+        flatbuffers = {target: (folder / target.file_name).read_bytes() for target in job.targets}
+    return Translation(flatbuffers, network)
+
+
+def _crashed(model: Path, network: NetworkSummary | None, number: int) -> ModelError:
+    """Say which layers may have crashed TensorFlow; it does not live to say so itself."""
+    layers = network.layers if network else ()
+    suspects = [f"{layer.name!r} ({layer.kind})" for layer in layers if layer.kind not in _PROVEN]
+    reason = signal.Signals(number).name
+    if number == signal.SIGKILL:
+        reason += ": most likely too little memory"
+    return ModelError(
+        f"{model}: TensorFlow's converter crashed ({reason}); layers that are not proven to "
+        f"convert: {', '.join(suspects) or 'none'}",
+        expected="only layers of these kinds: " + ", ".join(sorted(_PROVEN)),
+        fix="replace the layer in the recipe and train again",
+    )

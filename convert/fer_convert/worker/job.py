@@ -1,0 +1,118 @@
+"""What the two processes tell each other: files in one folder. Needs no TensorFlow."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_convert.targets import Target
+from fer_edge import errors
+from fer_edge.contract import ModelContract
+from fer_edge.errors import FerError, ModelError
+
+_JOB: Final = "job.json"
+_PICTURES: Final = "pictures.npy"
+_NETWORK: Final = "network.json"
+_ERROR: Final = "error.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What is to be done.
+
+    Attributes:
+        model: The Keras file.
+        contract: What the network promises.
+        targets: To translate it to.
+        pictures: To calibrate on; uint8, shape (N, height, width).
+    """
+
+    model: Path
+    contract: ModelContract
+    targets: tuple[Target, ...]
+    pictures: NDArray[np.uint8]
+
+    def write(self, folder: Path) -> None:
+        """Write the job into an empty folder."""
+        np.save(folder / _PICTURES, self.pictures, allow_pickle=False)
+        job = {
+            "model": str(self.model),
+            "contract": self.contract.to_json(),
+            "targets": [target.value for target in self.targets],
+        }
+        (folder / _JOB).write_text(json.dumps(job), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote."""
+        job = json.loads((folder / _JOB).read_text(encoding="utf-8"))
+        return cls(
+            model=Path(job["model"]),
+            contract=ModelContract.from_json(job["contract"], where=_JOB),
+            targets=tuple(map(Target, job["targets"])),
+            pictures=np.load(folder / _PICTURES, allow_pickle=False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """One layer of a Keras network: its name and class."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSummary:
+    """What the other process has to know of a loaded network.
+
+    Attributes:
+        layers: In their order, those of nested networks included.
+        versions: Of the packages that translate it.
+    """
+
+    layers: tuple[LayerSummary, ...]
+    versions: dict[str, str]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Class by name of the layers."""
+        return {layer.name: layer.kind for layer in self.layers}
+
+    def write(self, folder: Path) -> None:
+        """Write the summary into the job's folder."""
+        (folder / _NETWORK).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Read what `write` wrote; None where the network has not been loaded."""
+        path = folder / _NETWORK
+        if not path.exists():
+            return None
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return cls(tuple(LayerSummary(**layer) for layer in raw["layers"]), raw["versions"])
+
+
+def write_error(error: FerError, folder: Path) -> None:
+    """Write an error into the job's folder."""
+    fields = {
+        "kind": type(error).__name__,
+        "found": error.found,
+        "expected": error.expected,
+        "fix": error.fix,
+    }
+    (folder / _ERROR).write_text(json.dumps(fields), encoding="utf-8")
+
+
+def read_error(folder: Path) -> FerError | None:
+    """Return the error that the other process wrote, of its own class."""
+    path = folder / _ERROR
+    if not path.exists():
+        return None
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    kind = getattr(errors, raw.pop("kind"), ModelError)
+    error: FerError = kind(raw["found"], expected=raw["expected"], fix=raw["fix"])
+    return error

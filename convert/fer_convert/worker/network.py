@@ -1,0 +1,95 @@
+"""A Keras network from its file, checked against its contract."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from fer_convert.worker.job import LayerSummary
+from fer_edge.contract import ModelContract
+from fer_edge.errors import ModelError
+
+
+def load_network(path: Path) -> Any:
+    """Load a `.keras` file for inference.
+
+    Raises:
+        ModelError: Damaged, or with a layer that is not one of Keras' own.
+    """
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever the file provokes
+        # Keras puts the cause behind the whole configuration of the network around it.
+        reason = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]
+        raise ModelError(
+            f"{path} cannot be loaded ({type(error).__name__}: {reason[:160]})",
+            expected="a whole .keras file of Keras 3 with stock layers only",
+            fix="train again, or replace the layer named",
+        ) from error
+
+
+def check_network(network: Any, contract: ModelContract, *, where: Path) -> None:
+    """Check that a network takes and gives what its contract says.
+
+    Raises:
+        ModelError: It does not.
+    """
+    inputs = [tuple(tensor.shape) for tensor in getattr(network, "inputs", None) or []]
+    outputs = [tuple(tensor.shape) for tensor in getattr(network, "outputs", None) or []]
+    if len(inputs) != 1 or inputs[0][1:] != contract.input.shape:
+        raise ModelError(
+            f"{where}: the network takes {_format_shapes(inputs)}",
+            expected=f"{_format_shapes([(None, *contract.input.shape)])}, "
+            "as the input of its contract says",
+            fix="use the contract.json of the same run",
+        )
+    if len(outputs) != 1 or outputs[0][1:] != (contract.output_size,):
+        raise ModelError(
+            f"{where}: the network answers {_format_shapes(outputs)}",
+            expected=f"{_format_shapes([(None, contract.output_size)])} ({contract.output.kind} "
+            f"over the {len(contract.labels)} labels {', '.join(contract.labels)})",
+            fix="use the contract.json of the same run",
+        )
+    broken = [
+        weight.path
+        for weight in network.weights
+        if not math.isfinite(float(keras.ops.sum(keras.ops.cast(weight, "float32"))))
+    ]
+    if broken:
+        raise ModelError(
+            f"{where}: {broken[0]} holds numbers that are not finite",
+            expected="a trained network",
+            fix="train again with a lower learning rate",
+        )
+
+
+def describe_layers(network: Any) -> tuple[LayerSummary, ...]:
+    """Return every layer, those of nested networks included."""
+    return tuple(LayerSummary(layer.name, type(layer).__name__) for layer in _walk(network))
+
+
+def for_one_picture(network: Any) -> Any:
+    """Wrap a network so that it takes exactly one picture.
+
+    A fixed batch keeps SHAPE, PACK and RESHAPE out of networks that flatten, so the device's
+    delegate gets them in one piece.
+    """
+    picture = keras.Input(batch_shape=(1, *network.inputs[0].shape[1:]), name="picture")
+    return keras.Model(picture, network(picture, training=False), name="network")
+
+
+def _walk(network: Any) -> Iterator[Any]:
+    for layer in network.layers:
+        if hasattr(layer, "layers"):
+            yield from _walk(layer)
+        else:
+            yield layer
+
+
+def _format_shapes(shapes: list[tuple[int | None, ...]]) -> str:
+    return " and ".join(
+        "[" + ", ".join("N" if size is None else str(size) for size in shape) + "]"
+        for shape in shapes
+    )

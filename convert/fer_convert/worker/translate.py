@@ -1,0 +1,91 @@
+"""From a Keras network to a TFLite flatbuffer."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from fer_convert.scopes import find_layer
+from fer_convert.targets import Target
+from fer_convert.worker.network import for_one_picture
+from fer_edge.errors import ModelError
+
+_NO_BUILTIN: Final = re.compile(r"(?:TF Select|Custom) ops: ([\w, ]+)")
+_SCOPE: Final = re.compile(r'"([\w./-]+)@__inference')
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what comes out."""
+    return {name: version(name) for name in ("tensorflow", "keras")}
+
+
+def to_flatbuffer(
+    network: Any, target: Target, pictures: NDArray[np.uint8], *, where: Path
+) -> bytes:
+    """Translate a network.
+
+    Args:
+        network: Loaded and checked.
+        target: What to translate it to.
+        pictures: To calibrate on; uint8, shape (N, height, width).
+        where: The network's file, for messages.
+
+    Raises:
+        ModelError: The converter refuses the network; the message names the layer.
+    """
+    # Not from_concrete_functions: with Keras 3 it silently leaves the weights out.
+    converter = tf.lite.TFLiteConverter.from_keras_model(for_one_picture(network))
+    _SETTINGS[target](converter, pictures)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return bytes(converter.convert())
+    except Exception as error:  # TensorFlow raises many kinds, all mean this
+        raise _refusal(str(error), network, target, where) from error
+
+
+def _set_float32(_converter: Any, _pictures: NDArray[np.uint8]) -> None:
+    """Leave the converter as it is: float32 is what it does unasked."""
+
+
+def _set_int8(converter: Any, pictures: NDArray[np.uint8]) -> None:
+    """Ask for int8 weights, activations, input and output, and nothing else."""
+
+    def feed() -> Iterator[list[NDArray[np.float32]]]:
+        for picture in pictures:
+            yield [picture[np.newaxis, :, :, np.newaxis].astype(np.float32)]
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = feed
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+
+
+_SETTINGS: Final[dict[Target, Callable[[Any, NDArray[np.uint8]], None]]] = {
+    Target.FLOAT32: _set_float32,
+    Target.INT8: _set_int8,
+}
+
+
+def _refusal(message: str, network: Any, target: Target, where: Path) -> ModelError:
+    operators = _NO_BUILTIN.search(message)
+    operations = getattr(network, "operations", network.layers)
+    kinds = {operation.name: type(operation).__name__ for operation in operations}
+    layer = find_layer(_SCOPE.findall(message), kinds) or "the network"
+    reason = (
+        f"no TFLite operator for {operators.group(1).strip()}"
+        if operators
+        else (" ".join(message.split()) or "no reason given")[-300:]
+    )
+    return ModelError(
+        f"{where}: {layer} cannot be converted to {target} ({reason})",
+        expected="layers that TFLite has built-in operators for",
+        fix="replace the layer in the recipe and train again",
+    )

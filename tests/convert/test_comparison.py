@@ -1,0 +1,61 @@
+"""Scores and drift, on answers small enough to work out by hand."""
+
+import numpy as np
+import pytest
+from tiny_model import tiny_contract, tiny_model
+from toy_run import SEVEN, toy_pictures
+
+from fer_convert.comparison import Answers, ask, measure_drift, score
+from fer_convert.samples import Samples
+from fer_edge.contract import parse_model
+
+LABELS = ("angry", "happy", "sad")
+
+
+def answers(*rows) -> Answers:
+    probabilities = np.array(rows, dtype=float)
+    return Answers(LABELS, probabilities.argmax(axis=1), probabilities)
+
+
+def samples(*labels) -> Samples:
+    pictures = np.zeros((len(labels), 48, 48), np.uint8)
+    return Samples(pictures, np.array(labels), tuple(map(str, labels)), "a test")
+
+
+def test_scores():
+    given = answers([0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.9, 0], [0.3, 0.7, 0])
+    scores = score(given, samples(0, 0, 1, 1))
+    assert scores.to_json() == {
+        "n": 4,
+        "accuracy": 0.75,
+        "macro_recall": 0.75,
+        "recall": {"angry": 0.5, "happy": 1.0},
+    }
+
+
+def test_macro_recall_weighs_classes_alike():
+    given = answers([1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0])
+    scores = score(given, samples(0, 0, 0, 2))
+    assert scores.accuracy == 0.75
+    assert scores.macro_recall == 0.5
+
+
+def test_drift():
+    reference = answers([0.6, 0.4, 0], [0.2, 0.8, 0])
+    drift = measure_drift(answers([0.4, 0.6, 0], [0.2, 0.7, 0.1]), reference)
+    assert drift.agreement == 0.5
+    assert drift.worst_shift == pytest.approx(0.2)
+    assert drift.mean_shift == pytest.approx(0.6 / 6)
+
+
+def test_asks_the_device_classifier_about_every_picture():
+    model = parse_model(tiny_model(tiny_contract()), where="tiny.tflite")
+    made = toy_pictures(210, seed=0)
+    held_out = Samples(made["pictures"], made["labels"], tuple(made["names"]), "a test")
+    progress = []
+    given = ask(model, held_out, progress.append)
+    assert given.labels == SEVEN
+    assert given.probabilities.shape == (210, 7)
+    assert np.allclose(given.probabilities.sum(axis=1), 1)
+    assert (given.chosen == given.probabilities.argmax(axis=1)).all()
+    assert progress == [100, 200]
