@@ -1,0 +1,134 @@
+"""One picture, one tensor: the same bytes along the path of each of the three parts."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from tiny_model import tiny_contract, tiny_model
+
+from fer_convert.representative import RepresentativeSet
+from fer_convert.samples import read_data_set
+from fer_edge.contract import InputSpec, parse_model
+from fer_edge.opencv import cv2
+from fer_edge.preprocess import square_crop, whole_picture
+from fer_edge.records import Box
+from fer_edge.stages.litert import LitertClassifier
+from fer_trainer.data.reading import read_data
+
+LABEL = "happy"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A face in the made-up picture, and the SHA-256 of the int8 tensor that it becomes."""
+
+    name: str
+    box: Box
+    sha256: str
+    equalise: bool = False
+
+
+GOLDEN = (
+    Golden(
+        "shrunk",
+        Box(31, 17, 90, 90),
+        "501768039511f43bc2bff20a7186f3c24c9e61e9c6394e312287b5eb41785775",
+    ),
+    Golden(
+        "grown",
+        Box(60, 40, 29, 29),
+        "dab4a5c7b32029cf344d16e8eb0c0b3f2a05414ea6196f8e2008a87b0e573c92",
+    ),
+    Golden(
+        "as it is",
+        Box(100, 50, 48, 48),
+        "caaeb657debc3810442603ad4c550ec51c0b5236452200fe5de7a9000d9b230a",
+    ),
+    Golden(
+        "equalised",
+        Box(31, 17, 90, 90),
+        "134fe15c89c721d23a148f59e80a67caafc94695cc37a6ca71ed5c492cc4e668",
+        equalise=True,
+    ),
+    Golden(
+        "over the edge",
+        Box(-20, 80, 70, 70),
+        "f9ea2b55c0aa1c957d033f2f10e4b5fcd31c532fd937249d71604925146563d5",
+    ),
+)
+
+
+@pytest.fixture(params=GOLDEN, ids=lambda golden: golden.name)
+def golden(request) -> Golden:
+    return request.param
+
+
+def a_picture() -> np.ndarray:
+    """Return a made-up grey picture of 160 x 128 pixels: rings, a slope and a fine grain."""
+    y, x = np.mgrid[:128, :160]
+    rings = ((x - 70) ** 2 + (y - 60) ** 2) // 37 % 97
+    return ((rings + x // 2 + y // 3 + (x * 7 + y * 13) % 11) % 256).astype(np.uint8)
+
+
+def a_spec(golden) -> InputSpec:
+    return InputSpec(dtype="int8", scale=1.0, zero_point=-128, equalise=golden.equalise)
+
+
+def hashed(tensor) -> str:
+    assert tensor.dtype == np.int8
+    assert tensor.size == 48 * 48
+    return hashlib.sha256(tensor.tobytes()).hexdigest()
+
+
+def as_int8(pixels) -> np.ndarray:
+    """Quantise as the contract's scale of 1 and zero point of -128 say, the plain way."""
+    return (pixels.astype(np.int16) - 128).astype(np.int8)
+
+
+@pytest.fixture
+def classifier(golden) -> LitertClassifier:
+    contract = dataclasses.replace(tiny_contract(), input=a_spec(golden))
+    return LitertClassifier(parse_model(tiny_model(contract), where="tiny.tflite"))
+
+
+@pytest.fixture
+def data_set(golden, tmp_path):
+    """The face as a data set has it: cut out before, in a class folder, as a lossless file."""
+    crop = square_crop(a_picture(), golden.box, margin=0)
+    (tmp_path / LABEL).mkdir()
+    for number in range(5):  # one of them is held out by the converter
+        assert cv2.imwrite(str(tmp_path / LABEL / f"{number}.png"), crop)
+    return tmp_path
+
+
+def seen_by(classifier) -> np.ndarray:
+    # The interpreter's own memory is the only place that shows what the network was fed.
+    return classifier._input()[0].copy()
+
+
+def test_on_the_device(golden, classifier):
+    classifier.classify(a_picture(), [golden.box])
+    assert hashed(seen_by(classifier)) == golden.sha256
+
+
+def test_on_the_device_for_a_crop_handed_in_whole(golden, classifier):
+    crop = square_crop(a_picture(), golden.box, margin=0)
+    classifier.classify(crop, [whole_picture(crop)])
+    assert hashed(seen_by(classifier)) == golden.sha256
+
+
+def test_in_the_converter_for_calibration_and_comparison(golden, classifier, data_set):
+    contract = classifier.contract
+    calibration, comparison = read_data_set(data_set, contract, seed=0)
+    chosen = RepresentativeSet(calibration, calibration.counts(contract.labels), seed=0)
+    inner = chosen.pictures[1]  # the first may have had its corners set
+    assert hashed(as_int8(inner)) == golden.sha256
+    classifier.predict(comparison.pictures[0])
+    assert hashed(seen_by(classifier)) == golden.sha256
+
+
+def test_in_the_trainer(golden, data_set):
+    data = read_data(data_set, labels=tiny_contract().labels, spec=a_spec(golden))
+    assert hashed(as_int8(data.splits[None].pictures[0])) == golden.sha256
