@@ -62,6 +62,7 @@ def make_detector(settings: DetectorSettings) -> HaarDetector:
     """
     return HaarDetector(
         cascade=settings.cascade,
+        confirm=settings.confirm,
         scale_factor=settings.scale_factor,
         min_neighbours=settings.min_neighbours,
         min_face_px=settings.min_face_px,

@@ -292,14 +292,13 @@ def config() -> None:
 @json_option
 def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Print every setting as TOML, with where its value came from."""
-    from fer_edge.status import format_settings
+    from fer_edge.status import format_settings, settings_to_json
 
-    resolved = _resolve(config, assignments, {})
+    rows = _resolve(config, assignments, {}).rows()
     if as_json:
-        rows = {row.key: {"value": row.value, "origin": row.origin} for row in resolved.rows()}
-        echo_json(rows)
+        echo_json(settings_to_json(rows))
     else:
-        click.echo(format_settings(resolved.rows()))
+        click.echo(format_settings(rows))
 
 
 @config.command()

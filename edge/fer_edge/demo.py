@@ -21,6 +21,7 @@ from fer_edge.sources.portrait import FRAMES, PortraitClip
 _PICTURED: Final = tuple(range(10, FRAMES, 20))
 """Frames of which an annotated picture is left: six, spread over the clip."""
 _COLUMNS: Final = 3
+_GAP_PX: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Put pictures of one size side by side, in rows."""
-    rows = [pictures[i : i + _COLUMNS] for i in range(0, len(pictures), _COLUMNS)]
+    """Put pictures of one size side by side, in rows, with a white line around each."""
+    edge = ((_GAP_PX, _GAP_PX), (_GAP_PX, _GAP_PX), (0, 0))
+    framed = [np.pad(picture, edge, constant_values=255) for picture in pictures]
+    rows = [framed[i : i + _COLUMNS] for i in range(0, len(framed), _COLUMNS)]
     return np.vstack([np.hstack(row) for row in rows])

@@ -10,7 +10,12 @@ from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Predictio
 
 @runtime_checkable
 class Source(Protocol):
-    """Where frames come from; a context manager."""
+    """Where frames come from; a context manager.
+
+    A closed source has ended; `close` from another thread ends a waiting `read`. After a failure
+    the last unread frame comes first, then every `read` raises. A live stream that stops has
+    failed: cameras do not end.
+    """
 
     @property
     def live(self) -> bool:

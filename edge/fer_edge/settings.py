@@ -39,7 +39,7 @@ class SourceSettings:
     width: int = _setting(640, "frame width asked of a camera, pixels", low=16, high=8192)
     height: int = _setting(480, "frame height asked of a camera, pixels", low=16, high=8192)
     frames_per_second: float = _setting(30.0, "rate asked of a camera", low=0.1, high=1000)
-    open_timeout_seconds: float = _setting(5.0, "bound on opening", low=0.1, high=60)
+    open_timeout_seconds: float = _setting(8.0, "bound on opening", low=0.1, high=60)
     read_timeout_seconds: float = _setting(2.0, "bound on waiting for a frame", low=0.1, high=60)
 
 
@@ -48,6 +48,11 @@ class DetectorSettings:
     """How faces are found."""
 
     cascade: str = _setting("alt2", "Haar cascade", choices=("alt2", "alt", "default"))
+    confirm: str = _setting(
+        "alt",
+        "second cascade for weak finds, or none",
+        choices=("alt", "alt2", "default", ""),
+    )
     scale_factor: float = _setting(1.1, "ratio between sizes searched", low=1.01, high=2)
     min_neighbours: int = _setting(2, "overlapping hits needed", low=0, high=100)
     min_face_px: int = _setting(40, "smallest face, pixels of the shrunk frame", low=20, high=4096)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from fer_edge.daemon import RunTally
 from fer_edge.records import Frame, Observation
 from fer_edge.settings import Setting
+from fer_edge.sources.stream import without_secrets
 from fer_edge.tables import format_fields, format_table
 from fer_edge.timings import Summary
 
@@ -109,6 +110,16 @@ def format_settings(rows: Sequence[Setting]) -> str:
         if table != section:
             lines += ["", f"[{table}]"] if section else [f"[{table}]"]
             section = table
-        value = json.dumps(row.value, ensure_ascii=False)
+        value = json.dumps(_shown(row.value), ensure_ascii=False)
         lines.append(f"{f'{key} = {value}':<32}  # {row.help} ({row.origin})")
     return "\n".join(lines)
+
+
+def settings_to_json(rows: Sequence[Setting]) -> dict[str, dict[str, str | int | float]]:
+    """Return value and origin by key, without passwords."""
+    return {row.key: {"value": _shown(row.value), "origin": row.origin} for row in rows}
+
+
+def _shown(value: str | float) -> str | int | float:
+    """Return a value for people to read: a stream's password stays hidden."""
+    return without_secrets(value) if isinstance(value, str) and "://" in value else value

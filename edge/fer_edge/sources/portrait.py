@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_edge.opencv import cv2
 from fer_edge.pictures import decode_grey
@@ -15,7 +16,10 @@ from fer_edge.sources.capture import picture_now, to_frame
 FRAMES: Final = 120
 WIDTH: Final = 640
 HEIGHT: Final = 480
-_PORTRAIT_SIDE: Final = 400
+_CUT: Final = np.s_[:380, 70:370]  # head and shoulders
+_PORTRAIT_WIDTH: Final = 360
+_PORTRAIT_HEIGHT: Final = 456
+_SOFT_EDGE: Final = 60  # pixels over which the portrait fades into the wall
 _ASSET: Final = "assets/portrait.jpg"
 
 
@@ -31,9 +35,10 @@ class PortraitClip:
 
     def __init__(self, *, frames: int = FRAMES) -> None:
         data = files("fer_edge").joinpath(_ASSET).read_bytes()
-        portrait = decode_grey(data, where=_ASSET)
-        side = (_PORTRAIT_SIDE, _PORTRAIT_SIDE)
-        self._portrait = cv2.resize(portrait, side, interpolation=cv2.INTER_AREA)
+        portrait = decode_grey(data, where=_ASSET)[_CUT]
+        size = (_PORTRAIT_WIDTH, _PORTRAIT_HEIGHT)
+        self._portrait = cv2.resize(portrait, size, interpolation=cv2.INTER_LINEAR)
+        self._opacity = _opacity()
         self._wall = _wall()
         self._frames = frames
         self._next = 0
@@ -71,17 +76,20 @@ class PortraitClip:
     def _draw(self, phase: float) -> GreyImage:
         """Draw the picture at a phase of the clip from 0 to 1."""
         canvas = self._wall.copy()
-        left = round((WIDTH - _PORTRAIT_SIDE) / 2 + _offset(phase))
-        top = round(HEIGHT - _PORTRAIT_SIDE + 12 * math.sin(4 * math.tau * phase))
-        height, width = min(_PORTRAIT_SIDE, HEIGHT - top), min(_PORTRAIT_SIDE, WIDTH - left)
-        if width > 0:
-            canvas[top : top + height, left : left + width] = self._portrait[:height, :width]
+        left = round((WIDTH - _PORTRAIT_WIDTH) / 2 + _offset(phase))
+        top = round(HEIGHT - _PORTRAIT_HEIGHT + 10 + 10 * math.sin(4 * math.tau * phase))
+        first, last = max(0, left), min(WIDTH, left + _PORTRAIT_WIDTH)
+        if first < last:
+            cut = np.s_[: HEIGHT - top, first - left : last - left]
+            behind = canvas[top:, first:last]
+            mixed = self._opacity[cut] * (self._portrait[cut] - behind.astype(np.float32))
+            canvas[top:, first:last] = behind + mixed
         return canvas
 
 
 def _offset(phase: float) -> float:
     """Return how far right of the middle the portrait is, in pixels."""
-    away = WIDTH / 2 + _PORTRAIT_SIDE / 2
+    away = WIDTH / 2 + _PORTRAIT_WIDTH / 2
     if phase < 0.4:
         return 60 * math.sin(math.tau * phase / 0.4)
     if phase < 0.6:
@@ -91,7 +99,16 @@ def _offset(phase: float) -> float:
     return away * max(0.0, 1 - (phase - 0.72) / 0.16)
 
 
+def _opacity() -> NDArray[np.float32]:
+    """Return the portrait's opacity, 0 at its left, right and upper edge to 1 inside."""
+    down, across = (
+        np.clip(np.arange(length) / _SOFT_EDGE, 0, 1)
+        for length in (_PORTRAIT_HEIGHT, _PORTRAIT_WIDTH)
+    )
+    return np.outer(down, np.minimum(across, across[::-1])).astype(np.float32)
+
+
 def _wall() -> GreyImage:
     """Return a plain wall, lighter towards the top."""
-    column = np.linspace(150, 110, HEIGHT).astype(np.uint8)
+    column = np.linspace(165, 120, HEIGHT).astype(np.uint8)
     return np.repeat(column[:, None], WIDTH, axis=1)
