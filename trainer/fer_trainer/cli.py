@@ -14,6 +14,7 @@ from fer_edge.commands import (
     verbose_option,
 )
 from fer_trainer import __version__
+from fer_trainer.network.language import GRAMMAR
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)
@@ -44,13 +45,18 @@ def fit(
     RECIPE is the name of a shipped recipe or a TOML file. DATA is a folder of class folders, of
     train/val/test folders, or a .zip of either.
     """
+    from fer_trainer.data.loading import load_data
     from fer_trainer.recipe_files import load_recipe
-
-    settings = load_recipe(recipe, overrides=overrides)
-    from fer_trainer.fitting import fit as fit_recipe
     from fer_trainer.run_folder import RunFolder
 
-    metrics = fit_recipe(settings, data, RunFolder(out), force=force, tell=_tell)
+    # What can be wrong with settings, folder and data shows before Keras is loaded.
+    settings = load_recipe(recipe, overrides=overrides)
+    folder = RunFolder(out)
+    folder.check_free(force=force)
+    split = load_data(settings, data)
+    from fer_trainer.fitting import fit as fit_recipe
+
+    metrics = fit_recipe(settings, split, folder, tell=_tell)
     if as_json:
         echo_json({"run": str(out), **metrics})
     else:
@@ -68,6 +74,9 @@ def evaluate(run: Path, data: Path, as_json: bool) -> None:
     DATA is a folder of class folders, of train/test folders (then test is used), or a .zip of
     either.
     """
+    from fer_trainer.run_folder import RunFolder
+
+    RunFolder(run).check_whole()
     from fer_trainer.finished import evaluate_run
 
     scores = evaluate_run(run, data)
@@ -91,7 +100,7 @@ def recipes(as_json: bool) -> None:
         click.echo(f"{recipe.name:<18} {recipe.labels:<10} {recipe.source}")
 
 
-@cli.command()
+@cli.command(epilog="\b\nThe language of networks:\n" + GRAMMAR)
 @click.argument("recipe")
 @json_option
 def describe(recipe: str, as_json: bool) -> None:

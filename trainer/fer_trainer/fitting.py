@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.contract import ModelContract, OutputSpec
 from fer_trainer import run_folder
-from fer_trainer.data.reading import DataSet, read_data
 from fer_trainer.data.selection import balanced
-from fer_trainer.data.splitting import SplitData, split_data
+from fer_trainer.data.splitting import SplitData
 from fer_trainer.evaluation import Scores, score
 from fer_trainer.network.cost import network_cost
 from fer_trainer.provenance import git_revision, versions
@@ -27,38 +25,27 @@ _log = logging.getLogger(__name__)
 
 
 def fit(
-    recipe: Recipe, data_path: Path, run: RunFolder, *, force: bool, tell: Callable[[str], None]
+    recipe: Recipe, split: SplitData, run: RunFolder, *, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Train as a recipe says and leave a whole run behind.
 
     Args:
         recipe: What to do.
-        data_path: Class folders, split folders, or a ZIP of either.
-        run: The folder to fill.
-        force: Replace a run that is there.
+        split: As `data.loading.load_data` returns it.
+        run: The folder to fill; what an earlier run left in it is replaced.
         tell: Takes a line of progress.
 
     Returns:
         What `metrics.json` holds.
 
     Raises:
-        FerError: The data, the folder or the network cannot be used, or training diverged.
+        FerError: The folder or the network cannot be used, or training diverged.
     """
-    labels = recipe.label_names
     network = new_network(recipe)
-    run.prepare(force=force)
-    data = read_data(data_path, labels=labels, spec=recipe.input_spec)
-    split = split_data(
-        data,
-        labels=labels,
-        validation_fraction=recipe.data.validation_fraction,
-        seed=recipe.data.seed,
-    )
+    run.prepare()
     _write_beginning(run, recipe, split, network)
-    tell(
-        f"{data.name}: "
-        + ", ".join(f"{part} {len(samples):,}" for part, samples in split.parts().items())
-    )
+    sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
+    tell(f"{split.origin.name}: " + ", ".join(sizes))
     started, revision = time.monotonic(), git_revision()
     files = RunFiles(
         run.path / run_folder.HISTORY, run.path / run_folder.CHECKPOINTS / run_folder.LAST
@@ -76,7 +63,7 @@ def fit(
         "epochs": recipe.training.epochs,
         "training_seconds": round(time.monotonic() - started, 1),
     }
-    contract = _contract(recipe, data, split, metrics=metrics, revision=revision)
+    contract = _contract(recipe, split, metrics=metrics, revision=revision)
     replace_file(run.path / run_folder.MODEL, network.save)
     run.write_text(run_folder.CONTRACT, contract.to_json())
     run.write_json(run_folder.METRICS, metrics)
@@ -120,12 +107,7 @@ def _measure(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]:
 
 
 def _contract(
-    recipe: Recipe,
-    data: DataSet,
-    split: SplitData,
-    *,
-    metrics: dict[str, Any],
-    revision: str | None,
+    recipe: Recipe, split: SplitData, *, metrics: dict[str, Any], revision: str | None
 ) -> ModelContract:
     threshold = recipe.binary_threshold()
     binary = threshold is not None
@@ -143,9 +125,9 @@ def _contract(
             "recipe": recipe.name,
             "recipe_source": recipe.source,
             "data": {
-                "name": data.name,
-                "content_sha256": data.content_sha256,
-                "unreadable": len(data.unreadable),
+                "name": split.origin.name,
+                "content_sha256": split.origin.content_sha256,
+                "unreadable": len(split.origin.unreadable),
             },
             "split": {
                 "seed": split.seed,

@@ -10,6 +10,7 @@ from typing import Literal
 from fer_edge.contract import Filter, InputSpec
 from fer_edge.labels import label_set
 from fer_trainer.network.language import Layer, parse_layers
+from fer_trainer.tables import bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class CardSettings:
 class InputSettings:
     """How pictures are brought to the network; see `fer_edge.contract.InputSpec`."""
 
-    height: int = 48
-    width: int = 48
-    crop_margin: float = 0.0
+    height: int = bounded(48, least=8, most=512)
+    width: int = bounded(48, least=8, most=512)
+    crop_margin: float = bounded(0.0, least=0, most=2)
     resize_filter: Filter = "area"
     equalise: bool = False
 
@@ -48,8 +49,8 @@ class DataSettings:
         seed: Of the split and of the pictures chosen for calibration.
     """
 
-    validation_fraction: float = 0.1
-    seed: int = 0
+    validation_fraction: float = bounded(0.1, above=0, below=1)
+    seed: int = bounded(0, least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,13 @@ class AugmentationSettings:
     """
 
     flip: bool = False
-    rotation_degrees: float = 0.0
-    scale: float = 0.0
-    shift: float = 0.0
-    contrast: float = 0.0
-    brightness: float = 0.0
-    erase_probability: float = 0.0
-    erase_area: float = 0.2
+    rotation_degrees: float = bounded(0.0, least=0, most=180)
+    scale: float = bounded(0.0, least=0, below=1)
+    shift: float = bounded(0.0, least=0, below=1)
+    contrast: float = bounded(0.0, least=0, most=1)
+    brightness: float = bounded(0.0, least=0, most=1)
+    erase_probability: float = bounded(0.0, least=0, most=1)
+    erase_area: float = bounded(0.2, above=0, below=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,10 @@ class TrainingSettings:
         label_smoothing: Probability spread evenly over all labels.
     """
 
-    epochs: int = 10
-    batch_size: int = 64
-    seed: int = 0
-    label_smoothing: float = 0.0
+    epochs: int = bounded(10, least=1)
+    batch_size: int = bounded(64, least=2)
+    seed: int = bounded(0, least=0)
+    label_smoothing: float = bounded(0.0, least=0, below=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,9 @@ class OptimiserSettings:
     """
 
     name: Literal["sgd", "adam"] = "adam"
-    learning_rate: float = 0.001
-    momentum: float = 0.9
-    weight_decay: float = 0.0
+    learning_rate: float = bounded(0.001, above=0)
+    momentum: float = bounded(0.9, least=0, below=1)
+    weight_decay: float = bounded(0.0, least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class ScheduleSettings:
     """
 
     kind: Literal["constant", "one-cycle"] = "constant"
-    warm_up: float = 0.2
+    warm_up: float = bounded(0.2, least=0, below=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class AveragingSettings:
         momentum: Share of the old average kept at each step; 0 switches averaging off.
     """
 
-    momentum: float = 0.0
+    momentum: float = bounded(0.0, least=0, below=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,32 +44,36 @@ class RunFolder:
 
     path: Path
 
-    def prepare(self, *, force: bool) -> None:
-        """Make the folder; with `force`, remove what an earlier run left in it.
+    def check_free(self, *, force: bool) -> None:
+        """Refuse a folder that holds something, unless `force` allows to replace it.
+
+        Raises:
+            OutputError: It is a file, or not empty.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(
+                f"{self.path} is a file", expected="a folder", fix="choose another --out"
+            )
+        if not force and self.path.is_dir() and any(self.path.iterdir()):
+            raise OutputError(
+                f"{self.path} is not empty",
+                expected="a new or empty folder",
+                fix="choose another --out, or add --force to replace the run in it",
+            )
+
+    def prepare(self) -> None:
+        """Make the folder and remove what an earlier run left in it.
 
         Only the names that a run writes are removed, so a wrong path costs nothing else.
 
         Raises:
-            OutputError: It holds something and `force` is not given, or cannot be made.
+            OutputError: It cannot be made.
         """
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise OutputError(
-                    f"{self.path} is a file", expected="a folder", fix="choose another --out"
-                )
-            if self.path.is_dir() and any(self.path.iterdir()):
-                if not force:
-                    raise OutputError(
-                        f"{self.path} is not empty",
-                        expected="a new or empty folder",
-                        fix="choose another --out, or add --force to replace the run in it",
-                    )
-                self._clear()
+            self._clear()
             for folder in (self.path, self.path / SAMPLES, self.path / CHECKPOINTS):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            if isinstance(error, OutputError):
-                raise
             raise _not_written(self.path, error) from error
 
     def _clear(self) -> None:

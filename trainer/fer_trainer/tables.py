@@ -6,12 +6,25 @@ import math
 import typing
 from collections.abc import Mapping
 from difflib import get_close_matches
-from types import UnionType
 from typing import Any, TypeVar
 
 from fer_edge.errors import SettingsError
 
 _T = TypeVar("_T")
+
+
+def bounded(
+    default: Any,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> Any:
+    """Declare a number field with its range; `above` and `below` themselves are outside it."""
+    bounds = {"least": least, "most": most, "above": above, "below": below}
+    given = {word: number for word, number in bounds.items() if math.isfinite(number)}
+    return dataclasses.field(default=default, metadata={"bounds": given})
 
 
 def from_table(cls: type[_T], table: Mapping[str, Any], *, where: str) -> _T:
@@ -24,7 +37,7 @@ def from_table(cls: type[_T], table: Mapping[str, Any], *, where: str) -> _T:
 
     Raises:
         SettingsError: A key is unknown (the nearest is named) or missing, or a value is of the
-            wrong type.
+            wrong type or out of range.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
@@ -44,9 +57,26 @@ def from_table(cls: type[_T], table: Mapping[str, Any], *, where: str) -> _T:
             expected=f"a value of type {_type_name(hints[missing[0]])}",
             fix="add it",
         )
-    return cls(
-        **{key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
-    )
+    values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
+    for key, value in values.items():
+        _check_bounds(value, fields[key].metadata.get("bounds", {}), f"{where}: {key}")
+    return cls(**values)
+
+
+def _check_bounds(value: float, bounds: Mapping[str, float], where: str) -> None:
+    holds = {
+        "least": lambda bound: value >= bound,
+        "most": lambda bound: value <= bound,
+        "above": lambda bound: value > bound,
+        "below": lambda bound: value < bound,
+    }
+    if not all(holds[word](bound) for word, bound in bounds.items()):
+        words = {"least": "at least", "most": "at most", "above": "above", "below": "below"}
+        raise SettingsError(
+            f"{where} is {value}",
+            expected=" and ".join(f"{words[word]} {bound:g}" for word, bound in bounds.items()),
+            fix="correct the value",
+        )
 
 
 def refuse_key(key: str, known: typing.Iterable[str], *, where: str) -> typing.NoReturn:
@@ -99,4 +129,4 @@ def _type_name(hint: Any) -> str:
     if dataclasses.is_dataclass(hint):
         return "a table"
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
-    return names.get(hint, str(hint)) if not isinstance(hint, UnionType) else str(hint)
+    return names.get(hint, str(hint))

@@ -28,23 +28,34 @@ MAX_UNREADABLE: Final = 0.01
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DataSet:
-    """A data set as it lies on disk: the splits are those that its folders name.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where samples come from.
 
     Attributes:
         name: File or folder name, without its path.
-        splits: Samples by split; the key is None where there are no split folders.
         content_sha256: Of every picture's name and bytes; the same for a folder and a ZIP of it.
-        unreadable: Names of pictures that could not be decoded.
+        unreadable: Names of pictures that could not be read, and so were left out.
         other_labels: Number of pictures left out because their label is not asked for, by label.
     """
 
     name: str
-    splits: Mapping[Split | None, Samples]
     content_sha256: str
     unreadable: tuple[str, ...] = ()
     other_labels: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSet:
+    """A data set as it lies on disk.
+
+    Attributes:
+        origin: Where it comes from.
+        splits: Samples by the split that a folder names; the key is None where none does.
+    """
+
+    origin: Origin
+    splits: Mapping[Split | None, Samples]
 
 
 def read_data(path: Path, *, labels: Sequence[str], spec: InputSpec) -> DataSet:
@@ -100,7 +111,7 @@ def _read(
             data = source.read(picture)
             grey = decode_grey(data, where=picture.name)
         except (PictureError, DataError) as error:
-            _log.warning("left out: %s", error.found)
+            _log.debug("left out: %s", error.found)
             unreadable.append(picture.name)
             continue
         content.update(picture.name.encode() + b"\0" + hashlib.sha256(data).digest())
@@ -111,23 +122,28 @@ def _read(
         split: _stack([item for item in decoded if item[0].split == split], labels)
         for split in sorted({picture.split for picture, _ in decoded}, key=str)
     }
-    return DataSet(path.name, splits, content.hexdigest(), tuple(unreadable), left_out)
+    origin = Origin(path.name, content.hexdigest(), tuple(unreadable), left_out)
+    return DataSet(origin, splits)
 
 
 def _check_readable(unreadable: Sequence[str], total: int, path: Path) -> None:
+    if not unreadable:
+        return
+    first = ", ".join(unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
+    found = f"{path}: {len(unreadable):,} of {total:,} pictures cannot be read ({first})"
     if len(unreadable) > MAX_UNREADABLE * total:
         raise DataError(
-            f"{path}: {len(unreadable):,} of {total:,} pictures cannot be decoded "
-            f"({', '.join(unreadable[:3])}{', ...' if len(unreadable) > 3 else ''})",
+            found,
             expected=f"at most {MAX_UNREADABLE:.0%}",
             fix="copy the data set again, or remove these files",
         )
+    _log.warning("%s; left out", found)
 
 
 def _warn_left_out(left_out: Mapping[str, int], labels: Sequence[str]) -> None:
     if left_out:
         counts = ", ".join(f"{label} {n:,}" for label, n in sorted(left_out.items()))
-        _log.warning("left out, not among the labels %s: %s", "/".join(labels), counts)
+        _log.warning("left out, not among %s: %s", "/".join(labels), counts)
 
 
 def _stack(items: Sequence[tuple[LabelledPicture, GreyImage]], labels: Sequence[str]) -> Samples:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fer_edge.errors import DataError
-from fer_trainer.data.reading import DataSet
+from fer_trainer.data.reading import DataSet, Origin
 from fer_trainer.data.samples import Samples
 
 
@@ -26,6 +26,7 @@ class SplitData:
         test_copies: bool, shape (len(test),): the same pixels also occur in train or val.
         left_out: Train pictures dropped because the data's own validation folder holds them too.
         seed: Of the split.
+        origin: Where the samples come from.
     """
 
     train: Samples
@@ -34,6 +35,7 @@ class SplitData:
     test_copies: np.ndarray[Any, np.dtype[np.bool_]]
     left_out: tuple[str, ...]
     seed: int
+    origin: Origin
 
     def parts(self) -> dict[str, Samples]:
         """Return the parts there are, by name."""
@@ -43,7 +45,9 @@ class SplitData:
     def to_json(self) -> dict[str, Any]:
         """Return what `split.json` holds: the seed and every picture's name by part."""
         names: dict[str, Any] = {part: list(s.names) for part, s in self.parts().items()}
-        return {"seed": self.seed, **names, "left_out": list(self.left_out)}
+        names["left_out"] = list(self.left_out)
+        names["unreadable"] = list(self.origin.unreadable)
+        return {"seed": self.seed, **names}
 
 
 def split_data(
@@ -60,28 +64,31 @@ def split_data(
     Raises:
         DataError: There is no train part, or a part lacks a class.
     """
-    whole = data.splits.get(None) or data.splits.get("train")
+    name = data.origin.name
+    whole = data.splits.get(None, data.splits.get("train"))
     if whole is None:
         raise DataError(
-            f"{data.name} has only {', '.join(str(split) for split in data.splits)} folders",
+            f"{name} has only {', '.join(str(split) for split in data.splits)} folders",
             expected="a folder named train, or class folders alone",
             fix="add it, or name a data set that has it",
         )
-    _check_classes(data.splits, labels, where=data.name)
+    _check_classes(data.splits, labels, where=name)
     whole_digests = whole.digests()
     given, test = data.splits.get("val"), data.splits.get("test")
     if given is None:
         held = held_out(whole, whole_digests, fraction=validation_fraction, seed=seed)
         train, val = whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
         left_out: tuple[str, ...] = ()
-        _check_classes({"train": train, "val": val}, labels, where=f"{data.name}, once split")
+        _check_classes({"train": train, "val": val}, labels, where=f"{name}, once split")
     else:
         twice = _members(whole_digests, given)
         train, val = whole.take(np.flatnonzero(~twice)), given
         left_out = whole.take(np.flatnonzero(twice)).names
     seen = set(whole_digests) | set(val.digests())
-    copies = np.array([d in seen for d in test.digests()] if test else [], dtype=np.bool_)
-    return SplitData(train, val, test, copies, left_out, seed)
+    copies = np.array(
+        [] if test is None else [digest in seen for digest in test.digests()], dtype=np.bool_
+    )
+    return SplitData(train, val, test, copies, left_out, seed, data.origin)
 
 
 def held_out(

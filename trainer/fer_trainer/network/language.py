@@ -1,17 +1,6 @@
 """The small language in which a recipe writes its network, a layer a line.
 
-    rescale -1..1 | rescale 0..1      raw pixels 0..255 to that range; a network begins with one
-    conv 64 3x3 /2 relu valid nobias l2=0.001
-                                      filters; then, each if wanted: kernel (3x3), stride (/1),
-                                      activation, "valid" padding, no bias, L2 penalty
-    bn | relu | flatten | gap         batch norm, ReLU, flatten, global average pooling
-    maxpool 2x2 /2 | avgpool 2x2 /2   window; the stride is the window unless given
-    dropout 0.3
-    dense 256 relu nobias l2=0.01
-    residual 64 /2                    two 3x3 convolutions with batch norm, and a shortcut
-    softmax | sigmoid                 the output: one unit for each label, or one for two labels
-
-This module only reads it; `builder` makes layers of it.
+`GRAMMAR` shows it. This module only reads it; `builder` makes layers of it.
 """
 
 import re
@@ -21,6 +10,20 @@ from difflib import get_close_matches
 from typing import Final, Literal, NoReturn
 
 from fer_edge.errors import SettingsError
+
+GRAMMAR: Final = """\
+rescale -1..1 | rescale 0..1   raw pixels 0..255 to that range; always first
+conv 64 3x3 /2 relu valid nobias l2=0.001
+                               filters; then, as wanted: kernel (3x3), stride (/1),
+                               activation, no padding, no bias, L2 penalty
+bn | relu | flatten | gap      batch norm, ReLU, flatten, global average pooling
+maxpool 2x2 /2 same            window (2x2), stride (the window), padding (none);
+                               avgpool takes the same
+dropout 0.3                    share of its input that is set to zero
+dense 256 relu nobias l2=0.01  units; then as for conv
+residual 64 /2                 two 3x3 convolutions with batch norm, and a shortcut
+softmax | sigmoid              always last: a unit for each label, or one for two
+activations                    relu elu selu tanh gelu silu"""
 
 Activation = Literal["relu", "elu", "selu", "tanh", "gelu", "silu"]
 
@@ -173,6 +176,6 @@ def _refuse(where: str, problem: str, kind: str) -> NoReturn:
     options = ", ".join(sorted(_OPTIONS[kind])) or "nothing else"
     raise SettingsError(
         f"{where} {problem}",
-        expected=f"{kind} with {options} (see `fer-train describe --help`)",
-        fix="correct the line in [network] layers",
+        expected=f"{kind} with {options}",
+        fix="correct the line in [network] layers; `fer-train describe --help` shows the language",
     )

@@ -1,0 +1,140 @@
+import pytest
+
+from fer_edge.errors import SettingsError
+from fer_trainer.network.builder import build_network
+from fer_trainer.network.cost import network_cost
+from fer_trainer.network.language import Layer, parse_layer, parse_layers
+from fer_trainer.recipe_files import load_recipe
+
+
+def built(*lines: str, labels: int = 7):
+    return build_network(
+        parse_layers(["rescale 0..1", *lines]), input_shape=(48, 48, 1), labels=labels, name="net"
+    )
+
+
+def test_a_full_line_is_read() -> None:
+    assert parse_layer("conv 64 5x3 /2 relu valid nobias l2=0.001", 1) == Layer(
+        text="conv 64 5x3 /2 relu valid nobias l2=0.001",
+        kind="conv",
+        size=64,
+        kernel=(5, 3),
+        stride=2,
+        activation="relu",
+        same=False,
+        bias=False,
+        l2=0.001,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("covn 64", ["unknown layer 'covn'", "did you mean 'conv'"]),
+        ("", ["unknown layer ''"]),
+        ("conv", ["lacks its size"]),
+        ("conv many", ["does not take 'many'"]),
+        ("conv 64 32", ["does not take '32'"]),
+        ("conv 0", ["out of range"]),
+        ("conv 8 /0", ["out of range"]),
+        ("conv 8 0x3", ["out of range"]),
+        ("dense 64 3x3", ["does not take '3x3'"]),
+        ("dropout 1.5", ["does not take '1.5'"]),
+        ("dropout", ["lacks its rate"]),
+        ("softmax 7", ["does not take '7'", "nothing else"]),
+        ("rescale", ["lacks its range"]),
+    ],
+)
+def test_a_wrong_line_says_what_is_wrong(line: str, words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_layer(line, 3)
+    for word in [f"layer 3 {line!r}", *words]:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["gap", "softmax"],
+        ["rescale 0..1", "gap"],
+        ["rescale 0..1", "gap", "softmax", "dropout 0.1"],
+        ["rescale 0..1", "gap", "softmax", "softmax"],
+    ],
+)
+def test_a_network_begins_with_rescale_and_ends_with_its_output(lines: list[str]) -> None:
+    with pytest.raises(SettingsError, match=r"rescale|softmax"):
+        parse_layers(lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "position"),
+    [
+        (["gap", "conv 8", "softmax"], 3),
+        (["conv 8", "dense 8", "gap", "softmax"], 3),
+        (["maxpool 32x32", "maxpool", "flatten", "softmax"], 3),
+        (["conv 8 49x49 valid", "gap", "softmax"], 2),
+    ],
+)
+def test_a_layer_that_does_not_fit_is_named(lines: list[str], position: int) -> None:
+    with pytest.raises(SettingsError, match=f"layer {position} "):
+        built(*lines)
+
+
+def test_a_sigmoid_needs_two_labels() -> None:
+    assert built("gap", "sigmoid", labels=2).output.shape == (None, 1)
+    with pytest.raises(SettingsError, match="7 labels"):
+        built("gap", "sigmoid")
+
+
+def test_every_word_of_the_language_builds_its_layer() -> None:
+    model = built(
+        "conv 4 5x5 /2 relu valid nobias l2=0.01", "bn", "relu", "maxpool 3x3 /2 same",
+        "avgpool", "residual 4", "residual 8 /2", "dropout 0.3", "flatten",
+        "dense 6 elu nobias l2=0.02", "softmax",
+    )  # fmt: skip
+    conv = model.get_layer("02_conv")
+    assert (conv.filters, conv.kernel_size, conv.strides, conv.padding) == (
+        4, (5, 5), (2, 2), "valid",
+    )  # fmt: skip
+    assert not conv.use_bias
+    assert float(conv.kernel_regularizer.l2) == pytest.approx(0.01)
+    pool = model.get_layer("05_maxpool")
+    assert (pool.pool_size, pool.strides, pool.padding) == ((3, 3), (2, 2), "same")
+    assert model.get_layer("06_avgpool").strides == (2, 2)
+    assert model.get_layer("09_dropout").rate == 0.3
+    dense = model.get_layer("11_dense")
+    assert (dense.units, dense.activation.__name__, dense.use_bias) == (6, "elu", False)
+    assert model.output.shape == (None, 7)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("Add") == 2  # the first block keeps its shape, so has no projection
+    assert not any("07_residual_shortcut" in layer.name for layer in model.layers)
+
+
+def test_cost_by_hand() -> None:
+    cost = network_cost(built("conv 4 /2", "bn", "flatten", "dense 5", "softmax", labels=3))
+    by_kind = {layer.kind: layer for layer in cost.layers[:-1]}
+    assert by_kind["Conv2D"].macs == 24 * 24 * 9 * 4
+    assert by_kind["Conv2D"].parameters == 9 * 4 + 4
+    assert by_kind["BatchNormalization"].parameters == 4 * 4
+    assert by_kind["Dense"].macs == 24 * 24 * 4 * 5
+    assert cost.layers[-1].macs == 15
+    assert cost.macs == 20_736 + 11_520 + 15
+    assert cost.parameters == 40 + 16 + 11_525 + 18
+
+
+def test_edge_small_keeps_its_budget_and_its_order() -> None:
+    recipe = load_recipe("edge-small")
+    model = build_network(
+        recipe.layers, input_shape=recipe.input_spec.shape, labels=7, name=recipe.name
+    )
+    cost = network_cost(model)
+    assert (cost.parameters, cost.macs) == (307_519, 26_372_480)
+    kinds = {type(layer).__name__ for layer in model.layers}
+    assert kinds <= {
+        "InputLayer", "Rescaling", "Conv2D", "BatchNormalization", "ReLU", "Add",
+        "GlobalAveragePooling2D", "Dense",
+    }  # fmt: skip
+    for layer in model.layers:
+        if type(layer).__name__ == "Conv2D":
+            (node,) = layer._outbound_nodes
+            assert type(node.operation).__name__ == "BatchNormalization"

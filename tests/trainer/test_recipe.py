@@ -1,0 +1,85 @@
+import pytest
+
+from fer_edge.errors import LabelError, SettingsError
+from fer_trainer.recipe_files import dump_recipe, load_recipe, shipped_recipes
+
+
+def test_every_shipped_recipe_loads_under_its_own_name() -> None:
+    assert "edge-small" in shipped_recipes()
+    for name in shipped_recipes():
+        recipe = load_recipe(name)
+        assert recipe.name == name
+        assert recipe.source
+
+
+def test_a_dumped_recipe_reads_back_the_same(tmp_path) -> None:
+    recipe = load_recipe("edge-small", overrides=['card.limits="a \\"quote\\", ü and a \\\\"'])
+    path = tmp_path / "copy.toml"
+    path.write_text(dump_recipe(recipe), encoding="utf-8")
+    assert load_recipe(str(path)) == recipe
+
+
+def test_overrides_take_toml_values_and_bare_words() -> None:
+    recipe = load_recipe(
+        "edge-small",
+        overrides=[
+            "training.epochs=3",
+            "optimiser.name=adam",
+            "augmentation.flip=false",
+            "optimiser.learning_rate=1e-4",
+            'network.layers=["rescale 0..1", "gap", "softmax"]',
+        ],
+    )
+    assert recipe.training.epochs == 3
+    assert recipe.optimiser.name == "adam"
+    assert not recipe.augmentation.flip
+    assert recipe.optimiser.learning_rate == 1e-4
+    assert [layer.kind for layer in recipe.layers] == ["rescale", "gap", "softmax"]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("training.epoch=3", ["'epoch'", "did you mean 'epochs'"]),
+        ("trainin.epochs=3", ["'trainin'", "did you mean 'training'"]),
+        ("training.epochs=many", ["training: epochs", "'many'", "a whole number"]),
+        ("training.epochs=2.5", ["2.5", "a whole number"]),
+        ("training.epochs=true", ["True", "a whole number"]),
+        ("training.epochs=0", ["epochs is 0", "at least 1"]),
+        ("training=3", ["training is 3", "a table"]),
+        ("name.first=3", ["unknown key 'name.first'"]),
+        ("training.epochs", ["--set training.epochs", "key=value"]),
+        ("optimiser.name=sdg", ["'sdg'", "one of sgd, adam"]),
+        ("optimiser.learning_rate=nan", ["nan", "a number"]),
+        ("augmentation.scale=1.0", ["scale is 1.0", "below 1"]),
+        ("data.validation_fraction=0", ["validation_fraction is 0", "above 0"]),
+        ("network.layers=[3]", ["layers is 3", "a string"]),
+        ("network.layers=[]", ["begins with 'nothing'"]),
+    ],
+)
+def test_a_wrong_setting_says_what_would_be_right(override: str, words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_recipe("edge-small", overrides=[override])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unknown_label_set_is_named() -> None:
+    with pytest.raises(LabelError, match="fer2014"):
+        load_recipe("edge-small", overrides=["labels=fer2014"])
+
+
+@pytest.mark.parametrize("name", ["edge-smal", "no/such/file.toml"])
+def test_an_unknown_recipe_lists_those_that_ship(name: str) -> None:
+    with pytest.raises(SettingsError, match="edge-small"):
+        load_recipe(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [(b"name = ", "no TOML"), (b"\xff\xfe", "cannot be read"), (b"", "name")]
+)
+def test_a_broken_recipe_file_is_refused(tmp_path, content: bytes, word: str) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=word):
+        load_recipe(str(path))

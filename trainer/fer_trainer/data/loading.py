@@ -1,0 +1,27 @@
+"""From a recipe and a path to the parts of a run; needs no Keras, so bad data shows at once."""
+
+from pathlib import Path
+
+from fer_trainer.data.reading import read_data
+from fer_trainer.data.splitting import SplitData, split_data
+from fer_trainer.recipe import Recipe
+
+
+def load_data(recipe: Recipe, path: Path) -> SplitData:
+    """Read and split what a recipe is to be trained on.
+
+    Args:
+        recipe: Says which labels, what size, and how to split.
+        path: Class folders, split folders, or a ZIP of either.
+
+    Raises:
+        DataError: The data cannot be used.
+        LabelError: A class folder's name is unknown.
+    """
+    labels = recipe.label_names
+    return split_data(
+        read_data(path, labels=labels, spec=recipe.input_spec),
+        labels=labels,
+        validation_fraction=recipe.data.validation_fraction,
+        seed=recipe.data.seed,
+    )
