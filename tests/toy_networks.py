@@ -137,7 +137,7 @@ def _train(network: Any, data: Path) -> None:
     with np.load(data) as samples:
         pictures, labels = samples["pictures"][..., np.newaxis], samples["labels"]
     network.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
-    network.fit(pictures.astype("float32"), labels, batch_size=64, epochs=8, verbose=0)
+    network.fit(pictures.astype("float32"), labels, batch_size=32, epochs=5, verbose=0)
 
 
 def main(folder: Path) -> None:

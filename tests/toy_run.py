@@ -61,7 +61,7 @@ def toy_pictures(
 
 def write_networks(folder: Path) -> None:
     """Write every network of `toy_networks` into a folder, in a process of its own."""
-    np.savez(folder / "toy.npz", **toy_pictures(1400, seed=1))
+    np.savez(folder / "toy.npz", **toy_pictures(700, seed=1))
     script = Path(__file__).with_name("toy_networks.py")
     done = subprocess.run(
         [sys.executable, str(script), str(folder)], capture_output=True, text=True, check=False

@@ -51,21 +51,16 @@ class Measurement:
 
     Attributes:
         scores: How right it is.
-        drift: How far from float32 it is.
-        operators: How often each operator occurs.
+        drift: How far from float32 it is; None for float32 itself.
     """
 
     scores: Scores
-    drift: Drift
-    operators: Mapping[str, int]
+    drift: Drift | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the measurement."""
-        return {
-            **self.scores.to_json(),
-            "against_float32": self.drift.to_json(),
-            "operators": dict(self.operators),
-        }
+        drift = {} if self.drift is None else {"against_float32": self.drift.to_json()}
+        return {**self.scores.to_json(), **drift}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +71,14 @@ class Conversion:
         name: Of the network.
         artefacts: The model files asked for.
         measurements: By target; float32 always, because it is what others are compared with.
-        held_out: The pictures that were compared on.
+        operators: How often each operator occurs, by target.
         provenance: What every contract says of this conversion.
     """
 
     name: str
     artefacts: tuple[Artefact, ...]
     measurements: Mapping[Target, Measurement]
-    held_out: Samples
+    operators: Mapping[Target, Mapping[str, int]]
     provenance: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -97,7 +92,11 @@ class Conversion:
             for artefact in self.artefacts
         }
         targets = {
-            target.value: {**measurement.to_json(), **files.get(target.value, {})}
+            target.value: {
+                **measurement.to_json(),
+                "operators": self.operators[target],
+                **files.get(target.value, {}),
+            }
             for target, measurement in self.measurements.items()
         }
         return {
@@ -136,15 +135,20 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         target: draft_model(translation.flatbuffers[target], graph, run.contract, target)
         for target, graph in graphs.items()
     }
-    measurements = _measure(drafts, graphs, held_out, progress)
+    operators = {target: graph.operator_counts() for target, graph in graphs.items()}
+    measurements = _measure(drafts, held_out, progress)
     provenance = _provenance(
         run, representative, held_out, translation.network.versions, measurements
     )
     artefacts = tuple(
-        finish(drafts[target], target, {"target": target.value, **provenance})
+        finish(
+            drafts[target],
+            target,
+            {"target": target.value, "operators": operators[target], **provenance},
+        )
         for target in plan.targets
     )
-    return Conversion(run.contract.name, artefacts, measurements, held_out, provenance)
+    return Conversion(run.contract.name, artefacts, measurements, operators, provenance)
 
 
 def _pure_graph(translation: Translation, target: Target, run: TrainingRun) -> Graph:
@@ -160,10 +164,7 @@ def _pure_graph(translation: Translation, target: Target, run: TrainingRun) -> G
 
 
 def _measure(
-    drafts: Mapping[Target, ModelFile],
-    graphs: Mapping[Target, Graph],
-    held_out: Samples,
-    progress: Progress,
+    drafts: Mapping[Target, ModelFile], held_out: Samples, progress: Progress
 ) -> dict[Target, Measurement]:
     answers: dict[Target, Answers] = {}
     for target, draft in drafts.items():
@@ -172,11 +173,10 @@ def _measure(
             progress(f"comparing {target}: {done} of {len(held_out)} pictures")
 
         answers[target] = ask(draft, held_out, count)
+    reference = answers[Target.FLOAT32]
     return {
         target: Measurement(
-            score(given, held_out),
-            measure_drift(given, answers[Target.FLOAT32]),
-            graphs[target].operator_counts(),
+            score(given, held_out), None if given is reference else measure_drift(given, reference)
         )
         for target, given in answers.items()
     }

@@ -25,12 +25,14 @@ def format_report(conversion: Conversion) -> str:
 
 def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[str, ...]:
     scores, drift = measurement.scores, measurement.drift
-    shifts = (f"{drift.agreement:.2%}", f"{drift.mean_shift:.4f}", f"{drift.worst_shift:.4f}")
+    shifts = ("-",) * 3
+    if drift is not None:
+        shifts = (f"{drift.agreement:.2%}", f"{drift.mean_shift:.4f}", f"{drift.worst_shift:.4f}")
     return (
         target.value,
         f"{scores.accuracy:.2%}",
         f"{scores.macro_recall:.2%}",
-        *(("-",) * len(shifts) if target is Target.FLOAT32 else shifts),
+        *shifts,
         "not written" if size is None else f"{size:,}",
     )
 

@@ -1,6 +1,7 @@
 """Translate a network in the worker process and read what it left."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -49,7 +50,10 @@ def translate(job: Job) -> Translation:
         folder = Path(name)
         job.write(folder)
         finished = subprocess.run(
-            [sys.executable, "-m", "fer_convert.worker", name],
+            # -P: nothing in the folder where the user happens to be takes a module's place.
+            [sys.executable, "-P", "-m", "fer_convert.worker", name],
+            # TensorFlow leaves its temporary files behind when it crashes.
+            env={**os.environ, "TMPDIR": name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -17,6 +17,17 @@ from fer_edge.errors import FerError
 Outcome = Conversion | FerError
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): tests that share one process")
+
+
+def pytest_collection_modifyitems(items):
+    """Keep what shares the converted networks in one process (with --dist loadgroup)."""
+    for item in items:
+        if "networks" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("converted-networks"))
+
+
 @pytest.fixture(scope="session")
 def networks(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("networks")

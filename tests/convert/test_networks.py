@@ -72,8 +72,7 @@ def test_the_toy_is_right_and_int8_agrees_with_float(converted):
     assert int8.drift.agreement >= TOY_AGREEMENT
     assert 0 < int8.drift.mean_shift < 0.02
     assert int8.drift.mean_shift < int8.drift.worst_shift < 0.4
-    assert float32.drift.agreement == 1
-    assert float32.drift.worst_shift == 0
+    assert float32.drift is None
 
 
 def test_a_binary_network_keeps_its_task(outcomes):
@@ -114,7 +113,7 @@ def test_the_contract_records_the_conversion(converted):
     assert len(calibration["sha256"]) == len(conversion["network_sha256"]) == 64
     assert conversion["metrics"]["int8"]["n"] == conversion["held_out"]["n"] == 210
     assert conversion["metrics"]["float32"]["accuracy"] > 0.9
-    assert conversion["metrics"]["int8"]["operators"]["CONV_2D"] == 2
+    assert conversion["operators"]["CONV_2D"] == 2
 
 
 @pytest.mark.parametrize(
