@@ -76,11 +76,18 @@ def translate(job: Job) -> Translation:
 
 def _crashed(model: Path, network: NetworkSummary | None, number: int) -> ModelError:
     """Say which layers may have crashed TensorFlow; it does not live to say so itself."""
-    layers = network.layers if network else ()
-    suspects = [f"{layer.name!r} ({layer.kind})" for layer in layers if layer.kind not in _PROVEN]
     reason = signal.Signals(number).name
     if number == signal.SIGKILL:
         reason += ": most likely too little memory"
+    if network is None:
+        return ModelError(
+            f"{model}: TensorFlow crashed before it had loaded the network ({reason})",
+            expected="a whole .keras file, and a TensorFlow that runs on this processor",
+            fix="try `python -c 'import tensorflow'`, then train or copy the network again",
+        )
+    suspects = [
+        f"{layer.name!r} ({layer.kind})" for layer in network.layers if layer.kind not in _PROVEN
+    ]
     return ModelError(
         f"{model}: TensorFlow's converter crashed ({reason}); layers that are not proven to "
         f"convert: {', '.join(suspects) or 'none'}",

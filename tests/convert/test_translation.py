@@ -25,13 +25,13 @@ def failing(tmp_path, monkeypatch):
 
 
 def test_tensorflow_that_cannot_be_loaded(failing):
-    with pytest.raises(DependencyError, match="TensorFlow cannot be loaded .no such library") as it:
+    with pytest.raises(DependencyError, match=r"be loaded \(no such library") as it:
         failing("raise ImportError('no such library')")
     assert it.value.exit_code == EXIT_CONFIG
 
 
 def test_a_crash_before_the_network_is_known(failing):
-    with pytest.raises(ModelError, match=r"crashed \(SIGSEGV\).*not proven to convert: none"):
+    with pytest.raises(ModelError, match=r"crashed before it had loaded .*\(SIGSEGV\)"):
         failing("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
 
 
