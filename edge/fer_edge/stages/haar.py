@@ -21,9 +21,8 @@ _CONFIRM_SIDE_PX: Final = 80  # faces are shrunk to it: quicker, and enough to c
 class HaarDetector:
     """Searches a whole picture, shrunk to a bounded size, for frontal faces.
 
-    A face on which few hits overlap is confirmed by a second cascade in a window around it.
-    Their errors differ: measured by benchmarks/detection.py, this halves the false faces of any
-    single cascade at the recall of the best.
+    A face on which few hits overlap is confirmed by a second cascade in a window around it,
+    because their errors differ: benchmarks/detection.py has the figures.
 
     Args:
         cascade: A name of `CASCADES`.

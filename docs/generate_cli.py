@@ -1,0 +1,51 @@
+"""Write docs/cli.md from the help of every command; a test checks that it is up to date."""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+PROGRAMS = (
+    ("fer-edge", "fer_edge.cli"),
+    ("fer-train", "fer_trainer.cli"),
+    ("fer-convert", "fer_convert.cli"),
+)
+INTRODUCTION = """\
+# Command line
+
+Made by `make docs` from the programs' own help; do not edit.
+
+Standard output is data, standard error is logs and progress. Exit codes: 0 ok, 1 failed, 2 usage,
+3 quality gate not met, 4 regression against a baseline, 69 camera or broker unavailable, 78 bad
+configuration or model.
+
+Shell completion (bash; `zsh_source` and `fish_source` likewise):
+`eval "$(_FER_EDGE_COMPLETE=bash_source fer-edge)"`
+"""
+
+
+def describe(command: click.Command, name: str) -> Iterator[str]:
+    """Yield the help of a command and of those inside it."""
+    context = click.Context(command, info_name=name, max_content_width=96, terminal_width=96)
+    yield f"## `{name}`\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            inside = command.get_command(context, child)
+            if inside is not None:
+                yield from describe(inside, f"{name} {child}")
+
+
+def page() -> str:
+    """Return docs/cli.md."""
+    parts = [INTRODUCTION]
+    for name, module in PROGRAMS:
+        parts += describe(import_module(module).cli, name)
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    target = Path(__file__).with_name("cli.md")
+    target.write_text(page(), encoding="utf-8")
+    print(f"wrote {target.name}", file=sys.stderr)  # noqa: T201
