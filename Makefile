@@ -20,7 +20,7 @@ demo: $(EDGE_VENV)/.ready ## Run the main job on built-in input; installs the le
 	@$(EDGE_VENV)/bin/fer-edge demo --out demo-output
 
 test: setup ## Run every test; those that lack something say what.
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lint: setup ## Check style and the direction of imports.
 	$(BIN)/ruff check
