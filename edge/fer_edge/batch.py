@@ -1,8 +1,8 @@
 """Work through many files so that one that crashes a native library takes no other with it.
 
-The work is done in a forked child. Should the child die of a signal, the file it died on is
-reported and a new child goes on behind it. A fork costs a millisecond before heavy imports are
-made, so `make_worker` makes them.
+The work is done in a forked child. Should the child die of a signal, or of an exception that
+nobody foresaw, the file it died on is reported and a new child goes on behind it. A fork costs a
+millisecond before heavy imports are made, so `make_worker` makes them.
 """
 
 import logging
@@ -14,15 +14,17 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import click
+
 from fer_edge.commands import report_error
-from fer_edge.errors import FerError, PictureError
+from fer_edge.errors import EXIT_FAILED, FerError, PictureError
 
 Worker = Callable[[str], None]
 """Handles one file and prints its result; raises FerError where it cannot."""
 
 _TIMEOUT_SECONDS: Final = 60.0
 _OK, _FAILED = b"+", b"-"
-_CHILD_DIED_EARLY: Final = 70
+_DEFECT: Final = 70  # EX_SOFTWARE of sysexits.h; between child and parent only
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,9 @@ def run_batch(
         Number of items that failed; each has been reported on stderr.
 
     Raises:
-        SystemExit: The worker could not be made; its error has been reported by the child.
+        SystemExit: The worker could not be made, or the child was interrupted; the child has
+            reported it.
+        FerError: The child crashed while it made the worker.
     """
     failed = done = 0
     while done < len(items):
@@ -62,14 +66,17 @@ def run_batch(
             _, status = os.waitpid(child, 0)
         # The first mark says that the worker was made; then there is one for each item.
         if not marks:
-            sys.exit(os.waitstatus_to_exitcode(status) if not os.WIFSIGNALED(status) else 1)
+            if os.WIFEXITED(status):
+                sys.exit(os.WEXITSTATUS(status))
+            raise _crash_at_start(status, timed_out, timeout_seconds)
         handled = len(marks) - 1
         failed += marks.count(_FAILED)
         done += handled
         if done < len(items):
-            if os.WIFEXITED(status):  # a broken pipe, an interrupt: not the item's fault
+            if os.WIFSIGNALED(status):
+                report_error(_crash(items[done], status, timed_out, timeout_seconds))
+            elif os.WEXITSTATUS(status) != _DEFECT:  # a broken pipe, an interrupt
                 sys.exit(os.WEXITSTATUS(status))
-            report_error(_crash(items[done], status, timed_out, timeout_seconds))
             failed += 1
             done += 1
     return failed
@@ -77,7 +84,8 @@ def run_batch(
 
 def _child(items: Sequence[str], make_worker: Callable[[], Worker], writer: int) -> None:
     """Work until done and leave without the parent's clean-up handlers."""
-    code = 1
+    code = EXIT_FAILED
+    item = ""
     try:
         worker = make_worker()
         os.write(writer, _OK)
@@ -93,14 +101,12 @@ def _child(items: Sequence[str], make_worker: Callable[[], Worker], writer: int)
         code = 141
     except Exception as error:  # noqa: BLE001 - a defect; the child must end here in any case
         _log.debug("%s", traceback.format_exc())
-        print(f"error: {type(error).__name__}: {error}; this is a defect", file=sys.stderr)  # noqa: T201
-        code = _CHILD_DIED_EARLY
+        where = f"{item} failed inside" if item else "failed inside"
+        text = " ".join(f"{where}: {type(error).__name__}: {error}".split())
+        click.echo(f"error: {text}; this is a defect", err=True)
+        code = _DEFECT if item else EXIT_FAILED
     finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            code = 141
-        os._exit(code)
+        os._exit(code)  # what was printed has been flushed
 
 
 def _handle(worker: Worker, item: str) -> bytes:
@@ -126,6 +132,19 @@ def _watch(reader: int, child: int, timeout_seconds: float) -> tuple[list[bytes]
         if not read:
             return marks, False
         marks.extend(bytes([mark]) for mark in read)
+
+
+def _crash_at_start(status: int, timed_out: bool, timeout_seconds: float) -> FerError:
+    how = (
+        f"took longer than {timeout_seconds:g} s"
+        if timed_out
+        else f"crashed (signal {os.WTERMSIG(status)})"
+    )
+    return FerError(
+        f"loading the model {how}",
+        expected="a model and a TFLite runtime that load",
+        fix="try `fer-edge selftest`; install fer-edge again",
+    )
 
 
 def _crash(item: str, status: int, timed_out: bool, timeout_seconds: float) -> PictureError:

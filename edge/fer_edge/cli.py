@@ -11,6 +11,7 @@ import click
 from fer_edge import __version__
 from fer_edge.commands import (
     CONTEXT_SETTINGS,
+    echo,
     echo_json,
     json_option,
     run_command_line,
@@ -76,7 +77,7 @@ def cli() -> None:
     "annotate_folder",
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Leave a copy of each picture there with boxes and labels drawn in.",
+    help="Leave a copy of each picture there, NAME-annotated.jpg, with boxes and labels drawn in.",
 )
 @_model_option
 @_settings_options
@@ -115,7 +116,7 @@ def classify(
             if as_json:
                 echo_json(seen.to_json())
             else:
-                click.echo(format_reading(seen))
+                echo(format_reading(seen))
 
         return work
 
@@ -145,16 +146,16 @@ def evaluate(data: Path, model: str | None, as_json: bool) -> None:
     if as_json:
         echo_json(result.to_json())
         return
-    click.echo(f"pictures      {result.n}")
-    click.echo(f"accuracy      {result.accuracy:.1%}")
-    click.echo(f"macro recall  {result.macro_recall:.1%}\n")
+    echo(f"pictures      {result.n}")
+    echo(f"accuracy      {result.accuracy:.1%}")
+    echo(f"macro recall  {result.macro_recall:.1%}\n")
     rows = [
         [label, f"{result.recall[label]:.1%}" if label in result.recall else "-", *map(str, counts)]
         for label, counts in zip(result.labels, result.confusion.tolist(), strict=True)
     ]
-    click.echo(format_table(["true \\ read as", "recall", *result.labels], rows))
+    echo(format_table(["true \\ read as", "recall", *result.labels], rows))
     if result.unreadable:
-        click.echo(f"\n{len(result.unreadable)} unreadable: {', '.join(result.unreadable)}")
+        echo(f"\n{len(result.unreadable)} unreadable: {', '.join(result.unreadable)}")
 
 
 @cli.command()
@@ -215,7 +216,7 @@ def inspect(model: str, as_json: bool) -> None:
     if as_json:
         echo_json(describe_model(opened))
     else:
-        click.echo(format_model(opened))
+        echo(format_model(opened))
 
 
 @cli.command()
@@ -231,7 +232,7 @@ def selftest(model: str, as_json: bool) -> None:
         echo_json(result.to_json())
     elif result.passed:
         exactly = "exactly" if result.tolerance == 0 else f"within {result.tolerance:g}"
-        click.echo(f"ok: {result.n} of {result.n} golden vectors match {exactly}")
+        echo(f"ok: {result.n} of {result.n} golden vectors match {exactly}")
     result.require()
 
 
@@ -264,7 +265,7 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
     if as_json:
         echo_json(result.to_json())
     else:
-        click.echo(format_demo(result))
+        echo(format_demo(result))
 
 
 @cli.command()
@@ -277,7 +278,7 @@ def sources(as_json: bool) -> None:
     if as_json:
         echo_json(cameras)
     elif cameras:
-        click.echo("\n".join(cameras))
+        echo("\n".join(cameras))
     else:
         click.echo("no /dev/video* here; files, folders and network streams work without", err=True)
 
@@ -298,7 +299,7 @@ def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> No
     if as_json:
         echo_json(settings_to_json(rows))
     else:
-        click.echo(format_settings(rows))
+        echo(format_settings(rows))
 
 
 @config.command()
@@ -306,7 +307,7 @@ def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> No
 def check(file: Path) -> None:
     """Check a TOML settings file; exit code 78 where something in it is wrong."""
     _resolve(file, (), {})
-    click.echo(f"ok: {file}")
+    echo(f"ok: {file}")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ A command raises; `run_command_line` turns what it raised into one line on stder
 of the documentation. Standard output is data, standard error is logs and progress.
 """
 
+import io
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from fer_edge.errors import EXIT_FAILED, FerError
+from fer_edge.errors import EXIT_FAILED, FerError, OutputError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,9 +45,31 @@ def verbose_option(group: _F) -> _F:
     )(group)
 
 
+def echo(text: str) -> None:
+    """Print text on stdout and flush it.
+
+    Raises:
+        OutputError: It cannot be written; the disk is full, for instance.
+    """
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"the output cannot be written ({error.strerror})",
+            expected="space on the disk",
+            fix="make room, or send it elsewhere",
+        ) from error
+
+
 def echo_json(value: object) -> None:
-    """Print one line of JSON on stdout and flush it."""
-    click.echo(json.dumps(value, separators=(",", ":"), allow_nan=False))
+    """Print one line of JSON on stdout and flush it.
+
+    Raises:
+        OutputError: As `echo` says.
+    """
+    echo(json.dumps(value, separators=(",", ":"), allow_nan=False))
 
 
 def report_error(error: FerError) -> None:
@@ -66,6 +89,7 @@ def run_command_line(
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     verbose = _wants_verbose(arguments)
+    _make_stdout_usable()
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -109,6 +133,14 @@ def _wants_verbose(arguments: Sequence[str]) -> bool:
 def _set_verbosity(_context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value:
         logging.getLogger().setLevel(logging.DEBUG)
+
+
+def _make_stdout_usable() -> None:
+    """Survive file names that are no UTF-8, and a stdout that whoever started us has closed."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _own_stderr() -> Any:

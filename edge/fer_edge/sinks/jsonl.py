@@ -50,16 +50,20 @@ class JsonLinesSink:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise OutputError(
-                f"an observation cannot be written ({error.strerror})",
-                expected="space on the disk",
-                fix="make room; what was written before is kept",
-            ) from error
+            raise _unwritable(error) from error
 
     def close(self) -> None:
-        """Close the file, if it is the sink's own; may be called twice."""
-        if self._owned:
+        """Close the file, if it is the sink's own; may be called twice.
+
+        Raises:
+            OutputError: The disk is full.
+        """
+        if not self._owned:
+            return
+        try:
             self._stream.close()
+        except OSError as error:
+            raise _unwritable(error) from error
 
     def __enter__(self) -> Self:
         """Return the sink itself."""
@@ -73,3 +77,11 @@ class JsonLinesSink:
     ) -> None:
         """Close."""
         self.close()
+
+
+def _unwritable(error: OSError) -> OutputError:
+    return OutputError(
+        f"an observation cannot be written ({error.strerror})",
+        expected="space on the disk",
+        fix="make room; what was written before is kept",
+    )
