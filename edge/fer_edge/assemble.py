@@ -51,7 +51,14 @@ def make_source(settings: SourceSettings) -> Source:
             fix="give one as --source",
         )
     path = Path(uri)
-    return PictureFolder(path) if path.is_dir() else VideoFile(path)
+    return PictureFolder(path) if _is_folder(path) else VideoFile(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, for instance; opening it as a file tells
+        return False
 
 
 def make_detector(settings: DetectorSettings) -> HaarDetector:

@@ -6,10 +6,12 @@ the SHA-256 of everything before it, in hex, as the ZIP's comment. So a single f
 anywhere is found, and `unzip -l` still lists the file.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
+import math
 import types
 import typing
 import zipfile
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from fer_edge.errors import ModelError
+from fer_edge.errors import LabelError, ModelError
 from fer_edge.labels import canonical_labels
 
 CONTRACT_VERSION: Final = 1
@@ -145,7 +147,7 @@ class ModelContract:
             ModelError: Not JSON, of another version, or a field is missing, unknown or wrong.
         """
         try:
-            raw = json.loads(text)
+            raw = json.loads(text, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:
             raise _broken(f"{where}: the contract is not JSON ({error})") from error
         if not isinstance(raw, dict):
@@ -314,17 +316,13 @@ def _format_tensors(tensors: Sequence[_Tensor]) -> str:
 
 def _read_bytes(path: Path) -> bytes:
     expected = "a .tflite file with its contract"
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder", expected=expected, fix="name the file inside it")
     try:
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
+        if path.is_dir():
             raise ModelError(
-                f"{path} has {size:,} bytes",
-                expected=f"at most {MAX_MODEL_BYTES:,}",
-                fix="check that this is a model file",
+                f"{path} is a folder", expected=expected, fix="name the file inside it"
             )
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_MODEL_BYTES + 1)  # the size that a device states is 0
     except FileNotFoundError:
         raise ModelError(
             f"{path} does not exist", expected=expected, fix="check the path given as --model"
@@ -335,6 +333,13 @@ def _read_bytes(path: Path) -> bytes:
             expected=expected,
             fix="check the file and its permissions",
         ) from error
+    if len(data) > MAX_MODEL_BYTES:
+        raise ModelError(
+            f"{path} is larger than any model for these devices",
+            expected=f"at most {MAX_MODEL_BYTES:,} bytes",
+            fix="check that this is a model file",
+        )
+    return data
 
 
 def _describe_start(data: bytes) -> str:
@@ -368,6 +373,8 @@ def _read_archive(data: bytes, *, where: str) -> tuple[dict[str, bytes], int]:
             if sum(entry.file_size for entry in entries) > len(data):
                 raise _broken(f"{where}: the ZIP behind the model claims more than the file holds")
             members = {entry.filename: archive.read(entry) for entry in entries}
+            if len(members) < len(entries):
+                raise _broken(f"{where}: the ZIP behind the model holds a name twice")
             start = min((entry.header_offset for entry in entries), default=len(data))
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError) as error:
         raise _broken(f"{where}: the ZIP behind the model cannot be read ({error})") from error
@@ -382,7 +389,11 @@ def _broken(found: str) -> ModelError:
 
 def _check(contract: ModelContract, *, where: str) -> None:
     labels = contract.labels
-    if canonical_labels(labels) != labels:
+    try:
+        canonical = canonical_labels(labels)
+    except LabelError as error:
+        raise _broken(f"{where}: {error.found}") from error
+    if canonical != labels:
         raise _broken(f"{where}: labels {list(labels)} are not canonical names")
     binary = contract.task == "binary"
     if len(labels) < 2 or binary != (len(labels) == 2 and contract.output.kind == "sigmoid"):
@@ -392,11 +403,20 @@ def _check(contract: ModelContract, *, where: str) -> None:
         )
     if contract.input.channels != 1 or min(contract.input.shape) < 1:
         raise _broken(f"{where}: input shape {contract.input.shape}")
-    if not (0 <= contract.input.crop_margin <= 2 and contract.output.temperature > 0):
+    margin, temperature = contract.input.crop_margin, contract.output.temperature
+    if not (0 <= margin <= 2 and 0 < temperature < math.inf and 0 <= contract.threshold <= 1):
         raise _broken(
-            f"{where}: crop margin {contract.input.crop_margin}, "
-            f"temperature {contract.output.temperature}"
+            f"{where}: crop margin {margin}, temperature {temperature}, "
+            f"threshold {contract.threshold}"
         )
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary, refusing a name that it has twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError(f"a name occurs twice among {[name for name, _ in pairs]}")
+    return values
 
 
 _T = TypeVar("_T")
@@ -428,7 +448,8 @@ def _value(hint: Any, value: Any, name: str, *, where: str) -> Any:
             return value
     elif hint is float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            with contextlib.suppress(OverflowError):
+                return float(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise _broken(f"{where}: contract field {name!r} is {value!r}")

@@ -25,10 +25,17 @@ def open_model(name_or_path: str) -> ModelFile:
     if name_or_path in shipped_models():
         return read_model(_FOLDER / f"{name_or_path}{_SUFFIX}")
     path = Path(name_or_path)
-    if not path.exists() and path.suffix != ".tflite":
+    if path.suffix != ".tflite" and not _exists(path):
         raise ModelError(
             f"no model {name_or_path!r}",
             expected=f"a shipped model ({', '.join(shipped_models())}) or a .tflite file",
             fix="check the name or path given as --model",
         )
     return read_model(path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be searched
+        return False
