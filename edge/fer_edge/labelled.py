@@ -4,6 +4,7 @@ A picture's label is the name of the folder it lies in, by alias; the folder abo
 a split (train, val, test). A ZIP is read where it lies and never unpacked to disk.
 """
 
+import lzma
 import stat
 import zipfile
 import zlib
@@ -15,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from fer_edge.errors import DataError, LabelError
+from fer_edge.errors import DataError, LabelError, PictureError
 from fer_edge.labels import canonical_label
-from fer_edge.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES
+from fer_edge.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, read_picture_bytes
 
 Split = Literal["train", "val", "test"]
 
@@ -26,6 +27,10 @@ _SPLITS: Final[dict[str, Split]] = {
     "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_DAMAGED: Final = (
+    OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What reading a member of a damaged archive raises."""
 _LAYOUT: Final = "CLASS/picture.png or SPLIT/CLASS/picture.png (SPLIT: train, val or test)"
 _MAX_ENTRIES: Final = 2_000_000
 _MAX_ARCHIVE_BYTES: Final = 16 * 2**30
@@ -116,11 +121,14 @@ class LabelledPictures(AbstractContextManager["LabelledPictures"]):
         Raises:
             DataError: It cannot be read, or is far larger than a picture should be.
         """
+        if self._archive is None:
+            try:
+                return read_picture_bytes(self._path / picture.name)
+            except PictureError as error:
+                raise DataError(error.found, expected=error.expected, fix=error.fix) from error
         try:
-            if self._archive is not None:
-                return self._archive.read(picture.name)
-            return (self._path / picture.name).read_bytes()
-        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
+            return self._archive.read(picture.name)
+        except _DAMAGED as error:
             raise DataError(
                 f"{self._path}: {picture.name} cannot be read ({error})",
                 expected="a whole picture",
@@ -128,20 +136,20 @@ class LabelledPictures(AbstractContextManager["LabelledPictures"]):
             ) from error
 
     def _names(self) -> Iterable[str]:
-        if self._path.is_dir():
-            return (
-                found.relative_to(self._path).as_posix()
-                for found in self._path.rglob("*")
-                if found.is_file()
-            )
-        if not self._path.exists():
+        try:
+            if self._path.is_dir():
+                return (
+                    found.relative_to(self._path).as_posix()
+                    for found in self._path.rglob("*")
+                    if found.is_file()
+                )
+            self._archive = zipfile.ZipFile(self._path)
+        except FileNotFoundError:
             raise DataError(
                 f"{self._path} does not exist",
                 expected="a folder or .zip of labelled face crops",
                 fix="check the path",
-            )
-        try:
-            self._archive = zipfile.ZipFile(self._path)
+            ) from None
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise DataError(
                 f"{self._path} is no readable ZIP ({error})",

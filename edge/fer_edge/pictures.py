@@ -1,7 +1,7 @@
 """Picture files and bytes to grey arrays, upright."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -24,15 +24,18 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
         where: Its name, for messages.
 
     Returns:
-        uint8, shape (H, W).
+        uint8, shape (H, W); contiguous.
 
     Raises:
         PictureError: Empty, no picture, damaged beyond decoding, or too large.
     """
     if not data:
         raise PictureError(f"{where} is empty", expected=_EXPECTED, fix="replace the file")
+    webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    # OpenCV 4.14 heeds the orientation in every kind of file but this one.
+    flags = cv2.IMREAD_GRAYSCALE | (cv2.IMREAD_IGNORE_ORIENTATION if webp else 0)
     try:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        grey = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:  # raised, not returned as None, for sizes beyond OpenCV's limits
         raise PictureError(
             f"{where} claims a size that will not be decoded",
@@ -45,7 +48,8 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
             expected=_EXPECTED,
             fix="check the file, or convert it to JPEG or PNG",
         )
-    return grey.astype(np.uint8, copy=False)
+    upright: GreyImage = grey.astype(np.uint8, copy=False)
+    return _turned(upright, _webp_orientation(data)) if webp else upright
 
 
 def read_grey(path: Path) -> GreyImage:
@@ -66,21 +70,15 @@ def read_picture_bytes(path: Path) -> bytes:
     Raises:
         PictureError: Missing, a folder, too large, or not to be read.
     """
-    if path.is_dir():
-        raise PictureError(
-            f"{path} is a folder",
-            expected="a picture file",
-            fix=f"name its files, or use `fer-edge run --source {path}`",
-        )
     try:
-        size = path.stat().st_size
-        if size > MAX_PICTURE_BYTES:
+        if path.is_dir():
             raise PictureError(
-                f"{path} has {size:,} bytes",
-                expected=f"at most {MAX_PICTURE_BYTES:,}",
-                fix="check that this is a picture",
+                f"{path} is a folder",
+                expected="a picture file",
+                fix=f"name its files, or use `fer-edge run --source {path}`",
             )
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_PICTURE_BYTES + 1)  # the size that a device states is 0
     except FileNotFoundError:
         raise PictureError(
             f"{path} does not exist", expected="a picture file", fix="check the path"
@@ -91,3 +89,47 @@ def read_picture_bytes(path: Path) -> bytes:
             expected="a picture file",
             fix="check the file and its permissions",
         ) from error
+    if len(data) > MAX_PICTURE_BYTES:
+        raise PictureError(
+            f"{path} is larger than any picture",
+            expected=f"at most {MAX_PICTURE_BYTES:,} bytes",
+            fix="check that this is a picture",
+        )
+    return data
+
+
+def _turned(grey: GreyImage, orientation: int) -> GreyImage:
+    """Turn a picture upright from an EXIF orientation, 1 to 8."""
+    if orientation >= 5:
+        grey = grey.T
+    down = -1 if orientation in {3, 4, 7, 8} else 1
+    across = -1 if orientation in {2, 3, 6, 7} else 1
+    return np.ascontiguousarray(grey[::down, ::across])
+
+
+def _webp_orientation(data: bytes) -> int:
+    """Return the EXIF orientation of a WebP, 1 to 8; 1 where it has none.
+
+    Source: RFC 9649, section 2.7 (chunks) and Exif 2.3, section 4.6 (tag 0x0112).
+    """
+    at = 12
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"EXIF":
+            return _exif_orientation(data[at + 8 : at + 8 + size].removeprefix(b"Exif\0\0"))
+        at += 8 + size + size % 2
+    return 1
+
+
+def _exif_orientation(exif: bytes) -> int:
+    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(exif[at : at + size], order)
+
+    start = number(4, 4)
+    for at in range(start + 2, min(len(exif), start + 2 + 12 * number(start, 2)), 12):
+        if number(at, 2) == 0x0112:
+            orientation = number(at + 8, 2)
+            return orientation if orientation in range(1, 9) else 1
+    return 1
