@@ -71,7 +71,9 @@ class PictureReader:
         grey = read_grey(path)
         readings = self._readings(grey)
         if self._annotate_folder is not None:
-            write_picture(self._annotate_folder / f"{path.stem}.jpg", annotate(grey, readings))
+            # A name of its own, so that no picture is lost where the folder is the pictures' own.
+            copy = self._annotate_folder / f"{path.stem}-annotated.jpg"
+            write_picture(copy, annotate(grey, readings))
         height, width = grey.shape
         return SeenPicture(image, width, height, readings)
 
