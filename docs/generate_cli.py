@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 PROGRAMS = (
-    ("fer-edge", "fer_edge.cli"),
-    ("fer-train", "fer_trainer.cli"),
-    ("fer-convert", "fer_convert.cli"),
+    ("fer-edge", "fer_edge.cli", "cli"),
+    ("fer-train", "fer_trainer.cli", "cli"),
+    ("fer-convert", "fer_convert.cli", "convert"),
 )
 INTRODUCTION = """\
 # Command line
@@ -40,8 +40,8 @@ def describe(command: click.Command, name: str) -> Iterator[str]:
 def page() -> str:
     """Return docs/cli.md."""
     parts = [INTRODUCTION]
-    for name, module in PROGRAMS:
-        parts += describe(import_module(module).cli, name)
+    for name, module, command in PROGRAMS:
+        parts += describe(getattr(import_module(module), command), name)
     return "\n".join(parts)
 
 
