@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_edge.annotate import annotate, write_picture
+from fer_edge.annotate import annotate, make_folder, write_picture
 from fer_edge.assemble import make_classifier, make_detector
-from fer_edge.errors import OutputError
 from fer_edge.pictures import read_grey
 from fer_edge.preprocess import prepare_crop, whole_picture
 from fer_edge.records import Face, GreyImage, Reading
@@ -58,7 +57,7 @@ class PictureReader:
         self._detector = None if whole_pictures else make_detector(settings.detector)
         self._annotate_folder = annotate_folder
         if annotate_folder is not None:
-            _make_folder(annotate_folder)
+            make_folder(annotate_folder)
 
     def read(self, image: str) -> SeenPicture:
         """Read one picture.
@@ -98,14 +97,3 @@ def format_reading(seen: SeenPicture) -> str:
         f" at {reading.face.box.as_list()}"
         for reading in seen.readings
     )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be made ({error.strerror})",
-            expected="a folder that may be written",
-            fix="name another one",
-        ) from error

@@ -9,10 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.annotate import annotate, write_picture
+from fer_edge.annotate import annotate, make_folder, write_picture
 from fer_edge.assemble import make_pipeline
 from fer_edge.daemon import RunTally, run
-from fer_edge.errors import OutputError
 from fer_edge.records import Frame, Observation
 from fer_edge.settings import Settings
 from fer_edge.sinks.jsonl import JsonLinesSink
@@ -83,7 +82,7 @@ def run_demo(
     first: list[float] = []
     kept: list[tuple[int, NDArray[np.uint8]]] = []
     observations = folder / "observations.jsonl"
-    _make_folder(folder)
+    make_folder(folder)
     observations.unlink(missing_ok=True)
 
     def watch(frame: Frame, observation: Observation, tally: RunTally) -> None:
@@ -103,17 +102,6 @@ def run_demo(
     overview = folder / "overview.jpg"
     write_picture(overview, _tile([picture for _, picture in kept]))
     return DemoResult(tally, first[0], folder, tuple(pictures), overview, observations)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be made ({error.strerror})",
-            expected="a folder that may be written",
-            fix="name another one with --out",
-        ) from error
 
 
 def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

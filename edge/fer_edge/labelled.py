@@ -10,12 +10,11 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
+from fer_edge.closing import Closing
 from fer_edge.errors import DataError, LabelError, PictureError
 from fer_edge.labels import canonical_label
 from fer_edge.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, read_picture_bytes
@@ -52,7 +51,7 @@ class LabelledPicture:
     split: Split | None
 
 
-class LabelledPictures(AbstractContextManager["LabelledPictures"]):
+class LabelledPictures(Closing):
     """A data set of face crops, listed when opened, read picture by picture.
 
     Attributes:
@@ -76,17 +75,6 @@ class LabelledPictures(AbstractContextManager["LabelledPictures"]):
         except BaseException:
             self.close()
             raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def close(self) -> None:
         """Close the archive, if there is one; may be called twice."""

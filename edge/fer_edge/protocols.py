@@ -1,15 +1,15 @@
 """What the parts of a pipeline promise one another."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
 
 from fer_edge.contract import ModelContract
 from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Prediction
 
 
 @runtime_checkable
-class Source(Protocol):
+class Source(AbstractContextManager["Source"], Protocol):
     """Where frames come from; a context manager.
 
     A closed source has ended; `close` from another thread ends a waiting `read`. After a failure
@@ -33,19 +33,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release the device; may be called twice."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Return the source itself; it is open since its construction."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
         ...
 
 
@@ -73,7 +60,7 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
-class Sink(Protocol):
+class Sink(AbstractContextManager["Sink"], Protocol):
     """Where observations go; a context manager."""
 
     def emit(self, observation: Observation) -> None:
@@ -82,17 +69,4 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish; may be called twice."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Return the sink itself."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
         ...

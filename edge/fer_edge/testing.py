@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from fer_edge.closing import Closing
 from fer_edge.errors import FerError, SourceUnavailableError
 from fer_edge.opencv import cv2
 from fer_edge.records import Frame, GreyImage
@@ -42,7 +43,7 @@ def number_of(picture: GreyImage) -> int:
     return round(float(picture.mean()) / LEVEL_STEP)
 
 
-class ScriptedSource:
+class ScriptedSource(Closing):
     """A source that follows a script.
 
     Args:
@@ -91,17 +92,6 @@ class ScriptedSource:
     def close(self) -> None:
         """End; may be called twice."""
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _sit_out_stall(self, deadline: float, timeout_seconds: float) -> None:
         time.sleep(max(0.0, min(self._quiet_until, deadline) - time.monotonic()))
@@ -165,9 +155,6 @@ class MjpegServer:
             server.stopping.set()
             server.shutdown()
             server.server_close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TextIO
 
+from fer_edge.closing import Closing
 from fer_edge.errors import OutputError
 from fer_edge.records import Observation
 
 
-class JsonLinesSink:
+class JsonLinesSink(Closing):
     """Writes one line an observation and flushes it.
 
     Args:
@@ -64,19 +64,6 @@ class JsonLinesSink:
             self._stream.close()
         except OSError as error:
             raise _unwritable(error) from error
-
-    def __enter__(self) -> Self:
-        """Return the sink itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def _unwritable(error: OSError) -> OutputError:

@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from fer_edge.closing import Closing
 from fer_edge.errors import PictureError, VideoError
 from fer_edge.pictures import PICTURE_SUFFIXES, read_grey
 from fer_edge.records import Frame, GreyImage
@@ -14,7 +13,7 @@ from fer_edge.sources.capture import picture_now, to_frame
 _log = logging.getLogger(__name__)
 
 
-class PictureFolder:
+class PictureFolder(Closing):
     """The pictures that lie directly in a folder, by name, upright, in grey.
 
     Args:
@@ -59,17 +58,6 @@ class PictureFolder:
         """Forget the pictures not yet read; may be called twice."""
         self._first = None
         self._pictures = iter(())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _decode(self, paths: list[Path]) -> Iterator[tuple[str, GreyImage]]:
         for path in paths:

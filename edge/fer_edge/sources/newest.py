@@ -5,9 +5,9 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Generator
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
+from fer_edge.closing import Closing
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.records import Frame
 from fer_edge.sources.capture import Picture, to_frame
@@ -18,7 +18,7 @@ Pictures: TypeAlias = Callable[[], Generator[Picture, None, None]]
 _log = logging.getLogger(__name__)
 
 
-class NewestFrameReader:
+class NewestFrameReader(Closing):
     """A live source: a thread captures, the reader gets the newest frame.
 
     All native calls, from opening to releasing, are made on the capture thread, because a
@@ -107,17 +107,6 @@ class NewestFrameReader:
         self._thread.join(self._close_timeout_seconds)
         if self._thread.is_alive():
             _log.warning("%s: the capture is stuck and was left behind", self.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _has_news(self) -> bool:
         return self._frame is not None or self._ended or self._closed

@@ -2,12 +2,12 @@
 
 import math
 from importlib.resources import files
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.closing import Closing
 from fer_edge.opencv import cv2
 from fer_edge.pictures import decode_grey
 from fer_edge.records import Frame, GreyImage
@@ -23,7 +23,7 @@ _SOFT_EDGE: Final = 60  # pixels over which the portrait fades into the wall
 _ASSET: Final = "assets/portrait.jpg"
 
 
-class PortraitClip:
+class PortraitClip(Closing):
     """Four seconds at 30 frames a second, made as they are read.
 
     The portrait (NASA, public domain) sways in front of a plain wall, slides out to the right,
@@ -59,19 +59,6 @@ class PortraitClip:
     def close(self) -> None:
         """End the clip; may be called twice."""
         self._next = self._frames
-
-    def __enter__(self) -> Self:
-        """Return the source itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _draw(self, phase: float) -> GreyImage:
         """Draw the picture at a phase of the clip from 0 to 1."""

@@ -3,9 +3,9 @@
 import logging
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from fer_edge.closing import Closing
 from fer_edge.errors import SourceUnavailableError, VideoError
 from fer_edge.opencv import MAX_PICTURE_PIXELS, cv2
 from fer_edge.records import Frame
@@ -20,7 +20,7 @@ _WHOLE: Final = 0.9
 """Share of the stated frames from which a file counts as whole; containers state it roughly."""
 
 
-class VideoFile:
+class VideoFile(Closing):
     """The frames of a video file, in grey, turned upright as its rotation says.
 
     A damaged frame is passed over. A file that ends well before the number of frames it states
@@ -82,17 +82,6 @@ class VideoFile:
         """Close the file; may be called twice."""
         self._first = None
         self._capture.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read_first(self) -> Picture:
         """Decode the first frame, which alone proves the file."""
