@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -155,6 +155,10 @@ class MjpegServer:
             server.stopping.set()
             server.shutdown()
             server.server_close()
+
+    def __enter__(self) -> Self:
+        """Return the server itself; it runs since its construction."""
+        return self
 
     def __exit__(
         self,
