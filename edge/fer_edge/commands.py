@@ -74,7 +74,7 @@ def echo_json(value: object) -> None:
 
 def report_error(error: FerError) -> None:
     """Print an error as one line on stderr."""
-    click.echo("error: " + " ".join(str(error).split("\n")), err=True)
+    click.echo("error: " + " ".join(str(error).splitlines()), err=True)
 
 
 def run_command_line(
@@ -96,6 +96,7 @@ def run_command_line(
         stream=sys.stderr if verbose else _own_stderr(),
         force=True,
     )
+    stdout = sys.stdout
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
@@ -104,10 +105,12 @@ def run_command_line(
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our stdout (head, jq) has gone; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except SystemExit:
+        if sys.stdout is not stdout:
+            # click has muffled it, because its reader (head, jq) has gone. Nothing is wrong then:
+            # end with the code that a shell shows of a program that SIGPIPE ended.
+            sys.exit(141)
+        raise
     except FerError as error:
         if verbose:
             logging.getLogger(name).debug("traceback", exc_info=True)

@@ -1,0 +1,101 @@
+"""`fer-edge run` from its start to its end."""
+
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+from builders import PORTRAIT, a_picture, encoded, write_files
+from command_line import error_line, fer_edge, json_lines, start_fer_edge
+
+from fer_edge.opencv import cv2
+from fer_edge.pictures import read_grey
+from fer_edge.testing import MjpegServer
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """Sixty frames of the portrait."""
+    path = tmp_path_factory.mktemp("video") / "clip.avi"
+    grey = read_grey(PORTRAIT)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, grey.shape[::-1])
+    for number in range(60):
+        writer.write(cv2.cvtColor(np.roll(grey, number % 5, axis=1), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def camera():
+    with MjpegServer([a_picture(160, 120)]) as server:
+        yield server
+
+
+def test_every_frame_becomes_a_line(video, tiny):
+    done = fer_edge("run", "--source", video, "--model", tiny, "--max-frames", 12)
+    assert done.returncode == 0
+    lines = json_lines(done.stdout)
+    assert [line["frame"] for line in lines] == list(range(12))
+    assert all(len(line["faces"]) == 1 for line in lines)
+    assert "frames       12 (12 with a face)" in done.stderr
+    assert "find faces" in done.stderr
+
+
+def test_lines_are_appended_to_a_file(tmp_path, tiny):
+    output = tmp_path / "lines.jsonl"
+    for expected in (1, 2):
+        done = fer_edge("run", "--source", PORTRAIT.parent, "--model", tiny, "--output", output)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert len(json_lines(output.read_text())) == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_between_two_frames(camera, tiny, number):
+    process = start_fer_edge(
+        "run", "--source", camera.url, "--model", tiny,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    first = process.stdout.readline()
+    process.send_signal(number)
+    rest, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert json_lines(first + rest)
+    assert said.startswith("frames  ")
+
+
+def test_it_survives_no_frame_for_longer_than_the_time_given(camera, tiny):
+    process = start_fer_edge(
+        "run", "--source", camera.url, "--model", tiny, "--set", "source.read_timeout_seconds=0.5",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    process.stdout.readline()
+    camera.behaviour = "stall"
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 69
+    assert said.startswith("error: ")
+    assert camera.url in said
+    assert "Traceback" not in said
+
+
+def test_a_video_cut_off_gives_the_frames_it_has(video, tiny, tmp_path):
+    data = video.read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
+    done = fer_edge("run", "--source", tmp_path / "cut.avi", "--model", tiny)
+    assert done.returncode == 0
+    assert 10 < len(json_lines(done.stdout)) < 50
+    assert "Traceback" not in done.stderr
+
+
+def test_a_video_without_frames_is_refused(video, tiny, tmp_path):
+    (tmp_path / "head.avi").write_bytes(video.read_bytes()[:300])
+    done = fer_edge("run", "--source", tmp_path / "head.avi", "--model", tiny)
+    assert "not one frame can be decoded" in error_line(done, code=1)
+
+
+def test_a_folder_with_one_bad_picture(tmp_path, tiny):
+    good = encoded(a_picture())
+    write_files(tmp_path, {"1.png": good, "2.png": b"no picture", "3.png": good})
+    done = fer_edge("run", "--source", tmp_path, "--model", tiny)
+    assert done.returncode == 0
+    assert [line["name"] for line in json_lines(done.stdout)] == ["1.png", "3.png"]
+    assert "2.png cannot be decoded" in done.stderr

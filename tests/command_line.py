@@ -1,0 +1,55 @@
+"""Run `fer-edge` as a user does: a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PROGRAM = [sys.executable, "-c", "from fer_edge.cli import main; main()"]
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment without settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FER_EDGE_")}
+    return {**kept, **(extra or {})}
+
+
+def fer_edge(
+    *arguments: object, environment: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command line and return what it printed."""
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=cwd,
+        env=clean_environment(environment),
+    )
+
+
+def start_fer_edge(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
+    """Start the command line and return the running process."""
+    command = [*PROGRAM, *map(str, arguments)]
+    return subprocess.Popen(command, text=True, env=clean_environment(), **options)
+
+
+def json_lines(text: str) -> list[Any]:
+    """Parse JSON lines; every line must be whole."""
+    assert not text or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def error_line(done: "subprocess.CompletedProcess[str]", *, code: int) -> str:
+    """Return the one line that a failed command says on stderr, and nothing on stdout."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("; ") >= 2, "found; expected; fix"
+    assert "this is a defect" not in done.stderr
+    return done.stderr
