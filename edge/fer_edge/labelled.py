@@ -124,13 +124,9 @@ class LabelledPictures(Closing):
             ) from error
 
     def _names(self) -> Iterable[str]:
+        if self._path.is_dir():
+            return _list_folder(self._path)
         try:
-            if self._path.is_dir():
-                return (
-                    found.relative_to(self._path).as_posix()
-                    for found in self._path.rglob("*")
-                    if found.is_file()
-                )
             self._archive = zipfile.ZipFile(self._path)
         except FileNotFoundError:
             raise DataError(
@@ -147,6 +143,17 @@ class LabelledPictures(Closing):
         entries = self._archive.infolist()
         _refuse_unsafe(entries, self._path)
         return (entry.filename for entry in entries if not entry.is_dir())
+
+
+def _list_folder(folder: Path) -> list[str]:
+    try:
+        return [f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()]
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be listed ({error})",
+            expected="a folder that may be read and stays as it is meanwhile",
+            fix="check its permissions, and that nothing is writing in it",
+        ) from error
 
 
 def _is_picture(name: str) -> bool:

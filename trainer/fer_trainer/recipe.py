@@ -130,7 +130,8 @@ class AveragingSettings:
     """An exponential average of the weights, which is what the run delivers.
 
     Attributes:
-        momentum: Share of the old average kept at each step; 0 switches averaging off.
+        momentum: Share of the old average kept at each step; less where the whole run has few
+            steps. 0 switches averaging off.
     """
 
     momentum: float = bounded(0.0, least=0, below=1)

@@ -1,12 +1,15 @@
 """The optimiser and its learning rate, from a recipe."""
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from fer_trainer.backend import keras
 from fer_trainer.recipe import Recipe, ScheduleSettings
 
 ops = keras.ops
+
+_SHORTEST: Final = 20
+"""A run is at least this many times as long as the window of its weight average."""
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -44,7 +47,8 @@ def build_optimiser(recipe: Recipe, *, steps_per_epoch: int) -> Any:
         "learning_rate": _learning_rate(given.learning_rate, recipe.schedule, steps=steps),
         "weight_decay": given.weight_decay or None,
         "use_ema": recipe.averaging.momentum > 0,
-        "ema_momentum": recipe.averaging.momentum,
+        # On little data the average must not reach back to the first steps.
+        "ema_momentum": min(recipe.averaging.momentum, max(0.0, 1 - _SHORTEST / steps)),
     }
     if given.name == "sgd":
         optimiser = keras.optimizers.SGD(momentum=given.momentum, nesterov=True, **options)
