@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import lzma
 import math
 import types
 import typing
@@ -32,6 +33,11 @@ GOLDEN_OUTPUTS_NAME: Final = "golden/outputs.npy"
 FLATBUFFER_MAGIC: Final = b"TFL3"
 MAX_MODEL_BYTES: Final = 64 * 2**20
 """Far above any model for these devices; bounds what a wrong path can make us read."""
+
+ZIP_ERRORS: Final = (
+    EOFError, OSError, RuntimeError, ValueError, lzma.LZMAError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What the standard library raises over a damaged ZIP."""
 
 _DIGEST_CHARACTERS: Final = 64
 _RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
@@ -367,20 +373,22 @@ def _check_digest(data: bytes, *, where: str) -> None:
 
 def _read_archive(data: bytes, *, where: str) -> tuple[dict[str, bytes], int]:
     """Return every member and the offset at which the ZIP begins."""
+    members = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > len(data):
-                raise _broken(f"{where}: the ZIP behind the model claims more than the file holds")
-            members = {entry.filename: archive.read(entry) for entry in entries}
-            if len(members) < len(entries):
-                raise _broken(f"{where}: the ZIP behind the model holds a name twice")
-            start = min((entry.header_offset for entry in entries), default=len(data))
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError) as error:
+            fits = sum(entry.file_size for entry in entries) <= len(data)
+            if fits:
+                members = {entry.filename: archive.read(entry) for entry in entries}
+    except ZIP_ERRORS as error:
         raise _broken(f"{where}: the ZIP behind the model cannot be read ({error})") from error
+    if not fits:
+        raise _broken(f"{where}: the ZIP behind the model claims more than the file holds")
+    if len(members) < len(entries):
+        raise _broken(f"{where}: the ZIP behind the model holds a name twice")
     if CONTRACT_NAME not in members:
         raise _broken(f"{where}: the ZIP behind the model holds {sorted(members)}")
-    return members, start
+    return members, min(entry.header_offset for entry in entries)
 
 
 def _broken(found: str) -> ModelError:
@@ -396,7 +404,8 @@ def _check(contract: ModelContract, *, where: str) -> None:
     if canonical != labels:
         raise _broken(f"{where}: labels {list(labels)} are not canonical names")
     binary = contract.task == "binary"
-    if len(labels) < 2 or binary != (len(labels) == 2 and contract.output.kind == "sigmoid"):
+    sigmoid = contract.output.kind == "sigmoid"
+    if len(labels) < 2 or binary != sigmoid or (binary and len(labels) != 2):
         raise _broken(
             f"{where}: task {contract.task!r} with {len(labels)} labels and a "
             f"{contract.output.kind} output"

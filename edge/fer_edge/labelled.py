@@ -4,10 +4,8 @@ A picture's label is the name of the folder it lies in, by alias; the folder abo
 a split (train, val, test). A ZIP is read where it lies and never unpacked to disk.
 """
 
-import lzma
 import stat
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from fer_edge.closing import Closing
+from fer_edge.contract import ZIP_ERRORS
 from fer_edge.errors import DataError, LabelError, PictureError
 from fer_edge.labels import canonical_label
 from fer_edge.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, read_picture_bytes
@@ -26,10 +25,6 @@ _SPLITS: Final[dict[str, Split]] = {
     "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-_DAMAGED: Final = (
-    OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
-"""What reading a member of a damaged archive raises."""
 _LAYOUT: Final = "CLASS/picture.png or SPLIT/CLASS/picture.png (SPLIT: train, val or test)"
 _MAX_ENTRIES: Final = 2_000_000
 _MAX_ARCHIVE_BYTES: Final = 16 * 2**30
@@ -116,7 +111,7 @@ class LabelledPictures(Closing):
                 raise DataError(error.found, expected=error.expected, fix=error.fix) from error
         try:
             return self._archive.read(picture.name)
-        except _DAMAGED as error:
+        except ZIP_ERRORS as error:
             raise DataError(
                 f"{self._path}: {picture.name} cannot be read ({error})",
                 expected="a whole picture",
@@ -134,7 +129,7 @@ class LabelledPictures(Closing):
                 expected="a folder or .zip of labelled face crops",
                 fix="check the path",
             ) from None
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except ZIP_ERRORS as error:
             raise DataError(
                 f"{self._path} is no readable ZIP ({error})",
                 expected="a folder or .zip of labelled face crops",
