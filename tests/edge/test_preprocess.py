@@ -1,0 +1,165 @@
+"""From a picture and a box to the network's input."""
+
+import numpy as np
+import pytest
+from builders import a_picture
+
+from fer_edge.contract import InputSpec
+from fer_edge.preprocess import (
+    prepare,
+    prepare_crop,
+    quantise,
+    resize,
+    square_crop,
+    whole_picture,
+)
+from fer_edge.records import Box
+
+WIDTH, HEIGHT = 61, 43
+
+
+@pytest.fixture
+def grey():
+    return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
+
+
+def naive_crop(grey, box, margin):
+    """Cut pixel by pixel, taking the nearest border pixel outside."""
+    side = round(max(box.width, box.height) * (1 + 2 * margin))
+    left, top = box.x + (box.width - side) // 2, box.y + (box.height - side) // 2
+    rows = np.clip(np.arange(top, top + side), 0, grey.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + side), 0, grey.shape[1] - 1)
+    return grey[np.ix_(rows, columns)]
+
+
+def random_boxes(count=300):
+    rng = np.random.default_rng(1)
+    while count:
+        x, y = rng.integers(-40, 70, 2)
+        width, height = rng.integers(1, 70, 2)
+        box = Box(int(x), int(y), int(width), int(height))
+        if box.iou(Box(0, 0, WIDTH, HEIGHT)) > 0:
+            count -= 1
+            yield box
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.1, 0.5])
+def test_any_box_gives_an_unstretched_square_that_repeats_the_border(grey, margin):
+    for box in random_boxes():
+        np.testing.assert_array_equal(
+            square_crop(grey, box, margin=margin), naive_crop(grey, box, margin), err_msg=str(box)
+        )
+
+
+def test_a_square_inside_is_a_view(grey):
+    crop = square_crop(grey, Box(5, 6, 11, 11), margin=0.0)
+    assert np.shares_memory(crop, grey)
+    np.testing.assert_array_equal(crop, grey[6:17, 5:16])
+
+
+def test_the_centre_stays_where_it_is_with_a_margin(grey):
+    crop = square_crop(grey, Box(20, 10, 10, 10), margin=0.2)
+    np.testing.assert_array_equal(crop, grey[8:22, 18:32])
+
+
+@pytest.mark.parametrize(
+    ("box", "filled", "border"),
+    [
+        (Box(-5, 10, 20, 20), np.s_[:, :5], np.s_[:, 5:6]),
+        (Box(50, 10, 20, 20), np.s_[:, 11:], np.s_[:, 10:11]),
+        (Box(10, -5, 20, 20), np.s_[:5], np.s_[5:6]),
+        (Box(10, 35, 20, 20), np.s_[8:], np.s_[7:8]),
+    ],
+    ids=["left", "right", "above", "below"],
+)
+def test_a_box_that_sticks_out_is_filled_from_the_border(grey, box, filled, border):
+    crop = square_crop(grey, box, margin=0.0)
+    assert crop.shape == (20, 20)
+    assert (crop[filled] == crop[border]).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(5, 5, 0, 10), Box(5, 5, 10, -1), Box(WIDTH, 0, 9, 9), Box(0, HEIGHT, 9, 9),
+        Box(-9, 0, 9, 9), Box(0, -9, 9, 9),
+    ],
+)  # fmt: skip
+def test_a_box_without_overlap_is_refused(grey, box):
+    with pytest.raises(ValueError, match="does not overlap a picture of 61x43 pixels"):
+        square_crop(grey, box, margin=0.5)
+
+
+def test_a_crop_of_the_networks_size_stays_as_it_is():
+    crop = a_picture(48, 48)
+    assert resize(crop, InputSpec()) is crop
+
+
+@pytest.mark.parametrize("resize_filter", ["area", "linear"])
+@pytest.mark.parametrize("side", [1, 47, 49, 96, 200])
+def test_any_crop_is_brought_to_the_networks_size(resize_filter, side):
+    spec = InputSpec(height=48, width=48, resize_filter=resize_filter)
+    resized = resize(np.full((side, side), 77, np.uint8), spec)
+    assert (resized.shape, resized.dtype) == ((48, 48), np.uint8)
+    assert (resized == 77).all()
+
+
+def test_area_averages_where_linear_skips():
+    stripes = np.tile(np.array([[0, 0, 0, 0, 255, 255, 255, 255]], np.uint8), (384, 48))
+    mean = resize(stripes, InputSpec(resize_filter="area"))
+    assert set(np.unique(mean)) <= {127, 128}
+    assert not np.array_equal(
+        mean, resize(np.roll(stripes, 3, 1), InputSpec(resize_filter="linear"))
+    )
+
+
+def test_equalising_spreads_the_greys():
+    dull = (a_picture(48, 48) // 4 + 100).astype(np.uint8)
+    assert np.ptp(resize(dull, InputSpec())) < 70
+    assert np.ptp(resize(dull, InputSpec(equalise=True))) == 255
+
+
+PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (InputSpec(dtype="int8", scale=1.0, zero_point=-128), PIXELS.astype(int) - 128),
+        (InputSpec(dtype="uint8", scale=1.0, zero_point=0), PIXELS),
+        (InputSpec(dtype="float32"), PIXELS),
+        (InputSpec(dtype="int8", scale=2.0, zero_point=-100), np.rint(PIXELS / 2) - 100),
+        (InputSpec(dtype="int8", scale=1.0, zero_point=0), np.minimum(PIXELS, 127)),
+        (InputSpec(dtype="uint8", scale=0.5, zero_point=3), np.minimum(PIXELS * 2.0 + 3, 255)),
+    ],
+    ids=["raw int8", "raw uint8", "float", "scaled", "saturates", "saturates above"],
+)
+def test_quantisation(spec, expected):
+    out = np.zeros((16, 16, 1), spec.dtype)
+    quantise(PIXELS, spec, out)
+    np.testing.assert_array_equal(out[:, :, 0], expected)
+
+
+def test_preparing_a_face_is_cutting_resizing_and_quantising(grey):
+    spec = InputSpec(dtype="int8", zero_point=-128, crop_margin=0.25)
+    box, out = Box(10, 8, 20, 16), np.zeros((48, 48, 1), np.int8)
+    prepare(grey, box, spec, out)
+    crop = naive_crop(grey, box, 0.25)
+    np.testing.assert_array_equal(out[:, :, 0], resize(crop, spec).astype(int) - 128)
+
+
+def test_a_picture_that_is_a_crop_gets_no_margin():
+    crop = a_picture(48, 48)
+    np.testing.assert_array_equal(prepare_crop(crop, InputSpec(crop_margin=0.3)), crop)
+
+
+def test_an_oblong_crop_is_padded_not_stretched():
+    oblong = a_picture(48, 30)
+    prepared = prepare_crop(oblong, InputSpec())
+    np.testing.assert_array_equal(prepared[9:39], oblong)
+    assert (prepared[:9] == oblong[0]).all()
+    assert (prepared[39:] == oblong[-1]).all()
+
+
+def test_the_box_of_a_whole_picture(grey):
+    assert whole_picture(grey) == Box(0, 0, WIDTH, HEIGHT)
