@@ -1,0 +1,254 @@
+"""Labelled face crops in folders and ZIPs, whole and hostile."""
+
+import stat
+import struct
+import zipfile
+
+import pytest
+from builders import write_files
+
+from fer_edge.errors import EXIT_FAILED, DataError, LabelError
+from fer_edge.labelled import LabelledPictures
+from fer_edge.pictures import MAX_PICTURE_BYTES
+
+
+@pytest.fixture(params=["folder", "zip"])
+def make(request, tmp_path):
+    """Lay out a data set as a folder or as a ZIP; a picture's bytes are its name."""
+
+    def make(names):
+        contents = {name: name.encode() for name in names}
+        if request.param == "folder":
+            return write_files(tmp_path / "data", contents)
+        path = tmp_path / "data.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in contents.items():
+                archive.writestr(name, data)
+        return path
+
+    return make
+
+
+def make_zip(path, entries):
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, data in entries:
+            archive.writestr(entry, data)
+    return path
+
+
+def listed(path):
+    with LabelledPictures(path) as data:
+        return [(picture.name, picture.label, picture.split) for picture in data.pictures]
+
+
+def refused(path, *, error=DataError):
+    with pytest.raises(error) as caught, LabelledPictures(path):
+        pass
+    assert caught.value.exit_code == EXIT_FAILED
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_class_folders(make):
+    path = make(["happiness/2.jpg", "Anger/1.PNG", "happiness/1.jpg"])
+    assert listed(path) == [
+        ("Anger/1.PNG", "angry", None),
+        ("happiness/1.jpg", "happy", None),
+        ("happiness/2.jpg", "happy", None),
+    ]
+
+
+def test_split_folders_under_any_name(make):
+    path = make(["Training/sad/1.png", "validation/sad/2.png", "TEST/sad/3.png"])
+    assert {split for _, _, split in listed(path)} == {"train", "val", "test"}
+
+
+def test_folders_around_split_folders_do_not_matter(make):
+    path = make(["a/b/train/sad/1.png", "a/b/test/sad/2.png"])
+    assert [split for _, _, split in listed(path)] == ["test", "train"]
+
+
+def test_folders_around_class_folders_do_not_matter(make):
+    assert listed(make(["x/y/sad/1.png"])) == [("x/y/sad/1.png", "sad", None)]
+
+
+def test_what_is_no_picture_is_counted_and_left_out(make):
+    path = make(["sad/1.png", "sad/notes.txt", "README", ".cache/sad/2.png", "__MACOSX/sad/3.png"])
+    with LabelledPictures(path) as data:
+        assert [picture.name for picture in data.pictures] == ["sad/1.png"]
+        assert data.ignored == 4
+
+
+def test_bytes_are_those_of_the_picture(make):
+    with LabelledPictures(make(["sad/1.png", "test.d/happy/2.png"])) as data:
+        assert [data.read(picture) for picture in data.pictures] == [
+            picture.name.encode() for picture in data.pictures
+        ]
+
+
+def test_evaluation_takes_the_test_split(make):
+    with LabelledPictures(make(["train/sad/1.png", "test/sad/2.png", "val/sad/3.png"])) as data:
+        assert [picture.name for picture in data.for_evaluation()] == ["test/sad/2.png"]
+        assert [picture.name for picture in data.of("val")] == ["val/sad/3.png"]
+
+
+def test_evaluation_takes_everything_where_there_are_no_splits(make):
+    with LabelledPictures(make(["sad/1.png", "happy/2.png"])) as data:
+        assert len(data.for_evaluation()) == 2
+
+
+def test_evaluation_does_not_guess_another_split(make):
+    path = make(["train/sad/1.png", "val/sad/2.png"])
+    with LabelledPictures(path) as data, pytest.raises(DataError, match="has no test pictures"):
+        data.for_evaluation()
+
+
+def test_an_unknown_class_folder_is_named_with_its_path(make):
+    message = refused(make(["train/sadd/1.png"]), error=LabelError)
+    assert "folder train/sadd: unknown expression 'sadd'" in message
+    assert "did you mean 'sad'" in message
+
+
+@pytest.mark.parametrize("name", ["1.png", "train/1.png"])
+def test_a_picture_outside_a_class_folder(make, name):
+    assert f"{name} lies in no class folder" in refused(make([name]))
+
+
+def test_splits_and_none_side_by_side(make):
+    assert "others differ" in refused(make(["train/sad/1.png", "sad/2.png"]))
+
+
+@pytest.mark.parametrize("names", [[], ["sad/notes.txt"]])
+def test_no_pictures(tmp_path, make, names):
+    (tmp_path / "data").mkdir(exist_ok=True)
+    assert "holds no pictures" in refused(make(names))
+
+
+def test_missing(tmp_path):
+    assert "does not exist" in refused(tmp_path / "no.zip")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\3\4" + bytes(50)])
+def test_no_zip(tmp_path, content):
+    path = tmp_path / "data.zip"
+    path.write_bytes(content)
+    assert "is no readable ZIP" in refused(path)
+
+
+def test_a_zip_cut_off(tmp_path):
+    path = make_zip(tmp_path / "data.zip", [("sad/1.png", b"x" * 500)])
+    path.write_bytes(path.read_bytes()[:-30])
+    assert "is no readable ZIP" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../sad/1.png",
+        "sad/../../1.png",
+        "/sad/1.png",
+        "C:/sad/1.png",
+        "..\\sad\\1.png",
+        "\\sad\\1.png",
+    ],
+)
+def test_a_zip_that_reaches_outside_itself(tmp_path, name):
+    path = make_zip(tmp_path / "data.zip", [("sad/0.png", b"x"), (name, b"x")])
+    assert "unsafe name" in refused(path)
+    assert list(tmp_path.iterdir()) == [path], "nothing is unpacked"
+
+
+def test_a_link_in_a_zip(tmp_path):
+    link = zipfile.ZipInfo("sad/1.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    assert "no links" in refused(make_zip(tmp_path / "data.zip", [(link, b"/etc/passwd")]))
+
+
+def test_an_encrypted_zip(tmp_path):
+    path = make_zip(tmp_path / "data.zip", [("sad/1.png", b"x")])
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        data[data.index(signature) + offset] |= 1
+    path.write_bytes(data)
+    assert "sad/1.png is encrypted" in refused(path)
+
+
+def test_a_zip_bomb(tmp_path):
+    bomb = zipfile.ZipInfo("sad/1.png")
+    bomb.compress_type = zipfile.ZIP_DEFLATED
+    path = make_zip(tmp_path / "data.zip", [(bomb, bytes(4 * 2**20))])
+    assert "would unpack from" in refused(path)
+
+
+def claim_size(path, size):
+    """Change the size that a ZIP's directory states for its first member."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.index(b"PK\1\2") + 24, size)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_picture_larger_than_any(tmp_path):
+    path = make_zip(tmp_path / "data.zip", [("sad/1.png", b"x" * 2**20)])
+    assert "would unpack" in refused(claim_size(path, MAX_PICTURE_BYTES + 1))
+
+
+def test_a_member_that_is_more_than_it_claims(tmp_path):
+    path = claim_size(make_zip(tmp_path / "data.zip", [("sad/1.png", b"x" * 900)]), 100)
+    with (
+        LabelledPictures(path) as data,
+        pytest.raises(DataError, match=r"sad/1\.png cannot be read"),
+    ):
+        data.read(data.pictures[0])
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_member_is_an_error_of_its_own(tmp_path, method):
+    entries = []
+    for name in ("sad/1.png", "sad/2.png"):
+        entry = zipfile.ZipInfo(name)
+        entry.compress_type = method
+        entries.append((entry, bytes(range(256)) * 4))
+    path = make_zip(tmp_path / "data.zip", entries)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"sad/1.png") + 9
+    data[start : start + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    with LabelledPictures(path) as pictures:
+        with pytest.raises(DataError, match=r"sad/1\.png cannot be read"):
+            pictures.read(pictures.pictures[0])
+        assert pictures.read(pictures.pictures[1]) == bytes(range(256)) * 4
+
+
+def test_a_method_of_packing_that_is_unknown(tmp_path):
+    path = make_zip(tmp_path / "data.zip", [("sad/1.png", b"x")])
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\1\2", 10), (b"PK\3\4", 8)):
+        struct.pack_into("<H", data, data.index(signature) + offset, 98)
+    path.write_bytes(data)
+    with LabelledPictures(path) as pictures, pytest.raises(DataError, match="cannot be read"):
+        pictures.read(pictures.pictures[0])
+
+
+def test_a_picture_that_vanished(tmp_path):
+    path = write_files(tmp_path / "data", {"sad/1.png": b"x"})
+    with LabelledPictures(path) as pictures:
+        (path / "sad/1.png").unlink()
+        with pytest.raises(DataError, match=r"1\.png does not exist"):
+            pictures.read(pictures.pictures[0])
+
+
+def test_a_file_too_large_for_a_picture(tmp_path):
+    path = write_files(tmp_path / "data", {"sad/1.png": b"x"})
+    with (path / "sad/1.png").open("wb") as file:
+        file.truncate(MAX_PICTURE_BYTES + 1)  # sparse
+    with LabelledPictures(path) as pictures, pytest.raises(DataError, match="larger than any"):
+        pictures.read(pictures.pictures[0])
+
+
+def test_closing_twice(make):
+    data = LabelledPictures(make(["sad/1.png"]))
+    data.close()
+    data.close()
