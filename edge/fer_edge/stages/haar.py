@@ -138,8 +138,11 @@ def _load(name: str) -> Any:
             fix="run `pip install 'opencv-python-headless>=4.10,<5'` and uninstall other "
             "opencv packages",
         )
-    cascade = classifier(str(path))
-    if cascade.empty():
+    try:
+        cascade = classifier(str(path))
+    except (cv2.error, SystemError):  # the second is how a failing constructor arrives
+        cascade = None
+    if cascade is None or cascade.empty():
         raise DependencyError(
             f"OpenCV's {path.name} cannot be loaded",
             expected="a whole cascade file",
