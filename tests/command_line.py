@@ -13,7 +13,8 @@ PROGRAM = [sys.executable, "-c", "from fer_edge.cli import main; main()"]
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment without settings of whoever runs the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FER_EDGE_")}
+    foreign = ("FER_EDGE_", "PYTHONUNBUFFERED", "PYTHONIOENCODING")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, **(extra or {})}
 
 
@@ -32,10 +33,12 @@ def fer_edge(
     )
 
 
-def start_fer_edge(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
+def start_fer_edge(
+    *arguments: object, environment: Mapping[str, str] | None = None, **options: Any
+) -> "subprocess.Popen[str]":
     """Start the command line and return the running process."""
     command = [*PROGRAM, *map(str, arguments)]
-    return subprocess.Popen(command, text=True, env=clean_environment(), **options)
+    return subprocess.Popen(command, text=True, env=clean_environment(environment), **options)
 
 
 def json_lines(text: str) -> list[Any]:

@@ -20,7 +20,7 @@ from fer_edge.commands import report_error
 from fer_edge.errors import EXIT_FAILED, FerError, PictureError
 
 Worker = Callable[[str], None]
-"""Handles one file and prints its result; raises FerError where it cannot."""
+"""Handles one file and prints its result with `echo`; raises FerError where it cannot."""
 
 _TIMEOUT_SECONDS: Final = 60.0
 _OK, _FAILED = b"+", b"-"
@@ -112,9 +112,7 @@ def _child(items: Sequence[str], make_worker: Callable[[], Worker], writer: int)
 def _handle(worker: Worker, item: str) -> bytes:
     try:
         worker(item)
-        sys.stdout.flush()
     except FerError as error:
-        sys.stdout.flush()
         report_error(error)
         return _FAILED
     return _OK

@@ -115,6 +115,7 @@ def run_command_line(
         if verbose:
             logging.getLogger(name).debug("traceback", exc_info=True)
         report_error(error)
+        _drop_unwritten()
         sys.exit(error.exit_code)
     except Exception as error:
         if verbose:
@@ -139,11 +140,25 @@ def _set_verbosity(_context: click.Context, _option: click.Parameter, value: boo
 
 
 def _make_stdout_usable() -> None:
-    """Survive file names that are no UTF-8, and a stdout that whoever started us has closed."""
+    """Survive file names that are no UTF-8, and a stdout that is closed, or unbuffered.
+
+    Unbuffered, as PYTHONUNBUFFERED makes it, a write that the system cuts short loses its rest
+    without an error. We flush each line ourselves.
+    """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
     elif isinstance(sys.stdout, io.TextIOWrapper):
+        if isinstance(sys.stdout.buffer, io.RawIOBase):
+            sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritten() -> None:
+    """Leave nothing in stdout that the interpreter would fail to write when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _own_stderr() -> Any:

@@ -119,10 +119,12 @@ class LabelledPictures(Closing):
             ) from error
 
     def _names(self) -> Iterable[str]:
-        if self._path.is_dir():
-            return _list_folder(self._path)
         try:
+            if self._path.is_dir():
+                return _list_folder(self._path)
             self._archive = zipfile.ZipFile(self._path)
+        except DataError:
+            raise
         except FileNotFoundError:
             raise DataError(
                 f"{self._path} does not exist",

@@ -1,6 +1,7 @@
 """Standard output is data, whatever becomes of it: full disks, readers that leave, odd names."""
 
 import os
+import resource
 import subprocess
 
 import pytest
@@ -16,27 +17,46 @@ def pictures(tmp_path):
     return write_files(tmp_path / "in", {f"{n:02}.png": encoded(a_picture()) for n in range(30)})
 
 
-def sent_to(path, *arguments):
+def sent_to(path, *arguments, **options):
     with path.open("w") as stdout:
-        process = start_fer_edge(*arguments, stdout=stdout, stderr=PIPE)
+        process = start_fer_edge(*arguments, stdout=stdout, stderr=PIPE, **options)
         _, said = process.communicate(timeout=60)
     return process.returncode, said
 
 
-@pytest.mark.parametrize("command", ["inspect", "classify", "run", "config show"])
-def test_a_full_disk_behind_stdout(tmp_path, pictures, tiny, portrait, command):
-    full = tmp_path / "full"
-    full.symlink_to("/dev/full")
-    arguments = {
+@pytest.fixture(params=["inspect", "classify", "run", "config show"])
+def printing(request, pictures, tiny, portrait):
+    """Commands that print more than a hundred bytes."""
+    return {
         "inspect": ["inspect", tiny],
-        "classify": ["classify", "--model", tiny, portrait],
+        "classify": ["classify", "--json", "--model", tiny, portrait],
         "run": ["run", "--model", tiny, "--source", pictures],
         "config show": ["config", "show"],
-    }[command]
-    code, said = sent_to(full, *arguments)
+    }[request.param]
+
+
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def environment(request):
+    return {"PYTHONUNBUFFERED": request.param}
+
+
+def test_a_full_device_behind_stdout(tmp_path, printing, environment):
+    (tmp_path / "full").symlink_to("/dev/full")
+    code, said = sent_to(tmp_path / "full", *printing, environment=environment)
     assert code == 1
     assert "cannot be written (No space left on device); expected space on the disk" in said
     assert said.count("\n") == 1
+
+
+def test_a_file_behind_stdout_that_cannot_grow(tmp_path, printing, environment):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    code, said = sent_to(tmp_path / "out", *printing, environment=environment, preexec_fn=limit)
+    assert code == 1
+    assert "cannot be written (File too large); expected space on the disk" in said
+    assert said.count("\n") == 1
+    assert (tmp_path / "out").stat().st_size <= 100
 
 
 def test_a_full_disk_behind_a_file_of_observations(pictures, tiny):
