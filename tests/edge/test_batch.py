@@ -1,0 +1,154 @@
+"""Many files in a row, whatever happens to one of them."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from command_line import clean_environment
+
+SCRIPT = """
+import os, signal, sys, time
+import click
+from fer_edge.batch import run_batch
+from fer_edge.commands import echo, run_command_line
+from fer_edge.errors import ModelError, PictureError
+
+def fault(item):
+    name = item.partition(".")[0]
+    if name == "bad":
+        raise PictureError(item + " is bad", expected="good", fix="mend it")
+    if name.startswith("SIG"):
+        os.kill(os.getpid(), getattr(signal, name))
+    if name == "hang":
+        time.sleep(600)
+    if name == "defect":
+        raise ZeroDivisionError("nobody\\nforesaw this")
+    if name == "memory":
+        raise MemoryError
+    if name == "interrupt":
+        raise KeyboardInterrupt
+    if name == "model":
+        raise ModelError("no model", expected="one", fix="get one")
+
+@click.command()
+@click.option("--start", default="")
+@click.option("--timeout", default=60.0)
+@click.argument("items", nargs=-1)
+def program(start, timeout, items):
+    def make_worker():
+        fault(start)
+        def work(item):
+            echo(item)
+            if item == "slow":
+                time.sleep(600)
+            fault(item)
+        return work
+    echo(f"failed {run_batch(items, make_worker, timeout_seconds=timeout)}")
+
+run_command_line(program, name="program")
+"""
+
+
+def command(*arguments):
+    return [sys.executable, "-c", SCRIPT, *arguments]
+
+
+def run(*arguments):
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
+    )  # fmt: skip
+
+
+def test_nothing_to_do():
+    assert run().stdout == "failed 0\n"
+
+
+def test_all_is_well():
+    done = run("a", "b", "c")
+    assert done.stdout.split() == ["a", "b", "c", "failed", "0"]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("faulty", "said"),
+    [
+        ("bad", "bad is bad; expected good; mend it"),
+        ("SIGSEGV", "SIGSEGV crashed the decoder (signal 11)"),
+        ("SIGABRT", "SIGABRT crashed the decoder (signal 6)"),
+        ("SIGKILL", "SIGKILL crashed the decoder (signal 9)"),
+        (
+            "defect",
+            "defect failed inside: ZeroDivisionError: nobody foresaw this; this is a defect",
+        ),
+        ("memory", "memory failed inside: MemoryError"),
+    ],
+)
+def test_one_bad_file_takes_no_other_with_it(faulty, said):
+    done = run("a", faulty, "b", faulty, "c")
+    assert done.stdout.split() == ["a", faulty, "b", faulty, "c", "failed", "2"]
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(said in line for line in lines)
+
+
+def test_the_first_and_the_last_may_crash():
+    done = run("SIGSEGV", "a", "SIGSEGV")
+    assert done.stdout.split() == ["SIGSEGV", "a", "SIGSEGV", "failed", "2"]
+
+
+def test_a_file_that_takes_too_long():
+    done = run("--timeout", "0.5", "a", "hang", "b")
+    assert done.stdout.split() == ["a", "hang", "b", "failed", "1"]
+    assert "hang took longer than 0.5 s" in done.stderr
+
+
+def test_a_worker_that_cannot_be_made_is_reported_once():
+    done = run("--start", "model", "a", "b")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == "error: no model; expected one; get one\n"
+
+
+def test_a_defect_while_the_worker_is_made():
+    done = run("--start", "defect", "a", "b")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "failed inside: ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--start", "SIGILL"), "loading the model crashed (signal 4)"),
+        (("--start", "hang", "--timeout", "0.5"), "loading the model took longer than 0.5 s"),
+    ],
+)
+def test_a_crash_while_the_worker_is_made(arguments, said):
+    done = run(*arguments, "a", "b")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {said}; expected ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_ends_it():
+    done = run("a", "interrupt", "b")
+    assert done.returncode == 130
+    assert done.stdout.split() == ["a", "interrupt"]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
+def test_a_signal_to_the_group_ends_parent_and_child(number, code):
+    process = subprocess.Popen(
+        command("a", "slow", "b"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env=clean_environment(),
+    )  # fmt: skip
+    assert [process.stdout.readline() for _ in range(2)] == ["a\n", "slow\n"]
+    time.sleep(0.1)  # until it sleeps
+    subprocess.run(["kill", f"-{number}", "--", f"-{process.pid}"], check=True)
+    rest, said = process.communicate(timeout=20)  # both have closed the pipes
+    assert process.returncode == code
+    assert rest == ""
+    assert "Traceback" not in said

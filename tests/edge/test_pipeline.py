@@ -1,0 +1,219 @@
+"""Frames to observations, and the loop that does it until it is told to stop."""
+
+import json
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from builders import a_box, a_face, a_frame, a_model, a_picture
+
+from fer_edge.daemon import run, stop_on_signals
+from fer_edge.errors import EXIT_UNAVAILABLE, OutputError, SourceUnavailableError
+from fer_edge.pipeline import Pipeline
+from fer_edge.protocols import Sink
+from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.stages.litert import LitertClassifier
+from fer_edge.testing import ScriptedSource, Stall
+
+FACES = [a_face(), a_face(box=a_box(x=30), score=3.0)]
+
+
+class FixedDetector:
+    """Finds the same faces in every picture but black ones."""
+
+    def __init__(self, faces=FACES, *, seconds=0.0):
+        self.faces = faces
+        self.seconds = seconds
+
+    def detect(self, grey):
+        time.sleep(self.seconds)
+        return self.faces if grey.any() else []
+
+
+class ListSink:
+    """Keeps what it is given."""
+
+    def __init__(self, *, fails_at=None):
+        self.seen = []
+        self.fails_at = fails_at
+
+    def emit(self, observation):
+        if observation.frame_index == self.fails_at:
+            raise OutputError("full", expected="space", fix="make room")
+        self.seen.append(observation)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return LitertClassifier(a_model())
+
+
+@pytest.fixture
+def pipeline(classifier):
+    return Pipeline(FixedDetector(), classifier)
+
+
+def pictures(count):
+    return [a_picture(seed=number) for number in range(count)]
+
+
+def loop(source, pipeline, sinks=(), **options):
+    return run(source, pipeline, sinks, read_timeout_seconds=0.2, **options)
+
+
+def test_every_face_is_read(pipeline, classifier):
+    frame = a_frame(index=7, name="seven.png")
+    seen = pipeline.process(frame)
+    assert (seen.frame_index, seen.captured_at, seen.name) == (7, frame.captured_at, "seven.png")
+    assert [reading.face for reading in seen.readings] == FACES
+    expected = classifier.classify(frame.grey, [face.box for face in FACES])
+    assert [reading.prediction for reading in seen.readings] == expected
+
+
+def test_a_frame_without_faces(pipeline):
+    assert pipeline.process(a_frame(grey=np.zeros((48, 64), np.uint8))).readings == ()
+
+
+def test_every_stage_is_timed(classifier):
+    slow = Pipeline(FixedDetector(seconds=0.05), classifier)
+    timings = slow.process(a_frame()).timings
+    assert list(timings) == ["detect", "classify", "age"]
+    assert timings["detect"] >= 50
+    assert 0 < timings["classify"] < timings["age"]
+    assert timings["age"] >= timings["detect"] + timings["classify"]
+
+
+def test_age_counts_from_the_capture(pipeline):
+    old = a_frame(monotonic_ns=time.monotonic_ns() - 3 * 10**9)
+    assert pipeline.process(old).timings["age"] >= 3000
+
+
+def test_the_loop_ends_with_its_source_and_every_sink_gets_everything(pipeline):
+    sinks = ListSink(), ListSink()
+    black = np.zeros((48, 64), np.uint8)
+    tally = loop(ScriptedSource([*pictures(3), black]), pipeline, sinks)
+    assert [seen.frame_index for seen in sinks[0].seen] == [0, 1, 2, 3]
+    assert sinks[0].seen == sinks[1].seen
+    assert (tally.frames, tally.frames_with_face) == (4, 3)
+    assert sum(tally.labels.values()) == 6
+    assert tally.seconds > 0
+    assert tally.frames_per_second == pytest.approx(4 / tally.seconds)
+    assert {stage: summary.n for stage, summary in tally.stages().items()} == {
+        "detect": 4, "classify": 4, "age": 4,
+    }  # fmt: skip
+
+
+def test_an_empty_source(pipeline):
+    tally = loop(ScriptedSource([]), pipeline)
+    assert (tally.frames, tally.frames_per_second, tally.stages()) == (0, 0.0, {})
+
+
+def test_it_ends_after_as_many_frames_as_asked_for(pipeline):
+    source = ScriptedSource(pictures(9))
+    assert loop(source, pipeline, max_frames=4).frames == 4
+    assert source.read(0.1).index == 4, "no frame is read that is not used"
+
+
+def test_it_ends_between_two_frames_once_told_to_stop(pipeline):
+    stop, sink = threading.Event(), ListSink()
+
+    def stop_at_third(_frame, _observation, tally):
+        if tally.frames == 3:
+            stop.set()
+
+    tally = loop(ScriptedSource(pictures(9)), pipeline, [sink], stop=stop, watch=stop_at_third)
+    assert tally.frames == len(sink.seen) == 3
+
+
+def test_told_to_stop_before_it_starts_it_does_nothing(pipeline):
+    stop = threading.Event()
+    stop.set()
+    assert loop(ScriptedSource(pictures(1)), pipeline, stop=stop).frames == 0
+
+
+def test_watch_sees_frame_and_observation_together(pipeline):
+    seen = []
+    loop(ScriptedSource(pictures(2)), pipeline, watch=lambda *event: seen.append(event))
+    assert [(frame.index, observation.frame_index) for frame, observation, _ in seen] == [
+        (0, 0),
+        (1, 1),
+    ]
+
+
+def test_a_source_that_stalls_ends_it_after_what_was_done_is_out(pipeline):
+    sink = ListSink()
+    source = ScriptedSource([*pictures(2), Stall(5.0), *pictures(1)], live=True)
+    with pytest.raises(SourceUnavailableError) as caught:
+        loop(source, pipeline, [sink])
+    assert caught.value.exit_code == EXIT_UNAVAILABLE
+    assert len(sink.seen) == 2
+
+
+def test_a_sink_that_fails_ends_it(pipeline):
+    sink = ListSink(fails_at=1)
+    with pytest.raises(OutputError):
+        loop(ScriptedSource(pictures(3)), pipeline, [sink])
+    assert len(sink.seen) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_ask_to_stop_and_are_given_back(number):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with stop_on_signals() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(number)
+        assert stop.is_set()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_second_interrupt_is_not_caught():
+    with stop_on_signals() as stop:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert stop.is_set()
+
+
+def test_json_lines_are_whole_after_each_observation(tmp_path, pipeline):
+    path = tmp_path / "lines.jsonl"
+    with JsonLinesSink.to_file(path) as sink:
+        assert isinstance(sink, Sink)
+        for count in (1, 2, 3):
+            sink.emit(pipeline.process(a_frame(index=count)))
+            lines = path.read_text().splitlines(keepends=True)
+            assert len(lines) == count
+            assert json.loads(lines[-1])["frame"] == count
+            assert lines[-1].endswith("\n")
+    sink.close()
+
+
+def test_json_lines_append(tmp_path, pipeline):
+    path = tmp_path / "lines.jsonl"
+    path.write_text("{}\n")
+    with JsonLinesSink.to_file(path) as sink:
+        sink.emit(pipeline.process(a_frame()))
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_stream_that_is_not_its_own_stays_open(tmp_path, pipeline):
+    with (tmp_path / "lines.jsonl").open("w") as stream:
+        with JsonLinesSink(stream) as sink:
+            sink.emit(pipeline.process(a_frame()))
+        assert not stream.closed
+
+
+def test_json_lines_on_a_full_disk(pipeline, tmp_path):
+    (tmp_path / "full").symlink_to("/dev/full")
+    sink = JsonLinesSink.to_file(tmp_path / "full")
+    with pytest.raises(OutputError, match="No space left on device"):
+        sink.emit(pipeline.process(a_frame()))
+    with pytest.raises(OutputError, match="No space left on device"):
+        sink.close()
+    sink.close()
+
+
+def test_a_file_that_cannot_be_opened(tmp_path):
+    with pytest.raises(OutputError, match=r"lines\.jsonl cannot be written \(No such file"):
+        JsonLinesSink.to_file(tmp_path / "no" / "lines.jsonl")

@@ -1,0 +1,58 @@
+"""Clocks, percentiles, and the tables that show them."""
+
+import pytest
+
+from fer_edge.tables import format_fields, format_table
+from fer_edge.timings import StageClock, percentile, summarise, summarise_stages
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [
+        ([5], 50, 5),
+        ([5], 99, 5),
+        ([3, 1, 2], 0, 1),
+        ([3, 1, 2], 50, 2),
+        ([3, 1, 2], 100, 3),
+        ([1, 2], 50, 1.5),
+        ([0, 10], 90, 9),
+        (range(101), 99, 99),
+    ],
+)
+def test_percentiles(values, percent, expected):
+    assert percentile(values, percent) == pytest.approx(expected)
+
+
+def test_a_summary_discards_nothing():
+    summary = summarise([1.0, 1.0, 1.0, 97.0])
+    assert (summary.n, summary.mean, summary.max) == (4, 25.0, 97.0)
+    assert summary.p50 == 1.0
+    assert summary.p50 <= summary.p90 <= summary.p99 <= summary.max
+
+
+def test_a_stage_is_summarised_over_the_frames_that_had_it():
+    stages = summarise_stages([{"detect": 1.0}, {"detect": 3.0, "classify": 5.0}])
+    assert {name: (stage.n, stage.mean) for name, stage in stages.items()} == {
+        "detect": (2, 2.0),
+        "classify": (1, 5.0),
+    }
+
+
+def test_a_stage_is_timed_even_when_it_fails():
+    clock = StageClock()
+    with pytest.raises(ZeroDivisionError), clock.stage("divide"):
+        _ = 1 / 0
+    assert clock.milliseconds["divide"] > 0
+
+
+def test_tables_align():
+    table = format_table(["name", "ms"], [["a", "1.5"], ["longer", "10"]])
+    assert table.splitlines() == ["name     ms", "a       1.5", "longer   10"]
+
+
+def test_a_table_without_header():
+    assert format_table(["", ""], [["a", "1"], ["b", "22"]]).splitlines() == ["a   1", "b  22"]
+
+
+def test_fields_align():
+    assert format_fields([("a", "1"), ("long", ""), ("b", "x y")]) == "a     1\nlong\nb     x y"
