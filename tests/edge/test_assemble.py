@@ -1,0 +1,117 @@
+"""From settings to parts."""
+
+import pytest
+from builders import PORTRAIT, a_picture, encoded, write_files
+from tiny_model import tiny_model
+
+from fer_edge.assemble import make_classifier, make_detector, make_pipeline, make_sink, make_source
+from fer_edge.classify import PictureReader, format_reading
+from fer_edge.errors import ModelError, OutputError, SettingsError, VideoError
+from fer_edge.pictures import read_grey
+from fer_edge.settings import (
+    DetectorSettings,
+    ModelSettings,
+    OutputSettings,
+    Settings,
+    SourceSettings,
+)
+from fer_edge.sources.folder import PictureFolder
+from fer_edge.sources.stream import NetworkStream
+from fer_edge.testing import MjpegServer
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "tiny.tflite"
+    path.write_bytes(tiny_model())
+    return ModelSettings(path=str(path))
+
+
+def test_a_folder_is_a_source(tmp_path):
+    write_files(tmp_path, {"1.png": encoded(a_picture())})
+    with make_source(SourceSettings(uri=str(tmp_path))) as source:
+        assert isinstance(source, PictureFolder)
+
+
+def test_a_stream_is_a_source():
+    with MjpegServer() as camera, make_source(SourceSettings(uri=camera.url)) as source:
+        assert isinstance(source, NetworkStream)
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "found"),
+    [
+        ("", SettingsError, "no source"),
+        ("no.mp4", VideoError, "does not exist"),
+        ("x" * 300, VideoError, "File name too long"),
+    ],
+)
+def test_what_is_no_source(uri, error, found):
+    with pytest.raises(error, match=found):
+        make_source(SourceSettings(uri=uri))
+
+
+def test_settings_reach_the_detector():
+    grey = read_grey(PORTRAIT)
+    assert len(make_detector(DetectorSettings()).detect(grey)) == 1
+    assert make_detector(DetectorSettings(min_face_px=300)).detect(grey) == []
+
+
+def test_a_pipeline_from_settings(model):
+    pipeline = make_pipeline(Settings(model=model))
+    with make_source(SourceSettings(uri=str(PORTRAIT.parent))) as source:
+        assert len(pipeline.process(source.read(1.0)).readings) == 1
+
+
+def test_a_model_that_is_not_there():
+    with pytest.raises(ModelError, match="no model 'best'"):
+        make_classifier(ModelSettings(path="best"))
+
+
+def test_the_shipped_model_tells_seven_expressions():
+    labels = make_classifier(ModelSettings()).contract.labels
+    assert labels == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+def test_sinks(tmp_path, capsys):
+    with make_sink(OutputSettings(file=str(tmp_path / "lines.jsonl"))):
+        assert (tmp_path / "lines.jsonl").exists()
+    with make_sink(OutputSettings()):
+        pass
+    print("stdout is still open")
+    assert capsys.readouterr().out == "stdout is still open\n"
+
+
+def a_reader(model, **options):
+    chosen = {"whole_pictures": False, "annotate_folder": None, **options}
+    return PictureReader(Settings(model=model), **chosen)
+
+
+def test_a_picture_is_read(model):
+    seen = a_reader(model).read(str(PORTRAIT))
+    assert (seen.image, seen.width, seen.height) == (str(PORTRAIT), 400, 400)
+    (reading,) = seen.readings
+    said, box = reading.prediction, reading.face.box.as_list()
+    assert format_reading(seen) == f"{PORTRAIT}: {said.label} {said.confidence:.2f} at {box}"
+
+
+def test_a_picture_without_a_face(model, tmp_path):
+    (tmp_path / "dark.png").write_bytes(encoded(a_picture() // 32))
+    seen = a_reader(model).read(str(tmp_path / "dark.png"))
+    assert seen.readings == ()
+    assert format_reading(seen).endswith("dark.png: no face")
+
+
+def test_annotated_copies(model, tmp_path):
+    folder = tmp_path / "a" / "b"
+    a_reader(model, annotate_folder=folder).read(str(PORTRAIT))
+    (copy,) = folder.iterdir()
+    drawn, original = read_grey(copy), read_grey(PORTRAIT)
+    assert drawn.shape == original.shape
+    assert (abs(drawn.astype(int) - original) > 40).sum() > 300, "a box is drawn in"
+
+
+def test_a_folder_for_copies_that_cannot_be_made(model, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be made"):
+        a_reader(model, annotate_folder=tmp_path / "file" / "copies")
