@@ -46,7 +46,7 @@ def test_a_model_that_is_always_right(tmp_path, classifier):
     contents = labelled_rightly(classifier)
     result = judged(write_files(tmp_path, contents), classifier)
     present = {name.partition("/")[0] for name in contents}
-    assert len(present) > 2
+    assert len(present) > 1
     assert (result.n, result.accuracy, result.macro_recall) == (40, 1.0, 1.0)
     assert result.recall == dict.fromkeys((label for label in SEVEN if label in present), 1.0)
     assert result.unreadable == ()
