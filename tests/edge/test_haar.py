@@ -65,15 +65,27 @@ def test_two_faces_are_both_found(portrait):
     assert all(any(face.box.iou(box) > 0.6 for face in faces) for box in expected)
 
 
-def test_a_face_in_the_corner_is_confirmed_too(portrait):
-    face = portrait[40:190, 150:300]
-    wall = at(face, left=0, top=0, width=640, height=480)
-    found = HaarDetector(min_neighbours=1).detect(wall)
-    assert [box for box in found if box.box.iou(moved(PORTRAIT_FACE, left=-150, top=-40)) > 0.5]
+def test_blotches_that_one_cascade_takes_for_faces_are_not_confirmed():
+    blotches = [cv2.GaussianBlur(a_picture(640, 480, seed=n), (9, 9), 0) for n in range(3, 8)]
+    spread = [cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX) for picture in blotches]
+    alone, both = HaarDetector(confirm=""), HaarDetector()
+    assert sum(len(alone.detect(picture)) for picture in spread) >= 3
+    assert sum(len(both.detect(picture)) for picture in spread) == 0
+
+
+@pytest.mark.parametrize("corner", ["top left", "bottom right"])
+def test_a_blurred_face_in_a_corner_is_confirmed(portrait, corner):
+    face = cv2.GaussianBlur(portrait[68:160, 179:271], (0, 0), 4)
+    place = Box(0, 0, 92, 92) if corner == "top left" else Box(548, 388, 92, 92)
+    wall = at(face, left=place.x, top=place.y, width=640, height=480)
+    (weak,) = HaarDetector(confirm="").detect(wall)
+    assert weak.score < 10, "so that the second cascade is asked"
+    assert weak.box.iou(place) > 0.6
+    assert HaarDetector().detect(wall) == [weak]
 
 
 def test_the_surest_comes_first(portrait):
-    small, blurred = cv2.resize(portrait, (250, 250)), cv2.GaussianBlur(portrait, (0, 0), 3)
+    small, blurred = cv2.resize(portrait, (250, 250)), cv2.GaussianBlur(portrait, (0, 0), 4)
     for order in ([portrait, small, blurred], [blurred, small, portrait]):
         row = np.hstack([at(p, left=0, top=0, width=400, height=400) for p in order])
         scores = [face.score for face in HaarDetector(max_side_px=1200).detect(row)]
