@@ -149,7 +149,7 @@ def _make_stdout_usable() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
     elif isinstance(sys.stdout, io.TextIOWrapper):
         if isinstance(sys.stdout.buffer, io.RawIOBase):
-            sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
+            sys.stdout = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding)
         sys.stdout.reconfigure(errors="backslashreplace")
 
 

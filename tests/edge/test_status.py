@@ -1,0 +1,89 @@
+"""What people see of a run."""
+
+import io
+from collections import Counter
+
+import pytest
+from builders import a_frame, an_observation
+
+from fer_edge.annotate import write_picture
+from fer_edge.daemon import RunTally
+from fer_edge.errors import OutputError
+from fer_edge.settings import resolve
+from fer_edge.status import LiveStatus, format_settings, format_tally, settings_to_json
+
+SEEN = an_observation(timings={"detect": 20.0, "classify": 1.0, "age": 30.0})
+
+
+def a_tally(frames=3):
+    tally = RunTally(seconds=0.5)
+    for _ in range(frames):
+        tally.add(SEEN)
+    return tally
+
+
+def test_the_live_line_rewrites_itself():
+    terminal = io.StringIO()
+    status = LiveStatus(terminal, shown=True)
+    status.update(a_frame(), SEEN, a_tally())
+    assert terminal.getvalue() == "\r\x1b[Kframe 3  6.0 FPS  30 ms  happy 1.00"
+    status.update(a_frame(), SEEN, a_tally(4))
+    assert terminal.getvalue().count("frame") == 1, "not more often than can be read"
+    status.clear()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_the_live_line_of_a_frame_without_face():
+    terminal = io.StringIO()
+    LiveStatus(terminal, shown=True).update(
+        a_frame(), an_observation(readings=(), timings=SEEN.timings), a_tally()
+    )
+    assert terminal.getvalue().endswith("no face")
+
+
+def test_no_live_line_in_a_file():
+    file = io.StringIO()
+    status = LiveStatus(file, shown=False)
+    status.update(a_frame(), SEEN, a_tally())
+    status.clear()
+    assert file.getvalue() == ""
+
+
+def test_the_closing_table():
+    lines = format_tally(a_tally(), dropped=5).splitlines()
+    assert lines[:4] == [
+        "frames       3 (3 with a face)",
+        "speed        6.0 FPS",
+        "expressions  happy 3",
+        "dropped      5 frames came faster than they were processed",
+    ]
+    assert lines[5].split() == ["stage", "(ms)", "mean", "p50", "p90", "p99", "max"]
+    assert [line.split()[-1] for line in lines[6:]] == ["20.00", "1.00", "30.00"]
+
+
+def test_a_run_without_frames():
+    assert format_tally(RunTally()) == (
+        "frames       0 (0 with a face)\nspeed        0.0 FPS\nexpressions  none"
+    )
+
+
+def test_the_tally_forgets_the_oldest_timings_only():
+    tally = a_tally(10_050)
+    assert tally.frames == 10_050
+    assert tally.labels == Counter(happy=10_050)
+    assert tally.stages()["detect"].n == 10_000
+
+
+@pytest.mark.parametrize("show", [format_settings, lambda rows: str(settings_to_json(rows))])
+def test_settings_are_shown_without_passwords(show):
+    rows = resolve(
+        flags={"source.uri": "http://cam/video?pwd=hunter2"}, environment={}, file={}
+    ).rows()
+    assert "hunter2" not in show(rows)
+    assert "http://cam/video" in show(rows)
+
+
+@pytest.mark.parametrize("name", ["no/folder/x.jpg", "x.unknown"])
+def test_a_picture_that_cannot_be_written(tmp_path, name):
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_picture(tmp_path / name, a_frame().grey)
