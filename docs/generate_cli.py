@@ -28,7 +28,8 @@ Shell completion (bash; `zsh_source` and `fish_source` likewise):
 
 def describe(command: click.Command, name: str) -> Iterator[str]:
     """Yield the help of a command and of those inside it."""
-    context = click.Context(command, info_name=name, max_content_width=96, terminal_width=96)
+    settings = {**command.context_settings, "max_content_width": 96, "terminal_width": 96}
+    context = click.Context(command, info_name=name, **settings)
     yield f"## `{name}`\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

@@ -1,5 +1,6 @@
 """Expressions in single pictures."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class PictureReader:
         self._classifier = make_classifier(settings.model)
         self._detector = None if whole_pictures else make_detector(settings.detector)
         self._annotate_folder = annotate_folder
+        self._copies: Counter[str] = Counter()
         if annotate_folder is not None:
             make_folder(annotate_folder)
 
@@ -70,11 +72,15 @@ class PictureReader:
         grey = read_grey(path)
         readings = self._readings(grey)
         if self._annotate_folder is not None:
-            # A name of its own, so that no picture is lost where the folder is the pictures' own.
-            copy = self._annotate_folder / f"{path.stem}-annotated.jpg"
-            write_picture(copy, annotate(grey, readings))
+            write_picture(self._annotate_folder / self._copy_name(path), annotate(grey, readings))
         height, width = grey.shape
         return SeenPicture(image, width, height, readings)
+
+    def _copy_name(self, path: Path) -> str:
+        """Return a name that is neither a picture's own nor another copy's."""
+        self._copies[path.stem] += 1
+        again = self._copies[path.stem]
+        return f"{path.stem}-annotated{f'-{again}' if again > 1 else ''}.jpg"
 
     def _readings(self, grey: GreyImage) -> tuple[Reading, ...]:
         if self._detector is None:
