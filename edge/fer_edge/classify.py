@@ -7,6 +7,7 @@ from typing import Any
 
 from fer_edge.annotate import annotate, make_folder, write_picture
 from fer_edge.assemble import make_classifier, make_detector
+from fer_edge.errors import PictureError
 from fer_edge.pictures import read_grey
 from fer_edge.preprocess import prepare_crop, whole_picture
 from fer_edge.records import Face, GreyImage, Reading
@@ -70,7 +71,12 @@ class PictureReader:
         """
         path = Path(image)
         grey = read_grey(path)
-        readings = self._readings(grey)
+        try:
+            readings = self._readings(grey)
+        except PictureError as error:
+            raise PictureError(
+                f"{image}: {error.found}", expected=error.expected, fix=error.fix
+            ) from error
         if self._annotate_folder is not None:
             write_picture(self._annotate_folder / self._copy_name(path), annotate(grey, readings))
         height, width = grey.shape

@@ -97,10 +97,10 @@ def evaluate(
     for done, (picture, true_index) in enumerate(zip(pictures, truth, strict=True), start=1):
         try:
             grey = decode_grey(data.read(picture), where=picture.name)
+            pixels = prepare_crop(grey, classifier.contract.input)
         except (PictureError, DataError):
             unreadable.append(picture.name)
             continue
-        pixels = prepare_crop(grey, classifier.contract.input)
         confusion[true_index, classifier.predict(pixels).index] += 1
         progress(done, len(pictures))
     if len(unreadable) > _MAX_UNREADABLE * len(pictures):

@@ -4,14 +4,17 @@ Trainer, converter and runtime all call this module, so what a network learnt fr
 fed on the device.
 """
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.contract import InputSpec
+from fer_edge.errors import PictureError
 from fer_edge.opencv import cv2
 from fer_edge.records import Box, GreyImage
+
+MAX_CROP_RATIO: Final = 16
 
 
 def square_crop(grey: GreyImage, box: Box, *, margin: float) -> GreyImage:
@@ -120,5 +123,16 @@ def prepare_crop(grey: GreyImage, spec: InputSpec) -> GreyImage:
 
     Returns:
         uint8, shape (spec.height, spec.width).
+
+    Raises:
+        PictureError: One side is so much longer than the other that this is no face crop; made
+            square it could fill the memory.
     """
+    height, width = grey.shape
+    if max(height, width) > MAX_CROP_RATIO * min(height, width):
+        raise PictureError(
+            f"a picture of {width}x{height} pixels is no face crop",
+            expected=f"sides that differ at most {MAX_CROP_RATIO} times",
+            fix="cut the face out of it",
+        )
     return resize(square_crop(grey, whole_picture(grey), margin=0.0), spec)

@@ -5,6 +5,7 @@ import pytest
 from builders import a_picture
 
 from fer_edge.contract import InputSpec
+from fer_edge.errors import PictureError
 from fer_edge.preprocess import (
     prepare,
     prepare_crop,
@@ -163,3 +164,8 @@ def test_an_oblong_crop_is_padded_not_stretched():
 
 def test_the_box_of_a_whole_picture(grey):
     assert whole_picture(grey) == Box(0, 0, WIDTH, HEIGHT)
+
+
+def test_a_strip_is_refused_before_it_fills_the_memory() -> None:
+    with pytest.raises(PictureError, match="1x500000 pixels is no face crop"):
+        prepare_crop(np.zeros((500_000, 1), np.uint8), InputSpec())
