@@ -1,8 +1,10 @@
 """What a run looks like to people: a live line, closing tables, settings as TOML."""
 
 import json
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from fer_edge.daemon import RunTally
@@ -95,10 +97,16 @@ def format_demo(result: "DemoResult") -> str:
                     ("JSON lines", str(result.observations)),
                 ]
             ),
-            "The portrait is NASA's of Eileen Collins (public domain). Next: your own camera with\n"
-            "`fer-edge run --source 0`, or a photo with `fer-edge classify PHOTO`.",
+            "The portrait is NASA's of Eileen Collins (public domain). Next, your camera or photo:\n"
+            f"  {_program()} run --source 0\n"
+            f"  {_program()} classify PHOTO",
         )
     )
+
+
+def _program() -> str:
+    """Return what to type to run this program again, as it was typed."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "fer-edge" else "fer-edge"
 
 
 def format_settings(rows: Sequence[Setting]) -> str:
