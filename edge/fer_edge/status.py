@@ -97,7 +97,7 @@ def format_demo(result: "DemoResult") -> str:
                     ("JSON lines", str(result.observations)),
                 ]
             ),
-            "The portrait is NASA's of Eileen Collins (public domain). Next, your camera or photo:\n"
+            "The portrait is NASA's of Eileen Collins (public domain). Next, try yours:\n"
             f"  {_program()} run --source 0\n"
             f"  {_program()} classify PHOTO",
         )
