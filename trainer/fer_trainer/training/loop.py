@@ -122,6 +122,8 @@ def targets(samples: Samples, recipe: Recipe) -> NDArray[np.float32]:
     """Return what the network should answer: float32, shape (N, outputs)."""
     if recipe.binary_threshold() is not None:
         return samples.labels.astype(np.float32)[:, None]
+    if samples.soft is not None:
+        return samples.soft
     return one_hot(samples.labels, classes=len(recipe.label_names))
 
 
