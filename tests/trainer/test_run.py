@@ -55,7 +55,7 @@ def test_a_whole_run_has_every_file_and_no_rest_of_writing(finished_run: Path) -
     assert found == {
         *WHOLE,
         "samples", "samples/representative.npz", "samples/heldout.npz", "samples/validation.npz",
-        "checkpoints", "checkpoints/last.weights.h5",
+        "checkpoints", "checkpoints/last.npz",
     }  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_an_interrupted_run_keeps_what_there_is_and_says_so(
         fit(load_recipe(str(small_recipe)), faces, run, tell=interrupt)
     assert "unfinished; kept" in caplog.text
     assert len(history_of(run)) == 2
-    assert (run / "checkpoints" / "last.weights.h5").stat().st_size > 0
+    assert (run / "checkpoints" / "last.npz").stat().st_size > 0
     assert not {"model.keras", "contract.json", "metrics.json"} & set(_names(run))
 
 

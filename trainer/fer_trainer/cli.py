@@ -36,9 +36,16 @@ def cli() -> None:
     help="Change a setting of the recipe, e.g. training.epochs=10. May be repeated.",
 )
 @click.option("--force", is_flag=True, help="Replace the run that is in the folder.")
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run in the folder.")
 @json_option
 def fit(
-    recipe: str, data: Path, out: Path, overrides: tuple[str, ...], force: bool, as_json: bool
+    recipe: str,
+    data: Path,
+    out: Path,
+    overrides: tuple[str, ...],
+    force: bool,
+    resume: bool,
+    as_json: bool,
 ) -> None:
     """Train as RECIPE says on DATA and leave a run folder.
 
@@ -47,16 +54,22 @@ def fit(
     """
     from fer_trainer.data.loading import load_data
     from fer_trainer.recipe_files import load_recipe
+    from fer_trainer.resuming import check_same_recipe
     from fer_trainer.run_folder import RunFolder
 
+    if force and resume:
+        raise click.UsageError("--force replaces a run, --resume goes on with it: give one of them")
     # What can be wrong with settings, folder and data shows before Keras is loaded.
     settings = load_recipe(recipe, overrides=overrides)
     folder = RunFolder(out)
-    folder.check_free(force=force)
+    if resume:
+        check_same_recipe(folder, settings)
+    else:
+        folder.check_free(force=force)
     split = load_data(settings, data)
     from fer_trainer.fitting import fit as fit_recipe
 
-    metrics = fit_recipe(settings, split, folder, tell=_tell)
+    metrics = fit_recipe(settings, split, folder, tell=_tell, resume=resume)
     if as_json:
         echo_json({"run": str(out), **metrics})
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,7 +15,14 @@ from fer_trainer.network.cost import network_cost
 from fer_trainer.provenance import git_revision, versions
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import dump_recipe
+from fer_trainer.resuming import (
+    check_same_data,
+    check_same_recipe,
+    finished_metrics,
+    split_record,
+)
 from fer_trainer.run_folder import RunFolder, replace_file
+from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import RunFiles, new_network, predict, train
 
 REPRESENTATIVE_PICTURES: Final = 2000
@@ -25,7 +31,12 @@ _log = logging.getLogger(__name__)
 
 
 def fit(
-    recipe: Recipe, split: SplitData, run: RunFolder, *, tell: Callable[[str], None]
+    recipe: Recipe,
+    split: SplitData,
+    run: RunFolder,
+    *,
+    tell: Callable[[str], None],
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Train as a recipe says and leave a whole run behind.
 
@@ -34,6 +45,7 @@ def fit(
         split: As `data.loading.load_data` returns it.
         run: The folder to fill; what an earlier run left in it is replaced.
         tell: Takes a line of progress.
+        resume: Go on where the run in the folder stands; a finished one is left as it is.
 
     Returns:
         What `metrics.json` holds.
@@ -41,27 +53,42 @@ def fit(
     Raises:
         FerError: The folder or the network cannot be used, or training diverged.
     """
+    if resume:
+        check_same_recipe(run, recipe)
+        check_same_data(run, split)
+        if (finished := finished_metrics(run)) is not None:
+            tell(f"{run.path} is finished: nothing to resume")
+            return finished
     network = new_network(recipe)
-    run.prepare()
+    if resume:
+        run.tidy()
+    else:
+        run.prepare()
     _write_beginning(run, recipe, split, network)
     sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
     tell(f"{split.origin.name}: " + ", ".join(sizes))
-    started, revision = time.monotonic(), git_revision()
+    revision = git_revision()
     files = RunFiles(
         run.path / run_folder.HISTORY, run.path / run_folder.CHECKPOINTS / run_folder.LAST
     )
+    begun = Checkpoint.read(files.checkpoint) if resume and files.checkpoint.is_file() else None
+    if resume:
+        tell(
+            f"going on after epoch {begun.epoch}" if begun else "no epoch done yet: from the start"
+        )
     try:
-        train(network, recipe, split.train, split.val, files=files, tell=tell)
+        done = train(network, recipe, split.train, split.val, files=files, tell=tell, begun=begun)
     except KeyboardInterrupt:
         _log.warning(
-            "%s is unfinished; kept: recipe, split, history of the epochs done, last checkpoint",
+            "%s is unfinished; kept: recipe, split, history of the epochs done, last checkpoint; "
+            "go on with --resume",
             run.path,
         )
         raise
     metrics = {
         **_measure(network, recipe, split),
-        "epochs": recipe.training.epochs,
-        "training_seconds": round(time.monotonic() - started, 1),
+        "epochs": done.epochs,
+        "training_seconds": round(done.seconds, 1),
     }
     contract = _contract(recipe, split, metrics=metrics, revision=revision)
     replace_file(run.path / run_folder.MODEL, network.save)
@@ -73,7 +100,7 @@ def fit(
 def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:
     """Write what is known before training: recipe, split, network, samples for the converter."""
     run.write_text(run_folder.RECIPE, dump_recipe(recipe))
-    run.write_json(run_folder.SPLIT, split.to_json())
+    run.write_json(run_folder.SPLIT, split_record(split))
     run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
     representative = balanced(split.train, at_most=REPRESENTATIVE_PICTURES, seed=recipe.data.seed)
     run.write_samples("representative", representative)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,8 @@ from fer_trainer.recipe import Recipe
 from fer_trainer.training.augmentation import Augment
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
-from fer_trainer.training.callbacks import Checkpoint, History, Progress, StopWhenDiverged
+from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
+from fer_trainer.training.checkpoint import Checkpoint, restore
 from fer_trainer.training.optimiser import build_optimiser
 
 EVALUATION_BATCH: Final = 256
@@ -29,6 +31,21 @@ class RunFiles:
 
     history: Path
     checkpoint: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """How a training went.
+
+    Attributes:
+        epochs: Epochs done, those before a resumption too.
+        seconds: Time they took.
+        surroundings: What the numbers depend on besides recipe and data.
+    """
+
+    epochs: int
+    seconds: float
+    surroundings: Mapping[str, str]
 
 
 def new_network(recipe: Recipe) -> Any:
@@ -50,7 +67,8 @@ def train(
     *,
     files: RunFiles,
     tell: Callable[[str], None],
-) -> None:
+    begun: Checkpoint | None = None,
+) -> Trained:
     """Train `network` in place; at the end it holds the averaged weights.
 
     Args:
@@ -60,16 +78,22 @@ def train(
         val: What is measured after each epoch, with the averaged weights.
         files: Where history and checkpoint go.
         tell: Takes a line of progress.
+        begun: Where to go on; from the start without it.
 
     Raises:
         DivergedError: The loss is no longer a finite number.
+        ModelError: `begun` is of another network or optimiser.
+        OutputError: History or checkpoint cannot be written.
     """
     settings = recipe.training
+    epochs_done = begun.epoch if begun else 0
+    started = time.monotonic()
     batches = ShuffledBatches(
         train_part.pictures,
         targets(train_part, recipe),
         batch_size=settings.batch_size,
         seed=settings.seed,
+        epoch=epochs_done,
     )
     model = _training_model(network, recipe)
     model.compile(
@@ -79,10 +103,16 @@ def train(
         # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
+    if begun is not None:
+        restore(begun, model)
     averaging = recipe.averaging.momentum > 0
+    surroundings = {"backend": str(keras.backend.backend())}
+    history = History(files.history)
+    kept: list[Any] = [history]
     model.fit(
         batches,
         epochs=settings.epochs,
+        initial_epoch=settings.epochs if begun and begun.stopped else epochs_done,
         validation_data=(val.pictures, targets(val, recipe)),
         validation_batch_size=EVALUATION_BATCH,
         shuffle=False,  # the batches come in their own order
@@ -90,13 +120,15 @@ def train(
         callbacks=[
             *([keras.callbacks.SwapEMAWeights()] if averaging else []),
             StopWhenDiverged(),
-            History(files.history),
-            Checkpoint(files.checkpoint),
+            *kept,
+            KeepCheckpoint(files.checkpoint, kept, begun=begun, surroundings=surroundings),
             Progress(tell),
         ],
     )
     if averaging:
         refresh_statistics(model, batches)
+    seconds = time.monotonic() - started + (begun.seconds if begun else 0.0)
+    return Trained(history.epochs, seconds, surroundings)
 
 
 def predict(network: Any, pictures: Pictures) -> NDArray[np.float32]:
