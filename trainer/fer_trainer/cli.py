@@ -1,5 +1,6 @@
 """The command line `fer-train`."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,12 @@ def fit(
     split = load_data(settings, data)
     from fer_trainer.fitting import fit as fit_recipe
 
-    metrics = fit_recipe(settings, split, folder, tell=_tell, resume=resume)
+    try:
+        metrics = fit_recipe(settings, split, folder, tell=_tell, resume=resume)
+    except KeyboardInterrupt:
+        # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise
     if as_json:
         echo_json({"run": str(out), **metrics})
     else:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.contract import ModelContract, OutputSpec
+from fer_edge.errors import FerError
 from fer_trainer import run_folder
+from fer_trainer.calibration import temper_threshold
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.evaluation import Scores, score
-from fer_trainer.network.cost import network_cost
+from fer_trainer.measurement import measure
 from fer_trainer.provenance import git_revision, versions
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import dump_recipe
@@ -21,9 +24,10 @@ from fer_trainer.resuming import (
     finished_metrics,
     split_record,
 )
-from fer_trainer.run_folder import RunFolder, replace_file
+from fer_trainer.run_folder import RunFolder, not_written, replace_file
 from fer_trainer.training.checkpoint import Checkpoint
-from fer_trainer.training.loop import RunFiles, new_network, predict, train
+from fer_trainer.training.loop import RunFiles, new_network, train
+from fer_trainer.training.selection import selection_callbacks
 
 REPRESENTATIVE_PICTURES: Final = 2000
 
@@ -60,24 +64,62 @@ def fit(
             tell(f"{run.path} is finished: nothing to resume")
             return finished
     network = new_network(recipe)
-    if resume:
-        run.tidy()
-    else:
-        run.prepare()
-    _write_beginning(run, recipe, split, network)
-    sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
-    tell(f"{split.origin.name}: " + ", ".join(sizes))
+    with _explained(run):
+        if resume:
+            run.tidy()
+        else:
+            run.prepare()
+        _write_beginning(run, recipe, split, network)
+        sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
+        tell(f"{split.origin.name}: " + ", ".join(sizes))
+        return _train_and_deliver(network, recipe, split, run, tell=tell, resume=resume)
+
+
+def _train_and_deliver(
+    network: Any,
+    recipe: Recipe,
+    split: SplitData,
+    run: RunFolder,
+    *,
+    tell: Callable[[str], None],
+    resume: bool,
+) -> dict[str, Any]:
     revision = git_revision()
     files = RunFiles(
         run.path / run_folder.HISTORY, run.path / run_folder.CHECKPOINTS / run_folder.LAST
+    )
+    callbacks = selection_callbacks(
+        recipe, network, run=run.path, checkpoints=run.path / run_folder.CHECKPOINTS
     )
     begun = Checkpoint.read(files.checkpoint) if resume and files.checkpoint.is_file() else None
     if resume:
         tell(
             f"going on after epoch {begun.epoch}" if begun else "no epoch done yet: from the start"
         )
+    done = train(
+        network, recipe, split.train, split.val,
+        files=files, tell=tell, begun=begun, callbacks=callbacks,
+    )  # fmt: skip
+    measured = measure(network, recipe, split)
+    metrics = {
+        **measured.metrics,
+        "epochs": done.epochs,
+        "training_seconds": round(done.seconds, 1),
+    }
+    contract = _contract(
+        recipe, split, metrics=metrics, temperature=measured.temperature, revision=revision
+    )
+    replace_file(run.path / run_folder.MODEL, network.save)
+    run.write_text(run_folder.CONTRACT, contract.to_json())
+    run.write_json(run_folder.METRICS, metrics)
+    return metrics
+
+
+@contextlib.contextmanager
+def _explained(run: RunFolder) -> Iterator[None]:
+    """Say what is kept where a run is cut short, and that a file could not be written."""
     try:
-        done = train(network, recipe, split.train, split.val, files=files, tell=tell, begun=begun)
+        yield
     except KeyboardInterrupt:
         _log.warning(
             "%s is unfinished; kept: recipe, split, history of the epochs done, last checkpoint; "
@@ -85,16 +127,11 @@ def fit(
             run.path,
         )
         raise
-    metrics = {
-        **_measure(network, recipe, split),
-        "epochs": done.epochs,
-        "training_seconds": round(done.seconds, 1),
-    }
-    contract = _contract(recipe, split, metrics=metrics, revision=revision)
-    replace_file(run.path / run_folder.MODEL, network.save)
-    run.write_text(run_folder.CONTRACT, contract.to_json())
-    run.write_json(run_folder.METRICS, metrics)
-    return metrics
+    except FerError:
+        raise
+    except OSError as error:
+        # From a writer that is not ours: Keras, h5py, matplotlib.
+        raise not_written(Path(error.filename or run.path), error) from error
 
 
 def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:
@@ -108,33 +145,13 @@ def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: 
     run.write_samples("heldout", split.val if split.test is None else split.test)
 
 
-def _measure(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]:
-    """Score the final weights; the only place that looks at the test part."""
-
-    def measure(samples: Any) -> Scores:
-        threshold = recipe.binary_threshold() or 0.5
-        answers = predict(network, samples.pictures)
-        return score(answers, samples.labels, recipe.label_names, threshold=threshold)
-
-    cost = network_cost(network)
-    metrics: dict[str, Any] = {
-        "labels": list(recipe.label_names),
-        "parameters": cost.parameters,
-        "macs": cost.macs,
-        "validation": measure(split.val).to_json(),
-        "test": None,
-        "test_without_train_copies": None,
-        "test_copies_of_train": int(split.test_copies.sum()),
-    }
-    if split.test is not None:
-        metrics["test"] = measure(split.test).to_json()
-        fresh = split.test.take((~split.test_copies).nonzero()[0])
-        metrics["test_without_train_copies"] = measure(fresh).to_json()
-    return metrics
-
-
 def _contract(
-    recipe: Recipe, split: SplitData, *, metrics: dict[str, Any], revision: str | None
+    recipe: Recipe,
+    split: SplitData,
+    *,
+    metrics: dict[str, Any],
+    temperature: float,
+    revision: str | None,
 ) -> ModelContract:
     threshold = recipe.binary_threshold()
     binary = threshold is not None
@@ -142,9 +159,9 @@ def _contract(
         name=recipe.name,
         labels=recipe.label_names,
         input=recipe.input_spec,
-        output=OutputSpec(kind="sigmoid" if binary else "softmax"),
+        output=OutputSpec(kind="sigmoid" if binary else "softmax", temperature=temperature),
         task="binary" if binary else "multiclass",
-        threshold=threshold or 0.5,
+        threshold=temper_threshold(threshold or 0.5, temperature),
         licence=recipe.card.licence,
         intended_use=recipe.card.intended_use,
         limits=recipe.card.limits,

@@ -183,5 +183,5 @@ def not_written(path: Path, error: OSError) -> OutputError:
     return OutputError(
         f"{path} cannot be written ({error.strerror or error})",
         expected="a folder with room that may be written to",
-        fix="free some space or choose another --out",
+        fix="free some space and go on with --resume, or choose another --out",
     )
