@@ -15,6 +15,7 @@ from fer_edge.errors import DataError, ModelError, OutputError
 from fer_edge.labels import LABEL_SETS
 from fer_trainer import fitting
 from fer_trainer.backend import keras
+from fer_trainer.calibration import complete, fit_temperature
 from fer_trainer.data.loading import load_data
 from fer_trainer.errors import DivergedError
 from fer_trainer.finished import evaluate_run, load_run
@@ -243,3 +244,25 @@ def test_representative_pictures_are_bounded() -> None:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_temperature_is_fitted_on_validation_and_travels_in_the_contract(
+    finished_run: Path,
+) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    contract, network = load_run(finished_run)
+    arrays = samples_of(finished_run, "validation")
+    fitted = fit_temperature(complete(predict(network, arrays["pictures"])), arrays["labels"])
+    assert contract.output.temperature == pytest.approx(fitted, rel=1e-3)
+    calibration = metrics["calibration"]
+    assert calibration["temperature"] == contract.output.temperature
+    assert calibration["fitted_on"] == "validation"
+    assert calibration["validation"]["after"]["nll"] <= calibration["validation"]["before"]["nll"]
+    assert (calibration["validation"]["n"], calibration["test"]["n"]) == (28, 35)
+
+
+def test_the_data_is_summed_up(finished_run: Path) -> None:
+    data = json.loads((finished_run / "metrics.json").read_text())["data"]
+    assert data["counts"]["train"] == dict.fromkeys(SEVEN, 16)
+    assert data["counts"]["test"] == dict.fromkeys(SEVEN, 5)
+    assert (data["test_copies_of_train"], data["unreadable"]) == (2, 0)

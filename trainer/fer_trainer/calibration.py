@@ -73,6 +73,12 @@ def temper(probabilities: Probabilities, temperature: float) -> Probabilities:
     return normalised
 
 
+def temper_answers(answers: NDArray[Any], temperature: float) -> NDArray[np.float64]:
+    """Temper a network's own outputs; the shape stays, also that of a single output."""
+    tempered = temper(complete(answers), temperature)
+    return tempered[:, 1:] if answers.shape[1] == 1 else tempered
+
+
 def temper_threshold(threshold: float, temperature: float) -> float:
     """Return the threshold that decides on tempered probabilities as `threshold` did before."""
     if threshold == 0.5:  # stays where it is; no rounding must move it

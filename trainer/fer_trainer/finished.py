@@ -7,6 +7,7 @@ from fer_edge.contract import ModelContract
 from fer_edge.errors import ModelError
 from fer_trainer import run_folder
 from fer_trainer.backend import keras
+from fer_trainer.calibration import temper_answers
 from fer_trainer.data.reading import read_for_evaluation
 from fer_trainer.evaluation import Scores, score
 from fer_trainer.run_folder import RunFolder
@@ -26,7 +27,8 @@ def evaluate_run(run: Path, data: Path) -> Scores:
     """
     contract, network = load_run(run)
     samples = read_for_evaluation(data, labels=contract.labels, spec=contract.input)
-    answers = predict(network, samples.pictures)
+    # The threshold of a binary model is one on tempered probabilities.
+    answers = temper_answers(predict(network, samples.pictures), contract.output.temperature)
     return score(answers, samples.labels, contract.labels, threshold=contract.threshold)
 
 
