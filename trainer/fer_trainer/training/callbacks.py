@@ -44,7 +44,7 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self._started = 0.0
+        self._started = self._learning_rate = 0.0
         self.epochs = 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -52,15 +52,16 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
         self._write("w", _COLUMNS)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Start the clock."""
+        """Start the clock; the rate of a schedule in steps is the epoch's own only now."""
         self._started = time.monotonic()
+        self._learning_rate = float(self.model.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Append the epoch; closing the file hands it to the system at once."""
         found = {
             **(logs or {}),
             "epoch": epoch + 1,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": self._learning_rate,
             "seconds": time.monotonic() - self._started,
         }
         row = [found.get(column, "") for column in _COLUMNS]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from fer_trainer.backend import keras
 from fer_trainer.data.samples import Pictures, Samples, one_hot
 from fer_trainer.network.builder import build_network
 from fer_trainer.recipe import Recipe
-from fer_trainer.training.augmentation import Augment
+from fer_trainer.training.augmentation import augmented
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
@@ -59,7 +59,7 @@ def new_network(recipe: Recipe) -> Any:
     )
 
 
-def train(
+def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     network: Any,
     recipe: Recipe,
     train_part: Samples,
@@ -68,8 +68,9 @@ def train(
     files: RunFiles,
     tell: Callable[[str], None],
     begun: Checkpoint | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Trained:
-    """Train `network` in place; at the end it holds the averaged weights.
+    """Train `network` in place; at the end it holds the weights that the recipe delivers.
 
     Args:
         network: From raw float pixels to probabilities.
@@ -79,6 +80,7 @@ def train(
         files: Where history and checkpoint go.
         tell: Takes a line of progress.
         begun: Where to go on; from the start without it.
+        callbacks: The recipe's own, each of a class of its own; see `training.selection`.
 
     Raises:
         DivergedError: The loss is no longer a finite number.
@@ -95,7 +97,7 @@ def train(
         seed=settings.seed,
         epoch=epochs_done,
     )
-    model = _training_model(network, recipe)
+    model = augmented(network, recipe.augmentation, seed=settings.seed)
     model.compile(
         optimizer=build_optimiser(recipe, steps_per_epoch=len(batches)),
         loss=_loss(recipe),
@@ -108,7 +110,7 @@ def train(
     averaging = recipe.averaging.momentum > 0
     surroundings = {"backend": str(keras.backend.backend())}
     history = History(files.history)
-    kept: list[Any] = [history]
+    kept: list[Any] = [history, *callbacks]
     model.fit(
         batches,
         epochs=settings.epochs,
@@ -157,14 +159,6 @@ def targets(samples: Samples, recipe: Recipe) -> NDArray[np.float32]:
     if samples.soft is not None:
         return samples.soft
     return one_hot(samples.labels, classes=len(recipe.label_names))
-
-
-def _training_model(network: Any, recipe: Recipe) -> Any:
-    """Put the augmentation before the network; only the network is delivered."""
-    height, width, _ = recipe.input_spec.shape
-    pictures = keras.Input((height, width), dtype="uint8", name="pictures")
-    augment = Augment(recipe.augmentation, seed=recipe.training.seed, name="augment")
-    return keras.Model(pictures, network(augment(pictures)), name="training")
 
 
 def _loss(recipe: Recipe) -> Any:
