@@ -28,6 +28,8 @@ MODEL: Final = "model.keras"
 CONTRACT: Final = "contract.json"
 SAMPLES: Final = "samples"
 CHECKPOINTS: Final = "checkpoints"
+REPORT: Final = "report.html"
+PICTURES: Final = "report"
 LAST: Final = "last.npz"
 
 WRITING: Final = ".writing-"
@@ -102,9 +104,9 @@ class RunFolder:
         # a process killed in between leaves no checkpoint to a recipe that is not its own.
         for name in (METRICS, CONTRACT, MODEL):
             (self.path / name).unlink(missing_ok=True)
-        for name in (CHECKPOINTS, SAMPLES):
+        for name in (CHECKPOINTS, SAMPLES, PICTURES):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in reversed(WHOLE):
+        for name in (REPORT, *reversed(WHOLE)):
             (self.path / name).unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:

@@ -1,0 +1,268 @@
+"""The layered picture of a network: blocks in perspective, as visualkeras draws them.
+
+Height and depth of a block are the rows and columns of what its layer gives; its width grows with
+the channels. Flat vectors are bars, longer with more numbers. A layer that only follows another
+(batch norm, activation, pooling, dropout) is a thin slab behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from fer_trainer.network.cost import LayerCost
+from fer_trainer.report.colours import INK, LAYERS, OTHER_LAYER, shade
+from fer_trainer.report.graph import NetworkGraph, Shortcut
+
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
+_PAGE_WIDTH: Final = 1000.0
+_TALLEST: Final = 120.0
+_MARGIN: Final = 16.0
+_LEADING: Final = ("InputLayer", "Conv2D", "Dense", "Flatten", "GlobalAveragePooling2D")
+_WORDS: Final = {
+    "InputLayer": "input", "Conv2D": "conv", "Dense": "dense", "Flatten": "flatten",
+    "GlobalAveragePooling2D": "mean",
+}  # fmt: skip
+_ACROSS, _UP = 0.32, 0.24  # the oblique axis, as parts of a block's depth
+
+
+@dataclass(frozen=True, slots=True)
+class _Slab:
+    """A block where it stands.
+
+    Attributes:
+        layer: What it shows.
+        left: Of its front.
+        top: Of its front.
+        width: Of its front.
+        height: Of its front.
+        depth: Along the oblique axis.
+    """
+
+    layer: LayerCost
+    left: float
+    top: float
+    width: float
+    height: float
+    depth: float
+
+    @property
+    def crown(self) -> tuple[float, float]:
+        """The middle of its upper face."""
+        middle = self.left + self.width / 2 + self.depth * _ACROSS / 2
+        return middle, self.top - self.depth * _UP / 2
+
+
+def draw_layered(graph: NetworkGraph, *, caption: str = "", background: str | None = None) -> str:
+    """Draw a network.
+
+    Args:
+        graph: The network.
+        caption: A line above it.
+        background: A colour, or None to let the page shine through.
+
+    Returns:
+        An SVG document.
+    """
+    pixels = max((layer.shape[0] for layer in graph.chain if len(layer.shape) == 3), default=1)
+    groups = [[_sized(layer, _TALLEST / pixels) for layer in group] for group in _groups(graph)]
+    parts: list[str] = []
+    y = _MARGIN + (22.0 if caption else 0.0)
+    if caption:
+        parts.append(_text(_MARGIN, _MARGIN + 10, caption, size=13, anchor="start"))
+    for row in _rows(groups, graph):
+        drawn, height = _draw_row(row, graph.shortcuts, top=y)
+        parts += drawn
+        y += height
+    legend, height = _legend(graph, top=y + 6)
+    parts += legend
+    return _document(graph.name, parts, width=_PAGE_WIDTH, height=y + height + 12, fill=background)
+
+
+def layer_shape(layer: LayerCost) -> str:
+    """Return the shape of what a layer gives, for people."""
+    return TIMES.join(str(size) for size in layer.shape)
+
+
+def _groups(graph: NetworkGraph) -> list[list[LayerCost]]:
+    """Put every layer that only follows behind the one that leads."""
+    groups: list[list[LayerCost]] = []
+    for layer in graph.chain:
+        if layer.kind in _LEADING or not groups:
+            groups.append([])
+        groups[-1].append(layer)
+    return groups
+
+
+def _sized(layer: LayerCost, scale: float) -> _Slab:
+    """Give a layer its size; its place comes later."""
+    if len(layer.shape) == 3:
+        rows, columns, channels = layer.shape
+        thick = 4 + 3.2 * math.log2(max(1, channels))
+        width = thick if layer.kind in {"Conv2D", "InputLayer"} else 5.0
+        return _Slab(layer, 0, 0, width, max(7.0, rows * scale), max(7.0, columns * scale))
+    size = math.log2(max(2, math.prod(layer.shape)))
+    return _Slab(layer, 0, 0, 9.0 if layer.kind in _LEADING else 5.0, 12 + 8 * size, 9.0)
+
+
+def _width(group: Sequence[_Slab]) -> float:
+    """Return the room a group takes, its depth and its label included."""
+    solid = sum(slab.width for slab in group) + max(slab.depth for slab in group) * _ACROSS
+    return max(solid + 10, 66.0)
+
+
+def _rows(groups: Sequence[list[_Slab]], graph: NetworkGraph) -> Iterator[list[list[_Slab]]]:
+    """Break a long network into rows, never under a shortcut."""
+    place = {slab.layer.name: n for n, group in enumerate(groups) for slab in group}
+    spans = [(place[way.start], place[way.end]) for way in graph.shortcuts]
+    free = [not any(start < n <= end for start, end in spans) for n in range(len(groups))]
+    row: list[list[_Slab]] = []
+    for number, group in enumerate(groups):
+        # Look ahead to the next place where a row may end.
+        ahead = next((n for n in range(number + 1, len(groups)) if free[n]), len(groups))
+        wanted = sum(_width(each) for each in [*row, *groups[number:ahead]])
+        if row and free[number] and wanted > _PAGE_WIDTH - 2 * _MARGIN:
+            yield row
+            row = []
+        row.append(group)
+    yield row
+
+
+def _draw_row(
+    row: Sequence[Sequence[_Slab]], shortcuts: Sequence[Shortcut], *, top: float
+) -> tuple[list[str], float]:
+    """Place and draw a row; returns its shapes and its height."""
+    names = {slab.layer.name for group in row for slab in group}
+    above = [way for way in shortcuts if way.end in names]
+    tallest = max(slab.height + slab.depth * _UP for group in row for slab in group)
+    ways_height = 34.0 if above else 0.0
+    ground = top + ways_height + tallest
+    axis = ground - max(slab.height for group in row for slab in group) / 2
+    placed = _place(row, axis)
+    first, last = placed[0][0], placed[-1][-1]
+    parts = [_line([(first.left, axis), (last.left + last.width + 14, axis)])]
+    for group in placed:
+        parts += [_block(slab) for slab in group]
+        parts += _label(group, ground)
+    slabs = {slab.layer.name: slab for group in placed for slab in group}
+    parts += [shape for way in above for shape in _way(way, slabs, y=top + ways_height - 16)]
+    return parts, ways_height + tallest + 44
+
+
+def _place(row: Sequence[Sequence[_Slab]], axis: float) -> list[list[_Slab]]:
+    placed: list[list[_Slab]] = []
+    spare = _PAGE_WIDTH - 2 * _MARGIN - sum(_width(group) for group in row)
+    x, gap = _MARGIN + 8, min(24.0, max(0.0, spare / len(row)))
+    for group in row:
+        here, stands = x, []
+        for slab in group:
+            top = axis - slab.height / 2
+            stands.append(_Slab(slab.layer, here, top, slab.width, slab.height, slab.depth))
+            here += slab.width + 1.5
+        placed.append(stands)
+        x += _width(group) + gap
+    return placed
+
+
+def _block(slab: _Slab) -> str:
+    """Draw a block: upper, right and front face."""
+    x, y, dx, dy = slab.left, slab.top, slab.depth * _ACROSS, slab.depth * _UP
+    right, bottom = x + slab.width, y + slab.height
+    colour = LAYERS.get(slab.layer.kind, OTHER_LAYER)
+    faces = (
+        (1.35, [(x, y), (x + dx, y - dy), (right + dx, y - dy), (right, y)]),
+        (0.72, [(right, y), (right + dx, y - dy), (right + dx, bottom - dy), (right, bottom)]),
+        (1.0, [(x, y), (right, y), (right, bottom), (x, bottom)]),
+    )
+    drawn = "".join(
+        f'<polygon points="{_points(corners)}" fill="{shade(colour, factor)}" '
+        f'stroke="{shade(colour, 0.5)}" stroke-width="0.5" stroke-linejoin="round"/>'
+        for factor, corners in faces
+    )
+    layer = slab.layer
+    title = f"{layer.name}: {layer.kind}, {layer_shape(layer)}, {layer.parameters:,} parameters"
+    return f"<g><title>{escape(title)}</title>{drawn}</g>"
+
+
+def _label(group: Sequence[_Slab], ground: float) -> list[str]:
+    leader = group[0].layer
+    middle = max((group[0].left + group[-1].left + group[-1].width) / 2, group[0].left + 14)
+    size = "" if leader.kind == "InputLayer" else f" {leader.shape[-1]:,}"
+    first = _WORDS.get(leader.kind, leader.kind) + size
+    second = TIMES.join(str(n) for n in leader.shape[:2]) if len(leader.shape) == 3 else ""
+    lines = [_text(middle, ground + 15, first, size=10)]
+    return [*lines, _text(middle, ground + 27, second, size=9)] if second else lines
+
+
+def _way(way: Shortcut, slabs: dict[str, _Slab], *, y: float) -> list[str]:
+    """Draw a shortcut over the blocks, with a chip for each layer on it."""
+    (x0, y0), (x1, y1) = slabs[way.start].crown, slabs[way.end].crown
+    parts = [
+        _line([(x0, y0), (x0, y), (x1, y), (x1, y1 - 5)]),
+        f'<polygon points="{_points([(x1 - 3, y1 - 6), (x1 + 3, y1 - 6), (x1, y1)])}" '
+        f'fill="{INK}"/>',
+    ]
+    middle = (x0 + x1) / 2 - 5.5 * len(way.layers)
+    for number, layer in enumerate(way.layers):
+        colour = LAYERS.get(layer.kind, OTHER_LAYER)
+        parts.append(
+            f'<rect x="{middle + 11 * number:.1f}" y="{y - 5:.1f}" width="10" height="10" '
+            f'fill="{colour}" stroke="{shade(colour, 0.5)}" stroke-width="0.5">'
+            f"<title>{escape(f'{layer.name}: {layer.kind}, {layer_shape(layer)}')}</title></rect>"
+        )
+    if not way.layers:
+        parts.append(_text((x0 + x1) / 2, y - 4, "unchanged", size=8))
+    return parts
+
+
+def _legend(graph: NetworkGraph, *, top: float) -> tuple[list[str], float]:
+    beside = [layer for way in graph.shortcuts for layer in way.layers]
+    kinds = [layer.kind for layer in (*graph.chain, *beside)]
+    parts, x, y = [], _MARGIN, top
+    for kind in dict.fromkeys(kinds):
+        words = f"{kind} {TIMES}{kinds.count(kind)}"
+        width = 30 + 7.0 * len(words)
+        if x + width > _PAGE_WIDTH - _MARGIN:
+            x, y = _MARGIN, y + 18
+        colour = LAYERS.get(kind, OTHER_LAYER)
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="11" height="11" fill="{colour}" '
+            f'stroke="{shade(colour, 0.5)}" stroke-width="0.5"/>'
+        )
+        parts.append(_text(x + 16, y + 9.5, words, size=11, anchor="start"))
+        x += width
+    return parts, y - top + 18
+
+
+def _points(corners: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+
+
+def _line(corners: Sequence[tuple[float, float]]) -> str:
+    return (
+        f'<polyline points="{_points(corners)}" fill="none" stroke="{INK}" '
+        'stroke-width="0.8" stroke-opacity="0.6"/>'
+    )
+
+
+def _text(x: float, y: float, words: str, *, size: float, anchor: str = "middle") -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}" '
+        f'fill="{INK}">{escape(words)}</text>'
+    )
+
+
+def _document(
+    name: str, parts: Sequence[str], *, width: float, height: float, fill: str | None
+) -> str:
+    ground = "" if fill is None else f'<rect width="100%" height="100%" fill="{fill}"/>\n'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" '
+        'font-family="system-ui, sans-serif" role="img">\n'
+        f"<title>{escape(name)}, layer by layer</title>\n{ground}" + "\n".join(parts) + "\n</svg>\n"
+    )
