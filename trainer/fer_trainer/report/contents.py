@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fer_edge.errors import ModelError
 from fer_trainer import run_folder
 from fer_trainer.calibration import complete, fit_temperature
 from fer_trainer.data.samples import Samples
+from fer_trainer.evaluation import scores_from_json
 from fer_trainer.measurement import calibrate
 from fer_trainer.network.cost import NetworkCost, network_cost
 from fer_trainer.report.graph import NetworkGraph, network_graph
@@ -80,6 +82,12 @@ def collect(
         contract,
         part=judged,
         temperature=metrics["calibration"]["temperature"],
+    )
+    # What the run wrote down is what counts; predicted again, a picture on the edge may flip.
+    judgement = dataclasses.replace(
+        judgement,
+        scores=scores_from_json(metrics[judged]),
+        calibration=metrics["calibration"][judged],
     )
     return Contents(
         contract,

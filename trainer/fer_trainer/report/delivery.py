@@ -83,7 +83,8 @@ def _write_plots(plots: Iterable[Plot], folder: Path) -> None:
     _make_folder(folder)
     for plot in plots:
         replace_file(folder / f"{plot.name}.png", _writer(plot.png))
-        replace_file(folder / f"{plot.name}.svg", _writer(plot.svg.encode()))
+        if plot.svg is not None:
+            replace_file(folder / f"{plot.name}.svg", _writer(plot.svg.encode()))
 
 
 def _writer(data: bytes) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from fer_trainer.evaluation import Share
+from fer_trainer.evaluation import Share, scores_from_json
 from fer_trainer.report.contents import Contents
 from fer_trainer.report.estimate import int8_bytes
 from fer_trainer.report.examples import Example
@@ -71,7 +71,7 @@ def _lead(contents: Contents) -> str:
 def _tiles(contents: Contents) -> str:
     scores, metrics = contents.judgement.scores, contents.metrics
     whole = scores.accuracy_interval
-    low_high = "" if whole is None else f"95 % interval {whole.low:.1%} to {whole.high:.1%}, "
+    low_high = "" if whole is None else f"95% interval {whole.low:.1%} to {whole.high:.1%}, "
     tiles = [
         (f"{scores.accuracy:.1%}", f"{contents.judgement.part} accuracy",
          f"{low_high}{scores.n:,} pictures"),
@@ -82,12 +82,12 @@ def _tiles(contents: Contents) -> str:
         copies = metrics["test_copies_of_train"]
         tiles.append(
             (f"{fresh['accuracy']:.1%}", "accuracy without copies",
-             f"{copies:,} test pictures that are copies of train pictures left out")
+             f"{copies:,} copies of train pictures left out")
         )  # fmt: skip
     calibration = metrics["calibration"][contents.judgement.part]
     size = int8_bytes(contents.cost.layers)
     tiles += [
-        (f"{100 * calibration['after']['ece']:.1f} %", "calibration error",
+        (f"{calibration['after']['ece']:.1%}", "calibration error",
          f"temperature {metrics['calibration']['temperature']:g}"),
         (_amount(contents.cost.parameters), "parameters", f"{size / 1000:,.0f} kB as int8, about"),
         (_amount(contents.cost.macs), "multiply-accumulates", "for one picture"),
@@ -144,7 +144,7 @@ def _network(contents: Contents, network: str) -> Sequence[str]:
     size = int8_bytes(cost.layers)
     words = (
         f"{len(cost.layers)} layers{shortcut}: {cost.parameters:,} parameters, {cost.macs:,} "
-        f"multiply-accumulates for one picture, about {size / 1000:,.0f} kB as an int8 model."
+        f"multiply-accumulates for one picture, about {size / 1000:,.0f} kB as int8 TFLite."
     )
     rows = [
         [layer.name, layer.kind, layer_shape(layer),
@@ -180,13 +180,16 @@ def _confusion(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[str]:
         [each.label, f"{each.n:,}", *_share(each.precision), *_share(each.recall), *_share(each.f1)]
         for each in scores.by_label()
     ]
-    interval = "95 % interval"
+    interval = "95% interval"
     header = ["label", "pictures", "precision %", interval, "recall %", interval, "F1 %", interval]
     return [
         paragraph(f"All figures are of the {contents.judgement.part} part, {scores.n:,} pictures."),
         _plot(plots["confusion"]),
         table(header, rows),
-        paragraph("Intervals are Wilson's; F1's follows from that of found / (carried or given)."),
+        paragraph(
+            "Intervals are Wilson's; those of F1 follow from the share of pictures found among all "
+            "that carry the label or were given it."
+        ),
         *_parts_table(contents),
     ]
 
@@ -201,14 +204,13 @@ def _parts_table(contents: Contents) -> Iterator[str]:
     for key, name in names.items():
         if (figures := contents.metrics.get(key)) is None:
             continue
-        low_high = figures.get("accuracy_interval")
+        scores = scores_from_json(figures)
         rows.append(
-            [name, f"{figures['n']:,}", f"{100 * figures['accuracy']:.1f}",
-             "" if low_high is None else f"{100 * low_high[0]:.1f} to {100 * low_high[1]:.1f}",
-             f"{100 * figures['macro_recall']:.1f}"]
+            [name, f"{scores.n:,}", *_share(scores.accuracy_interval),
+             f"{100 * scores.macro_recall:.1f}"]
         )  # fmt: skip
     yield "<h3>Accuracy by part</h3>"
-    yield table(["part", "pictures", "accuracy %", "95 % interval", "macro recall %"], rows)
+    yield table(["part", "pictures", "accuracy %", "95% interval", "macro recall %"], rows)
 
 
 def _share(share: Share | None) -> tuple[str, str]:
@@ -298,4 +300,4 @@ def _repeat(contents: Contents) -> Sequence[str]:
 
 
 def _plot(plot: Plot) -> str:
-    return drawing(plot.svg, alt=plot.alt)
+    return drawing(plot.svg or "", alt=plot.alt)

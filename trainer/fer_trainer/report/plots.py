@@ -44,14 +44,14 @@ class Plot:
     Attributes:
         name: Of its file, without ending.
         alt: What it shows, for those who do not see it.
-        svg: Without a ground, for the page.
         png: On white.
+        svg: Without a ground, for the page; None for photographs.
     """
 
     name: str
     alt: str
-    svg: str
     png: bytes
+    svg: str | None
 
 
 def plot_curves(history: Mapping[str, Sequence[float]]) -> Plot:
@@ -142,7 +142,7 @@ def plot_reliability(part: Mapping[str, Any], *, of: str) -> Plot:
         styles = (("before", VERMILION, "s", "--"), ("after", BLUE, "o", "-"))
         for name, colour, marker, line in styles:
             bins = np.array([each for each in part[name]["bins"] if each[2]])
-            label = f"{name} the temperature, ECE {100 * part[name]['ece']:.1f} %"
+            label = f"{name} the temperature, ECE {100 * part[name]['ece']:.1f}%"
             left.plot(100 * bins[:, 3], 100 * bins[:, 4], line, marker=marker, ms=4,
                       color=colour, label=label)  # fmt: skip
             every = np.array(part[name]["bins"])
@@ -187,7 +187,7 @@ def plot_sheet(
             axes.text(0.5, -0.06, caption, transform=axes.transAxes, ha="center", va="top",
                       fontsize=8, parse_math=False)  # fmt: skip
 
-    return _finish(name, title, draw, size=(1.25 * columns, 0.45 + 1.6 * rows))
+    return _finish(name, title, draw, size=(1.25 * columns, 0.45 + 1.6 * rows), vector=False)
 
 
 def _row(figure: Figure, columns: int) -> list[Axes]:
@@ -195,12 +195,18 @@ def _row(figure: Figure, columns: int) -> list[Axes]:
 
 
 def _finish(
-    name: str, alt: str, draw: Callable[[Figure], None], *, size: tuple[float, float]
+    name: str,
+    alt: str,
+    draw: Callable[[Figure], None],
+    *,
+    size: tuple[float, float],
+    vector: bool = True,
 ) -> Plot:
+    svg, png = io.StringIO(), io.BytesIO()
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size)
         draw(figure)
-        svg, png = io.StringIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
         figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, facecolor="white")
-    return Plot(name, alt, svg.getvalue(), png.getvalue())
+        if vector:
+            figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
+    return Plot(name, alt, png.getvalue(), svg.getvalue() if vector else None)
