@@ -86,8 +86,13 @@ def fit(
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for pictures: confusion, reliability, worst errors, sample predictions.",
+)
 @json_option
-def evaluate(run: Path, data: Path, as_json: bool) -> None:
+def evaluate(run: Path, data: Path, out: Path | None, as_json: bool) -> None:
     """Measure the network of a finished RUN on labelled face crops.
 
     DATA is a folder of class folders, of train/test folders (then test is used), or a .zip of
@@ -98,11 +103,32 @@ def evaluate(run: Path, data: Path, as_json: bool) -> None:
     RunFolder(run).check_whole()
     from fer_trainer.finished import evaluate_run
 
-    scores = evaluate_run(run, data)
+    scores = evaluate_run(run, data, pictures=out)
     if as_json:
         echo_json(scores.to_json())
     else:
         _echo_scores("", scores.to_json())
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@json_option
+def report(run: Path, as_json: bool) -> None:
+    """Write report.html of a finished RUN anew, and its pictures.
+
+    The page needs nothing but itself: it may be sent around and opened offline. The data set is
+    not needed to write it.
+    """
+    from fer_trainer.run_folder import PICTURES, RunFolder
+
+    RunFolder(run).check_whole()
+    from fer_trainer.finished import report_run
+
+    page = report_run(run)
+    if as_json:
+        echo_json({"report": str(page), "pictures": str(run / PICTURES)})
+    else:
+        click.echo(f"report: {page}")
 
 
 @cli.command()
@@ -121,8 +147,14 @@ def recipes(as_json: bool) -> None:
 
 @cli.command(epilog="\b\nThe language of networks:\n" + GRAMMAR)
 @click.argument("recipe")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Write the network's layered picture.",
+)
 @json_option
-def describe(recipe: str, as_json: bool) -> None:
+def describe(recipe: str, out: Path | None, as_json: bool) -> None:
     """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
     from fer_trainer.recipe_files import load_recipe
 
@@ -130,7 +162,12 @@ def describe(recipe: str, as_json: bool) -> None:
     from fer_trainer.network.cost import network_cost
     from fer_trainer.training.loop import new_network
 
-    cost = network_cost(new_network(settings))
+    network = new_network(settings)
+    if out is not None:
+        from fer_trainer.report.delivery import write_network
+
+        write_network(network, out)
+    cost = network_cost(network)
     if as_json:
         echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
         return

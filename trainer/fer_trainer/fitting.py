@@ -18,6 +18,7 @@ from fer_trainer.measurement import measure
 from fer_trainer.provenance import git_revision, versions
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import dump_recipe
+from fer_trainer.report.delivery import write_report
 from fer_trainer.resuming import (
     check_same_data,
     check_same_recipe,
@@ -112,6 +113,7 @@ def _train_and_deliver(
     replace_file(run.path / run_folder.MODEL, network.save)
     run.write_text(run_folder.CONTRACT, contract.to_json())
     run.write_json(run_folder.METRICS, metrics)
+    write_report(run.path, contract, network, answers=measured.answers)
     return metrics
 
 
