@@ -9,6 +9,7 @@ import click
 
 from fer_edge.commands import (
     CONTEXT_SETTINGS,
+    echo,
     echo_json,
     json_option,
     run_command_line,
@@ -51,7 +52,8 @@ def fit(
     """Train as RECIPE says on DATA and leave a run folder.
 
     RECIPE is the name of a shipped recipe or a TOML file. DATA is a folder of class folders, of
-    train/val/test folders, or a .zip of either.
+    train/val/test folders, a .zip of either, or fer2013.csv. With --set labels=ferplus and --set
+    data.votes=FILE it trains towards the votes of FER+.
     """
     from fer_trainer.data.loading import load_data
     from fer_trainer.recipe_files import load_recipe
@@ -179,6 +181,34 @@ def describe(recipe: str, out: Path | None, as_json: bool) -> None:
             f"{layer.macs:>12,}"
         )
     click.echo(f"{'total':<62} {cost.parameters:>10,} {cost.macs:>12,}")
+
+
+@cli.command("inspect-data")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the report and contact sheets."
+)
+@json_option
+def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
+    """Examine DATA: counts, copies, contradictions, what is blank, tiny or unreadable.
+
+    DATA is a folder of class folders, of train/val/test folders, a .zip of either, or
+    fer2013.csv. Copies are pictures with the same pixels, or nearly the same: cropped, compressed
+    or lit otherwise, or mirrored. They are findings, and the exit code is 0; it is 1 where
+    `fer-train fit` would refuse the data.
+    """
+    from fer_trainer.inspection.inspecting import check_usable, write_findings
+    from fer_trainer.inspection.inspecting import inspect_data as inspect
+    from fer_trainer.inspection.text import format_findings
+
+    findings = inspect(data, tell=_tell)
+    if as_json:
+        echo_json(findings.to_json())
+    else:
+        echo(format_findings(findings))
+    if out is not None:
+        _tell(f"{out}: " + ", ".join(write_findings(findings, out)))
+    check_usable(findings)
 
 
 def _tell(line: str) -> None:
