@@ -12,9 +12,11 @@ from fer_edge.commands import (
     echo,
     echo_json,
     json_option,
+    report_error,
     run_command_line,
     verbose_option,
 )
+from fer_edge.errors import EXIT_FAILED, PictureError
 from fer_trainer import __version__
 from fer_trainer.network.language import GRAMMAR
 
@@ -110,6 +112,48 @@ def evaluate(run: Path, data: Path, out: Path | None, as_json: bool) -> None:
         echo_json(scores.to_json())
     else:
         _echo_scores("", scores.to_json())
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--crops", is_flag=True, help="Take each picture as a face crop.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Also draw the faces with what is said of them, as a PNG file.",
+)
+@json_option
+def predict(
+    run: Path, images: tuple[str, ...], crops: bool, picture: Path | None, as_json: bool
+) -> int:
+    """Say what the network of a finished RUN reads in pictures.
+
+    A line a face, for instance `Happy (0.93)`; the number is the probability of what is said. A
+    network with two answers prints the probability of the second in either case, for instance
+    `Not Happy (0.12)`. A picture in which no face is found is read whole.
+    """
+    from fer_trainer.run_folder import RunFolder
+
+    RunFolder(run).check_whole()
+    from fer_trainer.prediction import RunPredictor, draw_seen
+
+    predictor = RunPredictor(run, whole_pictures=crops)
+    seen = []
+    for image in images:
+        try:
+            found = predictor.read(image)
+        except PictureError as error:
+            report_error(error)
+            continue
+        seen.append(found)
+        if as_json:
+            echo_json(found.to_json())
+        else:
+            echo(found.to_text(named=len(images) > 1))
+    if picture is not None and seen:
+        draw_seen(seen, title=run.resolve().name, path=picture)
+    return EXIT_FAILED if len(seen) < len(images) else 0
 
 
 @cli.command()

@@ -14,6 +14,7 @@ from fer_trainer import run_folder
 from fer_trainer.calibration import temper_threshold
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
+from fer_trainer.documented import delivered_epoch, forget_documented, write_documented
 from fer_trainer.measurement import measure
 from fer_trainer.provenance import git_revision, versions
 from fer_trainer.recipe import Recipe
@@ -69,6 +70,7 @@ def fit(
         if resume:
             run.tidy()
         else:
+            forget_documented(run)
             run.prepare()
         _write_beginning(run, recipe, split, network)
         sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
@@ -105,8 +107,12 @@ def _train_and_deliver(
     metrics = {
         **measured.metrics,
         "epochs": done.epochs,
+        "delivered_epoch": delivered_epoch(callbacks, last=done.epochs),
         "training_seconds": round(done.seconds, 1),
     }
+    write_documented(
+        run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature
+    )
     contract = _contract(
         recipe, split, metrics=metrics, temperature=measured.temperature, revision=revision
     )

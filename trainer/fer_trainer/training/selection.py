@@ -28,12 +28,14 @@ class EpochSelection(keras.callbacks.Callback):  # type: ignore[misc]
     Attributes:
         best_epoch: Counted from 1; 0 before the first.
         best_weights: Of that epoch, as `network.get_weights()` returns them; empty if not kept.
+        delivers_best: Whether the network has the best weights once training has ended.
     """
 
     def __init__(self, network: Any, settings: SelectionSettings, *, keep_best: bool) -> None:
         super().__init__()
         self._network, self._settings = network, settings
-        self._keeps = keep_best or settings.deliver == "best"
+        self.delivers_best = settings.deliver == "best"
+        self._keeps = keep_best or self.delivers_best
         self._best = math.inf
         self._wait = 0
         self.best_epoch = 0
@@ -55,7 +57,7 @@ class EpochSelection(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Deliver the best weights where these are asked for."""
-        if self._settings.deliver == "best" and self.best_weights:
+        if self.delivers_best and self.best_weights:
             self._network.set_weights(self.best_weights)
 
     def state(self) -> dict[str, Any]:
