@@ -95,19 +95,24 @@ def fit(
     type=click.Path(path_type=Path),
     help="Folder for pictures: confusion, reliability, worst errors, sample predictions.",
 )
+@click.option(
+    "--votes",
+    type=click.Path(path_type=Path),
+    help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels.",
+)
 @json_option
-def evaluate(run: Path, data: Path, out: Path | None, as_json: bool) -> None:
+def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_json: bool) -> None:
     """Measure the network of a finished RUN on labelled face crops.
 
-    DATA is a folder of class folders, of train/test folders (then test is used), or a .zip of
-    either.
+    DATA is a folder of class folders, of train/test folders (then test is used), a .zip of
+    either, or fer2013.csv (then PrivateTest is used).
     """
     from fer_trainer.run_folder import RunFolder
 
     RunFolder(run).check_whole()
     from fer_trainer.finished import evaluate_run
 
-    scores = evaluate_run(run, data, pictures=out)
+    scores = evaluate_run(run, data, pictures=out, votes=votes)
     if as_json:
         echo_json(scores.to_json())
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -180,6 +181,7 @@ def _contract(
                 "name": split.origin.name,
                 "content_sha256": split.origin.content_sha256,
                 "unreadable": len(split.origin.unreadable),
+                "votes": asdict(split.origin)["votes"],
             },
             "split": {
                 "seed": split.seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,7 @@ def summarise(split: SplitData, labels: tuple[str, ...]) -> dict[str, Any]:
         "counts": {part: samples.counts(labels) for part, samples in split.parts().items()},
         "unreadable": len(split.origin.unreadable),
         "other_labels": dict(split.origin.other_labels),
+        "votes": asdict(split.origin)["votes"],
         "left_out_of_train": len(split.left_out),
         "test_copies_of_train": int(split.test_copies.sum()),
     }
