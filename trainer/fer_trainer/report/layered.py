@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Final, TypeAlias
 
 from fer_trainer.network.cost import LayerCost
 from fer_trainer.report.colours import INK, LAYERS, OTHER_LAYER, shade
@@ -28,6 +28,9 @@ _WORDS: Final = {
     "GlobalAveragePooling2D": "mean",
 }  # fmt: skip
 _ACROSS, _UP = 0.32, 0.24  # the oblique axis, as parts of a block's depth
+
+
+_Point: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class _Slab:
     depth: float
 
     @property
-    def crown(self) -> tuple[float, float]:
+    def crown(self) -> _Point:
         """The middle of its upper face."""
         middle = self.left + self.width / 2 + self.depth * _ACROSS / 2
         return middle, self.top - self.depth * _UP / 2
@@ -116,10 +119,10 @@ def _width(group: Sequence[_Slab]) -> float:
 
 
 def _rows(groups: Sequence[list[_Slab]], graph: NetworkGraph) -> Iterator[list[list[_Slab]]]:
-    """Break a long network into rows, never under a shortcut."""
+    """Break a long network into rows, under a shortcut only right behind its start."""
     place = {slab.layer.name: n for n, group in enumerate(groups) for slab in group}
     spans = [(place[way.start], place[way.end]) for way in graph.shortcuts]
-    free = [not any(start < n <= end for start, end in spans) for n in range(len(groups))]
+    free = [not any(start + 1 < n <= end for start, end in spans) for n in range(len(groups))]
     row: list[list[_Slab]] = []
     for number, group in enumerate(groups):
         # Look ahead to the next place where a row may end.
@@ -144,12 +147,15 @@ def _draw_row(
     axis = ground - max(slab.height for group in row for slab in group) / 2
     placed = _place(row, axis)
     first, last = placed[0][0], placed[-1][-1]
-    parts = [_line([(first.left, axis), (last.left + last.width + 14, axis)])]
+    parts = [_line([(first.left - 7, axis), (last.left + last.width + 14, axis)])]
     for group in placed:
         parts += [_block(slab) for slab in group]
         parts += _label(group, ground)
     slabs = {slab.layer.name: slab for group in placed for slab in group}
-    parts += [shape for way in above for shape in _way(way, slabs, y=top + ways_height - 16)]
+    arrival = first.left - 7, axis
+    for way in above:
+        start = slabs[way.start].crown if way.start in slabs else arrival
+        parts += _way(way, start, slabs[way.end].crown, y=top + ways_height - 16)
     return parts, ways_height + tallest + 44
 
 
@@ -198,9 +204,9 @@ def _label(group: Sequence[_Slab], ground: float) -> list[str]:
     return [*lines, _text(middle, ground + 27, second, size=9)] if second else lines
 
 
-def _way(way: Shortcut, slabs: dict[str, _Slab], *, y: float) -> list[str]:
+def _way(way: Shortcut, start: _Point, end: _Point, *, y: float) -> list[str]:
     """Draw a shortcut over the blocks, with a chip for each layer on it."""
-    (x0, y0), (x1, y1) = slabs[way.start].crown, slabs[way.end].crown
+    (x0, y0), (x1, y1) = start, end
     parts = [
         _line([(x0, y0), (x0, y), (x1, y), (x1, y1 - 5)]),
         f'<polygon points="{_points([(x1 - 3, y1 - 6), (x1 + 3, y1 - 6), (x1, y1)])}" '
@@ -238,11 +244,11 @@ def _legend(graph: NetworkGraph, *, top: float) -> tuple[list[str], float]:
     return parts, y - top + 18
 
 
-def _points(corners: Sequence[tuple[float, float]]) -> str:
+def _points(corners: Sequence[_Point]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
-def _line(corners: Sequence[tuple[float, float]]) -> str:
+def _line(corners: Sequence[_Point]) -> str:
     return (
         f'<polyline points="{_points(corners)}" fill="none" stroke="{INK}" '
         'stroke-width="0.8" stroke-opacity="0.6"/>'

@@ -277,13 +277,13 @@ def _card(example: Example) -> str:
 
 def _repeat(contents: Contents) -> Sequence[str]:
     provenance, data = contents.contract.provenance, contents.metrics["data"]
-    split = provenance.get("split", {})
+    split, versions = provenance.get("split", {}), provenance.get("versions", {})
     pairs = [
         ("data set", str(data.get("name", "not recorded"))),
         ("SHA-256 of its pictures", str(data.get("content_sha256", "not recorded"))),
         ("seed of the split", str(split.get("seed", "not recorded"))),
         ("seed of weights, order, augmentation", str(provenance.get("training_seed", "?"))),
-        *((name, str(version)) for name, version in provenance.get("versions", {}).items()),
+        *((name, str(version)) for name, version in sorted(versions.items())),
         ("git revision", str(provenance.get("git_revision") or "installed package")),
         ("licence of the weights", contents.contract.licence),
         ("intended use", contents.contract.intended_use or "not stated"),
