@@ -4,7 +4,8 @@ import pytest
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe
-from fer_trainer.training.augmentation import Augment
+from fer_trainer.training.augmentation import Augment, augmented
+from fer_trainer.training.warping import warp
 
 array = keras.ops.convert_to_numpy
 
@@ -49,10 +50,10 @@ def test_flip_mirrors_half_of_the_pictures_exactly() -> None:
     assert 90 < mirrored.sum() < 166
 
 
-def dot_positions(count: int = 512, **settings) -> np.ndarray:
-    """Where a blob at (x 34, y 24) goes: float, shape (count, 2) as x, y."""
+def dot_positions(count: int = 512, *, at: tuple[int, int] = (34, 24), **settings) -> np.ndarray:
+    """Where a blob at `at` (x, y) goes: float, shape (count, 2) as x, y."""
     rows, columns = np.mgrid[:48, :48]
-    blob = 255 * np.exp(-((columns - 34) ** 2 + (rows - 24) ** 2) / 8)
+    blob = 255 * np.exp(-((columns - at[0]) ** 2 + (rows - at[1]) ** 2) / 8)
     batch = np.broadcast_to(blob, (count, 48, 48)).astype(np.uint8)
     layer = Augment(AugmentationSettings(**settings), seed=2)
     found = array(layer(batch, training=True))[..., 0]
@@ -80,6 +81,121 @@ def test_scale_grows_and_shrinks_about_the_centre() -> None:
     distance = dot_positions(scale=0.2)[:, 0] - 23.5
     assert distance.min() == pytest.approx(10.5 * 0.8, abs=0.3)
     assert distance.max() == pytest.approx(10.5 * 1.2, abs=0.3)
+
+
+def test_zoom_draws_each_axis_by_itself() -> None:
+    offset = dot_positions(at=(34, 34), zoom=0.2) - 23.5
+    assert offset.min(axis=0) == pytest.approx(10.5 / 1.2, abs=0.3)
+    assert offset.max(axis=0) == pytest.approx(10.5 / 0.8, abs=0.4)
+    assert abs(np.corrcoef(offset.T)[0, 1]) < 0.2
+
+
+def test_shear_lifts_columns_by_the_tangent_of_its_degrees() -> None:
+    offset = dot_positions(shear_degrees=20) - 23.5
+    tangent = np.tan(np.radians(20))
+    assert offset[:, 1].min() == pytest.approx(0.5 - 10.5 * tangent, abs=0.3)
+    assert offset[:, 1].max() == pytest.approx(0.5 + 10.5 * tangent, abs=0.3)
+    lean = np.arctan((offset[:, 1] - 0.5) / offset[:, 0])
+    assert offset[:, 0] == pytest.approx(10.5 / np.cos(lean), abs=0.3)
+
+
+def test_the_documented_shear_of_half_a_degree_hardly_moves_anything() -> None:
+    moved = dot_positions(shear_degrees=0.5) - (34, 24)
+    assert 0.02 < np.abs(moved).max() < 0.2
+
+
+def test_crop_keeps_a_window_inside_the_picture_and_enlarges_it() -> None:
+    offset = dot_positions(count=2048, crop=0.25)[:, 0] - 23.5
+    assert offset.min() == pytest.approx((10.5 - 6) / 0.75, abs=1.0)
+    _, columns = np.mgrid[:48, :48]
+    ramp = np.broadcast_to(columns * 5, (256, 48, 48)).astype(np.uint8)
+    found = array(Augment(AugmentationSettings(crop=0.25), seed=2)(ramp, training=True))[..., 0]
+    slopes = np.diff(found, axis=2)[:, :, 1:-1]
+    # The border is never repeated: every step is that of the enlarged ramp.
+    assert slopes.min() == pytest.approx(5 * 0.75, abs=0.1)
+    assert slopes.max() == pytest.approx(5, abs=0.1)
+    assert np.ptp(slopes, axis=(1, 2)).max() < 0.01
+
+
+def test_outside_the_picture_its_border_is_repeated() -> None:
+    found = changed(shift=0.3, count=128)[..., 0]
+    assert found.min() >= 40
+    assert found.max() <= 230
+
+
+def mixed(alpha: float, count: int = 64, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Mix even pictures, each with a shade of its own; return them and their mixed targets."""
+    shades = np.arange(count, dtype=np.uint8) * 4
+    batch = np.broadcast_to(shades[:, None, None], (count, 8, 8))
+    layer = Augment(AugmentationSettings(mixup=alpha), seed=seed)
+    found = array(layer(batch, training=True))
+    return found, array(layer.mix_targets(np.eye(count, dtype=np.float32)))
+
+
+def test_mixup_mixes_labels_as_it_mixes_pictures() -> None:
+    found, targets = mixed(0.4)
+    assert targets.sum(axis=1) == pytest.approx(1)
+    own = np.diag(targets)
+    assert own.min() >= 0.5
+    assert own.max() > 0.95
+    assert own.min() < 0.7
+    shades = targets @ (np.arange(64) * 4.0)
+    assert found[..., 0] == pytest.approx(np.broadcast_to(shades[:, None, None], (64, 8, 8)))
+    for index in range(64):
+        assert set(np.flatnonzero(targets[index] > 1e-6)) <= {index, (index - 1) % 64}
+
+
+def test_mixup_follows_its_seed_and_is_nothing_when_off() -> None:
+    assert np.array_equal(mixed(0.4)[1], mixed(0.4)[1])
+    assert not np.array_equal(mixed(0.4)[1], mixed(0.4, seed=4)[1])
+    assert np.array_equal(mixed(0.0)[1], np.eye(64))
+
+
+def test_the_loss_in_training_is_that_of_the_mixed_labels() -> None:
+    network = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")]
+    )
+    model = augmented(network, AugmentationSettings(mixup=0.4), seed=3)
+    model.compile(loss="categorical_crossentropy")
+    batch = np.random.default_rng(1).integers(0, 256, (4, 8, 8)).astype(np.uint8)
+    own, answers = np.eye(4, dtype=np.float32), np.full((4, 4), 0.1, np.float32)
+    answers += 0.6 * own
+    model(batch, training=True)
+    targets = array(model.get_layer("augment").mix_targets(own))
+    plain = float(model.compute_loss(batch, own, answers, training=False))
+    assert plain == pytest.approx(-np.log(0.7), abs=1e-4)
+    by_hand = -(targets * np.log(answers)).sum(axis=1).mean()
+    assert by_hand > plain
+    assert float(model.compute_loss(batch, own, answers, training=True)) == pytest.approx(
+        by_hand, abs=1e-4
+    )
+
+
+def test_warp_agrees_with_keras_own_transform() -> None:
+    rng = np.random.default_rng(5)
+    batch = rng.integers(0, 256, (16, 20, 28)).astype(np.uint8)
+    matrix = rng.uniform(-1.5, 1.5, (4, 16)).astype(np.float32)
+    offset = rng.uniform(-6, 6, (2, 16)).astype(np.float32)
+    found = array(warp(batch, tuple(matrix), tuple(offset)))
+    xx, xy, yx, yy = matrix
+    cx, cy, zero = 13.5, 9.5, np.zeros(16, np.float32)
+    rows = np.stack(
+        [xx, xy, cx + offset[0] - xx * cx - xy * cy,
+         yx, yy, cy + offset[1] - yx * cx - yy * cy, zero, zero], axis=1,
+    )  # fmt: skip
+    expected = keras.ops.image.affine_transform(
+        batch[..., None].astype(np.float32), rows, fill_mode="nearest", data_format="channels_last"
+    )
+    assert found == pytest.approx(array(expected)[..., 0], abs=0.05)
+
+
+def test_a_warp_by_whole_pixels_is_exact() -> None:
+    batch = np.random.default_rng(6).integers(0, 256, (2, 9, 7)).astype(np.uint8)
+    one, zero = np.ones(2, np.float32), np.zeros(2, np.float32)
+    assert np.array_equal(array(warp(batch, (one, zero, zero, one), (zero, zero))), batch)
+    moved = array(warp(batch, (one, zero, zero, one), (2 * one, -one)))
+    assert np.array_equal(moved[:, 1:, :-2], batch[:, :-1, 2:])
+    assert np.array_equal(moved[:, 0], moved[:, 1])
 
 
 def test_brightness_moves_the_mean_and_contrast_keeps_it() -> None:
