@@ -81,6 +81,15 @@ def test_few_broken_pictures_are_left_out_and_named(
     assert "happy/003.png" in caplog.text
 
 
+def test_a_picture_of_one_row_is_left_out(
+    tmp_path: Path, write_faces: Callable[..., Path], a_png: Callable[[np.ndarray], bytes]
+) -> None:
+    folder = write_faces(tmp_path / "data", SEVEN, each=15)
+    (folder / "happy" / "003.png").write_bytes(a_png(np.zeros((1, 500_000), np.uint8)))
+    data = read_data(folder, labels=SEVEN, spec=SPEC)
+    assert data.origin.unreadable == ("happy/003.png",)
+
+
 def test_many_broken_pictures_are_an_error(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from fer_edge.closing import Closing
+from fer_edge.errors import DataError
 from fer_edge.labelled import LabelledPicture, LabelledPictures, Split
 from fer_edge.pictures import decode_grey
 from fer_edge.records import GreyImage
+
+MAX_ASPECT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +73,13 @@ class FolderEntries(Entries):
 
     def _read(self, picture: LabelledPicture) -> tuple[bytes, GreyImage]:
         data = self._source.read(picture)
-        return data, decode_grey(data, where=picture.name)
+        grey = decode_grey(data, where=picture.name)
+        height, width = grey.shape
+        # Made square, a picture of one row would fill the memory.
+        if max(height, width) > MAX_ASPECT * min(height, width):
+            raise DataError(
+                f"{picture.name} is {width}x{height} pixels",
+                expected=f"a face crop, no side longer than {MAX_ASPECT} times the other",
+                fix="remove it",
+            )
+        return data, grey

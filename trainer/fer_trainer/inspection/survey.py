@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fer_edge.contract import InputSpec
 from fer_edge.errors import DataError, PictureError
+from fer_edge.opencv import cv2
 from fer_edge.preprocess import prepare_crop
 from fer_trainer.data.entries import Entry
 from fer_trainer.data.samples import Pictures
@@ -65,9 +66,20 @@ def survey(entries: Iterable[Entry]) -> Survey:
             unreadable.append((entry.name, error.found))
             continue
         height, width = grey.shape
-        digest = hashlib.sha256(f"{width}x{height} ".encode() + grey.tobytes()).digest()
-        part = entry.split or WHOLE
-        rows.append((entry.name, entry.label, part, (width, height), digest, float(grey.std())))
+        # Neither copies a picture, which may be a thousand times the usual size.
+        digest = hashlib.sha256(f"{width}x{height} ".encode())
+        digest.update(np.ascontiguousarray(grey).data)
+        spread = float(cv2.meanStdDev(grey)[1].item())
+        rows.append(
+            (
+                entry.name,
+                entry.label,
+                entry.split or WHOLE,
+                (width, height),
+                digest.digest(),
+                spread,
+            )
+        )
         thumbnails.append(prepare_crop(grey, THUMBNAIL))
     if not rows:
         raise DataError(
