@@ -14,8 +14,8 @@ from fer_trainer.calibration import (
     complete,
     expected_calibration_error,
     fit_temperature,
-    in_int8_steps,
     negative_log_likelihood,
+    on_device,
     reliability,
     temper,
     temper_threshold,
@@ -89,13 +89,32 @@ def test_the_device_applies_the_temperature_in_the_same_way(
     spec = OutputSpec(kind=kind, temperature=temperature)  # type: ignore[arg-type]
     ours = temper(complete(answers), temperature)
     assert ours == pytest.approx(dequantise(answers, spec), abs=1e-12)
-    steps = in_int8_steps(answers)
-    on_device = (steps * 256 - 128).astype(np.int8)
-    coarse = OutputSpec(kind=kind, dtype="int8", scale=1 / 256, zero_point=-128,  # type: ignore[arg-type]
-                        temperature=temperature)  # fmt: skip
-    assert temper(complete(steps), temperature) == pytest.approx(
-        dequantise(on_device, coarse), abs=1e-6
-    )
+
+
+@pytest.mark.parametrize("labels", [1, 7])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_an_int8_model_decides_the_same_and_is_nearly_as_sure(
+    labels: int, temperature: float
+) -> None:
+    answers = some_answers(500, labels=max(2, labels))[:, :labels]
+    coarse, fine = on_device(answers, temperature), temper(complete(answers), temperature)
+    assert coarse.sum(axis=1) == pytest.approx(1)
+    clear = np.ptp(np.partition(complete(answers), -2, axis=1)[:, -2:], axis=1) > 1 / 128
+    assert np.array_equal(coarse.argmax(axis=1)[clear], fine.argmax(axis=1)[clear])
+    assert np.abs(coarse - fine).max() < 0.08
+    assert np.abs(coarse - fine).mean() < 0.007
+
+
+def test_of_a_bold_int8_model_a_zero_is_not_taken_for_never() -> None:
+    rng = np.random.default_rng(5)
+    honest = complete(some_answers(20_000, labels=7))
+    truth = (honest.cumsum(axis=1) > rng.random((len(honest), 1))).argmax(axis=1)
+    bold = temper(honest, 1 / 3)
+    figures = calibration_figures(bold, truth, 3.0)
+    lost = figures["after_int8_steps"]["nll"] - figures["after"]["nll"]
+    naive = temper(complete(np.minimum(np.rint(bold * 256), 255)), 3.0)  # zero stays 1e-9
+    lost_naively = negative_log_likelihood(naive, truth) - figures["after"]["nll"]
+    assert 0 < lost < 0.5 * lost_naively
 
 
 def test_no_temperature_changes_what_is_chosen() -> None:

@@ -15,6 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.contract import OutputSpec
+from fer_edge.stages.litert import dequantise
+
 BINS: Final = 15
 COLDEST: Final = 0.25
 HOTTEST: Final = 4.0
@@ -86,14 +89,22 @@ def temper_threshold(threshold: float, temperature: float) -> float:
     return float(temper(np.array([[1 - threshold, threshold]]), temperature)[0, 1])
 
 
-def in_int8_steps(answers: NDArray[Any]) -> NDArray[np.float64]:
-    """Round a network's own outputs to steps of 1/256, as an int8 output tensor does.
+def on_device(answers: NDArray[Any], temperature: float) -> Probabilities:
+    """Return what the device makes of the outputs of an int8 model, in steps of 1/256.
 
-    1 itself is not among the steps, and whatever is below half of one is gone.
+    Args:
+        answers: A float network's own outputs, as `complete` takes them.
+        temperature: Of the contract.
     """
     steps = np.clip(np.rint(answers.astype(np.float64) * _INT8_STEPS), 0, _INT8_STEPS - 1)
-    rounded: NDArray[np.float64] = steps / _INT8_STEPS
-    return rounded
+    spec = OutputSpec(
+        kind="sigmoid" if answers.shape[1] == 1 else "softmax",
+        dtype="int8",
+        scale=1 / _INT8_STEPS,
+        zero_point=-_INT8_STEPS // 2,
+        temperature=temperature,
+    )
+    return dequantise((steps + spec.zero_point).astype(np.int8), spec)
 
 
 def negative_log_likelihood(probabilities: Probabilities, truth: NDArray[np.int64]) -> float:
@@ -158,8 +169,8 @@ def calibration_figures(
 ) -> dict[str, Any]:
     """Return what `metrics.json` says of one part: before and after the temperature.
 
-    The last group is what the int8 model's coarse output leaves of it: its rounding to 1/256
-    comes before the temperature.
+    The last group is what the int8 model's coarse output leaves of it, by the device's own code:
+    its rounding to 1/256 comes before the temperature.
 
     Args:
         answers: The network's own outputs, as `complete` takes them.
@@ -169,7 +180,7 @@ def calibration_figures(
     groups = {
         "before": complete(answers),
         "after": temper(complete(answers), temperature),
-        "after_int8_steps": temper(complete(in_int8_steps(answers)), temperature),
+        "after_int8_steps": on_device(answers, temperature),
     }
     return {"n": len(truth), **{name: _figures(p, truth) for name, p in groups.items()}}
 

@@ -229,7 +229,7 @@ def _calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[str]
     stages = {
         "before": "as trained",
         "after": "with the temperature",
-        "after_int8_steps": "the same, rounded to int8 steps of 1/256 first",
+        "after_int8_steps": "the same, by an int8 output in steps of 1/256",
     }
     rows = [
         [part, stages[stage], f"{100 * figures[part][stage]['ece']:.2f}",
