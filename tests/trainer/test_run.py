@@ -24,6 +24,7 @@ from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import WHOLE, RunFolder, replace_file
 from fer_trainer.training.loop import predict
+from fer_trainer.training.tensorboard import FILE_NAME
 
 SEVEN = LABEL_SETS["fer2013"].labels
 
@@ -59,6 +60,8 @@ def test_a_whole_run_has_every_file_and_no_rest_of_writing(finished_run: Path) -
         *WHOLE, "report", "report.html",
         "samples", "samples/representative.npz", "samples/heldout.npz", "samples/validation.npz",
         "checkpoints", "checkpoints/last.npz",
+        "tensorboard", "tensorboard/train", "tensorboard/validation",
+        f"tensorboard/train/{FILE_NAME}", f"tensorboard/validation/{FILE_NAME}",
     }  # fmt: skip
 
 

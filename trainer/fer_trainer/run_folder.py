@@ -28,6 +28,7 @@ MODEL: Final = "model.keras"
 CONTRACT: Final = "contract.json"
 SAMPLES: Final = "samples"
 CHECKPOINTS: Final = "checkpoints"
+TENSORBOARD: Final = "tensorboard"
 REPORT: Final = "report.html"
 PICTURES: Final = "report"
 LAST: Final = "last.npz"
@@ -104,7 +105,7 @@ class RunFolder:
         # a process killed in between leaves no checkpoint to a recipe that is not its own.
         for name in (METRICS, CONTRACT, MODEL):
             (self.path / name).unlink(missing_ok=True)
-        for name in (CHECKPOINTS, SAMPLES, PICTURES):
+        for name in (CHECKPOINTS, SAMPLES, PICTURES, TENSORBOARD):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (REPORT, *reversed(WHOLE)):
             (self.path / name).unlink(missing_ok=True)

@@ -11,6 +11,8 @@ from fer_trainer.backend import keras
 from fer_trainer.consistency import EPOCH_FIELDS
 from fer_trainer.network.hdf5 import write_model, write_weights
 from fer_trainer.recipe import Recipe, SelectionSettings
+from fer_trainer.run_folder import TENSORBOARD
+from fer_trainer.training.tensorboard import TensorBoardLog
 
 
 class EpochSelection(keras.callbacks.Callback):  # type: ignore[misc]
@@ -108,7 +110,7 @@ class LastModel(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def selection_callbacks(recipe: Recipe, network: Any, *, run: Path, checkpoints: Path) -> list[Any]:
-    """Return the callbacks that a recipe's selection and outputs ask for, in their order.
+    """Return the log for TensorBoard and what a recipe's selection and outputs ask for, in order.
 
     Args:
         recipe: What is asked for.
@@ -117,7 +119,7 @@ def selection_callbacks(recipe: Recipe, network: Any, *, run: Path, checkpoints:
         checkpoints: Folder for the weights of each epoch.
     """
     outputs = recipe.outputs
-    callbacks: list[Any] = []
+    callbacks: list[Any] = [TensorBoardLog(run / TENSORBOARD)]
     if outputs.epoch_weights:
         callbacks.append(EpochWeights(network, checkpoints, outputs.epoch_weights))
     if outputs.last_model:
