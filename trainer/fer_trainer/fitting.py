@@ -110,6 +110,7 @@ def _train_and_deliver(
         "epochs": done.epochs,
         "delivered_epoch": delivered_epoch(callbacks, last=done.epochs),
         "training_seconds": round(done.seconds, 1),
+        **done.surroundings,
     }
     write_documented(
         run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature

@@ -77,7 +77,8 @@ def _apply(line: Layer, x: Any, name: str, labels: int) -> Any:
             return _dense(line.size, line, name)(x)
         case "softmax" | "sigmoid":
             units = labels if line.kind == "softmax" else 1
-            return layers.Dense(units, activation=line.kind, name=name)(x)
+            # In mixed precision too: probabilities and their logarithms need all digits.
+            return layers.Dense(units, activation=line.kind, dtype="float32", name=name)(x)
         case "bn":
             return layers.BatchNormalization(name=name)(x)
         case "relu":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,11 @@ from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
 from fer_trainer.training.checkpoint import Checkpoint, restore
 from fer_trainer.training.optimiser import build_optimiser
+from fer_trainer.training.precision import Deliver, choose_precision, network_in, scaled
 
 EVALUATION_BATCH: Final = 256
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,15 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         seed=settings.seed,
         epoch=epochs_done,
     )
-    model = augmented(network, recipe.augmentation, seed=settings.seed)
+    precision = _precision(network, recipe, begun, tell)
+    trained = network
+    if precision != "float32":
+        keras.utils.set_random_seed(settings.seed)
+        trained = network_in(precision, recipe)
+        trained.set_weights(network.get_weights())
+    model = augmented(trained, recipe.augmentation, seed=settings.seed)
     model.compile(
-        optimizer=build_optimiser(recipe, steps_per_epoch=len(batches)),
+        optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
         loss=_loss(recipe),
         metrics=[_accuracy(recipe)],
         # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
@@ -108,7 +118,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     if begun is not None:
         restore(begun, model)
     averaging = recipe.averaging.momentum > 0
-    surroundings = {"backend": str(keras.backend.backend())}
+    surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
     history = History(files.history)
     kept: list[Any] = [history, *callbacks]
     model.fit(
@@ -122,15 +132,35 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         callbacks=[
             *([keras.callbacks.SwapEMAWeights()] if averaging else []),
             StopWhenDiverged(),
+            *([Deliver(trained, network)] if trained is not network else []),
             *kept,
             KeepCheckpoint(files.checkpoint, kept, begun=begun, surroundings=surroundings),
             Progress(tell),
         ],
     )
     if averaging:
+        if trained is not network:
+            model = augmented(network, recipe.augmentation, seed=settings.seed)
         refresh_statistics(model, batches)
     seconds = time.monotonic() - started + (begun.seconds if begun else 0.0)
     return Trained(history.epochs, seconds, surroundings)
+
+
+def _precision(
+    network: Any, recipe: Recipe, begun: Checkpoint | None, tell: Callable[[str], None]
+) -> str:
+    """Choose the precision; a resumed run keeps the one it began with."""
+    backend = str(keras.backend.backend())
+    if begun is None:
+        precision, reason = choose_precision(recipe, network)
+        tell(f"training in {precision} on {backend}: {reason}")
+        return precision
+    if begun.surroundings.get("backend") != backend:
+        _log.warning(
+            "the run was begun on %s and goes on on %s: its figures will differ slightly from an "
+            "uninterrupted run's", begun.surroundings.get("backend"), backend,
+        )  # fmt: skip
+    return begun.surroundings.get("precision", "float32")
 
 
 def predict(network: Any, pictures: Pictures) -> NDArray[np.float32]:
