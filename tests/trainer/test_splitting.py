@@ -85,6 +85,15 @@ def test_the_split_is_written_down_whole() -> None:
     assert len(written["train"]) + len(written["val"]) == 90
 
 
+def test_what_was_left_out_is_written_down_too() -> None:
+    origin = Origin("faces", "", ("happy/1.png",), {"fear": 12})
+    data = DataSet(origin, {None: samples(9, 9, 9)})
+    written = split_data(data, labels=LABELS, validation_fraction=0.2, seed=1).to_json()
+    assert written["unreadable"] == ["happy/1.png"]
+    assert written["other_labels"] == {"fear": 12}
+    assert written["votes"] is None
+
+
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_a_part_without_a_class_is_refused(part: str) -> None:
     parts = {

@@ -1,5 +1,6 @@
 """FER+ votes as soft labels."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -193,6 +194,34 @@ def test_splits_carry_them_to_the_targets(tmp_path: Path, write_faces: Callable[
     assert found.shape == (64, 8)
     assert np.array_equal(found.argmax(axis=1), split.train.labels)
     assert sorted(set(found.ravel().tolist())) == pytest.approx([0, 0.3, 0.7])
+
+
+def test_a_run_says_whose_votes_it_was_trained_by(
+    tmp_path: Path, write_faces: Callable[..., Path], small_recipe: Path
+) -> None:
+    from fer_trainer.finished import evaluate_run
+    from fer_trainer.fitting import fit
+    from fer_trainer.run_folder import RunFolder
+
+    data = tmp_path / "data"
+    rows = {}
+    for part, each in (("train", 8), ("test", 3)):
+        write_faces(data / part, EIGHT, each=each, seed=each)
+        for index, label in enumerate(EIGHT):
+            for n in range(each):
+                rows[f"{part}/{label}/{n:03d}.png"] = votes_for((index + 1) % 8, (index, 3))
+    rows["train/sad/000.png"] = votes_for(9)
+    votes = a_votes_file(tmp_path / "votes.csv", rows)
+    changes = ["labels=ferplus", f"data.votes={votes}", "training.epochs=1"]
+    recipe = load_recipe(str(small_recipe), overrides=changes)
+    run = tmp_path / "run"
+    metrics = fit(recipe, load_data(recipe, data), RunFolder(run), tell=lambda line: None)
+    written = json.loads((run / "contract.json").read_text())["provenance"]["data"]["votes"]
+    assert written == metrics["data"]["votes"]
+    assert (written["name"], written["left_out"]) == ("votes.csv", {"not a face": 1})
+    by_votes, by_folder = evaluate_run(run, data, votes=votes), evaluate_run(run, data)
+    assert by_votes.confusion.tolist() == metrics["test"]["confusion"]
+    assert np.array_equal(by_folder.confusion, np.roll(by_votes.confusion, -1, axis=0))
 
 
 @pytest.mark.skipif(
