@@ -1,7 +1,8 @@
 """FER2013's CSV and its variants, with made-up rows."""
 
 import logging
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,37 @@ def test_the_folder_of_the_file_will_do(tmp_path: Path) -> None:
     a_csv(tmp_path / "other.csv", whole())
     with pytest.raises(DataError, match=r"several CSV files with pixels: fer2013.csv, other.csv"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("inside", ["fer2013.csv", "fer2013/fer2013.csv"])
+def test_an_archive_of_it_will_do(tmp_path: Path, inside: str) -> None:
+    path = a_csv(tmp_path / "fer2013.csv", whole())
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, inside)
+    data = read(tmp_path / "archive.zip")
+    assert sizes(data) == {"train": 7, "val": 7, "test": 7}
+    assert data.origin.content_sha256 == read(path).origin.content_sha256
+
+
+def test_a_damaged_archive_of_it_is_refused(tmp_path: Path) -> None:
+    path = a_csv(tmp_path / "fer2013.csv", whole())
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, path.name)
+    whole_file = bytearray((tmp_path / "archive.zip").read_bytes())
+    whole_file[30_000:30_400] = bytes(400)
+    (tmp_path / "archive.zip").write_bytes(whole_file)
+    with pytest.raises(DataError, match=r"archive.zip.fer2013.csv cannot be read"):
+        read(tmp_path / "archive.zip")
+
+
+def test_other_csv_files_beside_pictures_do_no_harm(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data", SEVEN, each=1)
+    (data / "empty.csv").write_bytes(b"")
+    (data / "votes.csv").write_text("path,neutral\n")
+    (data / "noise.csv").write_bytes(bytes(range(256)) * 2000)
+    assert sizes(read(data)) == {None: 7}
 
 
 def test_a_binary_subset_of_it(tmp_path: Path) -> None:

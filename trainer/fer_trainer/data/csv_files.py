@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import csv
 import logging
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NoReturn, TextIO
+from typing import Final, Literal, NoReturn, TextIO, TypeAlias
 
 import numpy as np
 
+from fer_edge.contract import ZIP_ERRORS
 from fer_edge.errors import DataError
 from fer_edge.labelled import Split
 from fer_edge.labels import label_set
@@ -28,8 +30,12 @@ from fer_trainer.data.entries import Entries, Entry
 PublicTest = Literal["val", "test", "leave-out"]
 """What the contest's public test half is used for."""
 
+CsvPath: TypeAlias = Path | zipfile.Path
+"""A CSV file on disk or in an archive."""
+
 SIDE: Final = 48
 EMOTIONS: Final = label_set("fer2013").labels
+_MAX_FILE_BYTES: Final = 4 * 2**30  # in an archive; FER2013 has 0.3
 _MAX_LINE_CHARACTERS: Final = 2**17  # a row of 48x48 pixels has less than 10,000
 _FILE_SPLITS: Final[dict[str, Split]] = {
     "train": "train", "training": "train",
@@ -52,7 +58,7 @@ class CsvEntries(Entries):
         DataError: A file cannot be read or lacks a column.
     """
 
-    def __init__(self, files: Mapping[Split | None, Path], *, public_test: PublicTest) -> None:
+    def __init__(self, files: Mapping[Split | None, CsvPath], *, public_test: PublicTest) -> None:
         self._files = dict(files)
         self._usages: dict[str, Split | None] = {
             **_FILE_SPLITS,
@@ -75,7 +81,10 @@ class CsvEntries(Entries):
                     )
 
     def close(self) -> None:
-        """Do nothing: a file is open only while it is gone through."""
+        """Close the archive that a file is in, if any; may be called twice."""
+        for path in self._files.values():
+            if isinstance(path, zipfile.Path):
+                path.root.close()
 
     def __iter__(self) -> Iterator[Entry]:
         for split, path in self._files.items():
@@ -111,27 +120,30 @@ class CsvEntries(Entries):
         return Entry(name, label, split, partial(_decode, cells.get("pixels", ""), where), row)
 
 
-def find_csv_files(folder: Path) -> dict[Split | None, Path]:
-    """Find the CSV files with pixels that lie in a folder.
+def find_csv_files(where: Path) -> dict[Split | None, CsvPath]:
+    """Find the CSV files with pixels that lie in a folder or archive.
 
     Returns:
-        One file without a split, or files by the split they are named after; empty where the
-        folder holds no such file.
+        One file without a split, or files by the split they are named after; empty where there is
+        no such file.
 
     Raises:
         DataError: There are several and their names are no splits.
     """
     try:
-        files = [path for path in sorted(folder.glob("*.csv")) if "pixels" in read_header(path)]
-    except OSError:
-        return {}  # whoever lists the folder for pictures says what is wrong with it
-    splits = {path: _FILE_SPLITS.get(path.stem.lower()) for path in files}
+        inside = sorted(_list(where), key=lambda path: path.name)
+    except DataError:
+        raise
+    except ZIP_ERRORS:
+        return {}  # whoever looks there for pictures says what is wrong
+    files = [path for path in inside if _has_pixels(path)]
+    splits = [(_FILE_SPLITS.get(Path(path.name).stem.lower()), path) for path in files]
     if len(files) == 1:
-        return {splits[files[0]]: files[0]}
-    found = {split: path for path, split in splits.items() if split is not None}
+        return dict(splits)
+    found = {split: path for split, path in splits if split is not None}
     if len(found) < len(files):
         raise DataError(
-            f"{folder} holds several CSV files with pixels: "
+            f"{where} holds several CSV files with pixels: "
             + ", ".join(path.name for path in files),
             expected="one, or files named train.csv, val.csv and test.csv",
             fix="name the one to read",
@@ -139,7 +151,34 @@ def find_csv_files(folder: Path) -> dict[Split | None, Path]:
     return {split: found[split] for split in sorted(found)}
 
 
-def read_header(path: Path) -> list[str]:
+def _has_pixels(path: CsvPath) -> bool:
+    try:
+        return "pixels" in read_header(path)
+    except DataError:
+        return False  # empty, or no text: some other file
+
+
+def _list(where: Path) -> Iterator[CsvPath]:
+    """Go through the CSV files in a folder, or in an archive and the one folder in it."""
+    inside: Sequence[CsvPath] = list(where.iterdir() if where.is_dir() else _open(where).iterdir())
+    if not where.is_dir() and len(inside) == 1 and inside[0].is_dir():
+        inside = list(inside[0].iterdir())
+    return (path for path in inside if path.name.lower().endswith(".csv") and path.is_file())
+
+
+def _open(archive: Path) -> zipfile.Path:
+    opened = zipfile.ZipFile(archive)
+    for entry in opened.infolist():
+        if entry.filename.lower().endswith(".csv") and entry.file_size > _MAX_FILE_BYTES:
+            raise DataError(
+                f"{archive}: {entry.filename} would unpack to {entry.file_size:,} bytes",
+                expected=f"at most {_MAX_FILE_BYTES:,}",
+                fix="do not use this archive",
+            )
+    return zipfile.Path(opened)
+
+
+def read_header(path: CsvPath) -> list[str]:
     """Return a CSV file's column names, without spaces around them and in lower case.
 
     Raises:
@@ -151,7 +190,7 @@ def read_header(path: Path) -> list[str]:
     return [cell.strip().lower() for cell in header]
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
+def read_rows(path: CsvPath) -> Iterator[tuple[int, Sequence[str]]]:
     """Go through a CSV file's rows but the header: line number (from 1) and cells.
 
     Raises:
@@ -162,7 +201,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
     return ((line, cells) for line, cells in rows if cells)
 
 
-def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _read(path: CsvPath) -> Iterator[tuple[int, list[str]]]:
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             reader = csv.reader(_lines(file, path))
@@ -172,13 +211,15 @@ def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(
             f"{path} does not exist", expected="a CSV file", fix="check the path"
         ) from None
-    except (OSError, csv.Error) as error:
+    except DataError:
+        raise
+    except (csv.Error, *ZIP_ERRORS) as error:
         raise DataError(
             f"{path} cannot be read ({error})", expected="a CSV file", fix="copy it again"
         ) from error
 
 
-def _lines(file: TextIO, path: Path) -> Iterator[str]:
+def _lines(file: TextIO, path: CsvPath) -> Iterator[str]:
     """Go through a file's lines, none of which may fill the memory."""
     number = 0
     while line := file.readline(_MAX_LINE_CHARACTERS):

@@ -10,7 +10,8 @@ def open_entries(path: Path, *, public_test: PublicTest = "val") -> Entries:
     """Open a data set.
 
     Args:
-        path: Class folders, split folders, a ZIP of either, FER2013's CSV, or the folder it is in.
+        path: Class folders, split folders, a ZIP of either, FER2013's CSV, or the folder or ZIP
+            it is in.
         public_test: What rows with Usage PublicTest are used for.
 
     Raises:
@@ -19,5 +20,5 @@ def open_entries(path: Path, *, public_test: PublicTest = "val") -> Entries:
     """
     if path.suffix.lower() == ".csv" and not path.is_dir():
         return CsvEntries({None: path}, public_test=public_test)
-    files = find_csv_files(path) if path.is_dir() else {}
+    files = find_csv_files(path)
     return CsvEntries(files, public_test=public_test) if files else FolderEntries(path)
