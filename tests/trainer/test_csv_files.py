@@ -12,7 +12,8 @@ from fer_edge.contract import InputSpec
 from fer_edge.errors import DataError
 from fer_edge.labels import LABEL_SETS
 from fer_trainer.data.loading import load_data
-from fer_trainer.data.reading import DataSet, read_data, read_for_evaluation
+from fer_trainer.data.origin import DataSet
+from fer_trainer.data.reading import read_data, read_for_evaluation
 from fer_trainer.recipe import DataSettings
 from fer_trainer.recipe_files import load_recipe
 
