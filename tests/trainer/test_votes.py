@@ -220,6 +220,7 @@ def test_a_run_says_whose_votes_it_was_trained_by(
     written = json.loads((run / "contract.json").read_text())["provenance"]["data"]["votes"]
     assert written == metrics["data"]["votes"]
     assert (written["name"], written["left_out"]) == ("votes.csv", {"not a face": 1})
+    assert "by the votes of votes.csv" in (run / "report.html").read_text()
     by_votes, by_folder = evaluate_run(run, data, votes=votes), evaluate_run(run, data)
     assert by_votes.confusion.tolist() == metrics["test"]["confusion"]
     assert np.array_equal(by_folder.confusion, np.roll(by_votes.confusion, -1, axis=0))
