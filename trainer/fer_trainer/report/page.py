@@ -124,6 +124,10 @@ def _data(contents: Contents) -> Sequence[str]:
     if others := data.get("other_labels"):
         named = ", ".join(f"{label} {n:,}" for label, n in sorted(others.items()))
         pairs.append(("left out, other labels", named))
+    if votes := data.get("votes"):
+        named = ", ".join(f"{reason} {n:,}" for reason, n in sorted(votes["left_out"].items()))
+        pairs.append(("labels", f"by the votes of {votes['name']}"))
+        pairs.append(("left out by the votes", named or "none"))
     if (left_out := data.get("left_out_of_train")) is not None:
         pairs.append(("left out of train, also in validation", f"{left_out:,}"))
     if contents.metrics.get("test") is not None:
