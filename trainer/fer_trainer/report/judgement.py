@@ -88,7 +88,7 @@ def plot_judgement(judgement: Judgement) -> Iterator[Plot]:
 
 def _sheet(name: str, title: str, examples: list[Example]) -> Plot:
     captions = [
-        f"{each.said} {each.confidence:.0%}" + ("" if each.right else f"\nnot {each.truth}")
+        f"{each.said} {each.confidence:.0%}" + ("" if each.right else f"\nlabelled {each.truth}")
         for each in examples
     ]
     return plot_sheet(name, title, np.stack([each.picture for each in examples]), captions)

@@ -115,7 +115,7 @@ def _sized(layer: LayerCost, scale: float) -> _Slab:
 def _width(group: Sequence[_Slab]) -> float:
     """Return the room a group takes, its depth and its label included."""
     solid = sum(slab.width for slab in group) + max(slab.depth for slab in group) * _ACROSS
-    return max(solid + 10, 66.0)
+    return max(solid + 10, 66.0, 6.5 * len(_name(group[0].layer)))
 
 
 def _rows(groups: Sequence[list[_Slab]], graph: NetworkGraph) -> Iterator[list[list[_Slab]]]:
@@ -123,12 +123,16 @@ def _rows(groups: Sequence[list[_Slab]], graph: NetworkGraph) -> Iterator[list[l
     place = {slab.layer.name: n for n, group in enumerate(groups) for slab in group}
     spans = [(place[way.start], place[way.end]) for way in graph.shortcuts]
     free = [not any(start + 1 < n <= end for start, end in spans) for n in range(len(groups))]
+    room = _PAGE_WIDTH - 2 * _MARGIN
+    total = sum(_width(group) for group in groups)
+    # Rows of about the same length, so that none is left with a single block.
+    limit = min(room, total / math.ceil(total / room) + 100)
     row: list[list[_Slab]] = []
     for number, group in enumerate(groups):
         # Look ahead to the next place where a row may end.
         ahead = next((n for n in range(number + 1, len(groups)) if free[n]), len(groups))
         wanted = sum(_width(each) for each in [*row, *groups[number:ahead]])
-        if row and free[number] and wanted > _PAGE_WIDTH - 2 * _MARGIN:
+        if row and free[number] and wanted > limit:
             yield row
             row = []
         row.append(group)
@@ -197,11 +201,14 @@ def _block(slab: _Slab) -> str:
 def _label(group: Sequence[_Slab], ground: float) -> list[str]:
     leader = group[0].layer
     middle = max((group[0].left + group[-1].left + group[-1].width) / 2, group[0].left + 14)
-    size = "" if leader.kind == "InputLayer" else f" {leader.shape[-1]:,}"
-    first = _WORDS.get(leader.kind, leader.kind) + size
     second = TIMES.join(str(n) for n in leader.shape[:2]) if len(leader.shape) == 3 else ""
-    lines = [_text(middle, ground + 15, first, size=10)]
+    lines = [_text(middle, ground + 15, _name(leader), size=10)]
     return [*lines, _text(middle, ground + 27, second, size=9)] if second else lines
+
+
+def _name(layer: LayerCost) -> str:
+    size = "" if layer.kind == "InputLayer" else f" {layer.shape[-1]:,}"
+    return _WORDS.get(layer.kind, layer.kind) + size
 
 
 def _way(way: Shortcut, start: _Point, end: _Point, *, y: float) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from fer_trainer.calibration import COLDEST, HOTTEST
 from fer_trainer.evaluation import Share, scores_from_json
 from fer_trainer.report.contents import Contents
 from fer_trainer.report.estimate import int8_bytes
@@ -165,11 +166,12 @@ def _learning(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[str]:
     if "curves" not in plots:
         return [note("This run has recorded no epoch.")]
     history, metrics = contents.history, contents.metrics
-    words = f"{len(history['epoch'])} epochs recorded"
+    epochs = len(history["epoch"])
+    words = f"{epochs} {'epoch' if epochs == 1 else 'epochs'} recorded"
     if "training_seconds" in metrics:
         words += f", {metrics['training_seconds'] / 60:,.1f} minutes of training"
     if "val_accuracy" in history:
-        best = max(range(len(history["epoch"])), key=history["val_accuracy"].__getitem__)
+        best = max(range(epochs), key=history["val_accuracy"].__getitem__)
         words += (
             f"; highest validation accuracy {history['val_accuracy'][best]:.1%} "
             f"after epoch {history['epoch'][best]:.0f}"
@@ -230,6 +232,11 @@ def _calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[str]
         "log-likelihood. Below 1 it makes a modest network surer, above 1 a bold one more modest; "
         "the label chosen stays the same."
     )
+    if not COLDEST * 1.01 < figures["temperature"] < HOTTEST / 1.01:
+        words += (
+            f" It lies at the end of what is tried, {COLDEST:g} to {HOTTEST:g}: the validation "
+            "part is too small, too easy or too hard for it."
+        )
     stages = {
         "before": "as trained",
         "after": "with the temperature",

@@ -80,7 +80,8 @@ def plot_curves(history: Mapping[str, Sequence[float]]) -> Plot:
                     history["epoch"], values, line, color=colour, label=name, marker=marker, ms=3
                 )
             axes.set(title=title, xlabel="epoch", ylabel=unit)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.set_xlim(history["epoch"][0] - 0.5, history["epoch"][-1] + 0.5)
             axes.grid(visible=True)
             if len(columns) > 1:
                 axes.legend()
