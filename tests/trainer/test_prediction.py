@@ -15,7 +15,7 @@ from fer_edge.opencv import cv2
 from fer_edge.records import Prediction
 from fer_trainer.data.loading import load_data
 from fer_trainer.fitting import fit
-from fer_trainer.prediction import RunPredictor
+from fer_trainer.prediction import RunPredictor, draw_seen
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.wording import say, to_prediction
@@ -88,7 +88,10 @@ def test_several_pictures_are_named_and_a_bad_one_stops_nothing(
     broken.write_bytes(b"no picture")
     done = fer_train("predict", run, first, broken, second, "--crops")
     assert done.returncode == 1
-    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [str(first), str(second)]
+    assert [line.rpartition(": ")[0] for line in done.stdout.splitlines()] == [
+        str(first),
+        str(second),
+    ]
     assert "broken.png cannot be decoded" in done.stderr
     as_json = fer_train("predict", run, first, second, "--crops", "--json")
     lines = [json.loads(line) for line in as_json.stdout.splitlines()]
@@ -112,6 +115,15 @@ def test_a_picture_without_a_face_is_read_whole_and_the_log_says_so(
     assert seen.to_json()["faces"][0]["box"] == [0, 0, 120, 90]
     whole = RunPredictor(run, whole_pictures=True).read(str(tmp_path / "noise.png"))
     assert whole.to_json() == seen.to_json()
+
+
+def test_odd_names_of_pictures_are_drawn(happy_run: tuple[Path, Path], tmp_path: Path) -> None:
+    run, data = happy_run
+    odd = tmp_path / "a $x_1$ \udcff.png"
+    odd.write_bytes((data / "happy" / "000.png").read_bytes())
+    seen = RunPredictor(run, whole_pictures=True).read(str(odd))
+    draw_seen([seen], title="$odd", path=tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").stat().st_size > 1000
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:

@@ -78,15 +78,19 @@ def draw_predictions(
     rows = -(-len(pictures) // _COLUMNS)
     columns = min(_COLUMNS, len(pictures))
     figure = Figure(figsize=(2.1 * columns + 0.4, 2.5 * rows + 0.6), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(_plain(title))
     grid: Any = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, picture, caption in zip(grid.flat, pictures, captions, strict=False):
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-        # A dollar sign in a file's name begins no formula.
-        axes.set_title(caption.replace("$", r"\$"), fontsize=8)
+        axes.set_title(_plain(caption), fontsize=8)
     _write(figure, path)
+
+
+def _plain(text: str) -> str:
+    """Keep a dollar sign in a file's name from beginning a formula, and bytes from failing."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")
 
 
 def _write(figure: Figure, path: Path) -> None:
