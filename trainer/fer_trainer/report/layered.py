@@ -22,6 +22,7 @@ TIMES: Final = "\N{MULTIPLICATION SIGN}"
 _PAGE_WIDTH: Final = 1000.0
 _TALLEST: Final = 120.0
 _MARGIN: Final = 16.0
+_SEAM: Final = 1.5
 _LEADING: Final = ("InputLayer", "Conv2D", "Dense", "Flatten", "GlobalAveragePooling2D")
 _WORDS: Final = {
     "InputLayer": "input", "Conv2D": "conv", "Dense": "dense", "Flatten": "flatten",
@@ -112,10 +113,14 @@ def _sized(layer: LayerCost, scale: float) -> _Slab:
     return _Slab(layer, 0, 0, 9.0 if layer.kind in _LEADING else 5.0, 12 + 8 * size, 9.0)
 
 
+def _solid(group: Sequence[_Slab]) -> float:
+    """Return the width of a group's blocks, their depth included."""
+    return sum(slab.width + _SEAM for slab in group) + max(each.depth for each in group) * _ACROSS
+
+
 def _width(group: Sequence[_Slab]) -> float:
-    """Return the room a group takes, its depth and its label included."""
-    solid = sum(slab.width for slab in group) + max(slab.depth for slab in group) * _ACROSS
-    return max(solid + 10, 66.0, 6.5 * len(_name(group[0].layer)))
+    """Return the room a group takes, its label included."""
+    return max(_solid(group) + 10, 66.0, 6.5 * len(_name(group[0].layer)))
 
 
 def _rows(groups: Sequence[list[_Slab]], graph: NetworkGraph) -> Iterator[list[list[_Slab]]]:
@@ -168,11 +173,11 @@ def _place(row: Sequence[Sequence[_Slab]], axis: float) -> list[list[_Slab]]:
     spare = _PAGE_WIDTH - 2 * _MARGIN - sum(_width(group) for group in row)
     x, gap = _MARGIN + 8, min(24.0, max(0.0, spare / len(row)))
     for group in row:
-        here, stands = x, []
+        here, stands = x + (_width(group) - _solid(group)) / 2, []
         for slab in group:
             top = axis - slab.height / 2
             stands.append(_Slab(slab.layer, here, top, slab.width, slab.height, slab.depth))
-            here += slab.width + 1.5
+            here += slab.width + _SEAM
         placed.append(stands)
         x += _width(group) + gap
     return placed
