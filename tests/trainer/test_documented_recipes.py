@@ -7,6 +7,7 @@ from fer_edge.errors import SettingsError
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe
+from fer_trainer.training.loop import new_network
 from fer_trainer.training.optimiser import build_optimiser, learning_rate
 from fer_trainer.training.selection import EpochSelection
 
@@ -169,3 +170,21 @@ def test_a_resumed_selection_goes_on_where_it_stood() -> None:
     again.on_epoch_end(3, {"val_loss": 1.5})
     assert network.stop_training
     assert (again.best_epoch, again.best_weights[0].item()) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "words"),
+    [
+        ("seven-gap", "input.height=8", "layer 20 'maxpool' does not fit"),
+        ("happy-sad-simple", "input.width=8", "a window of 2x2 is larger than what is left, 21x1"),
+        ("happy-sad-simple", "labels=fer2013", "a sigmoid output with 7 labels"),
+    ],
+)
+def test_an_impossible_network_is_refused_with_its_layer(
+    name: str, override: str, words: str
+) -> None:
+    # The words of the source's labels fit no other label set; that is said first.
+    changes = ["outputs.words=[]"] if name == "happy-sad-simple" else []
+    with pytest.raises(SettingsError) as caught:
+        new_network(load_recipe(name, overrides=[*changes, override]))
+    assert words in str(caught.value)
