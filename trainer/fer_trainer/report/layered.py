@@ -1,64 +1,25 @@
-"""The layered picture of a network: blocks in perspective, as visualkeras draws them.
-
-Height and depth of a block are the rows and columns of what its layer gives; its width grows with
-the channels. Flat vectors are bars, longer with more numbers. A layer that only follows another
-(batch norm, activation, pooling, dropout) is a thin slab behind it.
-"""
+"""The layered picture of a network: blocks in perspective, as visualkeras draws them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
-from typing import Final, TypeAlias
 
-from fer_trainer.network.cost import LayerCost
+from fer_trainer.report.blocks import (
+    ACROSS,
+    MARGIN,
+    PAGE_WIDTH,
+    TIMES,
+    UP,
+    Point,
+    Slab,
+    arrange_blocks,
+    layer_shape,
+    layer_title,
+    place_row,
+)
 from fer_trainer.report.colours import INK, LAYERS, OTHER_LAYER, shade
 from fer_trainer.report.graph import NetworkGraph, Shortcut
-
-TIMES: Final = "\N{MULTIPLICATION SIGN}"
-
-_PAGE_WIDTH: Final = 1000.0
-_TALLEST: Final = 120.0
-_MARGIN: Final = 16.0
-_SEAM: Final = 1.5
-_LEADING: Final = ("InputLayer", "Conv2D", "Dense", "Flatten", "GlobalAveragePooling2D")
-_WORDS: Final = {
-    "InputLayer": "input", "Conv2D": "conv", "Dense": "dense", "Flatten": "flatten",
-    "GlobalAveragePooling2D": "mean",
-}  # fmt: skip
-_ACROSS, _UP = 0.32, 0.24  # the oblique axis, as parts of a block's depth
-
-
-_Point: TypeAlias = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Slab:
-    """A block where it stands.
-
-    Attributes:
-        layer: What it shows.
-        left: Of its front.
-        top: Of its front.
-        width: Of its front.
-        height: Of its front.
-        depth: Along the oblique axis.
-    """
-
-    layer: LayerCost
-    left: float
-    top: float
-    width: float
-    height: float
-    depth: float
-
-    @property
-    def crown(self) -> _Point:
-        """The middle of its upper face."""
-        middle = self.left + self.width / 2 + self.depth * _ACROSS / 2
-        return middle, self.top - self.depth * _UP / 2
 
 
 def draw_layered(graph: NetworkGraph, *, caption: str = "", background: str | None = None) -> str:
@@ -72,89 +33,30 @@ def draw_layered(graph: NetworkGraph, *, caption: str = "", background: str | No
     Returns:
         An SVG document.
     """
-    pixels = max((layer.shape[0] for layer in graph.chain if len(layer.shape) == 3), default=1)
-    groups = [[_sized(layer, _TALLEST / pixels) for layer in group] for group in _groups(graph)]
     parts: list[str] = []
-    y = _MARGIN + (22.0 if caption else 0.0)
+    y = MARGIN + (22.0 if caption else 0.0)
     if caption:
-        parts.append(_text(_MARGIN, _MARGIN + 10, caption, size=13, anchor="start"))
-    for row in _rows(groups, graph):
+        parts.append(_text(MARGIN, MARGIN + 10, caption, size=13, anchor="start"))
+    for row in arrange_blocks(graph):
         drawn, height = _draw_row(row, graph.shortcuts, top=y)
         parts += drawn
         y += height
     legend, height = _legend(graph, top=y + 6)
     parts += legend
-    return _document(graph.name, parts, width=_PAGE_WIDTH, height=y + height + 12, fill=background)
-
-
-def layer_shape(layer: LayerCost) -> str:
-    """Return the shape of what a layer gives, for people."""
-    return TIMES.join(str(size) for size in layer.shape)
-
-
-def _groups(graph: NetworkGraph) -> list[list[LayerCost]]:
-    """Put every layer that only follows behind the one that leads."""
-    groups: list[list[LayerCost]] = []
-    for layer in graph.chain:
-        if layer.kind in _LEADING or not groups:
-            groups.append([])
-        groups[-1].append(layer)
-    return groups
-
-
-def _sized(layer: LayerCost, scale: float) -> _Slab:
-    """Give a layer its size; its place comes later."""
-    if len(layer.shape) == 3:
-        rows, columns, channels = layer.shape
-        thick = 4 + 3.2 * math.log2(max(1, channels))
-        width = thick if layer.kind in {"Conv2D", "InputLayer"} else 5.0
-        return _Slab(layer, 0, 0, width, max(7.0, rows * scale), max(7.0, columns * scale))
-    size = math.log2(max(2, math.prod(layer.shape)))
-    return _Slab(layer, 0, 0, 9.0 if layer.kind in _LEADING else 5.0, 12 + 8 * size, 9.0)
-
-
-def _solid(group: Sequence[_Slab]) -> float:
-    """Return the width of a group's blocks, their depth included."""
-    return sum(slab.width + _SEAM for slab in group) + max(each.depth for each in group) * _ACROSS
-
-
-def _width(group: Sequence[_Slab]) -> float:
-    """Return the room a group takes, its label included."""
-    return max(_solid(group) + 10, 66.0, 6.5 * len(_name(group[0].layer)))
-
-
-def _rows(groups: Sequence[list[_Slab]], graph: NetworkGraph) -> Iterator[list[list[_Slab]]]:
-    """Break a long network into rows, under a shortcut only right behind its start."""
-    place = {slab.layer.name: n for n, group in enumerate(groups) for slab in group}
-    spans = [(place[way.start], place[way.end]) for way in graph.shortcuts]
-    free = [not any(start + 1 < n <= end for start, end in spans) for n in range(len(groups))]
-    room = _PAGE_WIDTH - 2 * _MARGIN
-    total = sum(_width(group) for group in groups)
-    # Rows of about the same length, so that none is left with a single block.
-    limit = min(room, total / math.ceil(total / room) + 100)
-    row: list[list[_Slab]] = []
-    for number, group in enumerate(groups):
-        # Look ahead to the next place where a row may end.
-        ahead = next((n for n in range(number + 1, len(groups)) if free[n]), len(groups))
-        wanted = sum(_width(each) for each in [*row, *groups[number:ahead]])
-        if row and free[number] and wanted > limit:
-            yield row
-            row = []
-        row.append(group)
-    yield row
+    return _document(graph.name, parts, width=PAGE_WIDTH, height=y + height + 12, fill=background)
 
 
 def _draw_row(
-    row: Sequence[Sequence[_Slab]], shortcuts: Sequence[Shortcut], *, top: float
+    row: Sequence[Sequence[Slab]], shortcuts: Sequence[Shortcut], *, top: float
 ) -> tuple[list[str], float]:
     """Place and draw a row; returns its shapes and its height."""
     names = {slab.layer.name for group in row for slab in group}
     above = [way for way in shortcuts if way.end in names]
-    tallest = max(slab.height + slab.depth * _UP for group in row for slab in group)
+    tallest = max(slab.height + slab.depth * UP for group in row for slab in group)
     ways_height = 34.0 if above else 0.0
     ground = top + ways_height + tallest
     axis = ground - max(slab.height for group in row for slab in group) / 2
-    placed = _place(row, axis)
+    placed = place_row(row, axis)
     first, last = placed[0][0], placed[-1][-1]
     parts = [_line([(first.left - 7, axis), (last.left + last.width + 14, axis)])]
     for group in placed:
@@ -168,24 +70,9 @@ def _draw_row(
     return parts, ways_height + tallest + 44
 
 
-def _place(row: Sequence[Sequence[_Slab]], axis: float) -> list[list[_Slab]]:
-    placed: list[list[_Slab]] = []
-    spare = _PAGE_WIDTH - 2 * _MARGIN - sum(_width(group) for group in row)
-    x, gap = _MARGIN + 8, min(24.0, max(0.0, spare / len(row)))
-    for group in row:
-        here, stands = x + (_width(group) - _solid(group)) / 2, []
-        for slab in group:
-            top = axis - slab.height / 2
-            stands.append(_Slab(slab.layer, here, top, slab.width, slab.height, slab.depth))
-            here += slab.width + _SEAM
-        placed.append(stands)
-        x += _width(group) + gap
-    return placed
-
-
-def _block(slab: _Slab) -> str:
+def _block(slab: Slab) -> str:
     """Draw a block: upper, right and front face."""
-    x, y, dx, dy = slab.left, slab.top, slab.depth * _ACROSS, slab.depth * _UP
+    x, y, dx, dy = slab.left, slab.top, slab.depth * ACROSS, slab.depth * UP
     right, bottom = x + slab.width, y + slab.height
     colour = LAYERS.get(slab.layer.kind, OTHER_LAYER)
     faces = (
@@ -203,20 +90,15 @@ def _block(slab: _Slab) -> str:
     return f"<g><title>{escape(title)}</title>{drawn}</g>"
 
 
-def _label(group: Sequence[_Slab], ground: float) -> list[str]:
+def _label(group: Sequence[Slab], ground: float) -> list[str]:
     leader = group[0].layer
     middle = max((group[0].left + group[-1].left + group[-1].width) / 2, group[0].left + 14)
     second = TIMES.join(str(n) for n in leader.shape[:2]) if len(leader.shape) == 3 else ""
-    lines = [_text(middle, ground + 15, _name(leader), size=10)]
+    lines = [_text(middle, ground + 15, layer_title(leader), size=10)]
     return [*lines, _text(middle, ground + 27, second, size=9)] if second else lines
 
 
-def _name(layer: LayerCost) -> str:
-    size = "" if layer.kind == "InputLayer" else f" {layer.shape[-1]:,}"
-    return _WORDS.get(layer.kind, layer.kind) + size
-
-
-def _way(way: Shortcut, start: _Point, end: _Point, *, y: float) -> list[str]:
+def _way(way: Shortcut, start: Point, end: Point, *, y: float) -> list[str]:
     """Draw a shortcut over the blocks, with a chip for each layer on it."""
     (x0, y0), (x1, y1) = start, end
     parts = [
@@ -240,12 +122,12 @@ def _way(way: Shortcut, start: _Point, end: _Point, *, y: float) -> list[str]:
 def _legend(graph: NetworkGraph, *, top: float) -> tuple[list[str], float]:
     beside = [layer for way in graph.shortcuts for layer in way.layers]
     kinds = [layer.kind for layer in (*graph.chain, *beside)]
-    parts, x, y = [], _MARGIN, top
+    parts, x, y = [], MARGIN, top
     for kind in dict.fromkeys(kinds):
         words = f"{kind} {TIMES}{kinds.count(kind)}"
         width = 30 + 7.0 * len(words)
-        if x + width > _PAGE_WIDTH - _MARGIN:
-            x, y = _MARGIN, y + 18
+        if x + width > PAGE_WIDTH - MARGIN:
+            x, y = MARGIN, y + 18
         colour = LAYERS.get(kind, OTHER_LAYER)
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="11" height="11" fill="{colour}" '
@@ -256,11 +138,11 @@ def _legend(graph: NetworkGraph, *, top: float) -> tuple[list[str], float]:
     return parts, y - top + 18
 
 
-def _points(corners: Sequence[_Point]) -> str:
+def _points(corners: Sequence[Point]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
-def _line(corners: Sequence[_Point]) -> str:
+def _line(corners: Sequence[Point]) -> str:
     return (
         f'<polyline points="{_points(corners)}" fill="none" stroke="{INK}" '
         'stroke-width="0.8" stroke-opacity="0.6"/>'
