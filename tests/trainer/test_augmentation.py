@@ -5,7 +5,7 @@ from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.training.augmentation import Augment, augmented
-from fer_trainer.training.warping import warp
+from fer_trainer.training.warping import affine_map, warp
 
 array = keras.ops.convert_to_numpy
 
@@ -90,17 +90,41 @@ def test_zoom_draws_each_axis_by_itself() -> None:
     assert abs(np.corrcoef(offset.T)[0, 1]) < 0.2
 
 
-def test_shear_lifts_columns_by_the_tangent_of_its_degrees() -> None:
-    offset = dot_positions(shear_degrees=20) - 23.5
+def test_shear_slides_rows_by_the_tangent_of_its_degrees() -> None:
+    offset = dot_positions(at=(24, 34), shear_degrees=20) - 23.5
     tangent = np.tan(np.radians(20))
-    assert offset[:, 1].min() == pytest.approx(0.5 - 10.5 * tangent, abs=0.3)
-    assert offset[:, 1].max() == pytest.approx(0.5 + 10.5 * tangent, abs=0.3)
-    lean = np.arctan((offset[:, 1] - 0.5) / offset[:, 0])
-    assert offset[:, 0] == pytest.approx(10.5 / np.cos(lean), abs=0.3)
+    assert offset[:, 0].min() == pytest.approx(0.5 - 10.5 * tangent, abs=0.3)
+    assert offset[:, 0].max() == pytest.approx(0.5 + 10.5 * tangent, abs=0.3)
+    lean = np.arctan((offset[:, 0] - 0.5) / offset[:, 1])
+    assert offset[:, 1] == pytest.approx(10.5 / np.cos(lean), abs=0.3)
+
+
+@pytest.mark.filterwarnings("ignore:Please import `affine_transform`:DeprecationWarning")
+def test_the_map_is_that_of_image_data_generator() -> None:
+    pytest.importorskip("scipy", reason="Keras' own transform needs it")
+    from keras.src.legacy.preprocessing.image import apply_affine_transform
+
+    rng = np.random.default_rng(7)
+    rows, columns = np.mgrid[:48, :48]
+    picture = (127 + 80 * np.sin(columns / 5) * np.cos(rows / 7) + columns / 2).astype(np.uint8)
+    for _ in range(5):
+        degrees, shift, zoom = (
+            rng.uniform(-20, 20, 2),
+            rng.uniform(-5, 5, 2),
+            rng.uniform(0.8, 1.2, 2),
+        )
+        theirs = apply_affine_transform(
+            picture[..., None].astype(np.float32), theta=degrees[0], shear=degrees[1],
+            tx=shift[0], ty=shift[1], zx=zoom[0], zy=zoom[1],
+            row_axis=0, col_axis=1, channel_axis=2, fill_mode="nearest",
+        )  # fmt: skip
+        angles, zoom, (x, y) = (np.float32(v)[:, None] for v in (np.radians(degrees), zoom, shift))
+        ours = warp(picture[None], *affine_map(*angles, *zoom, x=x, y=y))
+        assert array(ours)[0] == pytest.approx(theirs[..., 0], abs=0.1)
 
 
 def test_the_documented_shear_of_half_a_degree_hardly_moves_anything() -> None:
-    moved = dot_positions(shear_degrees=0.5) - (34, 24)
+    moved = dot_positions(at=(24, 34), shear_degrees=0.5) - (24, 34)
     assert 0.02 < np.abs(moved).max() < 0.2
 
 

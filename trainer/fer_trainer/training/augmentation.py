@@ -10,7 +10,7 @@ from typing import Any
 
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
-from fer_trainer.training.warping import warp
+from fer_trainer.training.warping import affine_map, warp
 
 ops = keras.ops
 
@@ -83,15 +83,9 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             across, down = across * kept, down * kept
             x = x + self._around(count, 0.0, 0.5) * (1.0 - kept) * width
             y = y + self._around(count, 0.0, 0.5) * (1.0 - kept) * height
+        (xx, xy, yx, yy), (right, below) = affine_map(turn, lean, across, down, x=x, y=y)
         side = ops.sign(self._uniform(count, -1.0, 1.0)) if given.flip else 1.0
-        # From output to input, about the centre: flip x rotation x shift x shear x scale, in the
-        # order of Keras' ImageDataGenerator and with its shear, which moves rows by the sine.
-        cos, sin, stay, lift = ops.cos(turn), ops.sin(turn), ops.cos(lean), ops.sin(lean)
-        matrix = (
-            side * (cos * stay + sin * lift) * across, -side * sin * down,
-            (sin * stay - cos * lift) * across, cos * down,
-        )  # fmt: skip
-        return warp(pictures, matrix, (side * (cos * x - sin * y), sin * x + cos * y))
+        return warp(pictures, (side * xx, side * xy, yx, yy), (side * right, below))
 
     def _light(self, x: Any) -> Any:
         """Change contrast about the picture's mean, then brightness; stay within 0..255."""

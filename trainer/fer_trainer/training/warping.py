@@ -7,7 +7,37 @@ from fer_trainer.backend import keras
 ops = keras.ops
 
 
-def warp(pictures: Any, matrix: tuple[Any, Any, Any, Any], offset: tuple[Any, Any]) -> Any:
+Matrix = tuple[Any, Any, Any, Any]
+"""(xx, xy, yx, yy), each of shape (N,)."""
+
+
+def affine_map(
+    turn: Any, lean: Any, across: Any, down: Any, *, x: Any, y: Any
+) -> tuple[Matrix, tuple[Any, Any]]:
+    """Put changes together as Keras' ImageDataGenerator does: rotation, shift, shear, zoom.
+
+    Its shear moves rows sideways by the sine of the angle and draws them together by the cosine.
+
+    Args:
+        turn: Rotation in radians, shape (N,).
+        lean: Shear in radians, shape (N,).
+        across: Width of what is shown, as a share of the picture's, shape (N,).
+        down: Height, the same way.
+        x: Shift to the right of what is shown, in pixels, shape (N,).
+        y: Shift down, the same way.
+
+    Returns:
+        Matrix and offset, for `warp`.
+    """
+    cos, sin, stay, slide = ops.cos(turn), ops.sin(turn), ops.cos(lean), ops.sin(lean)
+    matrix = (
+        cos * across, -(cos * slide + sin * stay) * down,
+        sin * across, (cos * stay - sin * slide) * down,
+    )  # fmt: skip
+    return matrix, (cos * x - sin * y, sin * x + cos * y)
+
+
+def warp(pictures: Any, matrix: Matrix, offset: tuple[Any, Any]) -> Any:
     """Sample every picture where its map says, bilinearly; outside, the border pixel is repeated.
 
     The four pixels around a position are packed into one integer beforehand, so a single gather
@@ -16,8 +46,7 @@ def warp(pictures: Any, matrix: tuple[Any, Any, Any, Any], offset: tuple[Any, An
 
     Args:
         pictures: uint8, shape (N, H, W).
-        matrix: (xx, xy, yx, yy), each of shape (N,): from the output's position to the input's,
-            both about the picture's centre.
+        matrix: From the output's position to the input's, both about the picture's centre.
         offset: (x, y), each of shape (N,): where the output's centre lies, in pixels from the
             input's.
 
