@@ -1,5 +1,7 @@
 """What the documented recipes promise beside their networks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.training.loop import new_network
 from fer_trainer.training.optimiser import build_optimiser, learning_rate
-from fer_trainer.training.selection import EpochSelection
+from fer_trainer.training.selection import EpochSelection, EpochWeights
 
 OFF = AugmentationSettings()
 
@@ -188,3 +190,14 @@ def test_an_impossible_network_is_refused_with_its_layer(
     with pytest.raises(SettingsError) as caught:
         new_network(load_recipe(name, overrides=[*changes, override]))
     assert words in str(caught.value)
+
+
+def test_an_epoch_trained_again_leaves_one_file_of_weights(tmp_path: Path) -> None:
+    name = load_recipe("seven-wide").outputs.epoch_weights
+    keeper = EpochWeights(a_network(), tmp_path, name)
+    for epoch, loss in ((0, 2.0), (9, 1.5), (9, 1.25)):
+        keeper.on_epoch_end(epoch, {"loss": loss, "val_loss": 1.0})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "ep001-loss2.000-val_loss1.000.h5",
+        "ep010-loss1.250-val_loss1.000.h5",
+    ]

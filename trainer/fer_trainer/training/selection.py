@@ -1,9 +1,10 @@
 """Which epoch's weights a run delivers, when it ends early, and what it leaves after each epoch."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from fer_trainer.network.hdf5 import write_model, write_weights
 from fer_trainer.recipe import Recipe, SelectionSettings
 from fer_trainer.run_folder import TENSORBOARD
 from fer_trainer.training.tensorboard import TensorBoardLog
+
+_OTHER_FIELDS: Final = re.compile(r"\{(?!epoch\b)[^}]*\}")
 
 
 class EpochSelection(keras.callbacks.Callback):  # type: ignore[misc]
@@ -92,7 +95,9 @@ class EpochWeights(keras.callbacks.Callback):  # type: ignore[misc]
         self._network, self._folder, self._name = network, folder, name
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Write the epoch's file."""
+        """Write the epoch's file; one that a killed run left of the same epoch goes."""
+        for rest in self._folder.glob(_OTHER_FIELDS.sub("*", self._name).format(epoch=epoch + 1)):
+            rest.unlink(missing_ok=True)
         figures = {key: float((logs or {}).get(key, math.nan)) for key in EPOCH_FIELDS[1:]}
         write_weights(self._network, self._folder / self._name.format(epoch=epoch + 1, **figures))
 
