@@ -203,9 +203,18 @@ def test_the_report_of_an_old_run_says_what_is_missing(copied_run: Path) -> None
     assert json.loads((copied_run / "metrics.json").read_text()) == metrics
 
 
-@pytest.mark.parametrize("name", ["samples/heldout.npz", "metrics.json"])
-def test_a_damaged_run_is_refused(copied_run: Path, name: str) -> None:
-    (copied_run / name).write_bytes(b"no such thing")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("samples/heldout.npz", b"no such thing"),
+        ("metrics.json", b"no such thing"),
+        ("metrics.json", b"[]"),
+        ("metrics.json", b'{"validation": {}, "test": null}'),
+        ("history.csv", b"\xff\xfe,loss"),
+    ],
+)
+def test_a_damaged_run_is_refused(copied_run: Path, name: str, content: bytes) -> None:
+    (copied_run / name).write_bytes(content)
     with pytest.raises(ModelError, match=re.escape(Path(name).name)):
         report_run(copied_run)
 

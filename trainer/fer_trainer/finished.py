@@ -42,7 +42,7 @@ def evaluate_run(
     samples = read_for_evaluation(
         data, labels=contract.labels, spec=contract.input, settings=settings
     )
-    judgement = judge(samples, predict(network, samples.pictures), contract, part=data.name)
+    judgement = judge(samples, predict(network, samples.pictures), contract, part="evaluation")
     if pictures is not None:
         write_judgement(judgement, pictures)
     return judgement.scores

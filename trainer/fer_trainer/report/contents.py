@@ -117,10 +117,17 @@ def read_samples(run: Path, name: str) -> Samples:
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """Return the columns of `history.csv` that hold a number in every line."""
+    """Return the columns of `history.csv` that hold a number in every line.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
     columns: dict[str, list[float]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise _damaged(path, error) from error
     for name in rows[0] if rows else ():
         try:
             columns[name] = [float(row[name]) for row in rows]
@@ -160,7 +167,10 @@ def _complete_metrics(
 def _read_metrics(path: Path) -> dict[str, Any]:
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        return {**metrics, "test": metrics["test"]}
+        for part in ("validation", "test"):
+            if part == "validation" or metrics[part] is not None:
+                scores_from_json(metrics[part])
+        return dict(metrics)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path, error) from error
 

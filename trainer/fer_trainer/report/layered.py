@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from fer_trainer.report.blocks import (
     ACROSS,
@@ -20,6 +19,7 @@ from fer_trainer.report.blocks import (
 )
 from fer_trainer.report.colours import INK, LAYERS, OTHER_LAYER, shade
 from fer_trainer.report.graph import NetworkGraph, Shortcut
+from fer_trainer.report.markup import text
 
 
 def draw_layered(graph: NetworkGraph, *, caption: str = "", background: str | None = None) -> str:
@@ -87,7 +87,7 @@ def _block(slab: Slab) -> str:
     )
     layer = slab.layer
     title = f"{layer.name}: {layer.kind}, {layer_shape(layer)}, {layer.parameters:,} parameters"
-    return f"<g><title>{escape(title)}</title>{drawn}</g>"
+    return f"<g><title>{text(title)}</title>{drawn}</g>"
 
 
 def _label(group: Sequence[Slab], ground: float) -> list[str]:
@@ -112,7 +112,7 @@ def _way(way: Shortcut, start: Point, end: Point, *, y: float) -> list[str]:
         parts.append(
             f'<rect x="{middle + 11 * number:.1f}" y="{y - 5:.1f}" width="10" height="10" '
             f'fill="{colour}" stroke="{shade(colour, 0.5)}" stroke-width="0.5">'
-            f"<title>{escape(f'{layer.name}: {layer.kind}, {layer_shape(layer)}')}</title></rect>"
+            f"<title>{text(f'{layer.name}: {layer.kind}, {layer_shape(layer)}')}</title></rect>"
         )
     if not way.layers:
         parts.append(_text((x0 + x1) / 2, y - 4, "unchanged", size=8))
@@ -152,7 +152,7 @@ def _line(corners: Sequence[Point]) -> str:
 def _text(x: float, y: float, words: str, *, size: float, anchor: str = "middle") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}" '
-        f'fill="{INK}">{escape(words)}</text>'
+        f'fill="{INK}">{text(words)}</text>'
     )
 
 
@@ -164,5 +164,5 @@ def _document(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" '
         'font-family="system-ui, sans-serif" role="img">\n'
-        f"<title>{escape(name)}, layer by layer</title>\n{ground}" + "\n".join(parts) + "\n</svg>\n"
+        f"<title>{text(name)}, layer by layer</title>\n{ground}" + "\n".join(parts) + "\n</svg>\n"
     )

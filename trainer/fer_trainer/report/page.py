@@ -73,7 +73,7 @@ def _tiles(contents: Contents) -> str:
         (f"{scores.macro_recall:.1%}", "macro recall", "mean over the labels"),
     ]  # fmt: skip
     fresh = metrics.get("test_without_train_copies")
-    if fresh is not None and metrics.get("test_copies_of_train"):
+    if fresh is not None and fresh["n"] and metrics.get("test_copies_of_train"):
         copies = metrics["test_copies_of_train"]
         tiles.append(
             (f"{fresh['accuracy']:.1%}", "accuracy without copies",

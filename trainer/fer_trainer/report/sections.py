@@ -49,6 +49,8 @@ def show_data(contents: Contents) -> Sequence[str]:
         named = ", ".join(f"{reason} {n:,}" for reason, n in sorted(votes["left_out"].items()))
         pairs.append(("labels", f"by the votes of {votes['name']}"))
         pairs.append(("left out by the votes", named or "none"))
+    if votes := data.get("votes"):
+        pairs.append(("soft labels from", str(votes.get("name", votes))))
     if (left_out := data.get("left_out_of_train")) is not None:
         pairs.append(("left out of train, also in validation", f"{left_out:,}"))
     if contents.metrics.get("test") is not None:
@@ -98,6 +100,8 @@ def show_learning(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[str
             f"; highest validation accuracy {history['val_accuracy'][best]:.1%} "
             f"after epoch {history['epoch'][best]:.0f}"
         )
+    if (delivered := metrics.get("delivered_epoch")) not in {None, epochs}:
+        words += f"; delivered are the weights of epoch {delivered}"
     words += ". The train figures are of augmented pictures, so they may lie below validation's."
     return [paragraph(words), _plot(plots["curves"])]
 
@@ -214,7 +218,8 @@ def _card(example: Example) -> str:
 
 def show_repeat(contents: Contents) -> Sequence[str]:
     """Say all that is needed to repeat the run."""
-    provenance, data = contents.contract.provenance, contents.metrics["data"]
+    provenance, metrics = contents.contract.provenance, contents.metrics
+    data = metrics["data"]
     split, versions = provenance.get("split", {}), provenance.get("versions", {})
     pairs = [
         ("data set", str(data.get("name", "not recorded"))),
@@ -222,6 +227,7 @@ def show_repeat(contents: Contents) -> Sequence[str]:
         ("seed of the split", str(split.get("seed", "not recorded"))),
         ("seed of weights, order, augmentation", str(provenance.get("training_seed", "?"))),
         *((name, str(version)) for name, version in sorted(versions.items())),
+        *((name, str(metrics[name])) for name in ("precision", "devices") if name in metrics),
         ("git revision", str(provenance.get("git_revision") or "installed package")),
         ("licence of the weights", contents.contract.licence),
         ("intended use", contents.contract.intended_use or "not stated"),
