@@ -135,6 +135,9 @@ def test_the_folder_of_the_file_will_do(tmp_path: Path) -> None:
     a_csv(tmp_path / "fer2013.csv", whole())
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
     assert sizes(read(tmp_path)) == {"train": 7, "val": 7, "test": 7}
+    (tmp_path / "fer2013.csv").rename(tmp_path / "train.csv")
+    assert sizes(read(tmp_path)) == {"train": 7, "val": 7, "test": 7}
+    (tmp_path / "train.csv").rename(tmp_path / "fer2013.csv")
     a_csv(tmp_path / "other.csv", whole())
     with pytest.raises(DataError, match=r"several CSV files with pixels: fer2013.csv, other.csv"):
         read(tmp_path)
@@ -190,6 +193,8 @@ def test_a_binary_subset_of_it(tmp_path: Path) -> None:
         ([3, "256" + text(0)[text(0).index(" ") :], "Training"], "line 12: pixel '256'"),
         ([3, text(0), "Trainng"], "line 12: usage 'Trainng'"),
         ([3], "line 12: 0 pixels"),
+        (["3" * 5000, text(0), "Training"], "line 12: emotion '33333"),
+        ([3, "9" * 5000 + text(0)[text(0).index(" ") :], "Training"], "line 12: pixel '99999"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(

@@ -35,6 +35,8 @@ CsvPath: TypeAlias = Path | zipfile.Path
 
 SIDE: Final = 48
 EMOTIONS: Final = label_set("fer2013").labels
+_EMOTION_NUMBERS: Final = frozenset(map(str, range(len(EMOTIONS))))
+_GREY_VALUES: Final = frozenset(map(str, range(256)))
 _MAX_FILE_BYTES: Final = 4 * 2**30  # in an archive; FER2013 has 0.3
 _MAX_LINE_CHARACTERS: Final = 2**17  # a row of 48x48 pixels has less than 10,000
 _FILE_SPLITS: Final[dict[str, Split]] = {
@@ -50,8 +52,8 @@ class CsvEntries(Entries):
     """The rows of one CSV file, or of one file for each split.
 
     Args:
-        files: Paths by the split that their names stand for; one file alone may be None, then its
-            Usage column tells, if it has one.
+        files: Paths by the split that their names stand for, None where they stand for none. A
+            Usage column tells more than the name.
         public_test: What rows with Usage PublicTest are used for.
 
     Raises:
@@ -102,10 +104,9 @@ class CsvEntries(Entries):
     ) -> Entry | None:
         problem, usage = "", cells.get("usage", "").strip()
         emotion = cells.get("emotion", "").strip()
-        known = emotion.isdecimal() and emotion.isascii() and int(emotion) < len(EMOTIONS)
-        if not known:
+        if emotion not in _EMOTION_NUMBERS:
             problem = f"{where}: emotion {emotion[:20]!r}, not 0 to {len(EMOTIONS) - 1}"
-        if split is None and "usage" in cells:
+        if "usage" in cells:
             if usage.lower() not in self._usages:
                 problem = problem or f"{where}: usage {usage[:20]!r}"
             else:
@@ -240,7 +241,7 @@ def _decode(text: str, where: str) -> tuple[bytes, GreyImage]:
     try:
         pixels = bytes(map(int, words))
     except ValueError:
-        wrong = next(word for word in words if not (word.isdecimal() and int(word) < 256))
+        wrong = next(word for word in words if word not in _GREY_VALUES)
         _refuse(f"{where}: pixel {wrong[:20]!r}, not 0 to 255")
     return text.encode(), np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE)
 
