@@ -1,3 +1,9 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -244,3 +250,44 @@ def test_erasing_covers_a_rectangle_in_some_pictures() -> None:
     rows, columns = np.flatnonzero(picture.any(axis=1)), np.flatnonzero(picture.any(axis=0))
     inside = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert inside.mean() > 0.95  # a pixel may have had that grey already
+
+
+MIXING = """
+import json, sys
+import numpy as np
+from fer_trainer.backend import keras
+from fer_trainer.recipe import AugmentationSettings
+from fer_trainer.training.augmentation import augmented
+
+bias = keras.initializers.Constant(np.array([2.0, 0.0, 0.0]))
+network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(),
+    keras.layers.Dense(3, "softmax", kernel_initializer="zeros", bias_initializer=bias)])
+model = augmented(network, AugmentationSettings(flip=True, crop=0.2, mixup=0.4), seed=3)
+model.compile(keras.optimizers.SGD(0.0), "categorical_crossentropy", jit_compile=False)
+pictures = np.zeros((16, 8, 8), np.uint8)
+labels = np.eye(3, dtype=np.float32)[np.random.default_rng(1).integers(0, 3, 16)]
+history = model.fit(pictures, labels, batch_size=16, epochs=2, shuffle=False, verbose=0,
+    validation_data=(pictures, labels)).history
+print(json.dumps({"backend": keras.backend.backend(), **history}))
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+def test_the_step_mixes_labels_on_every_backend(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", MIXING],
+        env={**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["backend"] == backend
+    # The network answers every picture alike and never learns: only the labels' mixture differs.
+    assert found["val_loss"][0] == pytest.approx(found["val_loss"][1])
+    first, second = found["loss"]
+    assert len({round(value, 4) for value in (first, second, found["val_loss"][0])}) == 3
