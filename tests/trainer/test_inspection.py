@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from fer_edge.errors import DataError, OutputError
 from fer_edge.opencv import cv2
+from fer_edge.pictures import PICTURE_SUFFIXES
 from fer_edge.records import GreyImage
 from fer_trainer.inspection.duplicates import correlate, exact_groups, near_groups
 from fer_trainer.inspection.findings import Findings
@@ -266,6 +268,20 @@ def test_the_command_ends_with_1_where_fit_would_refuse(
     done = fer_train("inspect-data", tmp_path / "none.zip")
     assert (done.returncode, done.stdout) == (1, "")
     assert "none.zip does not exist" in done.stderr
+
+
+@pytest.mark.skipif(not (DATA / "hostile").is_dir(), reason=f"hostile pictures are not in {DATA}")
+def test_hostile_pictures_are_named_or_read(tmp_path: Path) -> None:
+    files = sorted(path for path in (DATA / "hostile").rglob("*") if path.is_file())
+    for number, path in enumerate(files):
+        folder = tmp_path / "data" / ("happy" if number % 2 else "sad")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / f"{number:03d}{path.suffix}")
+    found = inspected(tmp_path / "data")
+    pictures = sum(path.suffix.lower() in PICTURE_SUFFIXES for path in files)
+    assert len(found.survey) + len(found.survey.unreadable) == pictures
+    assert len(found.survey.unreadable) > 100
+    assert len(write_findings(found, tmp_path / "out")) >= 6
 
 
 @pytest.mark.skipif(not (DATA / "fer2013.zip").is_file(), reason=f"FER2013 is not in {DATA}")
