@@ -84,7 +84,7 @@ def _tiles(contents: Contents) -> str:
     tiles += [
         (f"{calibration['after']['ece']:.1%}", "calibration error",
          f"temperature {metrics['calibration']['temperature']:g}"),
-        (_amount(contents.cost.parameters), "parameters", f"{size / 1000:,.0f} kB as int8, about"),
+        (_amount(contents.cost.parameters), "parameters", f"about {size / 1000:,.0f} kB as int8"),
         (_amount(contents.cost.macs), "multiply-accumulates", "for one picture"),
     ]  # fmt: skip
     drawn = "".join(
