@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fer_edge.opencv import cv2
 from fer_edge.records import GreyImage
 from fer_trainer.inspection.findings import Findings
+from fer_trainer.inspection.survey import WHOLE
 
 CLASS_COLUMNS: Final = 14
 CLASS_ROWS: Final = 8
@@ -18,7 +19,7 @@ GROUP_COLUMNS: Final = 12
 MAX_GROUP_ROWS: Final = 14
 _MAX_OF_GROUP: Final = 6
 _SIDE: Final = 96
-_GAP: Final = 8
+_GAP: Final = 10
 _CAPTION: Final = 16
 _BAR: Final = 40
 _PAPER: Final = (250, 250, 250)
@@ -146,11 +147,12 @@ def _card(
     top, left = corner
     seen, step = findings.survey, _SIDE + _GAP
     right, bottom = left + len(members) * step - 1, top + _SIDE + _CAPTION + _GAP - 1
-    cv2.rectangle(sheet, (left + 2, top), (right - 3, bottom), colour, 2)
+    cv2.rectangle(sheet, (left + 2, top), (right - 2, bottom), colour, 2)
     for position, index in enumerate(members):
         x = left + position * step + _GAP // 2
-        _place(sheet, seen.thumbnails[index], top + _GAP // 2 + 1, x)
-        _text(sheet, f"{seen.parts[index]} {seen.labels[index]}", (x + 2, bottom - 6), 0.36)
+        part = "" if seen.parts[index] == WHOLE else seen.parts[index] + " "
+        _place(sheet, seen.thumbnails[index], top + _GAP // 2 - 1, x)
+        _text(sheet, part + seen.labels[index], (x, bottom - 7), 0.36)
 
 
 def _paper(height: int, width: int) -> Sheet:
