@@ -176,19 +176,20 @@ def plot_sheet(
         captions: Under each picture.
         columns: Pictures in a row.
     """
-    rows = -(-len(pictures) // columns)
+    rows, tall = -(-len(pictures) // columns), pictures.shape[1] / pictures.shape[2]
+    across, down = 1.08, tall + 0.42  # of the grid, in widths of a picture
 
     def draw(figure: Figure) -> None:
-        figure.suptitle(title, fontsize=11)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat:
-            axes.axis("off")
-        for axes, picture, caption in zip(grid.flat, pictures, captions, strict=False):
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-            axes.text(0.5, -0.06, caption, transform=axes.transAxes, ha="center", va="top",
-                      fontsize=8, parse_math=False)  # fmt: skip
+        axes = figure.subplots()
+        axes.axis("off")
+        for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+            x, y = number % columns * across, -(number // columns) * down
+            axes.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=(x, x + 1, y - tall, y))
+            axes.text(x + 0.5, y - tall - 0.04, caption, ha="center", va="top", fontsize=8)
+        axes.set(title=title, xlim=(0, columns * across), ylim=(-rows * down, 0))
 
-    return _finish(name, title, draw, size=(1.25 * columns, 0.45 + 1.6 * rows), vector=False)
+    size = 1.25 * columns, 0.4 + 1.25 * rows * down / across
+    return _finish(name, title, draw, size=size, vector=False)
 
 
 def _row(figure: Figure, columns: int) -> list[Axes]:
