@@ -58,6 +58,7 @@ def fit(
     data.votes=FILE it trains towards the votes of FER+.
     """
     from fer_trainer.data.loading import load_data
+    from fer_trainer.processes import this_process
     from fer_trainer.recipe_files import load_recipe
     from fer_trainer.resuming import check_same_recipe
     from fer_trainer.run_folder import RunFolder
@@ -67,9 +68,10 @@ def fit(
     # What can be wrong with settings, folder and data shows before Keras is loaded.
     settings = load_recipe(recipe, overrides=overrides)
     folder = RunFolder(out)
+    process = this_process()
     if resume:
         check_same_recipe(folder, settings)
-    else:
+    elif process.index == 0:  # which alone writes the run, perhaps already
         folder.check_free(force=force)
     split = load_data(settings, data)
     from fer_trainer.fitting import fit as fit_recipe
@@ -80,7 +82,9 @@ def fit(
         # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         raise
-    if as_json:
+    if process.index:
+        _tell(f"process {process.index} of {process.count} has done its share of {out}")
+    elif as_json:
         echo_json({"run": str(out), **metrics})
     else:
         _echo_metrics(metrics)

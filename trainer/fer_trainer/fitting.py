@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.contract import ModelContract, OutputSpec
-from fer_edge.errors import FerError
+from fer_edge.errors import FerError, SettingsError
 from fer_trainer import run_folder
 from fer_trainer.calibration import temper_threshold
 from fer_trainer.data.selection import balanced
@@ -29,6 +30,7 @@ from fer_trainer.resuming import (
 )
 from fer_trainer.run_folder import RunFolder, not_written, replace_file
 from fer_trainer.training.checkpoint import Checkpoint
+from fer_trainer.training.distribution import Crew, join_crew
 from fer_trainer.training.loop import RunFiles, new_network, train
 from fer_trainer.training.selection import selection_callbacks
 
@@ -60,12 +62,37 @@ def fit(
     Raises:
         FerError: The folder or the network cannot be used, or training diverged.
     """
+    crew = join_crew()
+    if crew.process.count > 1 and resume:
+        raise SettingsError(
+            f"--resume on {crew.process.count} processes",
+            expected="one process, with as many devices as it likes",
+            fix="resume on one machine, or train again with --force",
+        )
     if resume:
         check_same_recipe(run, recipe)
         check_same_data(run, split)
         if (finished := finished_metrics(run)) is not None:
             tell(f"{run.path} is finished: nothing to resume")
+            if not (run.path / run_folder.REPORT).is_file():
+                tell(f"its report is missing: `fer-train report {run.path}` writes it")
             return finished
+    if crew.process.index:
+        # Process 0 writes the run; what this one would write is the same, and thrown away.
+        with tempfile.TemporaryDirectory() as scratch:
+            return _fit(recipe, split, RunFolder(Path(scratch)), crew=crew, tell=tell)
+    return _fit(recipe, split, run, crew=crew, tell=tell, resume=resume)
+
+
+def _fit(
+    recipe: Recipe,
+    split: SplitData,
+    run: RunFolder,
+    *,
+    crew: Crew,
+    tell: Callable[[str], None],
+    resume: bool = False,
+) -> dict[str, Any]:
     network = new_network(recipe)
     with _explained(run):
         if resume:
@@ -76,7 +103,7 @@ def fit(
         _write_beginning(run, recipe, split, network)
         sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
         tell(f"{split.origin.name}: " + ", ".join(sizes))
-        return _train_and_deliver(network, recipe, split, run, tell=tell, resume=resume)
+        return _train_and_deliver(network, recipe, split, run, crew=crew, tell=tell, resume=resume)
 
 
 def _train_and_deliver(
@@ -85,6 +112,7 @@ def _train_and_deliver(
     split: SplitData,
     run: RunFolder,
     *,
+    crew: Crew,
     tell: Callable[[str], None],
     resume: bool,
 ) -> dict[str, Any]:
@@ -102,7 +130,7 @@ def _train_and_deliver(
         )
     done = train(
         network, recipe, split.train, split.val,
-        files=files, tell=tell, begun=begun, callbacks=callbacks,
+        files=files, tell=tell, begun=begun, callbacks=callbacks, crew=crew,
     )  # fmt: skip
     measured = measure(network, recipe, split)
     metrics = {
@@ -111,6 +139,7 @@ def _train_and_deliver(
         "delivered_epoch": delivered_epoch(callbacks, last=done.epochs),
         "training_seconds": round(done.seconds, 1),
         **done.surroundings,
+        "devices": crew.devices,
     }
     write_documented(
         run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature

@@ -21,6 +21,7 @@ from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
 from fer_trainer.training.checkpoint import Checkpoint, restore
+from fer_trainer.training.distribution import Crew
 from fer_trainer.training.optimiser import build_optimiser
 from fer_trainer.training.precision import Deliver, choose_precision, network_in, scaled
 
@@ -73,6 +74,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     tell: Callable[[str], None],
     begun: Checkpoint | None = None,
     callbacks: Sequence[Any] = (),
+    crew: Crew | None = None,
 ) -> Trained:
     """Train `network` in place; at the end it holds the weights that the recipe delivers.
 
@@ -85,74 +87,97 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         tell: Takes a line of progress.
         begun: Where to go on; from the start without it.
         callbacks: The recipe's own, each of a class of its own; see `training.selection`.
+        crew: The devices to train on; one without it.
 
     Raises:
         DivergedError: The loss is no longer a finite number.
         ModelError: `begun` is of another network or optimiser.
         OutputError: History or checkpoint cannot be written.
     """
-    settings = recipe.training
+    settings, crew = recipe.training, crew or Crew()
     epochs_done = begun.epoch if begun else 0
     started = time.monotonic()
+    crew.check_batch(min(settings.batch_size, len(train_part)))
     batches = ShuffledBatches(
         train_part.pictures,
         targets(train_part, recipe),
         batch_size=settings.batch_size,
         seed=settings.seed,
         epoch=epochs_done,
+        share=(crew.process.index, crew.process.count),
     )
-    precision = _precision(network, recipe, begun, tell)
-    trained = network
-    if precision != "float32":
-        keras.utils.set_random_seed(settings.seed)
-        trained = network_in(precision, recipe)
-        trained.set_weights(network.get_weights())
-    model = augmented(trained, recipe.augmentation, seed=settings.seed)
-    model.compile(
-        optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
-        loss=_loss(recipe),
-        metrics=[_accuracy(recipe)],
-        # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
-        jit_compile="auto" if keras.backend.backend() == "jax" else False,
-    )
-    if begun is not None:
-        restore(begun, model)
-    averaging = recipe.averaging.momentum > 0
+    precision = _precision(network, recipe, begun, crew, tell)
     surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
+    averaging = recipe.averaging.momentum > 0
     history = History(files.history)
     kept: list[Any] = [history, *callbacks]
-    model.fit(
-        batches,
-        epochs=settings.epochs,
-        initial_epoch=settings.epochs if begun and begun.stopped else epochs_done,
-        validation_data=(val.pictures, targets(val, recipe)),
-        validation_batch_size=EVALUATION_BATCH,
-        shuffle=False,  # the batches come in their own order
-        verbose=0,
-        callbacks=[
-            *([keras.callbacks.SwapEMAWeights()] if averaging else []),
-            StopWhenDiverged(),
-            *([Deliver(trained, network)] if trained is not network else []),
-            *kept,
-            KeepCheckpoint(files.checkpoint, kept, begun=begun, surroundings=surroundings),
-            Progress(tell),
-        ],
-    )
+    with crew.together():
+        trained = network
+        if precision != "float32" or not crew.alone:
+            keras.utils.set_random_seed(settings.seed)
+            trained = network_in(precision, recipe)
+            trained.set_weights(network.get_weights())
+        model = augmented(trained, recipe.augmentation, seed=settings.seed)
+        model.compile(
+            optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
+            loss=_loss(recipe),
+            metrics=[_accuracy(recipe)],
+            # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
+            jit_compile="auto" if keras.backend.backend() == "jax" else False,
+        )
+        if begun is not None:
+            restore(begun, model)
+        # Devices share a batch evenly; of validation the few pictures left over are not measured.
+        measured = len(val) - len(val) % crew.own_devices
+        model.fit(
+            batches,
+            epochs=settings.epochs,
+            initial_epoch=settings.epochs if begun and begun.stopped else epochs_done,
+            validation_data=(val.pictures[:measured], targets(val, recipe)[:measured]),
+            validation_batch_size=EVALUATION_BATCH * crew.own_devices,
+            shuffle=False,  # the batches come in their own order
+            verbose=0,
+            callbacks=[
+                *([keras.callbacks.SwapEMAWeights()] if averaging else []),
+                StopWhenDiverged(),
+                *([Deliver(trained, network)] if trained is not network else []),
+                *kept,
+                KeepCheckpoint(files.checkpoint, kept, begun=begun, surroundings=surroundings),
+                Progress(tell),
+            ],
+        )
     if averaging:
         if trained is not network:
-            model = augmented(network, recipe.augmentation, seed=settings.seed)
-        refresh_statistics(model, batches)
+            model = _around_delivered(network, recipe, model)
+        refresh_statistics(model, batches.whole())
     seconds = time.monotonic() - started + (begun.seconds if begun else 0.0)
     return Trained(history.epochs, seconds, surroundings)
 
 
+def _around_delivered(network: Any, recipe: Recipe, model: Any) -> Any:
+    """Put the delivered network behind its augmentation, with the seeds where `model` left them."""
+    around = augmented(network, recipe.augmentation, seed=recipe.training.seed)
+    for variable, left in zip(around.variables, model.variables, strict=True):
+        if variable.path.endswith("seed_generator_state"):
+            variable.assign(keras.ops.convert_to_numpy(left))
+    return around
+
+
 def _precision(
-    network: Any, recipe: Recipe, begun: Checkpoint | None, tell: Callable[[str], None]
+    network: Any,
+    recipe: Recipe,
+    begun: Checkpoint | None,
+    crew: Crew,
+    tell: Callable[[str], None],
 ) -> str:
     """Choose the precision; a resumed run keeps the one it began with."""
     backend = str(keras.backend.backend())
     if begun is None:
-        precision, reason = choose_precision(recipe, network)
+        if crew.alone or recipe.training.precision != "auto":
+            precision, reason = choose_precision(recipe, network)
+        else:
+            # Measured, it might come out differently on each of them.
+            precision, reason = "float32", f"{crew.devices} devices, and the recipe names none"
         tell(f"training in {precision} on {backend}: {reason}")
         return precision
     if begun.surroundings.get("backend") != backend:
