@@ -85,7 +85,7 @@ def seven() -> tuple[str, ...]:
     return LABEL_SETS["fer2013"].labels
 
 
-@pytest.fixture(name="write_faces")
+@pytest.fixture(name="write_faces", scope="session")
 def _write_faces() -> Callable[..., Path]:
     return write_faces
 

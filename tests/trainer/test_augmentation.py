@@ -1,10 +1,17 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe
-from fer_trainer.training.augmentation import Augment
+from fer_trainer.training.augmentation import Augment, augmented
+from fer_trainer.training.warping import affine_map, warp
 
 array = keras.ops.convert_to_numpy
 
@@ -49,10 +56,10 @@ def test_flip_mirrors_half_of_the_pictures_exactly() -> None:
     assert 90 < mirrored.sum() < 166
 
 
-def dot_positions(count: int = 512, **settings) -> np.ndarray:
-    """Where a blob at (x 34, y 24) goes: float, shape (count, 2) as x, y."""
+def dot_positions(count: int = 512, *, at: tuple[int, int] = (34, 24), **settings) -> np.ndarray:
+    """Where a blob at `at` (x, y) goes: float, shape (count, 2) as x, y."""
     rows, columns = np.mgrid[:48, :48]
-    blob = 255 * np.exp(-((columns - 34) ** 2 + (rows - 24) ** 2) / 8)
+    blob = 255 * np.exp(-((columns - at[0]) ** 2 + (rows - at[1]) ** 2) / 8)
     batch = np.broadcast_to(blob, (count, 48, 48)).astype(np.uint8)
     layer = Augment(AugmentationSettings(**settings), seed=2)
     found = array(layer(batch, training=True))[..., 0]
@@ -82,6 +89,145 @@ def test_scale_grows_and_shrinks_about_the_centre() -> None:
     assert distance.max() == pytest.approx(10.5 * 1.2, abs=0.3)
 
 
+def test_zoom_draws_each_axis_by_itself() -> None:
+    offset = dot_positions(at=(34, 34), zoom=0.2) - 23.5
+    assert offset.min(axis=0) == pytest.approx(10.5 / 1.2, abs=0.3)
+    assert offset.max(axis=0) == pytest.approx(10.5 / 0.8, abs=0.4)
+    assert abs(np.corrcoef(offset.T)[0, 1]) < 0.2
+
+
+def test_shear_slides_rows_by_the_tangent_of_its_degrees() -> None:
+    offset = dot_positions(at=(24, 34), shear_degrees=20) - 23.5
+    tangent = np.tan(np.radians(20))
+    assert offset[:, 0].min() == pytest.approx(0.5 - 10.5 * tangent, abs=0.3)
+    assert offset[:, 0].max() == pytest.approx(0.5 + 10.5 * tangent, abs=0.3)
+    lean = np.arctan((offset[:, 0] - 0.5) / offset[:, 1])
+    assert offset[:, 1] == pytest.approx(10.5 / np.cos(lean), abs=0.3)
+
+
+@pytest.mark.filterwarnings("ignore:Please import `affine_transform`:DeprecationWarning")
+def test_the_map_is_that_of_image_data_generator() -> None:
+    pytest.importorskip("scipy", reason="Keras' own transform needs it")
+    from keras.src.legacy.preprocessing.image import apply_affine_transform
+
+    rng = np.random.default_rng(7)
+    rows, columns = np.mgrid[:48, :48]
+    picture = (127 + 80 * np.sin(columns / 5) * np.cos(rows / 7) + columns / 2).astype(np.uint8)
+    for _ in range(5):
+        degrees, shift, zoom = (
+            rng.uniform(-20, 20, 2),
+            rng.uniform(-5, 5, 2),
+            rng.uniform(0.8, 1.2, 2),
+        )
+        theirs = apply_affine_transform(
+            picture[..., None].astype(np.float32), theta=degrees[0], shear=degrees[1],
+            tx=shift[0], ty=shift[1], zx=zoom[0], zy=zoom[1],
+            row_axis=0, col_axis=1, channel_axis=2, fill_mode="nearest",
+        )  # fmt: skip
+        angles, zoom, (x, y) = (np.float32(v)[:, None] for v in (np.radians(degrees), zoom, shift))
+        ours = warp(picture[None], *affine_map(*angles, *zoom, x=x, y=y))
+        assert array(ours)[0] == pytest.approx(theirs[..., 0], abs=0.1)
+
+
+def test_the_documented_shear_of_half_a_degree_hardly_moves_anything() -> None:
+    moved = dot_positions(at=(24, 34), shear_degrees=0.5) - (24, 34)
+    assert 0.02 < np.abs(moved).max() < 0.2
+
+
+def test_crop_keeps_a_window_inside_the_picture_and_enlarges_it() -> None:
+    offset = dot_positions(count=2048, crop=0.25)[:, 0] - 23.5
+    assert offset.min() == pytest.approx((10.5 - 6) / 0.75, abs=1.0)
+    _, columns = np.mgrid[:48, :48]
+    ramp = np.broadcast_to(columns * 5, (256, 48, 48)).astype(np.uint8)
+    found = array(Augment(AugmentationSettings(crop=0.25), seed=2)(ramp, training=True))[..., 0]
+    slopes = np.diff(found, axis=2)[:, :, 1:-1]
+    # The border is never repeated: every step is that of the enlarged ramp.
+    assert slopes.min() == pytest.approx(5 * 0.75, abs=0.1)
+    assert slopes.max() == pytest.approx(5, abs=0.1)
+    assert np.ptp(slopes, axis=(1, 2)).max() < 0.01
+
+
+def test_outside_the_picture_its_border_is_repeated() -> None:
+    found = changed(shift=0.3, count=128)[..., 0]
+    assert found.min() >= 40
+    assert found.max() <= 230
+
+
+def mixed(alpha: float, count: int = 64, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Mix even pictures, each with a shade of its own; return them and their mixed targets."""
+    shades = np.arange(count, dtype=np.uint8) * 4
+    batch = np.broadcast_to(shades[:, None, None], (count, 8, 8))
+    layer = Augment(AugmentationSettings(mixup=alpha), seed=seed)
+    found = array(layer(batch, training=True))
+    return found, array(layer.mix_targets(np.eye(count, dtype=np.float32)))
+
+
+def test_mixup_mixes_labels_as_it_mixes_pictures() -> None:
+    found, targets = mixed(0.4)
+    assert targets.sum(axis=1) == pytest.approx(1)
+    own = np.diag(targets)
+    assert own.min() >= 0.5
+    assert own.max() > 0.95
+    assert own.min() < 0.7
+    shades = targets @ (np.arange(64) * 4.0)
+    assert found[..., 0] == pytest.approx(np.broadcast_to(shades[:, None, None], (64, 8, 8)))
+    for index in range(64):
+        assert set(np.flatnonzero(targets[index] > 1e-6)) <= {index, (index - 1) % 64}
+
+
+def test_mixup_follows_its_seed_and_is_nothing_when_off() -> None:
+    assert np.array_equal(mixed(0.4)[1], mixed(0.4)[1])
+    assert not np.array_equal(mixed(0.4)[1], mixed(0.4, seed=4)[1])
+    assert np.array_equal(mixed(0.0)[1], np.eye(64))
+
+
+def test_the_loss_in_training_is_that_of_the_mixed_labels() -> None:
+    network = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")]
+    )
+    model = augmented(network, AugmentationSettings(mixup=0.4), seed=3)
+    model.compile(loss="categorical_crossentropy")
+    batch = np.random.default_rng(1).integers(0, 256, (4, 8, 8)).astype(np.uint8)
+    own, answers = np.eye(4, dtype=np.float32), np.full((4, 4), 0.1, np.float32)
+    answers += 0.6 * own
+    model(batch, training=True)
+    targets = array(model.get_layer("augment").mix_targets(own))
+    plain = float(model.compute_loss(batch, own, answers, training=False))
+    assert plain == pytest.approx(-np.log(0.7), abs=1e-4)
+    by_hand = -(targets * np.log(answers)).sum(axis=1).mean()
+    assert by_hand > plain
+    assert float(model.compute_loss(batch, own, answers, training=True)) == pytest.approx(
+        by_hand, abs=1e-4
+    )
+
+
+def test_warp_agrees_with_keras_own_transform() -> None:
+    rng = np.random.default_rng(5)
+    batch = rng.integers(0, 256, (16, 20, 28)).astype(np.uint8)
+    matrix = rng.uniform(-1.5, 1.5, (4, 16)).astype(np.float32)
+    offset = rng.uniform(-6, 6, (2, 16)).astype(np.float32)
+    found = array(warp(batch, tuple(matrix), tuple(offset)))
+    xx, xy, yx, yy = matrix
+    cx, cy, zero = 13.5, 9.5, np.zeros(16, np.float32)
+    rows = np.stack(
+        [xx, xy, cx + offset[0] - xx * cx - xy * cy,
+         yx, yy, cy + offset[1] - yx * cx - yy * cy, zero, zero], axis=1,
+    )  # fmt: skip
+    expected = keras.ops.image.affine_transform(
+        batch[..., None].astype(np.float32), rows, fill_mode="nearest", data_format="channels_last"
+    )
+    assert found == pytest.approx(array(expected)[..., 0], abs=0.05)
+
+
+def test_a_warp_by_whole_pixels_is_exact() -> None:
+    batch = np.random.default_rng(6).integers(0, 256, (2, 9, 7)).astype(np.uint8)
+    one, zero = np.ones(2, np.float32), np.zeros(2, np.float32)
+    assert np.array_equal(array(warp(batch, (one, zero, zero, one), (zero, zero))), batch)
+    moved = array(warp(batch, (one, zero, zero, one), (2 * one, -one)))
+    assert np.array_equal(moved[:, 1:, :-2], batch[:, :-1, 2:])
+    assert np.array_equal(moved[:, 0], moved[:, 1])
+
+
 def test_brightness_moves_the_mean_and_contrast_keeps_it() -> None:
     mean = pictures(1).mean()
     brighter = changed(brightness=0.1, count=256).mean(axis=(1, 2, 3)) - mean
@@ -104,3 +250,44 @@ def test_erasing_covers_a_rectangle_in_some_pictures() -> None:
     rows, columns = np.flatnonzero(picture.any(axis=1)), np.flatnonzero(picture.any(axis=0))
     inside = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert inside.mean() > 0.95  # a pixel may have had that grey already
+
+
+MIXING = """
+import json, sys
+import numpy as np
+from fer_trainer.backend import keras
+from fer_trainer.recipe import AugmentationSettings
+from fer_trainer.training.augmentation import augmented
+
+bias = keras.initializers.Constant(np.array([2.0, 0.0, 0.0]))
+network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(),
+    keras.layers.Dense(3, "softmax", kernel_initializer="zeros", bias_initializer=bias)])
+model = augmented(network, AugmentationSettings(flip=True, crop=0.2, mixup=0.4), seed=3)
+model.compile(keras.optimizers.SGD(0.0), "categorical_crossentropy", jit_compile=False)
+pictures = np.zeros((16, 8, 8), np.uint8)
+labels = np.eye(3, dtype=np.float32)[np.random.default_rng(1).integers(0, 3, 16)]
+history = model.fit(pictures, labels, batch_size=16, epochs=2, shuffle=False, verbose=0,
+    validation_data=(pictures, labels)).history
+print(json.dumps({"backend": keras.backend.backend(), **history}))
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+def test_the_step_mixes_labels_on_every_backend(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", MIXING],
+        env={**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["backend"] == backend
+    # The network answers every picture alike and never learns: only the labels' mixture differs.
+    assert found["val_loss"][0] == pytest.approx(found["val_loss"][1])
+    first, second = found["loss"]
+    assert len({round(value, 4) for value in (first, second, found["val_loss"][0])}) == 3

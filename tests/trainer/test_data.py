@@ -12,6 +12,7 @@ from fer_edge.labels import LABEL_SETS
 from fer_trainer.data.reading import read_data, read_for_evaluation
 from fer_trainer.data.samples import Samples, one_hot
 from fer_trainer.data.selection import balanced
+from fer_trainer.recipe import DataSettings
 
 SEVEN = LABEL_SETS["fer2013"].labels
 SPEC = InputSpec()
@@ -80,6 +81,15 @@ def test_few_broken_pictures_are_left_out_and_named(
     assert "happy/003.png" in caplog.text
 
 
+def test_a_picture_of_one_row_is_left_out(
+    tmp_path: Path, write_faces: Callable[..., Path], a_png: Callable[[np.ndarray], bytes]
+) -> None:
+    folder = write_faces(tmp_path / "data", SEVEN, each=15)
+    (folder / "happy" / "003.png").write_bytes(a_png(np.zeros((1, 500_000), np.uint8)))
+    data = read_data(folder, labels=SEVEN, spec=SPEC)
+    assert data.origin.unreadable == ("happy/003.png",)
+
+
 def test_many_broken_pictures_are_an_error(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:
@@ -93,6 +103,39 @@ def test_other_labels_only(tmp_path: Path, write_faces: Callable[..., Path]) -> 
     folder = write_faces(tmp_path / "data", ["contempt"], each=3)
     with pytest.raises(DataError, match="holds only contempt"):
         read_data(folder, labels=SEVEN, spec=SPEC)
+
+
+def test_other_labels_beside_seven_are_an_error_unless_allowed(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    folder = write_faces(tmp_path / "data", [*SEVEN, "contempt"], each=2)
+    with pytest.raises(DataError, match=r"also holds contempt 2.*data\.subset=true"):
+        read_data(folder, labels=SEVEN, spec=SPEC)
+    data = read_data(folder, labels=SEVEN, spec=SPEC, settings=DataSettings(subset=True))
+    assert len(data.splits[None]) == 14
+    assert data.origin.other_labels == {"contempt": 2}
+    assert len(read_for_evaluation(folder, labels=SEVEN, spec=SPEC)) == 14
+
+
+def test_val_folders_alone_cannot_be_evaluated(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    write_faces(tmp_path / "data" / "val", SEVEN, each=1)
+    with pytest.raises(DataError, match=r"has no test pictures \(only val 7\)"):
+        read_for_evaluation(tmp_path / "data", labels=SEVEN, spec=SPEC)
+
+
+@pytest.mark.parametrize("name", ["../happy/a.png", "/happy/a.png", "x\\..\\..\\happy/a.png"])
+def test_an_archive_that_reaches_outside_is_refused(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
+        archive.writestr(name, b"picture")
+    with pytest.raises(DataError, match="unsafe name"):
+        read_data(tmp_path / "slip.zip", labels=SEVEN, spec=SPEC)
+
+
+def test_an_empty_folder_holds_no_pictures(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no pictures"):
+        read_data(tmp_path, labels=SEVEN, spec=SPEC)
 
 
 def test_an_unknown_class_folder(tmp_path: Path, write_faces: Callable[..., Path]) -> None:

@@ -15,6 +15,7 @@ from fer_edge.errors import DataError, ModelError, OutputError
 from fer_edge.labels import LABEL_SETS
 from fer_trainer import fitting
 from fer_trainer.backend import keras
+from fer_trainer.calibration import complete, fit_temperature
 from fer_trainer.data.loading import load_data
 from fer_trainer.errors import DivergedError
 from fer_trainer.finished import evaluate_run, load_run
@@ -23,6 +24,7 @@ from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import WHOLE, RunFolder, replace_file
 from fer_trainer.training.loop import predict
+from fer_trainer.training.tensorboard import FILE_NAME
 
 SEVEN = LABEL_SETS["fer2013"].labels
 
@@ -52,10 +54,14 @@ def history_of(run: Path) -> list[dict[str, str]]:
 
 def test_a_whole_run_has_every_file_and_no_rest_of_writing(finished_run: Path) -> None:
     found = {path.relative_to(finished_run).as_posix() for path in finished_run.rglob("*")}
-    assert found == {
-        *WHOLE,
+    pictures = {path for path in found if path.startswith("report/")}
+    assert {path.split("/")[1] for path in pictures} >= {"confusion.png", "network.svg"}
+    assert found - pictures == {
+        *WHOLE, "report", "report.html",
         "samples", "samples/representative.npz", "samples/heldout.npz", "samples/validation.npz",
-        "checkpoints", "checkpoints/last.weights.h5",
+        "checkpoints", "checkpoints/last.npz",
+        "tensorboard", "tensorboard/train", "tensorboard/validation",
+        f"tensorboard/train/{FILE_NAME}", f"tensorboard/validation/{FILE_NAME}",
     }  # fmt: skip
 
 
@@ -208,7 +214,7 @@ def test_an_interrupted_run_keeps_what_there_is_and_says_so(
         fit(load_recipe(str(small_recipe)), faces, run, tell=interrupt)
     assert "unfinished; kept" in caplog.text
     assert len(history_of(run)) == 2
-    assert (run / "checkpoints" / "last.weights.h5").stat().st_size > 0
+    assert (run / "checkpoints" / "last.npz").stat().st_size > 0
     assert not {"model.keras", "contract.json", "metrics.json"} & set(_names(run))
 
 
@@ -243,3 +249,25 @@ def test_representative_pictures_are_bounded() -> None:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_temperature_is_fitted_on_validation_and_travels_in_the_contract(
+    finished_run: Path,
+) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    contract, network = load_run(finished_run)
+    arrays = samples_of(finished_run, "validation")
+    fitted = fit_temperature(complete(predict(network, arrays["pictures"])), arrays["labels"])
+    assert contract.output.temperature == pytest.approx(fitted, rel=1e-3)
+    calibration = metrics["calibration"]
+    assert calibration["temperature"] == contract.output.temperature
+    assert calibration["fitted_on"] == "validation"
+    assert calibration["validation"]["after"]["nll"] <= calibration["validation"]["before"]["nll"]
+    assert (calibration["validation"]["n"], calibration["test"]["n"]) == (28, 35)
+
+
+def test_the_data_is_summed_up(finished_run: Path) -> None:
+    data = json.loads((finished_run / "metrics.json").read_text())["data"]
+    assert data["counts"]["train"] == dict.fromkeys(SEVEN, 16)
+    assert data["counts"]["test"] == dict.fromkeys(SEVEN, 5)
+    assert (data["test_copies_of_train"], data["unreadable"]) == (2, 0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fer_edge.errors import DataError
-from fer_trainer.data.reading import DataSet, Origin
+from fer_trainer.data.origin import DataSet, Origin
 from fer_trainer.data.samples import Samples
 from fer_trainer.data.splitting import SplitData, split_data
 
@@ -85,7 +85,16 @@ def test_the_split_is_written_down_whole() -> None:
     assert len(written["train"]) + len(written["val"]) == 90
 
 
-@pytest.mark.parametrize("part", ["train", "test", "val"])
+def test_what_was_left_out_is_written_down_too() -> None:
+    origin = Origin("faces", "", ("happy/1.png",), {"fear": 12})
+    data = DataSet(origin, {None: samples(9, 9, 9)})
+    written = split_data(data, labels=LABELS, validation_fraction=0.2, seed=1).to_json()
+    assert written["unreadable"] == ["happy/1.png"]
+    assert written["other_labels"] == {"fear": 12}
+    assert written["votes"] is None
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
 def test_a_part_without_a_class_is_refused(part: str) -> None:
     parts = {
         name: samples(20, 20, 20, prefix=name, seed=n)
@@ -94,6 +103,13 @@ def test_a_part_without_a_class_is_refused(part: str) -> None:
     parts[part] = samples(20, 0, 20, prefix=part)
     with pytest.raises(DataError, match=f"faces: {part} has no pictures of happy"):
         split(**parts)
+
+
+def test_a_class_missing_in_test_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    found = split(train=samples(20, 20, 20), test=samples(5, 0, 5, prefix="test", seed=1))
+    assert found.test is not None
+    assert len(found.test) == 10
+    assert "faces: test has no pictures of happy" in caplog.text
 
 
 def test_one_class_is_refused() -> None:

@@ -1,5 +1,6 @@
 """The command line `fer-train`."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ import click
 
 from fer_edge.commands import (
     CONTEXT_SETTINGS,
+    echo,
     echo_json,
     json_option,
+    report_error,
     run_command_line,
     verbose_option,
 )
+from fer_edge.errors import EXIT_FAILED, PictureError
 from fer_trainer import __version__
 from fer_trainer.network.language import GRAMMAR
 
@@ -36,28 +40,51 @@ def cli() -> None:
     help="Change a setting of the recipe, e.g. training.epochs=10. May be repeated.",
 )
 @click.option("--force", is_flag=True, help="Replace the run that is in the folder.")
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run in the folder.")
 @json_option
 def fit(
-    recipe: str, data: Path, out: Path, overrides: tuple[str, ...], force: bool, as_json: bool
+    recipe: str,
+    data: Path,
+    out: Path,
+    overrides: tuple[str, ...],
+    force: bool,
+    resume: bool,
+    as_json: bool,
 ) -> None:
     """Train as RECIPE says on DATA and leave a run folder.
 
     RECIPE is the name of a shipped recipe or a TOML file. DATA is a folder of class folders, of
-    train/val/test folders, or a .zip of either.
+    train/val/test folders, a .zip of either, or fer2013.csv. With --set labels=ferplus and --set
+    data.votes=FILE it trains towards the votes of FER+.
     """
     from fer_trainer.data.loading import load_data
+    from fer_trainer.processes import this_process
     from fer_trainer.recipe_files import load_recipe
+    from fer_trainer.resuming import check_same_recipe
     from fer_trainer.run_folder import RunFolder
 
+    if force and resume:
+        raise click.UsageError("--force replaces a run, --resume goes on with it: give one of them")
     # What can be wrong with settings, folder and data shows before Keras is loaded.
     settings = load_recipe(recipe, overrides=overrides)
     folder = RunFolder(out)
-    folder.check_free(force=force)
+    process = this_process()
+    if resume:
+        check_same_recipe(folder, settings)
+    elif process.index == 0:  # which alone writes the run, perhaps already
+        folder.check_free(force=force)
     split = load_data(settings, data)
     from fer_trainer.fitting import fit as fit_recipe
 
-    metrics = fit_recipe(settings, split, folder, tell=_tell)
-    if as_json:
+    try:
+        metrics = fit_recipe(settings, split, folder, tell=_tell, resume=resume)
+    except KeyboardInterrupt:
+        # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise
+    if process.index:
+        _tell(f"process {process.index} of {process.count} has done its share of {out}")
+    elif as_json:
         echo_json({"run": str(out), **metrics})
     else:
         _echo_metrics(metrics)
@@ -67,23 +94,96 @@ def fit(
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for pictures: confusion, reliability, worst errors, sample predictions.",
+)
+@click.option(
+    "--votes",
+    type=click.Path(path_type=Path),
+    help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels.",
+)
 @json_option
-def evaluate(run: Path, data: Path, as_json: bool) -> None:
+def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_json: bool) -> None:
     """Measure the network of a finished RUN on labelled face crops.
 
-    DATA is a folder of class folders, of train/test folders (then test is used), or a .zip of
-    either.
+    DATA is a folder of class folders, of train/test folders (then test is used), a .zip of
+    either, or fer2013.csv (then PrivateTest is used).
     """
     from fer_trainer.run_folder import RunFolder
 
     RunFolder(run).check_whole()
     from fer_trainer.finished import evaluate_run
 
-    scores = evaluate_run(run, data)
+    scores = evaluate_run(run, data, pictures=out, votes=votes)
     if as_json:
         echo_json(scores.to_json())
     else:
         _echo_scores("", scores.to_json())
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--crops", is_flag=True, help="Take each picture as a face crop.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Also draw the faces with what is said of them, as a PNG file.",
+)
+@json_option
+def predict(
+    run: Path, images: tuple[str, ...], crops: bool, picture: Path | None, as_json: bool
+) -> int:
+    """Say what the network of a finished RUN reads in pictures.
+
+    A line a face, for instance `Happy (0.93)`; the number is the probability of what is said. A
+    network with two answers prints the probability of the second in either case, for instance
+    `Not Happy (0.12)`. A picture in which no face is found is read whole.
+    """
+    from fer_trainer.run_folder import RunFolder
+
+    RunFolder(run).check_whole()
+    from fer_trainer.prediction import RunPredictor, draw_seen
+
+    predictor = RunPredictor(run, whole_pictures=crops)
+    seen = []
+    for image in images:
+        try:
+            found = predictor.read(image)
+        except PictureError as error:
+            report_error(error)
+            continue
+        seen.append(found)
+        if as_json:
+            echo_json(found.to_json())
+        else:
+            echo(found.to_text(named=len(images) > 1))
+    if picture is not None and seen:
+        draw_seen(seen, title=run.resolve().name, path=picture)
+    return EXIT_FAILED if len(seen) < len(images) else 0
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@json_option
+def report(run: Path, as_json: bool) -> None:
+    """Write report.html of a finished RUN anew, and its pictures.
+
+    The page needs nothing but itself: it may be sent around and opened offline. The data set is
+    not needed to write it.
+    """
+    from fer_trainer.run_folder import PICTURES, RunFolder
+
+    RunFolder(run).check_whole()
+    from fer_trainer.finished import report_run
+
+    page = report_run(run)
+    if as_json:
+        echo_json({"report": str(page), "pictures": str(run / PICTURES)})
+    else:
+        click.echo(f"report: {page}")
 
 
 @cli.command()
@@ -102,8 +202,14 @@ def recipes(as_json: bool) -> None:
 
 @cli.command(epilog="\b\nThe language of networks:\n" + GRAMMAR)
 @click.argument("recipe")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Write the network's layered picture.",
+)
 @json_option
-def describe(recipe: str, as_json: bool) -> None:
+def describe(recipe: str, out: Path | None, as_json: bool) -> None:
     """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
     from fer_trainer.recipe_files import load_recipe
 
@@ -111,7 +217,12 @@ def describe(recipe: str, as_json: bool) -> None:
     from fer_trainer.network.cost import network_cost
     from fer_trainer.training.loop import new_network
 
-    cost = network_cost(new_network(settings))
+    network = new_network(settings)
+    if out is not None:
+        from fer_trainer.report.delivery import write_network
+
+        write_network(network, out)
+    cost = network_cost(network)
     if as_json:
         echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
         return
@@ -123,6 +234,34 @@ def describe(recipe: str, as_json: bool) -> None:
             f"{layer.macs:>12,}"
         )
     click.echo(f"{'total':<62} {cost.parameters:>10,} {cost.macs:>12,}")
+
+
+@cli.command("inspect-data")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the report and contact sheets."
+)
+@json_option
+def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
+    """Examine DATA: counts, copies, contradictions, what is blank, tiny or unreadable.
+
+    DATA is a folder of class folders, of train/val/test folders, a .zip of either, or
+    fer2013.csv. Copies are pictures with the same pixels, or nearly the same: cropped, compressed
+    or lit otherwise, or mirrored. They are findings, and the exit code is 0; it is 1 where
+    `fer-train fit` would refuse the data.
+    """
+    from fer_trainer.inspection.inspecting import check_usable, write_findings
+    from fer_trainer.inspection.inspecting import inspect_data as inspect
+    from fer_trainer.inspection.text import format_findings
+
+    findings = inspect(data, tell=_tell)
+    if as_json:
+        echo_json(findings.to_json())
+    else:
+        echo(format_findings(findings))
+    if out is not None:
+        _tell(f"{out}: " + ", ".join(write_findings(findings, out)))
+    check_usable(findings)
 
 
 def _tell(line: str) -> None:

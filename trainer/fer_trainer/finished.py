@@ -1,5 +1,6 @@
 """Use the network of a finished run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +9,57 @@ from fer_edge.errors import ModelError
 from fer_trainer import run_folder
 from fer_trainer.backend import keras
 from fer_trainer.data.reading import read_for_evaluation
-from fer_trainer.evaluation import Scores, score
+from fer_trainer.evaluation import Scores
+from fer_trainer.recipe_files import load_recipe
+from fer_trainer.report.delivery import write_judgement, write_report
+from fer_trainer.report.judgement import judge
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.training.loop import predict
 
 
-def evaluate_run(run: Path, data: Path) -> Scores:
+def evaluate_run(
+    run: Path, data: Path, *, pictures: Path | None = None, votes: Path | None = None
+) -> Scores:
     """Measure a run's network on labelled face crops.
 
     Args:
         run: The folder of a finished run.
-        data: Class folders, split folders (then test is used), or a ZIP of either.
+        data: Class folders, split folders (then test is used), a ZIP of either, or fer2013.csv
+            (then what the run's recipe counts as test is used).
+        pictures: A folder for confusion, reliability and contact sheets.
+        votes: Whose majority is the truth, as a CSV file of FER+ votes; the data set's own labels
+            are where not given, however the network was trained.
 
     Raises:
         ModelError: The run is unfinished or damaged.
         DataError: The data cannot be used.
+        OutputError: The pictures cannot be written.
     """
     contract, network = load_run(run)
-    samples = read_for_evaluation(data, labels=contract.labels, spec=contract.input)
-    answers = predict(network, samples.pictures)
-    return score(answers, samples.labels, contract.labels, threshold=contract.threshold)
+    settings = replace(
+        load_recipe(str(run / run_folder.RECIPE)).data, votes=str(votes) if votes else ""
+    )
+    samples = read_for_evaluation(
+        data, labels=contract.labels, spec=contract.input, settings=settings
+    )
+    judgement = judge(samples, predict(network, samples.pictures), contract, part="evaluation")
+    if pictures is not None:
+        write_judgement(judgement, pictures)
+    return judgement.scores
+
+
+def report_run(run: Path) -> Path:
+    """Write a finished run's report anew; the data set itself is not needed.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ModelError: The run is unfinished or damaged.
+        OutputError: The report cannot be written.
+    """
+    contract, network = load_run(run)
+    return write_report(run, contract, network)
 
 
 def load_run(run: Path) -> tuple[ModelContract, Any]:

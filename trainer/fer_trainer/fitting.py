@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.contract import ModelContract, OutputSpec
+from fer_edge.errors import FerError, SettingsError
 from fer_trainer import run_folder
+from fer_trainer.calibration import temper_threshold
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.evaluation import Scores, score
-from fer_trainer.network.cost import network_cost
+from fer_trainer.documented import delivered_epoch, forget_documented, write_documented
+from fer_trainer.measurement import measure
 from fer_trainer.provenance import git_revision, versions
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import dump_recipe
-from fer_trainer.run_folder import RunFolder, replace_file
-from fer_trainer.training.loop import RunFiles, new_network, predict, train
+from fer_trainer.report.delivery import write_report
+from fer_trainer.resuming import (
+    check_same_data,
+    check_same_recipe,
+    finished_metrics,
+    split_record,
+)
+from fer_trainer.run_folder import RunFolder, not_written, replace_file
+from fer_trainer.training.checkpoint import Checkpoint
+from fer_trainer.training.distribution import Crew, join_crew
+from fer_trainer.training.loop import RunFiles, new_network, train
+from fer_trainer.training.selection import selection_callbacks
 
 REPRESENTATIVE_PICTURES: Final = 2000
 
@@ -25,7 +40,12 @@ _log = logging.getLogger(__name__)
 
 
 def fit(
-    recipe: Recipe, split: SplitData, run: RunFolder, *, tell: Callable[[str], None]
+    recipe: Recipe,
+    split: SplitData,
+    run: RunFolder,
+    *,
+    tell: Callable[[str], None],
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Train as a recipe says and leave a whole run behind.
 
@@ -34,6 +54,7 @@ def fit(
         split: As `data.loading.load_data` returns it.
         run: The folder to fill; what an earlier run left in it is replaced.
         tell: Takes a line of progress.
+        resume: Go on where the run in the folder stands; a finished one is left as it is.
 
     Returns:
         What `metrics.json` holds.
@@ -41,39 +62,121 @@ def fit(
     Raises:
         FerError: The folder or the network cannot be used, or training diverged.
     """
+    crew = join_crew()
+    if crew.process.count > 1 and resume:
+        raise SettingsError(
+            f"--resume on {crew.process.count} processes",
+            expected="one process, with as many devices as it likes",
+            fix="resume on one machine, or train again with --force",
+        )
+    if resume:
+        check_same_recipe(run, recipe)
+        check_same_data(run, split)
+        if (finished := finished_metrics(run)) is not None:
+            tell(f"{run.path} is finished: nothing to resume")
+            if not (run.path / run_folder.REPORT).is_file():
+                tell(f"its report is missing: `fer-train report {run.path}` writes it")
+            return finished
+    if crew.process.index:
+        # Process 0 writes the run; what this one would write is the same, and thrown away.
+        with tempfile.TemporaryDirectory() as scratch:
+            return _fit(recipe, split, RunFolder(Path(scratch)), crew=crew, tell=tell)
+    return _fit(recipe, split, run, crew=crew, tell=tell, resume=resume)
+
+
+def _fit(
+    recipe: Recipe,
+    split: SplitData,
+    run: RunFolder,
+    *,
+    crew: Crew,
+    tell: Callable[[str], None],
+    resume: bool = False,
+) -> dict[str, Any]:
     network = new_network(recipe)
-    run.prepare()
-    _write_beginning(run, recipe, split, network)
-    sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
-    tell(f"{split.origin.name}: " + ", ".join(sizes))
-    started, revision = time.monotonic(), git_revision()
+    with _explained(run):
+        if resume:
+            run.tidy()
+        else:
+            forget_documented(run)
+            run.prepare()
+        _write_beginning(run, recipe, split, network)
+        sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
+        tell(f"{split.origin.name}: " + ", ".join(sizes))
+        return _train_and_deliver(network, recipe, split, run, crew=crew, tell=tell, resume=resume)
+
+
+def _train_and_deliver(
+    network: Any,
+    recipe: Recipe,
+    split: SplitData,
+    run: RunFolder,
+    *,
+    crew: Crew,
+    tell: Callable[[str], None],
+    resume: bool,
+) -> dict[str, Any]:
+    revision = git_revision()
     files = RunFiles(
         run.path / run_folder.HISTORY, run.path / run_folder.CHECKPOINTS / run_folder.LAST
     )
-    try:
-        train(network, recipe, split.train, split.val, files=files, tell=tell)
-    except KeyboardInterrupt:
-        _log.warning(
-            "%s is unfinished; kept: recipe, split, history of the epochs done, last checkpoint",
-            run.path,
+    callbacks = selection_callbacks(
+        recipe, network, run=run.path, checkpoints=run.path / run_folder.CHECKPOINTS
+    )
+    begun = Checkpoint.read(files.checkpoint) if resume and files.checkpoint.is_file() else None
+    if resume:
+        tell(
+            f"going on after epoch {begun.epoch}" if begun else "no epoch done yet: from the start"
         )
-        raise
+    done = train(
+        network, recipe, split.train, split.val,
+        files=files, tell=tell, begun=begun, callbacks=callbacks, crew=crew,
+    )  # fmt: skip
+    measured = measure(network, recipe, split)
     metrics = {
-        **_measure(network, recipe, split),
-        "epochs": recipe.training.epochs,
-        "training_seconds": round(time.monotonic() - started, 1),
+        **measured.metrics,
+        "epochs": done.epochs,
+        "delivered_epoch": delivered_epoch(callbacks, last=done.epochs),
+        "training_seconds": round(done.seconds, 1),
+        **done.surroundings,
+        "devices": crew.devices,
     }
-    contract = _contract(recipe, split, metrics=metrics, revision=revision)
+    write_documented(
+        run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature
+    )
+    contract = _contract(
+        recipe, split, metrics=metrics, temperature=measured.temperature, revision=revision
+    )
     replace_file(run.path / run_folder.MODEL, network.save)
     run.write_text(run_folder.CONTRACT, contract.to_json())
     run.write_json(run_folder.METRICS, metrics)
+    write_report(run.path, contract, network, answers=measured.answers)
     return metrics
+
+
+@contextlib.contextmanager
+def _explained(run: RunFolder) -> Iterator[None]:
+    """Say what is kept where a run is cut short, and that a file could not be written."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _log.warning(
+            "%s is unfinished; kept: recipe, split, history of the epochs done, last checkpoint; "
+            "go on with --resume",
+            run.path,
+        )
+        raise
+    except FerError:
+        raise
+    except OSError as error:
+        # From a writer that is not ours: Keras, h5py, matplotlib.
+        raise not_written(Path(error.filename or run.path), error) from error
 
 
 def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:
     """Write what is known before training: recipe, split, network, samples for the converter."""
     run.write_text(run_folder.RECIPE, dump_recipe(recipe))
-    run.write_json(run_folder.SPLIT, split.to_json())
+    run.write_json(run_folder.SPLIT, split_record(split))
     run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
     representative = balanced(split.train, at_most=REPRESENTATIVE_PICTURES, seed=recipe.data.seed)
     run.write_samples("representative", representative)
@@ -81,33 +184,13 @@ def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: 
     run.write_samples("heldout", split.val if split.test is None else split.test)
 
 
-def _measure(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]:
-    """Score the final weights; the only place that looks at the test part."""
-
-    def measure(samples: Any) -> Scores:
-        threshold = recipe.binary_threshold() or 0.5
-        answers = predict(network, samples.pictures)
-        return score(answers, samples.labels, recipe.label_names, threshold=threshold)
-
-    cost = network_cost(network)
-    metrics: dict[str, Any] = {
-        "labels": list(recipe.label_names),
-        "parameters": cost.parameters,
-        "macs": cost.macs,
-        "validation": measure(split.val).to_json(),
-        "test": None,
-        "test_without_train_copies": None,
-        "test_copies_of_train": int(split.test_copies.sum()),
-    }
-    if split.test is not None:
-        metrics["test"] = measure(split.test).to_json()
-        fresh = split.test.take((~split.test_copies).nonzero()[0])
-        metrics["test_without_train_copies"] = measure(fresh).to_json()
-    return metrics
-
-
 def _contract(
-    recipe: Recipe, split: SplitData, *, metrics: dict[str, Any], revision: str | None
+    recipe: Recipe,
+    split: SplitData,
+    *,
+    metrics: dict[str, Any],
+    temperature: float,
+    revision: str | None,
 ) -> ModelContract:
     threshold = recipe.binary_threshold()
     binary = threshold is not None
@@ -115,9 +198,9 @@ def _contract(
         name=recipe.name,
         labels=recipe.label_names,
         input=recipe.input_spec,
-        output=OutputSpec(kind="sigmoid" if binary else "softmax"),
+        output=OutputSpec(kind="sigmoid" if binary else "softmax", temperature=temperature),
         task="binary" if binary else "multiclass",
-        threshold=threshold or 0.5,
+        threshold=temper_threshold(threshold or 0.5, temperature),
         licence=recipe.card.licence,
         intended_use=recipe.card.intended_use,
         limits=recipe.card.limits,
@@ -128,6 +211,7 @@ def _contract(
                 "name": split.origin.name,
                 "content_sha256": split.origin.content_sha256,
                 "unreadable": len(split.origin.unreadable),
+                "votes": asdict(split.origin)["votes"],
             },
             "split": {
                 "seed": split.seed,

@@ -42,15 +42,24 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """How the data is split.
+    """How the data is labelled and split.
 
     Attributes:
         validation_fraction: Of train, where the data has no validation folder.
         seed: Of the split and of the pictures chosen for calibration.
+        public_test: What the PublicTest rows of fer2013.csv are: the contest chose by them and
+            judged by PrivateTest, so they are "val"; "test" puts both into test.
+        votes: A CSV file of FER+ votes, the soft labels to train towards; "" for none. The
+            recipe's labels must be "ferplus".
+        subset: Pictures with other labels than the recipe's may be left out. They always are
+            where it has two labels; else they are an error.
     """
 
     validation_fraction: float = bounded(0.1, above=0, below=1)
     seed: int = bounded(0, least=0)
+    public_test: Literal["val", "test", "leave-out"] = "val"
+    votes: str = ""
+    subset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +70,31 @@ class AugmentationSettings:
         flip: Half of the pictures are mirrored.
         rotation_degrees: About the centre.
         scale: Fraction by which the picture grows or shrinks.
+        zoom: Fraction by which each axis, by itself, grows or shrinks.
         shift: Fraction of the side, along each axis.
+        shear_degrees: By which the picture's verticals lean, as Keras' `shear_range`.
+        crop: Largest fraction of each side that is cut off, at a random place; what is left
+            fills the picture again.
         contrast: Fraction by which differences from the mean grow or shrink.
         brightness: Fraction of the full range that is added.
         erase_probability: Of covering a rectangle with an even grey.
         erase_area: Largest share of the picture that is covered.
+        mixup: Both parameters of the beta distribution that says how much of another picture,
+            and of its label, is mixed in; 0 mixes nothing.
     """
 
     flip: bool = False
     rotation_degrees: float = bounded(0.0, least=0, most=180)
     scale: float = bounded(0.0, least=0, below=1)
+    zoom: float = bounded(0.0, least=0, below=1)
     shift: float = bounded(0.0, least=0, below=1)
+    shear_degrees: float = bounded(0.0, least=0, below=90)
+    crop: float = bounded(0.0, least=0, below=1)
     contrast: float = bounded(0.0, least=0, most=1)
     brightness: float = bounded(0.0, least=0, most=1)
     erase_probability: float = bounded(0.0, least=0, most=1)
     erase_area: float = bounded(0.2, above=0, below=1)
+    mixup: float = bounded(0.0, least=0, most=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +106,15 @@ class TrainingSettings:
         batch_size: Pictures a step.
         seed: Of weights, order and augmentation.
         label_smoothing: Probability spread evenly over all labels.
+        precision: Of the arithmetic; "auto" measures what is faster where the run begins. What
+            is delivered is float32.
     """
 
     epochs: int = bounded(10, least=1)
     batch_size: int = bounded(64, least=2)
     seed: int = bounded(0, least=0)
     label_smoothing: float = bounded(0.0, least=0, below=1)
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +139,17 @@ class ScheduleSettings:
     """How the learning rate moves.
 
     Attributes:
-        kind: "constant", or "one-cycle": up and down again along cosines.
-        warm_up: Fraction of all steps spent going up.
+        kind: "constant"; "one-cycle": up and down again along cosines; "steps": as the next two
+            say.
+        warm_up: Of "one-cycle": fraction of all steps spent going up.
+        after_epochs: Of "steps": the numbers of epochs after which the rate changes, ascending.
+        rates: Of "steps": the rate from there on, one for each of `after_epochs`.
     """
 
-    kind: Literal["constant", "one-cycle"] = "constant"
+    kind: Literal["constant", "one-cycle", "steps"] = "constant"
     warm_up: float = bounded(0.2, least=0, below=1)
+    after_epochs: tuple[int, ...] = ()
+    rates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +162,48 @@ class AveragingSettings:
     """
 
     momentum: float = bounded(0.0, least=0, below=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionSettings:
+    """When training ends early, and which epoch's weights the run delivers.
+
+    Attributes:
+        monitor: What is watched: smaller losses and larger accuracies are better.
+        patience: Epochs without a better value after which training ends; 0: never.
+        deliver: The weights of the last epoch, or of the best.
+    """
+
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    patience: int = bounded(0, least=0)
+    deliver: Literal["last", "best"] = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """Further files of a run, under the names that a documented system promises; "" for none.
+
+    Attributes:
+        words: What the labels are called in predictions and pictures, in their order; of a
+            binary network, what is said below the threshold and from it on. Empty: the labels.
+        best_weights: The weights of the best epoch, in HDF5 (.h5).
+        last_model: The network after the last epoch, in HDF5 (.h5).
+        epoch_weights: Weights after every epoch, in `checkpoints/` (.h5); {epoch}, {loss},
+            {accuracy}, {val_loss} and {val_accuracy} are filled in.
+        loss_curve: Loss in training and validation by epoch (.png).
+        accuracy_curve: The same of accuracy (.png).
+        confusion_matrix: Of the test part, or of validation where there is none (.png).
+        sample_predictions: Pictures of the same part with what is said of them (.png).
+    """
+
+    words: tuple[str, ...] = ()
+    best_weights: str = ""
+    last_model: str = ""
+    epoch_weights: str = ""
+    loss_curve: str = ""
+    accuracy_curve: str = ""
+    confusion_matrix: str = ""
+    sample_predictions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +228,8 @@ class Recipe:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     averaging: AveragingSettings = field(default_factory=AveragingSettings)
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
+    outputs: OutputSettings = field(default_factory=OutputSettings)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -181,6 +252,11 @@ class Recipe:
             resize_filter=given.resize_filter,
             equalise=given.equalise,
         )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the labels are called for people, in their order."""
+        return self.outputs.words or tuple(label.capitalize() for label in self.label_names)
 
     def binary_threshold(self) -> float | None:
         """Return the probability from which a binary network says its second label."""

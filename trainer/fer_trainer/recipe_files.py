@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.errors import SettingsError
-from fer_edge.labels import label_set
-from fer_trainer.network.language import parse_layers
+from fer_trainer.consistency import check_recipe
 from fer_trainer.recipe import Recipe
 from fer_trainer.tables import from_table, refuse_key, to_toml
 
@@ -28,17 +27,16 @@ def load_recipe(name: str, *, overrides: Iterable[str] = ()) -> Recipe:
         overrides: Each `key=value`, the key dotted, the value as TOML (a bare word is a string).
 
     Raises:
-        SettingsError: There is no such recipe, a key is unknown, a value cannot be, or the
-            network's lines are not understood.
+        SettingsError: There is no such recipe, a key is unknown, a value cannot be, settings
+            contradict each other, or the network's lines are not understood.
         LabelError: There is no such label set.
     """
     table = _parse(_read(name), where=name)
     for override in overrides:
         _apply(table, override)
     recipe = from_table(Recipe, table, where=name)
-    # Both are read here, so that a mistake in them costs no time.
-    label_set(recipe.labels)
-    parse_layers(recipe.network.layers)
+    # Here, so that a mistake costs no time.
+    check_recipe(recipe, where=name)
     return recipe
 
 

@@ -28,7 +28,13 @@ MODEL: Final = "model.keras"
 CONTRACT: Final = "contract.json"
 SAMPLES: Final = "samples"
 CHECKPOINTS: Final = "checkpoints"
-LAST: Final = "last.weights.h5"
+TENSORBOARD: Final = "tensorboard"
+REPORT: Final = "report.html"
+PICTURES: Final = "report"
+LAST: Final = "last.npz"
+
+WRITING: Final = ".writing-"
+"""Begins the names of folders that hold a file while it is written."""
 
 WHOLE: Final = (RECIPE, SPLIT, HISTORY, ARCHITECTURE, METRICS, MODEL, CONTRACT)
 """Every file that a finished run has at its top."""
@@ -74,14 +80,35 @@ class RunFolder:
             for folder in (self.path, self.path / SAMPLES, self.path / CHECKPOINTS):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _not_written(self.path, error) from error
+            raise not_written(self.path, error) from error
+
+    def tidy(self) -> None:
+        """Make a folder ready to go on in: remove what a killed process was just writing.
+
+        Raises:
+            OutputError: It cannot be written to.
+        """
+        try:
+            for folder in (self.path, self.path / SAMPLES, self.path / CHECKPOINTS):
+                folder.mkdir(parents=True, exist_ok=True)
+                for rest in folder.glob(f"{WRITING}*"):
+                    shutil.rmtree(rest, ignore_errors=True)
+        except OSError as error:
+            raise not_written(self.path, error) from error
+
+    def is_whole(self) -> bool:
+        """Say whether the run has ended and left every file."""
+        return all((self.path / name).is_file() for name in WHOLE)
 
     def _clear(self) -> None:
-        # The files that make a run whole go first.
-        for name in reversed(WHOLE):
+        # The files that make a run whole go first, the recipe, by which a run is resumed, last:
+        # a process killed in between leaves no checkpoint to a recipe that is not its own.
+        for name in (METRICS, CONTRACT, MODEL):
             (self.path / name).unlink(missing_ok=True)
-        for name in (SAMPLES, CHECKPOINTS):
+        for name in (CHECKPOINTS, SAMPLES, PICTURES, TENSORBOARD):
             shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in (REPORT, *reversed(WHOLE)):
+            (self.path / name).unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
@@ -139,24 +166,25 @@ def replace_file(path: Path, write: Callable[[str], Any]) -> None:
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
         except OSError as error:
-            raise _not_written(path, error) from error
+            raise not_written(path, error) from error
 
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[str]:
     try:
-        folder = tempfile.mkdtemp(prefix=".writing-", dir=path.parent)
+        folder = tempfile.mkdtemp(prefix=WRITING, dir=path.parent)
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise not_written(path, error) from error
     try:
         yield str(Path(folder) / path.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _not_written(path: Path, error: OSError) -> OutputError:
+def not_written(path: Path, error: OSError) -> OutputError:
+    """Return the error of a file or folder that could not be written."""
     return OutputError(
         f"{path} cannot be written ({error.strerror or error})",
         expected="a folder with room that may be written to",
-        fix="free some space or choose another --out",
+        fix="free some space and go on with --resume, or choose another --out",
     )

@@ -102,12 +102,22 @@ def dequantise(output: Tensor, spec: OutputSpec) -> NDArray[np.float64]:
     if spec.kind == "sigmoid":
         values = np.concatenate([1 - values, values], axis=-1)
     if spec.temperature != 1.0:
-        values = np.maximum(values, 1e-9) ** (1 / spec.temperature)
+        values = np.maximum(values, _least_probability(spec)) ** (1 / spec.temperature)
     values = np.maximum(values, 0.0)
     total = values.sum(axis=-1, keepdims=True)
     even = np.full_like(values, 1 / values.shape[-1])
     np.divide(values, total, out=even, where=total > 0)
     return even
+
+
+def _least_probability(spec: OutputSpec) -> float:
+    """Return what a probability of 0 stands for when a temperature is applied.
+
+    In a quantised output 0 means less than half a step, and a temperature above 1 makes much of
+    how much less. A 32nd of a step gives nearly the calibration that float outputs have; see
+    docs/decisions/0007-temperature.md.
+    """
+    return 1e-9 if spec.dtype == "float32" else spec.scale / 32
 
 
 def _open(model: ModelFile, *, threads: int) -> Any:

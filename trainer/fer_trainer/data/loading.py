@@ -12,7 +12,7 @@ def load_data(recipe: Recipe, path: Path) -> SplitData:
 
     Args:
         recipe: Says which labels, what size, and how to split.
-        path: Class folders, split folders, or a ZIP of either.
+        path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
 
     Raises:
         DataError: The data cannot be used.
@@ -20,7 +20,7 @@ def load_data(recipe: Recipe, path: Path) -> SplitData:
     """
     labels = recipe.label_names
     return split_data(
-        read_data(path, labels=labels, spec=recipe.input_spec),
+        read_data(path, labels=labels, spec=recipe.input_spec, settings=recipe.data),
         labels=labels,
         validation_fraction=recipe.data.validation_fraction,
         seed=recipe.data.seed,

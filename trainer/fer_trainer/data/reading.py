@@ -5,6 +5,8 @@ decoded is left out, counted and named; more than one in a hundred of them is an
 something is wrong with the copy and not with a picture.
 """
 
+from __future__ import annotations
+
 import hashlib
 import logging
 from collections import Counter
@@ -17,138 +19,209 @@ import numpy as np
 
 from fer_edge.contract import InputSpec
 from fer_edge.errors import DataError, PictureError
-from fer_edge.labelled import LabelledPicture, LabelledPictures, Split
-from fer_edge.pictures import decode_grey
+from fer_edge.labelled import Split
 from fer_edge.preprocess import prepare_crop
 from fer_edge.records import GreyImage
+from fer_trainer.data.entries import Entries, Entry
+from fer_trainer.data.opening import open_entries
+from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
 from fer_trainer.data.samples import Samples
+from fer_trainer.data.votes import NO_VOTES, SoftLabel, Votes
+from fer_trainer.recipe import DataSettings
 
 MAX_UNREADABLE: Final = 0.01
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where samples come from.
-
-    Attributes:
-        name: File or folder name, without its path.
-        content_sha256: Of every picture's name and bytes; the same for a folder and a ZIP of it.
-        unreadable: Names of pictures that could not be read, and so were left out.
-        other_labels: Number of pictures left out because their label is not asked for, by label.
-    """
-
-    name: str
-    content_sha256: str
-    unreadable: tuple[str, ...] = ()
-    other_labels: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DataSet:
-    """A data set as it lies on disk.
-
-    Attributes:
-        origin: Where it comes from.
-        splits: Samples by the split that a folder names; the key is None where none does.
-    """
-
-    origin: Origin
-    splits: Mapping[Split | None, Samples]
-
-
-def read_data(path: Path, *, labels: Sequence[str], spec: InputSpec) -> DataSet:
+def read_data(
+    path: Path, *, labels: Sequence[str], spec: InputSpec, settings: DataSettings | None = None
+) -> DataSet:
     """Read every picture of a data set that carries one of `labels`.
 
     Args:
-        path: Class folders, split folders, or a ZIP of either.
+        path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
         labels: Canonical names in the network's order.
         spec: Size and treatment of the pictures.
+        settings: What a CSV's PublicTest is, whose votes are the labels, whether pictures of
+            other labels may be left out (they always may be for two labels); the defaults where
+            not given.
 
     Raises:
-        DataError: No such data, an unknown layout, no picture with these labels, or more than
-            one picture in a hundred cannot be decoded.
+        DataError: No such data, an unknown layout, no picture with these labels, pictures of
+            other labels, or more than one picture in a hundred cannot be decoded.
         LabelError: A class folder's name is unknown.
     """
-    with LabelledPictures(path) as source:
-        return _read(source, source.pictures, path, labels=labels, spec=spec)
+    settings = settings or DataSettings()
+    with open_entries(path, public_test=settings.public_test) as entries:
+        reader = _Reader(path, labels, spec, _votes(settings, labels))
+        reader.read(entries)
+    data = reader.data_set()
+    if reader.other_labels and len(labels) > 2 and not settings.subset:
+        raise DataError(
+            f"{path} also holds {_listed(reader.other_labels)}",
+            expected="only pictures of " + ", ".join(labels),
+            fix="choose a recipe with these labels, or leave the pictures out with "
+            "--set data.subset=true",
+        )
+    return data
 
 
-def read_for_evaluation(path: Path, *, labels: Sequence[str], spec: InputSpec) -> Samples:
+def read_for_evaluation(
+    path: Path, *, labels: Sequence[str], spec: InputSpec, settings: DataSettings | None = None
+) -> Samples:
     """Read the test split where there are splits, else everything.
+
+    Args:
+        path: As for `read_data`.
+        labels: Canonical names in the network's order.
+        spec: Size and treatment of the pictures.
+        settings: As for `read_data`, but pictures of other labels are always left out.
 
     Raises:
         DataError: As `read_data` says, or there are splits but no test pictures.
         LabelError: A class folder's name is unknown.
     """
-    with LabelledPictures(path) as source:
-        data = _read(source, source.for_evaluation(), path, labels=labels, spec=spec)
-    return next(iter(data.splits.values()))
-
-
-def _read(
-    source: LabelledPictures,
-    pictures: Sequence[LabelledPicture],
-    path: Path,
-    *,
-    labels: Sequence[str],
-    spec: InputSpec,
-) -> DataSet:
-    wanted = [picture for picture in pictures if picture.label in labels]
-    left_out = Counter(picture.label for picture in pictures if picture.label not in labels)
-    if not wanted:
+    settings = settings or DataSettings()
+    with open_entries(path, public_test=settings.public_test) as entries:
+        reader = _Reader(path, labels, spec, _votes(settings, labels))
+        reader.read(entries, only_test=True)
+    if reader.passed_over and not reader.decoded:
         raise DataError(
-            f"{path} holds only {', '.join(sorted(left_out))}",
-            expected="class folders named " + ", ".join(labels),
-            fix="choose a recipe with these labels, or other data",
+            f"{path} has no test pictures (only {_listed(reader.passed_over)})",
+            expected="a test split, or no splits at all",
+            fix="name the folder to evaluate on itself",
         )
-    content = hashlib.sha256()
-    decoded: list[tuple[LabelledPicture, GreyImage]] = []
-    unreadable: list[str] = []
-    for picture in wanted:
+    return next(iter(reader.data_set().splits.values()))
+
+
+def _votes(settings: DataSettings, labels: Sequence[str]) -> Votes | None:
+    return Votes(Path(settings.votes), labels=labels) if settings.votes else None
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Goes through a data set once and keeps what is wanted of it."""
+
+    path: Path
+    labels: Sequence[str]
+    spec: InputSpec
+    votes: Votes | None
+    decoded: list[_Decoded] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    other_labels: Counter[str] = field(default_factory=Counter)
+    without_majority: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    content: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def read(self, entries: Entries, *, only_test: bool = False) -> None:
+        """Decode every entry that has a label asked for; where splits are named, only test's."""
+        for entry in entries:
+            if only_test and entry.split not in {None, "test"}:
+                self.passed_over[str(entry.split)] += 1
+                continue
+            label, soft = entry.label, None
+            if self.votes is not None and label is not None:
+                judged = self.votes.judge(entry)
+                if isinstance(judged, str):
+                    self.without_majority[judged] += 1
+                    continue
+                label, soft = judged
+            if label is not None and label not in self.labels:
+                self.other_labels[label] += 1
+                continue
+            self._decode(entry, label, soft)
+
+    def _decode(self, entry: Entry, label: str | None, soft: SoftLabel | None) -> None:
         try:
-            data = source.read(picture)
-            grey = decode_grey(data, where=picture.name)
+            data, grey = entry.read()
         except (PictureError, DataError) as error:
-            _log.debug("left out: %s", error.found)
-            unreadable.append(picture.name)
-            continue
-        content.update(picture.name.encode() + b"\0" + hashlib.sha256(data).digest())
-        decoded.append((picture, prepare_crop(grey, spec)))
-    _check_readable(unreadable, len(wanted), path)
-    _warn_left_out(left_out, labels)
-    splits = {
-        split: _stack([item for item in decoded if item[0].split == split], labels)
-        for split in sorted({picture.split for picture, _ in decoded}, key=str)
-    }
-    origin = Origin(path.name, content.hexdigest(), tuple(unreadable), left_out)
-    return DataSet(origin, splits)
+            self.unreadable.append((entry.name, error.found))
+            return
+        assert label is not None, entry.name  # noqa: S101 - `read` raises where there is none
+        self.content.update(entry.name.encode() + b"\0" + hashlib.sha256(data).digest())
+        pixels = prepare_crop(grey, self.spec)
+        index = self.labels.index(label)
+        self.decoded.append(_Decoded(entry.name, entry.split, pixels, index, soft))
+
+    def data_set(self) -> DataSet:
+        """Return what was kept, once it is known to be sound."""
+        self._check_votes()
+        total = len(self.decoded) + len(self.unreadable)
+        if not total:
+            raise DataError(
+                f"{self.path} holds only {_listed(self.other_labels) or 'a header'}",
+                expected="pictures of " + ", ".join(self.labels),
+                fix="choose a recipe with these labels, or other data",
+            )
+        _check_readable(self.unreadable, total, self.path)
+        if self.other_labels:
+            left_out = _listed(self.other_labels)
+            _log.warning("left out, not among %s: %s", "/".join(self.labels), left_out)
+        splits = {
+            split: _stack([item for item in self.decoded if item.split == split])
+            for split in sorted({item.split for item in self.decoded}, key=str)
+        }
+        votes = None
+        if self.votes is not None:
+            votes = VotesOrigin(self.votes.name, self.votes.sha256, dict(self.without_majority))
+        unreadable = tuple(name for name, _ in self.unreadable)
+        return DataSet(
+            Origin(
+                self.path.name, self.content.hexdigest(), unreadable, dict(self.other_labels), votes
+            ),
+            splits,
+        )
+
+    def _check_votes(self) -> None:
+        if self.votes is None:
+            return
+        total = len(self.decoded) + self.without_majority.total()
+        strangers = self.without_majority[NO_VOTES]
+        if strangers > MAX_UNREADABLE * total:
+            raise DataError(
+                f"{self.votes.name} has no votes for {strangers:,} of {total:,} pictures",
+                expected="the votes on this data set",
+                fix="check that both come from the same copy: fer2013new.csv belongs to "
+                "fer2013.csv, a table with paths to the folders it was made for",
+            )
+        if self.without_majority:
+            left_out = _listed(self.without_majority)
+            _log.warning("left out by the votes of %s: %s", self.votes.name, left_out)
 
 
-def _check_readable(unreadable: Sequence[str], total: int, path: Path) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoded:
+    name: str
+    split: Split | None
+    pixels: GreyImage
+    label: int
+    soft: SoftLabel | None
+
+
+def _check_readable(unreadable: Sequence[tuple[str, str]], total: int, path: Path) -> None:
     if not unreadable:
         return
-    first = ", ".join(unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
+    first = ", ".join(name for name, _ in unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
     found = f"{path}: {len(unreadable):,} of {total:,} pictures cannot be read ({first})"
     if len(unreadable) > MAX_UNREADABLE * total:
         raise DataError(
-            found,
+            f"{found}; the first: {unreadable[0][1]}",
             expected=f"at most {MAX_UNREADABLE:.0%}",
-            fix="copy the data set again, or remove these files",
+            fix="copy the data set again, or remove these pictures",
         )
-    _log.warning("%s; left out", found)
+    _log.warning("%s; left out; the first: %s", found, unreadable[0][1])
 
 
-def _warn_left_out(left_out: Mapping[str, int], labels: Sequence[str]) -> None:
-    if left_out:
-        counts = ", ".join(f"{label} {n:,}" for label, n in sorted(left_out.items()))
-        _log.warning("left out, not among %s: %s", "/".join(labels), counts)
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
 
 
-def _stack(items: Sequence[tuple[LabelledPicture, GreyImage]], labels: Sequence[str]) -> Samples:
+def _stack(items: Sequence[_Decoded]) -> Samples:
+    soft = [item.soft for item in items if item.soft is not None]
     return Samples(
-        np.stack([pixels for _, pixels in items]),
-        np.array([labels.index(picture.label) for picture, _ in items], dtype=np.int64),
-        tuple(picture.name for picture, _ in items),
+        np.stack([item.pixels for item in items]),
+        np.array([item.label for item in items], dtype=np.int64),
+        tuple(item.name for item in items),
+        np.stack(soft) if soft else None,
     )

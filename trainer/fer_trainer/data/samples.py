@@ -24,11 +24,14 @@ class Samples:
         pictures: uint8, shape (N, height, width).
         labels: int64, shape (N,); index into the recipe's labels.
         names: Path inside the data set, one for each picture.
+        soft: float32, shape (N, labels), rows sum to 1: what people saw in each picture; None
+            where the labels are all there is. `labels` is then its majority.
     """
 
     pictures: Pictures
     labels: Indices
     names: tuple[str, ...]
+    soft: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -40,6 +43,7 @@ class Samples:
             self.pictures[chosen],
             self.labels[chosen],
             tuple(self.names[index] for index in chosen),
+            None if self.soft is None else self.soft[chosen],
         )
 
     def counts(self, labels: Sequence[str]) -> dict[str, int]:

@@ -4,15 +4,18 @@ The validation part is cut from train, never from test. A network that has seen 
 its label, so pictures with the same pixels go to the same side whatever their names and labels.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from fer_edge.errors import DataError
-from fer_trainer.data.reading import DataSet, Origin
+from fer_trainer.data.origin import DataSet, Origin
 from fer_trainer.data.samples import Samples
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,8 @@ class SplitData:
         names: dict[str, Any] = {part: list(s.names) for part, s in self.parts().items()}
         names["left_out"] = list(self.left_out)
         names["unreadable"] = list(self.origin.unreadable)
+        names["other_labels"] = dict(self.origin.other_labels)
+        names["votes"] = None if self.origin.votes is None else asdict(self.origin.votes)
         return {"seed": self.seed, **names}
 
 
@@ -62,7 +67,7 @@ def split_data(
         seed: The same seed gives the same split, in whatever order the files were listed.
 
     Raises:
-        DataError: There is no train part, or a part lacks a class.
+        DataError: There is no train part, or what is trained on or chosen by lacks a class.
     """
     name = data.origin.name
     whole = data.splits.get(None, data.splits.get("train"))
@@ -72,9 +77,12 @@ def split_data(
             expected="a folder named train, or class folders alone",
             fix="add it, or name a data set that has it",
         )
-    _check_classes(data.splits, labels, where=name)
+    _check_classes({s: p for s, p in data.splits.items() if s != "test"}, labels, where=name)
     whole_digests = whole.digests()
     given, test = data.splits.get("val"), data.splits.get("test")
+    if test is not None and (missing := _missing(test, labels)):
+        # The network can be trained all the same; what is not there cannot be measured.
+        _log.warning("%s: test has no pictures of %s", name, ", ".join(missing))
     if given is None:
         held = held_out(whole, whole_digests, fraction=validation_fraction, seed=seed)
         train, val = whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
@@ -124,6 +132,10 @@ def held_out(
     return held
 
 
+def _missing(samples: Samples, labels: Sequence[str]) -> list[str]:
+    return [label for label, n in samples.counts(labels).items() if n == 0]
+
+
 def _members(digests: Sequence[bytes], others: Samples) -> np.ndarray[Any, np.dtype[np.bool_]]:
     known = set(others.digests())
     return np.array([digest in known for digest in digests], dtype=np.bool_)
@@ -131,8 +143,7 @@ def _members(digests: Sequence[bytes], others: Samples) -> np.ndarray[Any, np.dt
 
 def _check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
     for split, samples in splits.items():
-        missing = [label for label, n in samples.counts(labels).items() if n == 0]
-        if missing:
+        if missing := _missing(samples, labels):
             part = f"{where}: {split}" if split else where
             raise DataError(
                 f"{part} has no pictures of {', '.join(missing)}",

@@ -37,6 +37,7 @@ def build_network(
     for number, line in enumerate(lines, start=1):
         try:
             _check_rank(line, x)
+            _check_window(line, x)
             x = _apply(line, x, f"{number:02d}_{line.kind}", labels)
             _check_size(x)
         except ValueError as error:
@@ -45,7 +46,7 @@ def build_network(
                 f"layer {number} {line.text!r} does not fit an input of shape "
                 f"{tuple(x.shape[1:])} ({reason[:160]})",
                 expected="a layer that fits what the one before it gives",
-                fix="correct [network] layers",
+                fix="correct [network] layers, or give it a larger [input]",
             ) from error
     return keras.Model(pixels, x, name=name.replace("-", "_"))
 
@@ -57,6 +58,15 @@ def _check_rank(line: Layer, x: Any) -> None:
         raise ValueError("the picture has been flattened before")
     if flat and len(x.shape) != 2:
         raise ValueError("flatten or gap must come before")
+
+
+def _check_window(line: Layer, x: Any) -> None:
+    pool = line.kind in {"maxpool", "avgpool"}
+    if (pool or line.kind == "conv") and not line.same:
+        rows, columns = x.shape[1:3]
+        if line.kernel[0] > rows or line.kernel[1] > columns:
+            window = "x".join(str(n) for n in line.kernel)
+            raise ValueError(f"a window of {window} is larger than what is left, {rows}x{columns}")
 
 
 def _check_size(x: Any) -> None:
@@ -77,7 +87,8 @@ def _apply(line: Layer, x: Any, name: str, labels: int) -> Any:
             return _dense(line.size, line, name)(x)
         case "softmax" | "sigmoid":
             units = labels if line.kind == "softmax" else 1
-            return layers.Dense(units, activation=line.kind, name=name)(x)
+            # In mixed precision too: probabilities and their logarithms need all digits.
+            return layers.Dense(units, activation=line.kind, dtype="float32", name=name)(x)
         case "bn":
             return layers.BatchNormalization(name=name)(x)
         case "relu":

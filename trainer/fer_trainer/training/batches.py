@@ -21,6 +21,7 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: Pictures a batch; fewer where there are fewer.
         seed: Of the order.
         epoch: To begin with, counted from 0; the order is the same as if all before had run.
+        share: (index, number) of the processes that share each batch; this one's part is given.
     """
 
     def __init__(
@@ -31,19 +32,34 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int,
         seed: int,
         epoch: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__()
         self._pictures, self._targets = pictures, targets
         self._batch_size = min(batch_size, len(pictures))
         self._seed, self._epoch = seed, epoch
+        index, number = share
+        part = self._batch_size // number
+        self._part = slice(index * part, (index + 1) * part)
         self._shuffle()
 
     def __len__(self) -> int:
         return len(self._pictures) // self._batch_size
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        batch = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        chosen = batch[self._part]
         return self._pictures[chosen], self._targets[chosen]
+
+    def whole(self) -> "ShuffledBatches":
+        """Return the same batches in the same order, unshared."""
+        return ShuffledBatches(
+            self._pictures,
+            self._targets,
+            batch_size=self._batch_size,
+            seed=self._seed,
+            epoch=self._epoch,
+        )
 
     def on_epoch_end(self) -> None:
         """Draw the next epoch's order; Keras calls this."""

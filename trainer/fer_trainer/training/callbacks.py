@@ -4,13 +4,14 @@ import csv
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from fer_trainer.backend import keras
 from fer_trainer.errors import DivergedError
-from fer_trainer.run_folder import replace_file
+from fer_trainer.run_folder import not_written, replace_file
+from fer_trainer.training.checkpoint import Checkpoint, capture, remind
 
 _COLUMNS: Final = (
     "epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy", "seconds",
@@ -34,47 +35,95 @@ class StopWhenDiverged(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class History(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes `history.csv`, a line as each epoch ends."""
+    """Writes `history.csv`, a line as each epoch ends.
+
+    Attributes:
+        epochs: Epochs done.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self._started = 0.0
+        self._started = self._learning_rate = 0.0
+        self.epochs = 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Write the head."""
-        with self._path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(_COLUMNS)
+        self._write("w", _COLUMNS)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Start the clock."""
+        """Start the clock; the rate of a schedule in steps is the epoch's own only now."""
         self._started = time.monotonic()
+        self._learning_rate = float(self.model.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Append the epoch; closing the file hands it to the system at once."""
         found = {
             **(logs or {}),
             "epoch": epoch + 1,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": self._learning_rate,
             "seconds": time.monotonic() - self._started,
         }
         row = [found.get(column, "") for column in _COLUMNS]
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(
-                f"{value:.6g}" if isinstance(value, float) else value for value in row
-            )
+        self.epochs = epoch + 1
+        self._write("a", [f"{v:.6g}" if isinstance(v, float) else v for v in row])
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the file as it is."""
+        return {"epochs": self.epochs, "text": self._path.read_bytes().decode()}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Write the file as it was, without the epochs that are to be repeated."""
+        text = str(memory["text"]).encode()
+        replace_file(self._path, lambda path: Path(path).write_bytes(text))
+        self.epochs = int(memory["epochs"])
+
+    def _write(self, mode: str, row: Sequence[Any]) -> None:
+        try:
+            with self._path.open(mode, newline="", encoding="utf-8") as file:
+                csv.writer(file).writerow(row)
+        except OSError as error:
+            raise not_written(self._path, error) from error
 
 
-class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the newest weights of the step's own model, not the averaged ones."""
+class KeepCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps all that a killed run needs to go on; comes after every callback it keeps.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Of the file, replaced after each epoch.
+        callbacks: Those whose memory is kept, each of a class of its own.
+        begun: Where to go on.
+        surroundings: See `Checkpoint`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        callbacks: Sequence[Any],
+        *,
+        begun: Checkpoint | None,
+        surroundings: Mapping[str, str],
+    ) -> None:
         super().__init__()
-        self._path = path
+        self._path, self._callbacks = path, callbacks
+        self._begun, self._surroundings = begun, surroundings
+        self._started = time.monotonic()
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Give the other callbacks back what they knew."""
+        if self._begun is not None:
+            remind(self._begun, self._callbacks)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Replace the checkpoint in one step."""
-        replace_file(self._path, self.model.save_weights)
+        before = self._begun.seconds if self._begun else 0.0
+        capture(
+            self.model,
+            self._callbacks,
+            epoch=epoch + 1,
+            seconds=before + time.monotonic() - self._started,
+            surroundings=self._surroundings,
+        ).write(self._path)
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]

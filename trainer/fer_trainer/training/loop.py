@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +16,18 @@ from fer_trainer.backend import keras
 from fer_trainer.data.samples import Pictures, Samples, one_hot
 from fer_trainer.network.builder import build_network
 from fer_trainer.recipe import Recipe
-from fer_trainer.training.augmentation import Augment
+from fer_trainer.training.augmentation import augmented
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
-from fer_trainer.training.callbacks import Checkpoint, History, Progress, StopWhenDiverged
+from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
+from fer_trainer.training.checkpoint import Checkpoint, restore
+from fer_trainer.training.distribution import Crew
 from fer_trainer.training.optimiser import build_optimiser
+from fer_trainer.training.precision import Deliver, choose_precision, network_in, scaled
 
 EVALUATION_BATCH: Final = 256
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,21 @@ class RunFiles:
 
     history: Path
     checkpoint: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """How a training went.
+
+    Attributes:
+        epochs: Epochs done, those before a resumption too.
+        seconds: Time they took.
+        surroundings: What the numbers depend on besides recipe and data.
+    """
+
+    epochs: int
+    seconds: float
+    surroundings: Mapping[str, str]
 
 
 def new_network(recipe: Recipe) -> Any:
@@ -42,7 +64,7 @@ def new_network(recipe: Recipe) -> Any:
     )
 
 
-def train(
+def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     network: Any,
     recipe: Recipe,
     train_part: Samples,
@@ -50,8 +72,11 @@ def train(
     *,
     files: RunFiles,
     tell: Callable[[str], None],
-) -> None:
-    """Train `network` in place; at the end it holds the averaged weights.
+    begun: Checkpoint | None = None,
+    callbacks: Sequence[Any] = (),
+    crew: Crew | None = None,
+) -> Trained:
+    """Train `network` in place; at the end it holds the weights that the recipe delivers.
 
     Args:
         network: From raw float pixels to probabilities.
@@ -60,43 +85,107 @@ def train(
         val: What is measured after each epoch, with the averaged weights.
         files: Where history and checkpoint go.
         tell: Takes a line of progress.
+        begun: Where to go on; from the start without it.
+        callbacks: The recipe's own, each of a class of its own; see `training.selection`.
+        crew: The devices to train on; one without it.
 
     Raises:
         DivergedError: The loss is no longer a finite number.
+        ModelError: `begun` is of another network or optimiser.
+        OutputError: History or checkpoint cannot be written.
     """
-    settings = recipe.training
+    settings, crew = recipe.training, crew or Crew()
+    epochs_done = begun.epoch if begun else 0
+    started = time.monotonic()
+    crew.check_batch(min(settings.batch_size, len(train_part)))
     batches = ShuffledBatches(
         train_part.pictures,
         targets(train_part, recipe),
         batch_size=settings.batch_size,
         seed=settings.seed,
+        epoch=epochs_done,
+        share=(crew.process.index, crew.process.count),
     )
-    model = _training_model(network, recipe)
-    model.compile(
-        optimizer=build_optimiser(recipe, steps_per_epoch=len(batches)),
-        loss=_loss(recipe),
-        metrics=[_accuracy(recipe)],
-        # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
-        jit_compile="auto" if keras.backend.backend() == "jax" else False,
-    )
+    precision = _precision(network, recipe, begun, crew, tell)
+    surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
     averaging = recipe.averaging.momentum > 0
-    model.fit(
-        batches,
-        epochs=settings.epochs,
-        validation_data=(val.pictures, targets(val, recipe)),
-        validation_batch_size=EVALUATION_BATCH,
-        shuffle=False,  # the batches come in their own order
-        verbose=0,
-        callbacks=[
-            *([keras.callbacks.SwapEMAWeights()] if averaging else []),
-            StopWhenDiverged(),
-            History(files.history),
-            Checkpoint(files.checkpoint),
-            Progress(tell),
-        ],
-    )
+    history = History(files.history)
+    kept: list[Any] = [history, *callbacks]
+    with crew.together():
+        trained = network
+        if precision != "float32" or not crew.alone:
+            keras.utils.set_random_seed(settings.seed)
+            trained = network_in(precision, recipe)
+            trained.set_weights(network.get_weights())
+        model = augmented(trained, recipe.augmentation, seed=settings.seed)
+        model.compile(
+            optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
+            loss=_loss(recipe),
+            metrics=[_accuracy(recipe)],
+            # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
+            jit_compile="auto" if keras.backend.backend() == "jax" else False,
+        )
+        if begun is not None:
+            restore(begun, model)
+        # Devices share a batch evenly; of validation the few pictures left over are not measured.
+        measured = len(val) - len(val) % crew.own_devices
+        model.fit(
+            batches,
+            epochs=settings.epochs,
+            initial_epoch=settings.epochs if begun and begun.stopped else epochs_done,
+            validation_data=(val.pictures[:measured], targets(val, recipe)[:measured]),
+            validation_batch_size=EVALUATION_BATCH * crew.own_devices,
+            shuffle=False,  # the batches come in their own order
+            verbose=0,
+            callbacks=[
+                *([keras.callbacks.SwapEMAWeights()] if averaging else []),
+                StopWhenDiverged(),
+                *([Deliver(trained, network)] if trained is not network else []),
+                *kept,
+                KeepCheckpoint(files.checkpoint, kept, begun=begun, surroundings=surroundings),
+                Progress(tell),
+            ],
+        )
     if averaging:
-        refresh_statistics(model, batches)
+        if trained is not network:
+            model = _around_delivered(network, recipe, model)
+        refresh_statistics(model, batches.whole())
+    seconds = time.monotonic() - started + (begun.seconds if begun else 0.0)
+    return Trained(history.epochs, seconds, surroundings)
+
+
+def _around_delivered(network: Any, recipe: Recipe, model: Any) -> Any:
+    """Put the delivered network behind its augmentation, with the seeds where `model` left them."""
+    around = augmented(network, recipe.augmentation, seed=recipe.training.seed)
+    for variable, left in zip(around.variables, model.variables, strict=True):
+        if variable.path.endswith("seed_generator_state"):
+            variable.assign(keras.ops.convert_to_numpy(left))
+    return around
+
+
+def _precision(
+    network: Any,
+    recipe: Recipe,
+    begun: Checkpoint | None,
+    crew: Crew,
+    tell: Callable[[str], None],
+) -> str:
+    """Choose the precision; a resumed run keeps the one it began with."""
+    backend = str(keras.backend.backend())
+    if begun is None:
+        if crew.alone or recipe.training.precision != "auto":
+            precision, reason = choose_precision(recipe, network)
+        else:
+            # Measured, it might come out differently on each of them.
+            precision, reason = "float32", f"{crew.devices} devices, and the recipe names none"
+        tell(f"training in {precision} on {backend}: {reason}")
+        return precision
+    if begun.surroundings.get("backend") != backend:
+        _log.warning(
+            "the run was begun on %s and goes on on %s: its figures will differ slightly from an "
+            "uninterrupted run's", begun.surroundings.get("backend"), backend,
+        )  # fmt: skip
+    return begun.surroundings.get("precision", "float32")
 
 
 def predict(network: Any, pictures: Pictures) -> NDArray[np.float32]:
@@ -122,15 +211,9 @@ def targets(samples: Samples, recipe: Recipe) -> NDArray[np.float32]:
     """Return what the network should answer: float32, shape (N, outputs)."""
     if recipe.binary_threshold() is not None:
         return samples.labels.astype(np.float32)[:, None]
+    if samples.soft is not None:
+        return samples.soft
     return one_hot(samples.labels, classes=len(recipe.label_names))
-
-
-def _training_model(network: Any, recipe: Recipe) -> Any:
-    """Put the augmentation before the network; only the network is delivered."""
-    height, width, _ = recipe.input_spec.shape
-    pictures = keras.Input((height, width), dtype="uint8", name="pictures")
-    augment = Augment(recipe.augmentation, seed=recipe.training.seed, name="augment")
-    return keras.Model(pictures, network(augment(pictures)), name="training")
 
 
 def _loss(recipe: Recipe) -> Any:

@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 
 from fer_trainer.backend import keras
-from fer_trainer.recipe import Recipe, ScheduleSettings
+from fer_trainer.recipe import Recipe
 
 ops = keras.ops
 
@@ -44,7 +44,7 @@ def build_optimiser(recipe: Recipe, *, steps_per_epoch: int) -> Any:
     given = recipe.optimiser
     steps = steps_per_epoch * recipe.training.epochs
     options = {
-        "learning_rate": _learning_rate(given.learning_rate, recipe.schedule, steps=steps),
+        "learning_rate": learning_rate(recipe, steps_per_epoch=steps_per_epoch),
         "weight_decay": given.weight_decay or None,
         "use_ema": recipe.averaging.momentum > 0,
         # On little data the average must not reach back to the first steps.
@@ -59,7 +59,16 @@ def build_optimiser(recipe: Recipe, *, steps_per_epoch: int) -> Any:
     return optimiser
 
 
-def _learning_rate(peak: float, schedule: ScheduleSettings, *, steps: int) -> Any:
+def learning_rate(recipe: Recipe, *, steps_per_epoch: int) -> Any:
+    """Return the recipe's learning rate: a number, or a schedule over steps."""
+    peak, schedule = recipe.optimiser.learning_rate, recipe.schedule
     if schedule.kind == "one-cycle":
+        steps = steps_per_epoch * recipe.training.epochs
         return OneCycle(peak, steps=steps, warm_up=schedule.warm_up)
+    if schedule.kind == "steps":
+        # Keras keeps the old rate up to and including a boundary, and counts steps from 0.
+        last_steps = [epochs * steps_per_epoch - 1 for epochs in schedule.after_epochs]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            last_steps, [peak, *schedule.rates]
+        )
     return peak

@@ -1,0 +1,88 @@
+"""Train every shipped recipe a little on the backend named: `python every_recipe.py BACKEND`.
+
+Prints a line of JSON for each: its name, the epochs done, and whether a training that was cut
+after its first epoch and went on ended with the same weights.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.update(
+    KERAS_BACKEND=sys.argv[1],
+    CUDA_VISIBLE_DEVICES="-1",
+    JAX_PLATFORMS="cpu",
+    TF_NUM_INTRAOP_THREADS="1",
+    TF_NUM_INTEROP_THREADS="1",
+    OMP_NUM_THREADS="1",
+)
+
+import numpy as np
+
+from fer_trainer.backend import keras
+from fer_trainer.data.samples import Samples
+from fer_trainer.recipe import Recipe
+from fer_trainer.recipe_files import load_recipe, shipped_recipes
+from fer_trainer.training.checkpoint import Checkpoint
+from fer_trainer.training.loop import RunFiles, new_network, train
+from fer_trainer.training.selection import selection_callbacks
+
+RESUMED = "edge-small"  # has every kind of state: schedule, decay, average, erasing
+FEW = ("training.epochs=2", "training.batch_size=2", "training.precision=float32")
+
+
+def noise(count: int, classes: int) -> Samples:
+    rng = np.random.default_rng(count)
+    pictures = rng.integers(0, 256, (count, 48, 48)).astype(np.uint8)
+    return Samples(pictures, np.arange(count) % classes, tuple(map(str, range(count))))
+
+
+def trained(recipe: Recipe, folder: Path, *, cut: bool = False) -> tuple[Any, int]:
+    """Train; with `cut` end after the first epoch and go on from its checkpoint."""
+    classes = len(recipe.label_names)
+    files = RunFiles(folder / "history.csv", folder / "last.npz")
+
+    def run(begun: Checkpoint | None, tell: Any) -> tuple[Any, int]:
+        network = new_network(recipe)
+        callbacks = selection_callbacks(recipe, network, run=folder, checkpoints=folder)
+        done = train(
+            network, recipe, noise(4, classes), noise(2, classes),
+            files=files, tell=tell, begun=begun, callbacks=callbacks,
+        )  # fmt: skip
+        return network, done.epochs
+
+    def stop(line: str) -> None:
+        if line.startswith("epoch 1/"):
+            raise KeyboardInterrupt
+
+    if not cut:
+        return run(None, lambda line: None)
+    try:
+        run(None, stop)
+    except KeyboardInterrupt:
+        return run(Checkpoint.read(files.checkpoint), lambda line: None)
+    raise AssertionError("not cut")
+
+
+def main() -> None:
+    assert keras.backend.backend() == sys.argv[1]
+    for name in shipped_recipes():
+        recipe = load_recipe(name, overrides=FEW)
+        with tempfile.TemporaryDirectory() as folder:
+            network, epochs = trained(recipe, Path(folder))
+        same = None
+        if name == RESUMED:
+            with tempfile.TemporaryDirectory() as folder:
+                again, _ = trained(recipe, Path(folder), cut=True)
+            pairs = zip(network.get_weights(), again.get_weights(), strict=True)
+            same = all(np.array_equal(one, two) for one, two in pairs)
+        finite = all(np.isfinite(weight).all() for weight in network.get_weights())
+        line = {"name": name, "epochs": epochs, "finite": bool(finite), "resumed_same": same}
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

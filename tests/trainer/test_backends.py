@@ -1,0 +1,34 @@
+"""Every recipe trains, and resumes, on every backend of Keras that is installed."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fer_trainer.recipe_files import shipped_recipes
+
+INSTALL = "pip install 'fer-trainer[{}]'"
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+def test_every_recipe_trains_on(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: {INSTALL.format(backend)}")
+    script = Path(__file__).with_name("every_recipe.py")
+    done = subprocess.run(
+        [sys.executable, str(script), backend],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["name"] for line in found] == list(shipped_recipes())
+    for line in found:
+        assert line["epochs"] == 2, line
+        assert line["finite"], line
+        assert line["resumed_same"] in ({True} if line["name"] == "edge-small" else {None}), line

@@ -1,0 +1,142 @@
+"""Calibration against figures worked out by hand, and against the device's own code."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fer_edge.contract import OutputSpec
+from fer_edge.stages.litert import dequantise
+from fer_trainer.calibration import (
+    COLDEST,
+    HOTTEST,
+    calibration_figures,
+    complete,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    on_device,
+    reliability,
+    temper,
+    temper_threshold,
+)
+
+
+def some_answers(n: int, *, labels: int, seed: int = 3) -> np.ndarray:
+    raw = np.random.default_rng(seed).exponential(size=(n, labels)) ** 3
+    return (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_the_expected_calibration_error_by_hand() -> None:
+    # Two bins: confidences 0.6 and 0.8 in the upper, one of them right: |0.7 - 0.5|.
+    probabilities = np.array([[0.6, 0.4], [0.2, 0.8]])
+    bins = reliability(probabilities, np.array([0, 0]), bins=2)
+    assert [each.n for each in bins] == [0, 2]
+    assert bins[1].confidence == pytest.approx(0.7)
+    assert bins[1].accuracy == 0.5
+    assert expected_calibration_error(bins) == pytest.approx(0.2)
+
+
+def test_bins_are_weighted_by_their_pictures() -> None:
+    probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.95, 0.05], [0.55, 0.45]])
+    bins = reliability(probabilities, np.array([0, 0, 0, 1]))
+    assert len(bins) == 15
+    # 3 of 4 pictures are 0.05 too modest, one is 0.55 too sure.
+    assert expected_calibration_error(bins) == pytest.approx(0.75 * 0.05 + 0.25 * 0.55)
+
+
+@pytest.mark.parametrize(("confidence", "place"), [(1.0, 14), (0.8, 11), (0.5, 7)])
+def test_a_bin_holds_its_upper_end(confidence: float, place: int) -> None:
+    rest = (1 - confidence) / 2
+    bins = reliability(np.array([[confidence, rest, rest]]), np.array([0]))
+    assert [each.n for each in bins].index(1) == place
+
+
+def test_the_likelihood_by_hand() -> None:
+    found = negative_log_likelihood(np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([0, 0]))
+    assert found == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+@pytest.mark.parametrize("true_temperature", [0.6, 1.0, 2.5])
+def test_the_temperature_that_was_put_in_is_found(true_temperature: float) -> None:
+    rng = np.random.default_rng(1)
+    honest = complete(some_answers(40_000, labels=4))
+    truth = (honest.cumsum(axis=1) > rng.random((len(honest), 1))).argmax(axis=1)
+    skewed = temper(honest, 1 / true_temperature)
+    assert fit_temperature(skewed, truth) == pytest.approx(true_temperature, rel=0.03)
+
+
+def test_two_pictures_by_hand() -> None:
+    # One of three right at odds of 9 to 1 each: the likelihood is best at odds of 2 to 1 ...
+    probabilities = np.array([[0.9, 0.1]] * 3)
+    found = fit_temperature(probabilities, np.array([0, 0, 1]))
+    # ... and 9 ** (1 / T) = 2.
+    assert found == pytest.approx(math.log(9) / math.log(2), abs=2e-4)
+
+
+def test_pictures_that_are_all_right_or_all_wrong_drive_it_to_a_bound_and_no_further() -> None:
+    probabilities = np.array([[0.7, 0.3]] * 5)
+    assert fit_temperature(probabilities, np.zeros(5, np.int64)) == pytest.approx(COLDEST, rel=1e-3)
+    assert fit_temperature(probabilities, np.ones(5, np.int64)) == pytest.approx(HOTTEST, rel=1e-3)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+@pytest.mark.parametrize(("kind", "labels"), [("softmax", 7), ("sigmoid", 1)])
+def test_the_device_applies_the_temperature_in_the_same_way(
+    kind: str, labels: int, temperature: float
+) -> None:
+    answers = some_answers(50, labels=max(2, labels))[:, :labels]
+    spec = OutputSpec(kind=kind, temperature=temperature)  # type: ignore[arg-type]
+    ours = temper(complete(answers), temperature)
+    assert ours == pytest.approx(dequantise(answers, spec), abs=1e-12)
+
+
+@pytest.mark.parametrize("labels", [1, 7])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_an_int8_model_decides_the_same_and_is_nearly_as_sure(
+    labels: int, temperature: float
+) -> None:
+    answers = some_answers(500, labels=max(2, labels))[:, :labels]
+    coarse, fine = on_device(answers, temperature), temper(complete(answers), temperature)
+    assert coarse.sum(axis=1) == pytest.approx(1)
+    clear = np.ptp(np.partition(complete(answers), -2, axis=1)[:, -2:], axis=1) > 1 / 128
+    assert np.array_equal(coarse.argmax(axis=1)[clear], fine.argmax(axis=1)[clear])
+    assert np.abs(coarse - fine).max() < 0.08
+    assert np.abs(coarse - fine).mean() < 0.007
+
+
+def test_of_a_bold_int8_model_a_zero_is_not_taken_for_never() -> None:
+    rng = np.random.default_rng(5)
+    honest = complete(some_answers(20_000, labels=7))
+    truth = (honest.cumsum(axis=1) > rng.random((len(honest), 1))).argmax(axis=1)
+    bold = temper(honest, 1 / 3)
+    figures = calibration_figures(bold, truth, 3.0)
+    lost = figures["after_int8_steps"]["nll"] - figures["after"]["nll"]
+    naive = temper(complete(np.minimum(np.rint(bold * 256), 255)), 3.0)  # zero stays 1e-9
+    lost_naively = negative_log_likelihood(naive, truth) - figures["after"]["nll"]
+    assert 0 < lost < 0.5 * lost_naively
+
+
+def test_no_temperature_changes_what_is_chosen() -> None:
+    probabilities = complete(some_answers(500, labels=7))
+    for temperature in (COLDEST, 0.8, HOTTEST):
+        tempered = temper(probabilities, temperature)
+        assert np.array_equal(tempered.argmax(axis=1), probabilities.argmax(axis=1))
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7])
+def test_a_binary_threshold_decides_as_before(threshold: float) -> None:
+    answers = some_answers(500, labels=2)[:, :1]
+    moved = temper_threshold(threshold, 1.6)
+    tempered = temper(complete(answers), 1.6)[:, 1]
+    assert np.array_equal(tempered >= moved, answers[:, 0] >= threshold)
+    assert (moved == threshold) == (threshold == 0.5)
+
+
+def test_the_figures_of_a_part() -> None:
+    answers = some_answers(200, labels=7)
+    figures = calibration_figures(answers, answers.argmax(axis=1), 0.5)
+    assert figures["n"] == 200
+    assert all(sum(b[2] for b in figures[g]["bins"]) == 200 for g in ("before", "after"))
+    assert figures["after"]["nll"] < figures["before"]["nll"]  # all are right: surer is better
+    assert figures["after_int8_steps"]["ece"] == pytest.approx(figures["after"]["ece"], abs=0.01)

@@ -1,0 +1,194 @@
+"""How far a network's confidence can be believed, and the temperature that mends it.
+
+The temperature is fitted on the validation part only. It changes confidences and never the label
+that is chosen; a binary model's threshold moves along with it.
+
+Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.contract import OutputSpec
+from fer_edge.stages.litert import dequantise
+
+BINS: Final = 15
+COLDEST: Final = 0.25
+HOTTEST: Final = 4.0
+"""Between these a temperature is looked for; few or easy pictures would drive it anywhere."""
+
+_LEAST_PROBABILITY: Final = 1e-9  # as on the device, so that nothing is raised to infinity
+_INT8_STEPS: Final = 256
+
+Probabilities = NDArray[np.float64]
+"""float64, shape (N, labels); rows sum to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The pictures whose confidence lies in one of the equal intervals from 0 to 1.
+
+    Attributes:
+        low: Lower end of the interval, outside it.
+        high: Upper end, inside it.
+        n: Pictures.
+        confidence: Their mean confidence; 0 without pictures.
+        accuracy: Share of them that is right; 0 without pictures.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+    def to_json(self) -> list[float]:
+        """Return [low, high, n, confidence, accuracy]."""
+        low, high = round(self.low, 4), round(self.high, 4)
+        return [low, high, self.n, round(self.confidence, 4), round(self.accuracy, 4)]
+
+
+def complete(answers: NDArray[Any]) -> Probabilities:
+    """Return one probability a label, also for a network with a single output; rows sum to 1.
+
+    Args:
+        answers: Shape (N, labels), or (N, 1): the probability of the second of two labels.
+    """
+    answers = answers.astype(np.float64)
+    if answers.shape[1] == 1:
+        answers = np.hstack([1 - answers, answers])
+    whole: Probabilities = answers / answers.sum(axis=1, keepdims=True)
+    return whole
+
+
+def temper(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Raise probabilities to 1/temperature and normalise them, exactly as the device does."""
+    if temperature == 1.0:
+        return probabilities
+    raised = np.maximum(probabilities, _LEAST_PROBABILITY) ** (1 / temperature)
+    normalised: Probabilities = raised / raised.sum(axis=1, keepdims=True)
+    return normalised
+
+
+def temper_answers(answers: NDArray[Any], temperature: float) -> NDArray[np.float64]:
+    """Temper a network's own outputs; the shape stays, also that of a single output."""
+    tempered = temper(complete(answers), temperature)
+    return tempered[:, 1:] if answers.shape[1] == 1 else tempered
+
+
+def temper_threshold(threshold: float, temperature: float) -> float:
+    """Return the threshold that decides on tempered probabilities as `threshold` did before."""
+    if threshold == 0.5:  # stays where it is; no rounding must move it
+        return threshold
+    return float(temper(np.array([[1 - threshold, threshold]]), temperature)[0, 1])
+
+
+def on_device(answers: NDArray[Any], temperature: float) -> Probabilities:
+    """Return what the device makes of the outputs of an int8 model, in steps of 1/256.
+
+    Args:
+        answers: A float network's own outputs, as `complete` takes them.
+        temperature: Of the contract.
+    """
+    steps = np.clip(np.rint(answers.astype(np.float64) * _INT8_STEPS), 0, _INT8_STEPS - 1)
+    spec = OutputSpec(
+        kind="sigmoid" if answers.shape[1] == 1 else "softmax",
+        dtype="int8",
+        scale=1 / _INT8_STEPS,
+        zero_point=-_INT8_STEPS // 2,
+        temperature=temperature,
+    )
+    return dequantise((steps + spec.zero_point).astype(np.int8), spec)
+
+
+def negative_log_likelihood(probabilities: Probabilities, truth: NDArray[np.int64]) -> float:
+    """Return the mean of -ln P(true label)."""
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.maximum(of_truth, _LEAST_PROBABILITY)).mean())
+
+
+def fit_temperature(probabilities: Probabilities, truth: NDArray[np.int64]) -> float:
+    """Return the temperature of the least negative log-likelihood, between 0.25 and 4.
+
+    Golden-section search over its logarithm: for a softmax the likelihood has one minimum along
+    1/temperature, so no other place can be better.
+
+    Args:
+        probabilities: Of the validation part.
+        truth: int64, shape (N,).
+    """
+
+    def loss(logarithm: float) -> float:
+        return negative_log_likelihood(temper(probabilities, math.exp(logarithm)), truth)
+
+    low, high, golden = math.log(COLDEST), math.log(HOTTEST), (math.sqrt(5) - 1) / 2
+    for _ in range(40):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, right) if loss(left) <= loss(right) else (left, high)
+    return round(math.exp((low + high) / 2), 4)
+
+
+def reliability(
+    probabilities: Probabilities, truth: NDArray[np.int64], *, bins: int = BINS
+) -> tuple[Bin, ...]:
+    """Sort pictures by the confidence of their likeliest label into equal intervals.
+
+    Args:
+        probabilities: Of each label.
+        truth: int64, shape (N,).
+        bins: Number of intervals.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    return tuple(
+        Bin(
+            low=number / bins,
+            high=(number + 1) / bins,
+            n=int(inside.sum()),
+            confidence=float(confidence[inside].mean()) if inside.any() else 0.0,
+            accuracy=float(right[inside].mean()) if inside.any() else 0.0,
+        )
+        for number, inside in ((number, place == number) for number in range(bins))
+    )
+
+
+def expected_calibration_error(bins: tuple[Bin, ...]) -> float:
+    """Return the mean gap between confidence and accuracy, weighted by the bins' pictures."""
+    total = sum(each.n for each in bins)
+    return sum(each.n * abs(each.confidence - each.accuracy) for each in bins) / max(1, total)
+
+
+def calibration_figures(
+    answers: NDArray[Any], truth: NDArray[np.int64], temperature: float
+) -> dict[str, Any]:
+    """Return what `metrics.json` says of one part: before and after the temperature.
+
+    The last group is what the int8 model's coarse output leaves of it, by the device's own code:
+    its rounding to 1/256 comes before the temperature.
+
+    Args:
+        answers: The network's own outputs, as `complete` takes them.
+        truth: int64, shape (N,).
+        temperature: Fitted on the validation part.
+    """
+    groups = {
+        "before": complete(answers),
+        "after": temper(complete(answers), temperature),
+        "after_int8_steps": on_device(answers, temperature),
+    }
+    return {"n": len(truth), **{name: _figures(p, truth) for name, p in groups.items()}}
+
+
+def _figures(probabilities: Probabilities, truth: NDArray[np.int64]) -> dict[str, Any]:
+    bins = reliability(probabilities, truth)
+    return {
+        "ece": round(expected_calibration_error(bins), 4),
+        "nll": round(negative_log_likelihood(probabilities, truth), 4),
+        "bins": [each.to_json() for each in bins],
+    }

@@ -1,0 +1,122 @@
+"""Checks of a recipe that concern more than one of its settings; they need no Keras."""
+
+import string
+from pathlib import PurePosixPath
+from typing import Final
+
+from fer_edge.errors import SettingsError
+from fer_edge.labels import label_set
+from fer_trainer.network.language import parse_layers
+from fer_trainer.recipe import OutputSettings, Recipe
+from fer_trainer.run_folder import WHOLE
+
+EPOCH_FIELDS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+"""What may stand in braces in the name of an epoch's weights."""
+
+_ENDINGS: Final = {
+    "best_weights": ".h5", "last_model": ".h5", "epoch_weights": ".h5",
+    "loss_curve": ".png", "accuracy_curve": ".png",
+    "confusion_matrix": ".png", "sample_predictions": ".png",
+}  # fmt: skip
+
+
+def check_recipe(recipe: Recipe, *, where: str) -> None:
+    """Refuse a recipe whose settings, each possible by itself, contradict each other.
+
+    Args:
+        recipe: As read.
+        where: Its name, for messages.
+
+    Raises:
+        SettingsError: They do, or the network's lines are not understood.
+        LabelError: There is no such label set.
+    """
+    labels = label_set(recipe.labels).labels
+    parse_layers(recipe.network.layers)
+    _check_schedule(recipe, where)
+    if recipe.outputs.words and len(recipe.outputs.words) != len(labels):
+        raise SettingsError(
+            f"{where}: outputs: words has {len(recipe.outputs.words)} words",
+            expected=f"one for each of {', '.join(labels)}",
+            fix="correct the list, or leave it out",
+        )
+    best = recipe.selection.deliver == "best" or recipe.outputs.best_weights
+    if best and recipe.averaging.momentum > 0:
+        raise SettingsError(
+            f"{where}: averaging together with the weights of the best epoch",
+            expected="one of the two: an average spans many epochs",
+            fix="set averaging.momentum=0, or selection.deliver=last without outputs.best_weights",
+        )
+    _check_names(recipe.outputs, where)
+
+
+def output_files(outputs: OutputSettings) -> dict[str, str]:
+    """Return the names of the files that a recipe adds to the top of the run folder, by setting."""
+    return {
+        key: name for key in _ENDINGS if key != "epoch_weights" and (name := _name(outputs, key))
+    }
+
+
+def _name(outputs: OutputSettings, key: str) -> str:
+    return str(getattr(outputs, key))
+
+
+def _check_schedule(recipe: Recipe, where: str) -> None:
+    given = recipe.schedule
+    if given.kind != "steps":
+        if given.after_epochs or given.rates:
+            raise SettingsError(
+                f"{where}: schedule: rates with kind {given.kind!r}",
+                expected="after_epochs and rates with kind steps only",
+                fix='set schedule.kind="steps", or remove them',
+            )
+        return
+    ascending = all(a < b for a, b in zip((0, *given.after_epochs), given.after_epochs))  # noqa: B905
+    pairs = given.rates and len(given.rates) == len(given.after_epochs)
+    if not (pairs and ascending and all(rate > 0 for rate in given.rates)):
+        raise SettingsError(
+            f"{where}: schedule: after_epochs {list(given.after_epochs)}, "
+            f"rates {list(given.rates)}",
+            expected="ascending numbers of epochs, and a rate above 0 for each",
+            fix="correct them, e.g. after_epochs = [20, 30], rates = [0.00025, 0.00005]",
+        )
+
+
+def _check_names(outputs: OutputSettings, where: str) -> None:
+    taken = set(WHOLE)
+    for key, ending in _ENDINGS.items():
+        name = _name(outputs, key)
+        if not name:
+            continue
+        if PurePosixPath(name).name != name or "\\" in name or name[0] == "." or name in taken:
+            raise SettingsError(
+                f"{where}: outputs: {key} is {name!r}",
+                expected="a plain file name that no other file of the run has",
+                fix="choose another name",
+            )
+        if not name.endswith(ending) or name == ending:
+            raise SettingsError(
+                f"{where}: outputs: {key} is {name!r}",
+                expected=f"a name ending in {ending}",
+                fix=f"name it for instance {PurePosixPath(name).stem}{ending}",
+            )
+        taken.add(name)
+    _check_epoch_name(outputs.epoch_weights, where)
+
+
+def _check_epoch_name(name: str, where: str) -> None:
+    if not name:
+        return
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(name) if field is not None}
+        fits = "epoch" in fields and fields <= set(EPOCH_FIELDS)
+        # A format that does not fit a number shows here and not after the first epoch.
+        _ = name.format(**{"epoch": 1, **dict.fromkeys(EPOCH_FIELDS[1:], 0.5)}) if fits else ""
+    except (ValueError, IndexError, KeyError):
+        fits = False
+    if not fits:
+        raise SettingsError(
+            f"{where}: outputs: epoch_weights is {name!r}",
+            expected="a name with {epoch}, and in braces nothing but " + ", ".join(EPOCH_FIELDS),
+            fix="write it for instance ep{epoch:03d}-loss{loss:.3f}.h5",
+        )

@@ -1,0 +1,85 @@
+"""What every shape of data set offers: entries that are listed first and decoded when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from fer_edge.closing import Closing
+from fer_edge.errors import DataError
+from fer_edge.labelled import LabelledPicture, LabelledPictures, Split
+from fer_edge.pictures import decode_grey
+from fer_edge.records import GreyImage
+
+MAX_ASPECT: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture of a data set, not decoded yet.
+
+    Attributes:
+        name: Path inside the data set, or the line of a CSV file that makes no sense.
+        label: Canonical expression name; None where it makes no sense, then `read` raises.
+        split: The split that the data set names; None where it names none.
+        read: Returns what lies on disk and the grey picture; uint8, shape (H, W).
+            Raises PictureError or DataError.
+        row: Position in a CSV file, counted from 0; None elsewhere.
+    """
+
+    name: str
+    label: str | None
+    split: Split | None
+    read: Callable[[], tuple[bytes, GreyImage]]
+    row: int | None = None
+
+
+class Entries(Closing):
+    """The entries of a data set, in an order that depends on nothing but the data.
+
+    Attributes:
+        total: Number of entries; None where only reading tells.
+    """
+
+    total: int | None = None
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Go through all entries; may be done again."""
+        raise NotImplementedError
+
+
+class FolderEntries(Entries):
+    """Class folders, split folders, or a ZIP of either.
+
+    Raises:
+        DataError: As `LabelledPictures` says.
+        LabelError: A class folder's name is unknown.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._source = LabelledPictures(path)
+        self.total = len(self._source.pictures)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for picture in self._source.pictures:
+            yield Entry(picture.name, picture.label, picture.split, partial(self._read, picture))
+
+    def close(self) -> None:
+        """Close the archive, if there is one; may be called twice."""
+        self._source.close()
+
+    def _read(self, picture: LabelledPicture) -> tuple[bytes, GreyImage]:
+        data = self._source.read(picture)
+        grey = decode_grey(data, where=picture.name)
+        height, width = grey.shape
+        # Made square, a picture of one row would fill the memory.
+        if max(height, width) > MAX_ASPECT * min(height, width):
+            raise DataError(
+                f"{picture.name} is {width}x{height} pixels",
+                expected=f"a face crop, no side longer than {MAX_ASPECT} times the other",
+                fix="remove it",
+            )
+        return data, grey

@@ -1,0 +1,54 @@
+"""Where samples come from, and what was left out on the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fer_edge.labelled import Split
+from fer_trainer.data.samples import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class VotesOrigin:
+    """Where soft labels come from.
+
+    Attributes:
+        name: The file's name.
+        sha256: Of the file.
+        left_out: Number of pictures left out, by the reason.
+    """
+
+    name: str
+    sha256: str
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where samples come from.
+
+    Attributes:
+        name: File or folder name, without its path.
+        content_sha256: Of every picture's name and bytes; the same for a folder and a ZIP of it.
+        unreadable: Names of pictures that could not be read, and so were left out.
+        other_labels: Number of pictures left out because their label is not asked for, by label.
+        votes: Where soft labels come from; None without.
+    """
+
+    name: str
+    content_sha256: str
+    unreadable: tuple[str, ...] = ()
+    other_labels: Mapping[str, int] = field(default_factory=dict)
+    votes: VotesOrigin | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSet:
+    """A data set as it lies on disk.
+
+    Attributes:
+        origin: Where it comes from.
+        splits: Samples by the split that the data names; the key is None where it names none.
+    """
+
+    origin: Origin
+    splits: Mapping[Split | None, Samples]

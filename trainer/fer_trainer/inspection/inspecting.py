@@ -1,0 +1,100 @@
+"""The whole job of `fer-train inspect-data`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+
+from fer_edge.errors import DataError, OutputError
+from fer_trainer.data.opening import open_entries
+from fer_trainer.inspection.duplicates import exact_groups, near_groups
+from fer_trainer.inspection.findings import BLANK_SPREAD, Findings
+from fer_trainer.inspection.sheets import draw_sheets
+from fer_trainer.inspection.survey import survey
+from fer_trainer.inspection.text import format_findings
+from fer_trainer.run_folder import replace_file
+
+REPORT: Final = "report.txt"
+JSON: Final = "findings.json"
+
+
+def inspect_data(path: Path, *, tell: Callable[[str], None]) -> Findings:
+    """Look at every picture of a data set, and for what is there twice.
+
+    Args:
+        path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
+        tell: Takes a line of progress.
+
+    Raises:
+        DataError: No such data, an unknown layout, or no picture that can be read.
+        LabelError: A class folder's name is unknown.
+    """
+    with open_entries(path) as entries, _bar("reading", entries.total, entries) as read:
+        seen = survey(read)
+    exact = exact_groups(seen.digests)
+    copies = {index for group in exact for index in group[1:]}
+    distinct = [
+        int(index)
+        for index in np.flatnonzero(seen.spreads >= BLANK_SPREAD)
+        if int(index) not in copies
+    ]
+    tell(f"{path.name}: {len(seen):,} pictures read, {len(distinct):,} to compare")
+    with _bar("comparing", len(distinct)) as bar:
+        near = near_groups(seen.thumbnails, distinct, done=bar.update)
+    return Findings(path.name, seen, exact, near)
+
+
+def write_findings(findings: Findings, folder: Path) -> list[str]:
+    """Write report, JSON and contact sheets; files of these names are replaced.
+
+    Returns:
+        The names of the files.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    written: list[str] = []
+
+    def write(name: str, content: bytes) -> None:
+        replace_file(folder / name, lambda path: Path(path).write_bytes(content))
+        written.append(name)
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be made ({error.strerror})",
+            expected="a folder that may be written to",
+            fix="choose another --out",
+        ) from error
+    write(REPORT, (format_findings(findings) + "\n").encode())
+    write(JSON, (json.dumps(findings.to_json(), indent=1) + "\n").encode())
+    draw_sheets(findings, write)
+    return written
+
+
+def check_usable(findings: Findings) -> None:
+    """Refuse data that `fer-train fit` would refuse.
+
+    Raises:
+        DataError: It cannot be trained on.
+    """
+    problems = findings.problems()
+    if problems:
+        raise DataError(
+            f"{findings.name} cannot be trained on: {'; '.join(problems)}",
+            expected="two classes or more, each in train, and whole pictures",
+            fix="see the report for their names",
+        )
+
+
+def _bar(label: str, length: int | None, iterable: Iterable[Any] | None = None) -> Any:
+    # Without a terminal there is no bar, and no line of dots in a log.
+    hidden = not sys.stderr.isatty()
+    return click.progressbar(iterable, length, label=label, file=sys.stderr, hidden=hidden)

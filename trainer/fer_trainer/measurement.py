@@ -1,0 +1,108 @@
+"""What `metrics.json` says of a trained network; the one place that looks at the test part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_trainer.calibration import (
+    BINS,
+    calibration_figures,
+    complete,
+    fit_temperature,
+    temper_threshold,
+)
+from fer_trainer.data.samples import Samples
+from fer_trainer.data.splitting import SplitData
+from fer_trainer.evaluation import score
+from fer_trainer.network.cost import network_cost
+from fer_trainer.recipe import Recipe
+from fer_trainer.training.loop import predict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """A network's figures and the answers they were made from.
+
+    Attributes:
+        metrics: As `metrics.json` holds them.
+        answers: The network's own outputs, float32, shape (N, outputs), by part: validation and,
+            where there is one, test.
+        temperature: Fitted on the validation part.
+        threshold: Of a binary network, on tempered probabilities.
+    """
+
+    metrics: dict[str, Any]
+    answers: Mapping[str, NDArray[np.float32]]
+    temperature: float
+    threshold: float
+
+
+def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
+    """Score the final weights.
+
+    Args:
+        network: From raw float pixels to probabilities.
+        recipe: It was trained with.
+        split: Validation fits the temperature; test is looked at here and nowhere else.
+    """
+    threshold = recipe.binary_threshold() or 0.5
+    parts = {"validation": split.val} | ({} if split.test is None else {"test": split.test})
+    answers = {name: predict(network, samples.pictures) for name, samples in parts.items()}
+    temperature = fit_temperature(complete(answers["validation"]), split.val.labels)
+
+    def scores(name: str, chosen: NDArray[Any] | slice = slice(None)) -> dict[str, Any]:
+        given, truth = answers[name][chosen], parts[name].labels[chosen]
+        return score(given, truth, recipe.label_names, threshold=threshold).to_json()
+
+    cost = network_cost(network)
+    metrics: dict[str, Any] = {
+        "labels": list(recipe.label_names),
+        "parameters": cost.parameters,
+        "macs": cost.macs,
+        "validation": scores("validation"),
+        "test": None,
+        "test_without_train_copies": None,
+        "test_copies_of_train": int(split.test_copies.sum()),
+        "calibration": calibrate(answers, parts, temperature),
+        "data": summarise(split, recipe.label_names),
+    }
+    if split.test is not None:
+        metrics["test"] = scores("test")
+        metrics["test_without_train_copies"] = scores("test", ~split.test_copies)
+    return Measured(metrics, answers, temperature, temper_threshold(threshold, temperature))
+
+
+def calibrate(
+    answers: Mapping[str, NDArray[np.float32]], parts: Mapping[str, Samples], temperature: float
+) -> dict[str, Any]:
+    """Return the calibration figures of every part.
+
+    Args:
+        answers: The network's outputs by part.
+        parts: The pictures by part.
+        temperature: Fitted on the validation part.
+    """
+    figures = {
+        name: calibration_figures(answers[name], samples.labels, temperature)
+        for name, samples in parts.items()
+    }
+    return {"temperature": temperature, "fitted_on": "validation", "bins": BINS, **figures}
+
+
+def summarise(split: SplitData, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a run says of its data."""
+    return {
+        "name": split.origin.name,
+        "content_sha256": split.origin.content_sha256,
+        "counts": {part: samples.counts(labels) for part, samples in split.parts().items()},
+        "unreadable": len(split.origin.unreadable),
+        "other_labels": dict(split.origin.other_labels),
+        "votes": asdict(split.origin)["votes"],
+        "left_out_of_train": len(split.left_out),
+        "test_copies_of_train": int(split.test_copies.sum()),
+    }

@@ -1,0 +1,183 @@
+"""All that a report shows, collected from a run and from what its network answers."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.contract import ModelContract
+from fer_edge.errors import ModelError
+from fer_trainer import run_folder
+from fer_trainer.calibration import complete, fit_temperature
+from fer_trainer.data.samples import Samples
+from fer_trainer.evaluation import scores_from_json
+from fer_trainer.measurement import calibrate
+from fer_trainer.network.cost import NetworkCost, network_cost
+from fer_trainer.report.graph import NetworkGraph, network_graph
+from fer_trainer.report.judgement import Judgement, judge
+from fer_trainer.training.loop import predict
+
+Answers = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What stands in a report.
+
+    Attributes:
+        contract: Of the run.
+        metrics: `metrics.json`; what an old run lacks of the calibration is computed anew.
+        recipe: `recipe.toml` as text.
+        history: The columns of `history.csv`; only numbers.
+        cost: Of the network.
+        graph: Of the network.
+        judgement: Of the test part, or of validation where there is no test.
+        missing: What this run has not recorded, a sentence each.
+    """
+
+    contract: ModelContract
+    metrics: Mapping[str, Any]
+    recipe: str
+    history: Mapping[str, list[float]]
+    cost: NetworkCost
+    graph: NetworkGraph
+    judgement: Judgement
+    missing: tuple[str, ...]
+
+
+def collect(
+    run: Path, contract: ModelContract, network: Any, *, answers: Answers | None = None
+) -> Contents:
+    """Collect a finished run's report; the data set itself is not needed.
+
+    Args:
+        run: Its folder.
+        contract: Its contract.
+        network: Its network.
+        answers: The network's outputs for validation and, where there is one, test; predicted
+            anew where not given.
+
+    Raises:
+        ModelError: A file of the run is damaged.
+    """
+    metrics = _read_metrics(run / run_folder.METRICS)
+    judged = "validation" if metrics["test"] is None else "test"
+    parts = {"validation": read_samples(run, "validation")}
+    if judged == "test":
+        parts["test"] = read_samples(run, "heldout")
+    if answers is None:
+        answers = {part: predict(network, samples.pictures) for part, samples in parts.items()}
+    metrics, missing = _complete_metrics(metrics, contract, answers, parts)
+    judgement = judge(
+        parts[judged],
+        answers[judged],
+        contract,
+        part=judged,
+        temperature=metrics["calibration"]["temperature"],
+    )
+    # What the run wrote down is what counts; predicted again, a picture on the edge may flip.
+    judgement = dataclasses.replace(
+        judgement,
+        scores=scores_from_json(metrics[judged]),
+        calibration=metrics["calibration"][judged],
+    )
+    return Contents(
+        contract,
+        metrics,
+        (run / run_folder.RECIPE).read_text(encoding="utf-8", errors="replace"),
+        read_history(run / run_folder.HISTORY),
+        network_cost(network),
+        network_graph(network),
+        judgement,
+        missing,
+    )
+
+
+def read_samples(run: Path, name: str) -> Samples:
+    """Read `samples/NAME.npz` of a run.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    path = run / run_folder.SAMPLES / f"{name}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = tuple(str(each) for each in arrays["names"])
+            return Samples(arrays["pictures"], arrays["labels"], names)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Return the columns of `history.csv` that hold a number in every line.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    columns: dict[str, list[float]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise _damaged(path, error) from error
+    for name in rows[0] if rows else ():
+        try:
+            columns[name] = [float(row[name]) for row in rows]
+        except (TypeError, ValueError):
+            continue
+    return columns
+
+
+_LACKS_CALIBRATION: Final = (
+    "This run's contract carries no fitted temperature: the one shown was fitted for this report, "
+    "on the run's validation pictures, and its model does not use it."
+)
+_LACKS_COUNTS: Final = "This run has not recorded how many train pictures each label has."
+
+
+def _complete_metrics(
+    metrics: Mapping[str, Any], contract: ModelContract, answers: Answers,
+    parts: Mapping[str, Samples],
+) -> tuple[dict[str, Any], tuple[str, ...]]:  # fmt: skip
+    """Add what runs of earlier versions lack, and say so."""
+    whole, missing = dict(metrics), []
+    if "calibration" not in metrics:
+        temperature = fit_temperature(complete(answers["validation"]), parts["validation"].labels)
+        whole["calibration"] = calibrate(answers, parts, temperature)
+        missing.append(_LACKS_CALIBRATION)
+    if "data" not in metrics:
+        data = contract.provenance.get("data", {})
+        counts = {
+            {"validation": "val"}.get(part, part): samples.counts(contract.labels)
+            for part, samples in parts.items()
+        }
+        whole["data"] = {**data, "counts": counts}
+        missing.append(_LACKS_COUNTS)
+    return whole, tuple(missing)
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        for part in ("validation", "test"):
+            if part == "validation" or metrics[part] is not None:
+                scores_from_json(metrics[part])
+        return dict(metrics)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"{path} cannot be read ({type(error).__name__}: {error})",
+        expected="the file as `fer-train fit` writes it",
+        fix="copy the run again, or train again",
+    )

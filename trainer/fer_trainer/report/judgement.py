@@ -1,0 +1,94 @@
+"""A network judged on one part: scores, calibration and pictures to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.contract import ModelContract
+from fer_trainer.calibration import (
+    calibration_figures,
+    complete,
+    temper_answers,
+    temper_threshold,
+)
+from fer_trainer.data.samples import Samples
+from fer_trainer.evaluation import Scores, choose, score
+from fer_trainer.report.examples import Example, fair_sample, worst_errors
+from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
+
+_SEED: Final = 0  # of the pictures that are shown: the same data shows the same ones
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What a network is worth on some labelled pictures.
+
+    Attributes:
+        part: What the pictures are, for people: "test", for instance.
+        scores: How many are right.
+        calibration: As `calibration.calibration_figures` returns it.
+        errors: The worst errors by true label.
+        sample: Pictures drawn by lot.
+    """
+
+    part: str
+    scores: Scores
+    calibration: Mapping[str, Any]
+    errors: Mapping[str, list[Example]]
+    sample: list[Example]
+
+
+def judge(
+    samples: Samples,
+    answers: NDArray[Any],
+    contract: ModelContract,
+    *,
+    part: str,
+    temperature: float | None = None,
+) -> Judgement:
+    """Judge a network's answers.
+
+    Args:
+        samples: The pictures.
+        answers: The network's own outputs, shape (N, outputs).
+        contract: Of the network.
+        part: What the pictures are, for people.
+        temperature: Instead of the contract's.
+    """
+    own = contract.output.temperature
+    temperature = own if temperature is None else temperature
+    outputs = temper_answers(answers, temperature)
+    # The contract's threshold is one on probabilities at its own temperature.
+    threshold = temper_threshold(contract.threshold, temperature / own)
+    chosen, labels = choose(outputs, threshold=threshold), contract.labels
+    return Judgement(
+        part,
+        score(outputs, samples.labels, labels, threshold=threshold),
+        calibration_figures(answers, samples.labels, temperature),
+        worst_errors(samples, complete(outputs), chosen, labels),
+        fair_sample(samples, complete(outputs), chosen, labels, seed=_SEED),
+    )
+
+
+def plot_judgement(judgement: Judgement) -> Iterator[Plot]:
+    """Draw confusion, reliability and the contact sheets of errors and of the sample."""
+    yield plot_confusion(judgement.scores, of=judgement.part)
+    yield plot_reliability(judgement.calibration, of=judgement.part)
+    for label, examples in judgement.errors.items():
+        if examples:
+            title = f"Worst errors: labelled {label} ({judgement.part})"
+            yield _sheet(f"worst-{label}", title, examples)
+    yield _sheet("samples", f"Sample predictions ({judgement.part})", judgement.sample)
+
+
+def _sheet(name: str, title: str, examples: list[Example]) -> Plot:
+    captions = [
+        f"{each.said} {each.confidence:.0%}" + ("" if each.right else f"\nlabelled {each.truth}")
+        for each in examples
+    ]
+    return plot_sheet(name, title, np.stack([each.picture for each in examples]), captions)

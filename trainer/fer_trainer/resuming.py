@@ -1,0 +1,111 @@
+"""Go on with a run that was cut short, and refuse to go on with another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fer_edge.errors import DataError, OutputError, SettingsError
+from fer_trainer import run_folder
+from fer_trainer.data.splitting import SplitData
+from fer_trainer.recipe import Recipe
+from fer_trainer.recipe_files import load_recipe
+from fer_trainer.run_folder import RunFolder
+
+
+def check_same_recipe(run: RunFolder, recipe: Recipe) -> None:
+    """Refuse to resume a run of another recipe; an empty folder is a run not begun yet.
+
+    Raises:
+        OutputError: The folder holds something that is no run.
+        SettingsError: The run was begun with other settings; the first of them are named.
+    """
+    path = run.path / run_folder.RECIPE
+    if not path.is_file():
+        if run.path.is_dir() and all(_is_rest(entry) for entry in run.path.iterdir()):
+            return
+        run.check_free(force=False)
+        return
+    before, now = (_flatten(asdict(r)) for r in (load_recipe(str(path)), recipe))
+    changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    if changed:
+        shown = ", ".join(
+            f"{key} is {_short(now.get(key))} and was {_short(before.get(key))}"
+            for key in changed[:3]
+        )
+        raise SettingsError(
+            f"{run.path} was begun with another recipe: {shown}"
+            + (f", and {len(changed) - 3} more" if len(changed) > 3 else ""),
+            expected="the same settings as before",
+            fix=f"resume with {path}, or choose another --out",
+        )
+
+
+def check_same_data(run: RunFolder, split: SplitData) -> None:
+    """Refuse to resume a run on other data.
+
+    Raises:
+        DataError: The pictures or their split differ.
+    """
+    path = run.path / run_folder.SPLIT
+    if not path.is_file():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutputError(
+            f"{path} is damaged ({error})",
+            expected="what `fer-train fit` wrote",
+            fix="train again with --force instead of --resume",
+        ) from error
+    now = split_record(split)
+    changed = [key for key in now if json.loads(json.dumps(now[key])) != before.get(key)]
+    if changed:
+        what = "other pictures" if "content_sha256" in changed else "another split"
+        sizes = ", ".join(
+            f"{part} {len(now.get(part, ())):,} and was {len(before.get(part, ())):,}"
+            for part in ("train", "val", "test")
+            if part in changed
+        )
+        raise DataError(
+            f"{run.path} was begun on {what} ({sizes or 'their content differs'})",
+            expected="the data set as it was",
+            fix="give the same data, or choose another --out",
+        )
+
+
+def split_record(split: SplitData) -> dict[str, Any]:
+    """Return what `split.json` holds: the split and the hash of the pictures it is of."""
+    return {"content_sha256": split.origin.content_sha256, **split.to_json()}
+
+
+def finished_metrics(run: RunFolder) -> dict[str, Any] | None:
+    """Return `metrics.json` of a run that needs no resuming; None where it is unfinished."""
+    if not run.is_whole():
+        return None
+    found: dict[str, Any] = json.loads((run.path / run_folder.METRICS).read_text(encoding="utf-8"))
+    return found
+
+
+def _is_rest(entry: Path) -> bool:
+    """Say whether a killed process may have left this before it wrote the recipe."""
+    names = {run_folder.SAMPLES, run_folder.CHECKPOINTS}
+    return entry.is_dir() and (entry.name in names or entry.name.startswith(run_folder.WRITING))
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
