@@ -115,7 +115,7 @@ def _least_probability(spec: OutputSpec) -> float:
 
     In a quantised output 0 means less than half a step, and a temperature above 1 makes much of
     how much less. A 32nd of a step gives nearly the calibration that float outputs have; see
-    docs/decisions/0007-temperature.md.
+    docs/decisions/0009-temperature.md.
     """
     return 1e-9 if spec.dtype == "float32" else spec.scale / 32
 
