@@ -9,19 +9,16 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from fer_edge.contract import (
+from fer_edge.contract import DType, InputSpec, ModelContract, OutputSpec
+from fer_edge.labels import label_set
+from fer_edge.model_file import (
     GOLDEN_INPUTS_NAME,
     GOLDEN_OUTPUTS_NAME,
-    DType,
-    InputSpec,
-    ModelContract,
     ModelFile,
-    OutputSpec,
     parse_model,
     sha256_hex,
     write_model,
 )
-from fer_edge.labels import label_set
 from fer_edge.stages.litert import LitertClassifier
 
 SIDE = 48

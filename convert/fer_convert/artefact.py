@@ -8,14 +8,8 @@ from typing import Any
 from fer_convert.flatbuffer import Graph, Tensor
 from fer_convert.golden import golden_members
 from fer_convert.targets import Target
-from fer_edge.contract import (
-    DType,
-    ModelContract,
-    ModelFile,
-    parse_model,
-    sha256_hex,
-    write_model,
-)
+from fer_edge.contract import DType, ModelContract
+from fer_edge.model_file import ModelFile, parse_model, sha256_hex, write_model
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_convert.samples import Samples
-from fer_edge.contract import ModelFile
+from fer_edge.model_file import ModelFile
 from fer_edge.stages.litert import LitertClassifier
 
 

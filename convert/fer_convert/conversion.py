@@ -20,7 +20,7 @@ from fer_convert.samples import Samples
 from fer_convert.targets import Target
 from fer_convert.translation import Translation, translate
 from fer_convert.worker.job import Job
-from fer_edge.contract import ModelFile
+from fer_edge.model_file import ModelFile
 
 REPORT_SCHEMA: Final = 1
 REPORT_NAME: Final = "report.json"

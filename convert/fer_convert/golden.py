@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.contract import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, InputSpec, ModelFile
+from fer_edge.contract import InputSpec
+from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 from fer_edge.pictures import decode_grey
 from fer_edge.preprocess import resize, square_crop
 from fer_edge.records import Box, GreyImage

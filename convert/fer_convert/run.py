@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from fer_convert.samples import Samples, read_data_set, read_samples
-from fer_edge.contract import CONTRACT_NAME, ModelContract, sha256_hex
+from fer_edge.contract import ModelContract
 from fer_edge.errors import DataError, ModelError
+from fer_edge.model_file import CONTRACT_NAME, sha256_hex
 
 MODEL_NAME: Final = "model.keras"
 REPRESENTATIVE_NAME: Final = "samples/representative.npz"

@@ -1,47 +1,20 @@
-"""What a model file promises about itself, and the ZIP that carries it.
-
-A model is one file: a TFLite flatbuffer that any interpreter loads, followed by a ZIP (TFLite's
-"associated files" convention) with `contract.json`, `labels.txt` and golden vectors, followed by
-the SHA-256 of everything before it, in hex, as the ZIP's comment. So a single flipped bit
-anywhere is found, and `unzip -l` still lists the file.
-"""
+"""What a model promises about itself: labels, input, output, origin."""
 
 import contextlib
 import dataclasses
-import hashlib
-import io
 import json
-import lzma
 import math
 import types
 import typing
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from fer_edge.errors import LabelError, ModelError
 from fer_edge.labels import canonical_labels
 
 CONTRACT_VERSION: Final = 1
-CONTRACT_NAME: Final = "contract.json"
-LABELS_NAME: Final = "labels.txt"
-GOLDEN_INPUTS_NAME: Final = "golden/inputs.npy"
-GOLDEN_OUTPUTS_NAME: Final = "golden/outputs.npy"
-FLATBUFFER_MAGIC: Final = b"TFL3"
-MAX_MODEL_BYTES: Final = 64 * 2**20
-"""Far above any model for these devices; bounds what a wrong path can make us read."""
-
-ZIP_ERRORS: Final = (
-    EOFError, OSError, RuntimeError, ValueError, lzma.LZMAError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What the standard library raises over a damaged ZIP."""
-
-_DIGEST_CHARACTERS: Final = 64
-_RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
-
+RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
 Filter = Literal["area", "linear"]
 Task = Literal["multiclass", "binary"]
 DType = Literal["int8", "uint8", "float32"]
@@ -155,108 +128,19 @@ class ModelContract:
         try:
             raw = json.loads(text, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:
-            raise _broken(f"{where}: the contract is not JSON ({error})") from error
+            raise broken(f"{where}: the contract is not JSON ({error})") from error
         if not isinstance(raw, dict):
-            raise _broken(f"{where}: the contract is a {type(raw).__name__}")
+            raise broken(f"{where}: the contract is a {type(raw).__name__}")
         version = raw.get("contract_version")
         if version != CONTRACT_VERSION:
             raise ModelError(
                 f"{where}: contract version {version!r}",
                 expected=f"version {CONTRACT_VERSION}",
-                fix="install the fer-edge that fits the model, or " + _RECONVERT,
+                fix="install the fer-edge that fits the model, or " + RECONVERT,
             )
         contract = _build(ModelContract, raw, where=where)
         _check(contract, where=where)
         return contract
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A model file taken apart and found whole.
-
-    Attributes:
-        path: Where it was read from, for messages.
-        flatbuffer: The bytes that an interpreter loads.
-        contract: What it promises.
-        members: Every file of the ZIP, by name.
-    """
-
-    path: str
-    flatbuffer: bytes = field(repr=False)
-    contract: ModelContract
-    members: Mapping[str, bytes] = field(repr=False)
-
-
-def sha256_hex(data: bytes) -> str:
-    """Return the SHA-256 of `data` in hex."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def write_model(flatbuffer: bytes, contract: ModelContract, golden: Mapping[str, bytes]) -> bytes:
-    """Put a flatbuffer, its contract and its golden vectors into one file's bytes.
-
-    The same arguments give the same bytes: no time stamps, no compression.
-
-    Args:
-        flatbuffer: The TFLite model.
-        contract: Its promise; the flatbuffer's hash is filled in here.
-        golden: `.npy` bytes by member name.
-    """
-    contract = dataclasses.replace(contract, flatbuffer_sha256=sha256_hex(flatbuffer))
-    members = {
-        CONTRACT_NAME: contract.to_json().encode(),
-        LABELS_NAME: "".join(label + "\n" for label in contract.labels).encode(),
-        **golden,
-    }
-    buffer = io.BytesIO(flatbuffer)
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
-        for name, data in members.items():
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, data)
-        archive.comment = b"0" * _DIGEST_CHARACTERS
-    body = buffer.getvalue()[:-_DIGEST_CHARACTERS]
-    return body + sha256_hex(body).encode()
-
-
-def read_model(path: Path) -> ModelFile:
-    """Read a model file and check that it is whole and keeps its own promises.
-
-    Nothing is loaded into an interpreter, so a broken file cannot crash the process.
-
-    Raises:
-        ModelError: Missing, no TFLite model, without contract, damaged, or contradicting itself.
-    """
-    return parse_model(_read_bytes(path), where=str(path))
-
-
-def parse_model(data: bytes, *, where: str) -> ModelFile:
-    """Like `read_model`, from bytes."""
-    if data[4:8] != FLATBUFFER_MAGIC:
-        raise ModelError(
-            f"{where}: not a TFLite model ({_describe_start(data)})",
-            expected="a .tflite file with its contract",
-            fix=_RECONVERT,
-        )
-    _check_digest(data, where=where)
-    members, start = _read_archive(data, where=where)
-    contract = ModelContract.from_json(members[CONTRACT_NAME].decode(errors="replace"), where=where)
-    flatbuffer = data[:start]
-    if sha256_hex(flatbuffer) != contract.flatbuffer_sha256:
-        raise ModelError(
-            f"{where}: the contract belongs to another model",
-            expected=f"flatbuffer SHA-256 {contract.flatbuffer_sha256[:12]}..., "
-            f"not {sha256_hex(flatbuffer)[:12]}...",
-            fix=_RECONVERT,
-        )
-    listed = members.get(LABELS_NAME, b"").decode(errors="replace").split()
-    if tuple(listed) != contract.labels:
-        raise ModelError(
-            f"{where}: {LABELS_NAME} says {listed}",
-            expected=f"{list(contract.labels)}, as {CONTRACT_NAME} says",
-            fix=_RECONVERT,
-        )
-    return ModelFile(where, flatbuffer, contract, members)
 
 
 def check_tensors(
@@ -290,7 +174,7 @@ def check_tensors(
     raise ModelError(
         f"{where}: the model's tensors are {_format_tensors(found)}",
         expected=f"{_format_tensors(expected)}, as its contract says",
-        fix=_RECONVERT,
+        fix=RECONVERT,
     )
 
 
@@ -320,79 +204,9 @@ def _format_tensors(tensors: Sequence[_Tensor]) -> str:
     )
 
 
-def _read_bytes(path: Path) -> bytes:
-    expected = "a .tflite file with its contract"
-    try:
-        if path.is_dir():
-            raise ModelError(
-                f"{path} is a folder", expected=expected, fix="name the file inside it"
-            )
-        with path.open("rb") as file:
-            data = file.read(MAX_MODEL_BYTES + 1)  # the size that a device states is 0
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path} does not exist", expected=expected, fix="check the path given as --model"
-        ) from None
-    except OSError as error:
-        raise ModelError(
-            f"{path} cannot be read ({error.strerror})",
-            expected=expected,
-            fix="check the file and its permissions",
-        ) from error
-    if len(data) > MAX_MODEL_BYTES:
-        raise ModelError(
-            f"{path} is larger than any model for these devices",
-            expected=f"at most {MAX_MODEL_BYTES:,} bytes",
-            fix="check that this is a model file",
-        )
-    return data
-
-
-def _describe_start(data: bytes) -> str:
-    return f"{len(data):,} bytes, starting {data[:8]!r}" if data else "the file is empty"
-
-
-def _check_digest(data: bytes, *, where: str) -> None:
-    """Check the hash at the file's end, which covers every byte before it."""
-    recorded = data[-_DIGEST_CHARACTERS:]
-    found = sha256_hex(data[:-_DIGEST_CHARACTERS]).encode()
-    if found == recorded:
-        return
-    if CONTRACT_NAME.encode() in data:
-        raise ModelError(
-            f"{where}: the file is damaged (its SHA-256 is {found[:12].decode()}...)",
-            expected=f"{recorded[:12]!r}..., as recorded at its end",
-            fix="copy the file again from where it was made",
-        )
-    raise ModelError(
-        f"{where}: a TFLite model without contract",
-        expected=f"a ZIP with {CONTRACT_NAME} (labels, preprocessing, golden vectors) behind it",
-        fix=_RECONVERT,
-    )
-
-
-def _read_archive(data: bytes, *, where: str) -> tuple[dict[str, bytes], int]:
-    """Return every member and the offset at which the ZIP begins."""
-    members = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            fits = sum(entry.file_size for entry in entries) <= len(data)
-            if fits:
-                members = {entry.filename: archive.read(entry) for entry in entries}
-    except ZIP_ERRORS as error:
-        raise _broken(f"{where}: the ZIP behind the model cannot be read ({error})") from error
-    if not fits:
-        raise _broken(f"{where}: the ZIP behind the model claims more than the file holds")
-    if len(members) < len(entries):
-        raise _broken(f"{where}: the ZIP behind the model holds a name twice")
-    if CONTRACT_NAME not in members:
-        raise _broken(f"{where}: the ZIP behind the model holds {sorted(members)}")
-    return members, min(entry.header_offset for entry in entries)
-
-
-def _broken(found: str) -> ModelError:
-    return ModelError(found, expected="a contract as fer-convert writes it", fix=_RECONVERT)
+def broken(found: str) -> ModelError:
+    """Return the error for a contract that is no contract."""
+    return ModelError(found, expected="a contract as fer-convert writes it", fix=RECONVERT)
 
 
 def _check(contract: ModelContract, *, where: str) -> None:
@@ -400,21 +214,21 @@ def _check(contract: ModelContract, *, where: str) -> None:
     try:
         canonical = canonical_labels(labels)
     except LabelError as error:
-        raise _broken(f"{where}: {error.found}") from error
+        raise broken(f"{where}: {error.found}") from error
     if canonical != labels:
-        raise _broken(f"{where}: labels {list(labels)} are not canonical names")
+        raise broken(f"{where}: labels {list(labels)} are not canonical names")
     binary = contract.task == "binary"
     sigmoid = contract.output.kind == "sigmoid"
     if len(labels) < 2 or binary != sigmoid or (binary and len(labels) != 2):
-        raise _broken(
+        raise broken(
             f"{where}: task {contract.task!r} with {len(labels)} labels and a "
             f"{contract.output.kind} output"
         )
     if contract.input.channels != 1 or min(contract.input.shape) < 1:
-        raise _broken(f"{where}: input shape {contract.input.shape}")
+        raise broken(f"{where}: input shape {contract.input.shape}")
     margin, temperature = contract.input.crop_margin, contract.output.temperature
     if not (0 <= margin <= 2 and 0 < temperature < math.inf and 0 <= contract.threshold <= 1):
-        raise _broken(
+        raise broken(
             f"{where}: crop margin {margin}, temperature {temperature}, "
             f"threshold {contract.threshold}"
         )
@@ -437,7 +251,7 @@ def _build(cls: type[_T], raw: Mapping[str, Any], *, where: str) -> _T:
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     missing, unknown = sorted(set(fields) - set(raw)), sorted(set(raw) - set(fields))
     if missing or unknown:
-        raise _broken(f"{where}: contract fields missing {missing}, unknown {unknown}")
+        raise broken(f"{where}: contract fields missing {missing}, unknown {unknown}")
     return cls(**{name: _value(hints[name], raw[name], name, where=where) for name in fields})
 
 
@@ -461,4 +275,4 @@ def _value(hint: Any, value: Any, name: str, *, where: str) -> Any:
                 return float(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise _broken(f"{where}: contract field {name!r} is {value!r}")
+    raise broken(f"{where}: contract field {name!r} is {value!r}")

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.contract import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 from fer_edge.errors import FerError, ModelError
+from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 from fer_edge.stages.litert import LitertClassifier, Tensor
 
 FLOAT_TOLERANCE: Final = 1e-4

@@ -6,7 +6,7 @@ import pytest
 from builders import SEVEN, a_picture, encoded, write_files
 from command_line import fer_edge, json_lines
 
-from fer_edge.contract import read_model
+from fer_edge.model_file import read_model
 from fer_edge.models import DEFAULT_MODEL, open_model
 
 

@@ -10,20 +10,17 @@ import pytest
 from builders import SEVEN, a_contract
 from tiny_model import tiny_flatbuffer, tiny_model
 
-from fer_edge.contract import (
+from fer_edge.contract import InputSpec, ModelContract, OutputSpec, check_tensors
+from fer_edge.errors import EXIT_CONFIG, ModelError
+from fer_edge.model_file import (
     CONTRACT_NAME,
     FLATBUFFER_MAGIC,
     LABELS_NAME,
-    InputSpec,
-    ModelContract,
-    OutputSpec,
-    check_tensors,
     parse_model,
     read_model,
     sha256_hex,
     write_model,
 )
-from fer_edge.errors import EXIT_CONFIG, ModelError
 from fer_edge.models import DEFAULT_MODEL, open_model, shipped_models
 
 WHERE = "m.tflite"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from toy_run import SEVEN, a_contract, write_data_set, write_run
 
-from fer_edge.contract import read_model
 from fer_edge.labels import label_set
+from fer_edge.model_file import read_model
 
 FILES = ("emotion.int8.tflite", "emotion.float32.tflite", "report.json")
 

@@ -9,8 +9,9 @@ import pytest
 from builders import a_contract, a_model, a_picture
 from tiny_model import tiny_contract, tiny_flatbuffer
 
-from fer_edge.contract import ModelFile, OutputSpec
+from fer_edge.contract import OutputSpec
 from fer_edge.errors import EXIT_CONFIG, DependencyError, ModelError
+from fer_edge.model_file import ModelFile
 from fer_edge.preprocess import prepare_crop, whole_picture
 from fer_edge.protocols import Classifier
 from fer_edge.records import Box

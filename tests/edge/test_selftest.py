@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny_model import golden_files, npy, tiny_contract, tiny_model, with_golden
 
-from fer_edge.contract import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile, parse_model
 from fer_edge.errors import EXIT_CONFIG, EXIT_FAILED, FerError, ModelError
+from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile, parse_model
 from fer_edge.selftest import FLOAT_TOLERANCE, read_golden, run_selftest
 
 

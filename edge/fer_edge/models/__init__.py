@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from fer_edge.contract import ModelFile, read_model
 from fer_edge.errors import ModelError
+from fer_edge.model_file import ModelFile, read_model
 
 DEFAULT_MODEL: Final = "edge-small"
 _FOLDER: Final = Path(__file__).parent

@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.contract import ModelContract, ModelFile, OutputSpec, check_tensors
+from fer_edge.contract import ModelContract, OutputSpec, check_tensors
 from fer_edge.errors import DependencyError, ModelError
+from fer_edge.model_file import ModelFile
 from fer_edge.preprocess import prepare, quantise
 from fer_edge.records import Box, GreyImage, Prediction
 
