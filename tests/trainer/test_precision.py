@@ -64,7 +64,9 @@ def test_small_networks_are_not_worth_a_trial(small_recipe: Path) -> None:
 
 
 def test_a_large_network_is_tried_and_the_result_said() -> None:
-    recipe = load_recipe("edge-small", overrides=["training.batch_size=4"])
+    recipe = load_recipe(
+        "edge-small", overrides=["training.batch_size=4", "training.precision=auto"]
+    )
     network = new_network(recipe)
     before = network.get_weights()
     assert SMALL_MACS < 26_372_480
