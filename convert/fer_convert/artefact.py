@@ -69,7 +69,11 @@ def finish(draft: ModelFile, target: Target, conversion: Mapping[str, Any]) -> A
 
 
 def _quantisation(tensor: Tensor) -> dict[str, Any]:
-    dtypes: dict[str, DType] = {"FLOAT32": "float32", "INT8": "int8", "UINT8": "uint8"}
+    dtypes: dict[str, DType] = {
+        "FLOAT32": "float32",
+        "INT8": "int8",
+        "INT16": "int16",
+    }
     return {
         "dtype": dtypes[tensor.dtype],
         "scale": tensor.scales[0] if tensor.scales else 1.0,

@@ -1,7 +1,9 @@
 """`fer-convert`: a training run in, model files with their contract out."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -14,32 +16,61 @@ from fer_edge.commands import (
     verbose_option,
 )
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def target_options(command: _F) -> _F:
+    """Add what to convert to; a flag's name is that of its `Target`."""
+    for option in reversed((
+        click.option("--int8", is_flag=True, help="Full int8, in and out. The default."),
+        click.option("--float32", is_flag=True, help="Unquantised, to compare with."),
+        click.option("--float16", is_flag=True, help="Weights in half the bytes."),
+        click.option("--dynamic", is_flag=True, help="int8 weights; activations as they come."),
+        click.option("--int16x8", is_flag=True, help="int8 weights, 16-bit activations, in, out."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def picture_options(command: _F) -> _F:
+    """Add which pictures to calibrate and to compare on."""
+    for option in reversed((
+        click.option(
+            "--calibration-data",
+            type=click.Path(path_type=Path),
+            help="Calibrate on these labelled face crops (class folders, or a .zip of them) "
+            "instead of the run's own.",
+        ),
+        click.option(
+            "--calibration-count",
+            type=click.IntRange(min=300),
+            default=500,
+            show_default=True,
+            help="Pictures to calibrate on.",
+        ),
+        click.option(
+            "--compare-count",
+            type=click.IntRange(min=1),
+            help="Held-out pictures to compare on; all, unless the network is so large that "
+            "this would take minutes.",
+        ),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Decides which pictures.",
+        ),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
 
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--int8", is_flag=True, help="Full int8, in and out. The default.")
-@click.option("--float32", is_flag=True, help="Unquantised, to compare with.")
+@target_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
-@click.option(
-    "--calibration-data",
-    type=click.Path(path_type=Path),
-    help="Calibrate on these labelled face crops (class folders, or a .zip of them) instead of "
-    "the run's own.",
-)
-@click.option(
-    "--calibration-count",
-    type=click.IntRange(min=300),
-    default=500,
-    show_default=True,
-    help="Pictures to calibrate on.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Decides which pictures.",
-)
+@picture_options
 @click.option("--force", is_flag=True, help="Replace files of an earlier conversion.")
 @json_option
 @verbose_option
@@ -47,20 +78,20 @@ from fer_edge.commands import (
 def convert(
     *,
     run: Path,
-    int8: bool,
-    float32: bool,
     out: Path,
     calibration_data: Path | None,
     calibration_count: int,
+    compare_count: int | None,
     seed: int,
     force: bool,
     as_json: bool,
+    **flags: bool,
 ) -> None:
     """Convert RUN to one TFLite file that carries its own contract.
 
     RUN is a run folder of fer-train, or a .keras file with its contract.json beside it. Writes
-    emotion.int8.tflite (and emotion.float32.tflite with --float32) and report.json, and prints
-    what the conversion changed on held-out pictures.
+    one emotion.TARGET.tflite for every target named (int8 if none is) and report.json, and
+    prints what the conversion changed on held-out pictures.
     """
     from fer_convert.conversion import REPORT_NAME, Plan
     from fer_convert.conversion import convert as convert_run
@@ -70,10 +101,9 @@ def convert(
     from fer_convert.run import open_run
     from fer_convert.targets import Target
 
-    asked = {Target.INT8: int8 or not float32, Target.FLOAT32: float32}
-    targets = tuple(target for target, wanted in asked.items() if wanted)
+    targets = tuple(target for target in Target if flags[target.value]) or (Target.INT8,)
     check_folder(out, [*(target.file_name for target in targets), REPORT_NAME], force=force)
-    plan = Plan(targets, calibration_data, calibration_count, seed)
+    plan = Plan(targets, calibration_data, calibration_count, compare_count, seed)
     with ProgressLine() as progress:
         conversion = convert_run(open_run(run), plan, progress)
     report = conversion.to_json()

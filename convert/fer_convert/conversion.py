@@ -18,8 +18,8 @@ from fer_convert.representative import (
 from fer_convert.run import TrainingRun
 from fer_convert.samples import Samples
 from fer_convert.targets import Target
-from fer_convert.translation import Translation, translate
-from fer_convert.worker.job import Job
+from fer_convert.translation import translate
+from fer_convert.worker.job import Job, NetworkSummary
 from fer_edge.model_file import ModelFile
 
 REPORT_SCHEMA: Final = 1
@@ -36,12 +36,14 @@ class Plan:
         targets: To convert to.
         calibration_data: Labelled crops instead of the run's own pictures.
         calibration_count: Pictures to calibrate on.
+        compare_count: Held-out pictures to compare on; None decides it by the network's size.
         seed: Of every choice among pictures.
     """
 
     targets: tuple[Target, ...] = (Target.INT8,)
     calibration_data: Path | None = None
     calibration_count: int = DEFAULT_PICTURES
+    compare_count: int | None = None
     seed: int = 0
 
 
@@ -67,19 +69,43 @@ class Measurement:
 class Conversion:
     """What came out.
 
+    Everything by target has float32, too, because it is what others are compared with.
+
     Attributes:
-        name: Of the network.
-        artefacts: The model files asked for.
-        measurements: By target; float32 always, because it is what others are compared with.
-        operators: How often each operator occurs, by target.
+        run: What was converted.
+        plan: What was wanted.
+        network: Its layers, as Keras has loaded it.
+        representative: What was calibrated on.
+        held_out: What was compared on.
+        drafts: Models that run, by target; their contracts are not yet complete.
+        graphs: What the flatbuffers hold, by target.
+        answers: To the held-out pictures, by target.
+        measurements: What the answers are worth, by target.
         provenance: What every contract says of this conversion.
+        artefacts: The model files asked for.
     """
 
-    name: str
-    artefacts: tuple[Artefact, ...]
+    run: TrainingRun
+    plan: Plan
+    network: NetworkSummary
+    representative: RepresentativeSet
+    held_out: Samples
+    drafts: Mapping[Target, ModelFile]
+    graphs: Mapping[Target, Graph]
+    answers: Mapping[Target, Answers]
     measurements: Mapping[Target, Measurement]
-    operators: Mapping[Target, Mapping[str, int]]
     provenance: Mapping[str, Any]
+    artefacts: tuple[Artefact, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the network."""
+        return self.run.contract.name
+
+    @property
+    def operators(self) -> Mapping[Target, Mapping[str, int]]:
+        """How often each operator occurs, by target."""
+        return {target: graph.operator_counts() for target, graph in self.graphs.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the report."""
@@ -130,13 +156,12 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     wanted = tuple(dict.fromkeys((Target.FLOAT32, *plan.targets)))
     progress(f"converting to {', '.join(wanted)} on {len(representative.samples)} pictures")
     translation = translate(Job(run.model, run.contract, wanted, representative.pictures))
-    graphs = {target: _pure_graph(translation, target, run) for target in wanted}
-    drafts = {
-        target: draft_model(translation.flatbuffers[target], graph, run.contract, target)
-        for target, graph in graphs.items()
-    }
-    operators = {target: graph.operator_counts() for target, graph in graphs.items()}
-    measurements = _measure(drafts, held_out, progress)
+    graphs, drafts = {}, {}
+    for target, flatbuffer in translation.flatbuffers.items():
+        graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
+        drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
+    answers = ask_all(drafts, held_out, progress)
+    measurements = measure(answers, held_out)
     provenance = _provenance(
         run, representative, held_out, translation.network.versions, measurements
     )
@@ -144,35 +169,60 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         finish(
             drafts[target],
             target,
-            {"target": target.value, "operators": operators[target], **provenance},
+            {
+                "target": target.value,
+                "operators": graphs[target].operator_counts(),
+                **provenance,
+            },
         )
         for target in plan.targets
     )
-    return Conversion(run.contract.name, artefacts, measurements, operators, provenance)
-
-
-def _pure_graph(translation: Translation, target: Target, run: TrainingRun) -> Graph:
-    graphs = read_graphs(translation.flatbuffers[target])
-    check_purity(
+    return Conversion(
+        run,
+        plan,
+        translation.network,
+        representative,
+        held_out,
+        drafts,
         graphs,
-        target,
-        run.contract,
-        layers=translation.network.kinds,
-        where=f"{run.model} as {target}",
+        answers,
+        measurements,
+        provenance,
+        artefacts,
+    )
+
+
+def pure_graph(
+    flatbuffer: bytes, target: Target, run: TrainingRun, network: NetworkSummary
+) -> Graph:
+    """Return a flatbuffer's main graph.
+
+    Raises:
+        ModelError: It is not what it was asked to be.
+    """
+    graphs = read_graphs(flatbuffer)
+    check_purity(
+        graphs, target, run.contract, layers=network.kinds, where=f"{run.model} as {target}"
     )
     return graphs[0]
 
 
-def _measure(
-    drafts: Mapping[Target, ModelFile], held_out: Samples, progress: Progress
-) -> dict[Target, Measurement]:
+def ask_all(
+    models: Mapping[Target, ModelFile], held_out: Samples, progress: Progress = lambda _: None
+) -> dict[Target, Answers]:
+    """Return what each model says of the held-out pictures."""
     answers: dict[Target, Answers] = {}
-    for target, draft in drafts.items():
+    for target, model in models.items():
 
         def count(done: int, target: Target = target) -> None:
             progress(f"comparing {target}: {done} of {len(held_out)} pictures")
 
-        answers[target] = ask(draft, held_out, count)
+        answers[target] = ask(model, held_out, count)
+    return answers
+
+
+def measure(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
+    """Return what answers are worth, by themselves and against float32's."""
     reference = answers[Target.FLOAT32]
     return {
         target: Measurement(

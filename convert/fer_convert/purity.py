@@ -55,8 +55,8 @@ def _fault_of(operator: Operator, target: Target) -> str | None:
         return "keeps its weights outside the file"
     if operator.name.startswith("CUSTOM"):
         return "is not built into TFLite"
-    if target is Target.INT8 and operator.name in _BRIDGES:
-        return "leaves int8 on the way"
+    if target.is_integer and operator.name in _BRIDGES:
+        return f"leaves {target} on the way"
     return None
 
 

@@ -4,12 +4,20 @@ from enum import StrEnum
 
 
 class Target(StrEnum):
-    """A kind of TFLite file; its value is the dtype of the tensors going in and out."""
+    """A kind of TFLite file; its value stands in the file's name and is its flag."""
 
-    FLOAT32 = "float32"
     INT8 = "int8"
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    DYNAMIC = "dynamic"
+    INT16X8 = "int16x8"
 
     @property
     def file_name(self) -> str:
         """Name of the file that holds it."""
         return f"emotion.{self.value}.tflite"
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether its activations, input and output are integers."""
+        return self in (Target.INT8, Target.INT16X8)

@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from fer_convert.targets import Target
 from fer_convert.worker.job import Job, NetworkSummary, read_error
@@ -21,6 +21,8 @@ _PROVEN: Final = frozenset({
     "GlobalMaxPooling2D", "InputLayer", "MaxPooling2D", "Multiply", "ReLU", "Rescaling",
     "Reshape", "SeparableConv2D", "Softmax", "ZeroPadding2D",
 })  # fmt: skip
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,25 @@ class Translation:
 
 
 def translate(job: Job) -> Translation:
+    """Translate a network in a process of its own.
+
+    Raises:
+        FerError: As `run_worker` says.
+    """
+
+    def read(folder: Path) -> dict[Target, bytes]:
+        return {target: (folder / target.file_name).read_bytes() for target in job.targets}
+
+    flatbuffers, network = run_worker(job, read)
+    return Translation(flatbuffers, network)
+
+
+def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, NetworkSummary]:
     """Do a job in a process of its own.
+
+    Args:
+        job: What is to be done.
+        read: Reads what the job left in its folder, before that is removed.
 
     Raises:
         ModelError: The network cannot be loaded, breaks its contract, or cannot be converted.
@@ -70,8 +90,7 @@ def translate(job: Job) -> Translation:
         if finished.returncode or network is None:
             lines = printed.strip().splitlines() or ["nothing printed"]
             raise RuntimeError(f"the worker ended with {finished.returncode}: {lines[-1]}")
-        flatbuffers = {target: (folder / target.file_name).read_bytes() for target in job.targets}
-    return Translation(flatbuffers, network)
+        return read(folder), network
 
 
 def _crashed(model: Path, network: NetworkSummary | None, number: int) -> ModelError:

@@ -17,7 +17,7 @@ CONTRACT_VERSION: Final = 1
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
 Filter = Literal["area", "linear"]
 Task = Literal["multiclass", "binary"]
-DType = Literal["int8", "uint8", "float32"]
+DType = Literal["int8", "uint8", "int16", "float32"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
-"""Load a Keras network and translate it: `python -m fer_convert.worker FOLDER`."""
+"""Load a Keras network and do a job with it: `python -m fer_convert.worker FOLDER`."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from fer_convert.worker.job import Job, NetworkSummary, write_error
 from fer_edge.errors import DependencyError, FerError
@@ -16,6 +18,9 @@ os.environ.update(
     TF_NUM_INTRAOP_THREADS="2",
     TF_NUM_INTEROP_THREADS="2",
 )
+
+KINDS: Final = ("translate",)
+"""The modules of this package that do a job, each with `perform(network, job, folder)`."""
 
 
 def main(folder: Path) -> int:
@@ -38,13 +43,13 @@ def _work(folder: Path) -> None:
             fix="run `pip install fer-convert` in an environment with Python 3.11 to 3.13",
         ) from error
     job = Job.read(folder)
-    loaded = network.load_network(job.model)
+    if job.kind not in KINDS:
+        raise RuntimeError(f"the worker knows the jobs {KINDS}, not {job.kind!r}")
+    loaded = network.load_network(job.model, job.architecture)
     network.check_network(loaded, job.contract, where=job.model)
     summary = NetworkSummary(network.describe_layers(loaded), translate.versions())
     summary.write(folder)
-    for target in job.targets:
-        flatbuffer = translate.to_flatbuffer(loaded, target, job.pictures, where=job.model)
-        (folder / target.file_name).write_bytes(flatbuffer)
+    importlib.import_module(f"fer_convert.worker.{job.kind}").perform(loaded, job, folder)
 
 
 if __name__ == "__main__":

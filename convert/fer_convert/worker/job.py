@@ -1,9 +1,10 @@
 """What the two processes tell each other: files in one folder. Needs no TensorFlow."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from fer_edge.errors import FerError, ModelError
 
 _JOB: Final = "job.json"
 _PICTURES: Final = "pictures.npy"
+_ARRAYS: Final = "arrays"
 _NETWORK: Final = "network.json"
 _ERROR: Final = "error.json"
 
@@ -24,24 +26,38 @@ class Job:
     """What is to be done.
 
     Attributes:
-        model: The Keras file.
+        model: The Keras file: `.keras`, or HDF5 with the network or only its weights.
         contract: What the network promises.
         targets: To translate it to.
         pictures: To calibrate on; uint8, shape (N, height, width).
+        architecture: The network's JSON, where `model` holds only weights.
+        kind: Name of the module in this package that does the job.
+        options: Whatever else that module takes; JSON.
+        arrays: Whatever arrays it takes, by name.
     """
 
     model: Path
     contract: ModelContract
     targets: tuple[Target, ...]
     pictures: NDArray[np.uint8]
+    architecture: Path | None = None
+    kind: str = "translate"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write the job into an empty folder."""
         np.save(folder / _PICTURES, self.pictures, allow_pickle=False)
+        (folder / _ARRAYS).mkdir()
+        for name, array in self.arrays.items():
+            np.save(folder / _ARRAYS / f"{name}.npy", array, allow_pickle=False)
         job = {
             "model": str(self.model),
             "contract": self.contract.to_json(),
             "targets": [target.value for target in self.targets],
+            "architecture": None if self.architecture is None else str(self.architecture),
+            "kind": self.kind,
+            "options": dict(self.options),
         }
         (folder / _JOB).write_text(json.dumps(job), encoding="utf-8")
 
@@ -54,6 +70,13 @@ class Job:
             contract=ModelContract.from_json(job["contract"], where=_JOB),
             targets=tuple(map(Target, job["targets"])),
             pictures=np.load(folder / _PICTURES, allow_pickle=False),
+            architecture=None if job["architecture"] is None else Path(job["architecture"]),
+            kind=job["kind"],
+            options=job["options"],
+            arrays={
+                path.stem: np.load(path, allow_pickle=False)
+                for path in (folder / _ARRAYS).glob("*.npy")
+            },
         )
 
 

@@ -12,14 +12,22 @@ from fer_edge.contract import ModelContract
 from fer_edge.errors import ModelError
 
 
-def load_network(path: Path) -> Any:
-    """Load a `.keras` file for inference.
+def load_network(path: Path, architecture: Path | None = None) -> Any:
+    """Load a Keras file for inference.
+
+    Args:
+        path: `.keras`, or HDF5 with the network or only its weights.
+        architecture: The network's JSON, where `path` holds only weights.
 
     Raises:
         ModelError: Damaged, or with a layer that is not one of Keras' own.
     """
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        if architecture is None:
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+        network = keras.models.model_from_json(architecture.read_text(encoding="utf-8"))
+        network.load_weights(path)
+        return network
     except Exception as error:  # Keras raises whatever the file provokes
         # Keras puts the cause behind the whole configuration of the network around it.
         reason = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fer_convert.scopes import find_layer
 from fer_convert.targets import Target
+from fer_convert.worker.job import Job
 from fer_convert.worker.network import for_one_picture
 from fer_edge.errors import ModelError
 
@@ -23,6 +24,13 @@ _SCOPE: Final = re.compile(r'"([\w./-]+)@__inference')
 def versions() -> dict[str, str]:
     """Return the versions of the packages that decide what comes out."""
     return {name: version(name) for name in ("tensorflow", "keras")}
+
+
+def perform(network: Any, job: Job, folder: Path) -> None:
+    """Translate a network to every target, each into a file of the job's folder."""
+    for target in job.targets:
+        flatbuffer = to_flatbuffer(network, target, job.pictures, where=job.model)
+        (folder / target.file_name).write_bytes(flatbuffer)
 
 
 def to_flatbuffer(
@@ -54,23 +62,50 @@ def _set_float32(_converter: Any, _pictures: NDArray[np.uint8]) -> None:
     """Leave the converter as it is: float32 is what it does unasked."""
 
 
+def _set_float16(converter: Any, _pictures: NDArray[np.uint8]) -> None:
+    """Store weights in half the bytes; they are computed with as float32."""
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+
+
+def _set_dynamic(converter: Any, _pictures: NDArray[np.uint8]) -> None:
+    """Store weights as int8; activations are quantised as they come, by their own range."""
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+
 def _set_int8(converter: Any, pictures: NDArray[np.uint8]) -> None:
     """Ask for int8 weights, activations, input and output, and nothing else."""
+    _calibrate(converter, pictures)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
 
+
+def _set_int16x8(converter: Any, pictures: NDArray[np.uint8]) -> None:
+    """Ask for int8 weights and int16 activations, input and output, and nothing else."""
+    _calibrate(converter, pictures)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    ]
+    converter.inference_input_type = tf.int16
+    converter.inference_output_type = tf.int16
+
+
+def _calibrate(converter: Any, pictures: NDArray[np.uint8]) -> None:
     def feed() -> Iterator[list[NDArray[np.float32]]]:
         for picture in pictures:
             yield [picture[np.newaxis, :, :, np.newaxis].astype(np.float32)]
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = feed
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
 
 
 _SETTINGS: Final[dict[Target, Callable[[Any, NDArray[np.uint8]], None]]] = {
     Target.FLOAT32: _set_float32,
+    Target.FLOAT16: _set_float16,
+    Target.DYNAMIC: _set_dynamic,
     Target.INT8: _set_int8,
+    Target.INT16X8: _set_int16x8,
 }
 
 
