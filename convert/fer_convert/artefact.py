@@ -7,6 +7,7 @@ from typing import Any
 
 from fer_convert.flatbuffer import Graph, Tensor
 from fer_convert.golden import golden_members
+from fer_convert.metadata import add_metadata
 from fer_convert.targets import Target
 from fer_edge.contract import DType, ModelContract
 from fer_edge.model_file import ModelFile, parse_model, sha256_hex, write_model
@@ -38,11 +39,12 @@ def draft_model(
     """Return a model that can be run and measured, before its contract is complete.
 
     Args:
-        flatbuffer: As converted.
+        flatbuffer: As converted; gets its metadata entry here.
         graph: Its main graph; quantisation is taken from its tensors.
         contract: Of the network.
         target: What it is.
     """
+    flatbuffer = add_metadata(flatbuffer, contract)
     given, answer = graph.inputs[0], graph.outputs[0]
     drafted = dataclasses.replace(
         contract,

@@ -32,6 +32,34 @@ def target_options(command: _F) -> _F:
     return command
 
 
+def source_options(command: _F) -> _F:
+    """Add what a network of another program does not say of itself."""
+    for option in reversed((
+        click.option(
+            "--architecture",
+            type=click.Path(path_type=Path),
+            help="The network's JSON, where RUN is an .h5 file of weights.",
+        ),
+        click.option(
+            "--contract",
+            type=click.Path(path_type=Path),
+            help="Instead of the contract.json beside the file.",
+        ),
+        click.option(
+            "--labels",
+            help="Where there is no contract: the labels, with commas between, in the order of "
+            "the output.",
+        ),
+        click.option(
+            "--pixels",
+            type=click.Choice(["0..255", "0..1", "-1..1"]),
+            help="What the network takes, where it does not rescale raw pixels itself.",
+        ),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def picture_options(command: _F) -> _F:
     """Add which pictures to calibrate and to compare on."""
     for option in reversed((
@@ -70,6 +98,7 @@ def picture_options(command: _F) -> _F:
 @click.argument("run", type=click.Path(path_type=Path))
 @target_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
+@source_options
 @picture_options
 @click.option("--force", is_flag=True, help="Replace files of an earlier conversion.")
 @json_option
@@ -79,6 +108,10 @@ def convert(
     *,
     run: Path,
     out: Path,
+    architecture: Path | None,
+    contract: Path | None,
+    labels: str | None,
+    pixels: Any,
     calibration_data: Path | None,
     calibration_count: int,
     compare_count: int | None,
@@ -89,7 +122,8 @@ def convert(
 ) -> None:
     """Convert RUN to one TFLite file that carries its own contract.
 
-    RUN is a run folder of fer-train, or a .keras file with its contract.json beside it. Writes
+    RUN is a run folder of fer-train, a .keras file with its contract.json beside it, or an .h5
+    file of another program with --labels (or --contract) and, for weights, --architecture. Writes
     one emotion.TARGET.tflite for every target named (int8 if none is) and report.json, and
     prints what the conversion changed on held-out pictures.
     """
@@ -104,8 +138,15 @@ def convert(
     targets = tuple(target for target in Target if flags[target.value]) or (Target.INT8,)
     check_folder(out, [*(target.file_name for target in targets), REPORT_NAME], force=force)
     plan = Plan(targets, calibration_data, calibration_count, compare_count, seed)
+    opened = open_run(
+        run,
+        architecture=architecture,
+        contract=contract,
+        labels=[label.strip() for label in labels.split(",")] if labels else (),
+        pixels=pixels,
+    )
     with ProgressLine() as progress:
-        conversion = convert_run(open_run(run), plan, progress)
+        conversion = convert_run(opened, plan, progress)
     report = conversion.to_json()
     files = {artefact.file_name: artefact.data for artefact in conversion.artefacts}
     deliver({**files, REPORT_NAME: (json.dumps(report, indent=2) + "\n").encode()}, out)

@@ -1,25 +1,32 @@
 """The whole way from a training run to model files; one step a module."""
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from fer_convert.artefact import Artefact, draft_model, finish
 from fer_convert.comparison import Answers, Drift, Scores, ask, measure_drift, score
-from fer_convert.flatbuffer import Graph, read_graphs
+from fer_convert.comparison_size import pictures_to_compare
+from fer_convert.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.purity import check_purity
+from fer_convert.recipe_lines import point_to_recipe
 from fer_convert.representative import (
     DEFAULT_PICTURES,
     RepresentativeSet,
     choose_representative,
 )
 from fer_convert.run import TrainingRun
-from fer_convert.samples import Samples
+from fer_convert.samples import Samples, draw
 from fer_convert.targets import Target
 from fer_convert.translation import translate
-from fer_convert.worker.job import Job, NetworkSummary
+from fer_convert.worker.job import NetworkSummary
+from fer_edge.errors import ModelError
 from fer_edge.model_file import ModelFile
 
 REPORT_SCHEMA: Final = 1
@@ -81,6 +88,7 @@ class Conversion:
         graphs: What the flatbuffers hold, by target.
         answers: To the held-out pictures, by target.
         measurements: What the answers are worth, by target.
+        moves: Where batch norms went that TensorFlow's converter alone would not fold.
         provenance: What every contract says of this conversion.
         artefacts: The model files asked for.
     """
@@ -94,6 +102,7 @@ class Conversion:
     graphs: Mapping[Target, Graph]
     answers: Mapping[Target, Answers]
     measurements: Mapping[Target, Measurement]
+    moves: tuple[str, ...]
     provenance: Mapping[str, Any]
     artefacts: tuple[Artefact, ...]
 
@@ -121,6 +130,7 @@ class Conversion:
             target.value: {
                 **measurement.to_json(),
                 "operators": self.operators[target],
+                "not_folded": [asdict(left) for left in find_leftovers(self.graphs[target])],
                 **files.get(target.value, {}),
             }
             for target, measurement in self.measurements.items()
@@ -131,6 +141,7 @@ class Conversion:
             "versions": self.provenance["versions"],
             "calibration": self.provenance["calibration"],
             "held_out": self.provenance["held_out"],
+            "folded": list(self.moves),
             "targets": targets,
         }
 
@@ -149,22 +160,33 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         DependencyError: TensorFlow or the TFLite runtime cannot be loaded.
     """
     progress("reading pictures")
-    pool, held_out = run.read_pictures(plan.calibration_data, seed=plan.seed)
+    pictures = run.read_pictures(plan.calibration_data, seed=plan.seed)
     representative = choose_representative(
-        pool, run.contract, count=plan.calibration_count, seed=plan.seed
+        pictures.pool,
+        run.contract,
+        count=plan.calibration_count,
+        seed=plan.seed,
+        copies=pictures.copies,
     )
     wanted = tuple(dict.fromkeys((Target.FLOAT32, *plan.targets)))
     progress(f"converting to {', '.join(wanted)} on {len(representative.samples)} pictures")
-    translation = translate(Job(run.model, run.contract, wanted, representative.pictures))
     graphs, drafts = {}, {}
-    for target, flatbuffer in translation.flatbuffers.items():
-        graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
-        drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
+    try:
+        translation = translate(run.job(wanted, representative.pictures))
+        for target, flatbuffer in translation.flatbuffers.items():
+            graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
+            drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
+    except ModelError as error:
+        raise point_to_recipe(error, run.model.parent) from error
+    count = plan.compare_count or pictures_to_compare(graphs[Target.FLOAT32], wanted)
+    held_out = draw(pictures.held_out, count, seed=plan.seed)
     answers = ask_all(drafts, held_out, progress)
     measurements = measure(answers, held_out)
     provenance = _provenance(
         run, representative, held_out, translation.network.versions, measurements
     )
+    provenance["held_out"]["of"] = len(pictures.held_out)
+    provenance["folded"] = list(translation.moves)
     artefacts = tuple(
         finish(
             drafts[target],
@@ -187,6 +209,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         graphs,
         answers,
         measurements,
+        translation.moves,
         provenance,
         artefacts,
     )
@@ -217,8 +240,30 @@ def ask_all(
         def count(done: int, target: Target = target) -> None:
             progress(f"comparing {target}: {done} of {len(held_out)} pictures")
 
-        answers[target] = ask(model, held_out, count)
+        answers[target] = _ask_in_parts(model, held_out, count)
     return answers
+
+
+def _ask_in_parts(model: ModelFile, held_out: Samples, progress: Callable[[int], None]) -> Answers:
+    """Ask with one interpreter for each processor: a picture's answer knows no other picture."""
+    workers = min(len(os.sched_getaffinity(0)), len(held_out))
+    done = [0] * workers
+
+    def ask_part(number: int) -> Answers:
+        def count(n: int) -> None:
+            done[number] = n
+            progress(sum(done))
+
+        part = range(number * len(held_out) // workers, (number + 1) * len(held_out) // workers)
+        return ask(model, held_out.take(part), count)
+
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(ask_part, range(workers)))
+    return Answers(
+        parts[0].labels,
+        np.concatenate([part.chosen for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+    )
 
 
 def measure(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:

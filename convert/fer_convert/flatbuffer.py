@@ -4,6 +4,7 @@ An interpreter shows a graph as its delegates have rewritten it, and aborts the 
 broken ones. The file's own words are what is checked and described here.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,6 +84,39 @@ class Graph:
     def writer_of(self, tensor: Tensor) -> Operator | None:
         """Return the operator that writes a tensor."""
         return next((o for o in self.operators if any(t is tensor for t in o.outputs)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An operator that scales or shifts whole channels, and so could be part of another.
+
+    Attributes:
+        operator: TFLite's name of it.
+        tensor: What it writes.
+        elements: How many numbers it computes.
+    """
+
+    operator: str
+    tensor: str
+    elements: int
+
+
+def find_leftovers(graph: Graph) -> tuple[Leftover, ...]:
+    """Return what folding has left: arithmetic with constants, and 1x1 depthwise convolutions."""
+    written = {id(tensor) for operator in graph.operators for tensor in operator.outputs}
+    written.update(id(tensor) for tensor in graph.inputs)
+
+    def is_loose(operator: Operator) -> bool:
+        if operator.name in ("MUL", "ADD", "SUB", "DIV"):
+            return any(id(tensor) not in written for tensor in operator.inputs)
+        return operator.name == "DEPTHWISE_CONV_2D" and operator.inputs[1].shape[1:3] == (1, 1)
+
+    return tuple(
+        Leftover(operator.name, tensor.name, math.prod(tensor.shape))
+        for operator in graph.operators
+        if is_loose(operator)
+        for tensor in operator.outputs
+    )
 
 
 def read_graphs(flatbuffer: bytes) -> tuple[Graph, ...]:

@@ -1,11 +1,13 @@
 """The representative set: pictures from which the converter learns each tensor's range."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_convert.exposure import trim
 from fer_convert.samples import Samples, shuffled_classes
 from fer_edge.contract import ModelContract
 from fer_edge.errors import DataError
@@ -25,11 +27,15 @@ class RepresentativeSet:
         samples: The chosen ones, in their original order.
         counts: Pictures by label.
         seed: Of the choice.
+        trimmed: Which pictures were left out as extreme, and the rule.
+        copies: Pictures left out because they are compared on, too.
     """
 
     samples: Samples
     counts: dict[str, int]
     seed: int
+    trimmed: Mapping[str, Any]
+    copies: int = 0
 
     @property
     def pictures(self) -> NDArray[np.uint8]:
@@ -53,26 +59,30 @@ class RepresentativeSet:
             "seed": self.seed,
             "source": self.samples.source,
             "sha256": self.samples.sha256,
+            "trimmed": self.trimmed,
+            "copies_left_out": self.copies,
         }
 
 
 def choose_representative(
-    samples: Samples, contract: ModelContract, *, count: int, seed: int
+    samples: Samples, contract: ModelContract, *, count: int, seed: int, copies: int = 0
 ) -> RepresentativeSet:
     """Choose pictures so that the classes are as even as their sizes allow.
 
-    Rounds of one picture from every class that has any left: a small class is taken whole and the
-    others share the rest.
+    Blank, dark and bright pictures are left out first. Then rounds of one picture from every
+    class that has any left: a small class is taken whole and the others share the rest.
 
     Args:
         samples: To choose from; never pictures that are compared on.
         contract: Of the network.
         count: Pictures wanted.
         seed: Of the choice.
+        copies: How many pictures were left out before; recorded.
 
     Raises:
         DataError: Fewer than `MIN_PICTURES`, or a label without any picture.
     """
+    samples, trimmed = trim(samples)
     counts = samples.counts(contract.labels)
     missing = [label for label, n in counts.items() if n == 0]
     if missing:
@@ -91,4 +101,4 @@ def choose_representative(
             fix="give more with --calibration-data FOLDER_OR_ZIP",
         )
     chosen = samples.take(rounds[:count])
-    return RepresentativeSet(chosen, chosen.counts(contract.labels), seed)
+    return RepresentativeSet(chosen, chosen.counts(contract.labels), seed, trimmed, copies)

@@ -1,10 +1,20 @@
-"""A finished training run, as `fer-train` leaves it: the network, its contract, its pictures."""
+"""What is converted: a network, its contract and its pictures, from one of three sources.
 
-from dataclasses import dataclass
+A run folder of `fer-train`; a `.keras` file with its contract; or what older programs leave, an
+HDF5 file with the network or only its weights, for which the caller says what is written nowhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from fer_convert.samples import Samples, read_data_set, read_samples
+from numpy.typing import NDArray
+
+from fer_convert.legacy import HDF5_SUFFIXES, Pixels, contract_of_labels
+from fer_convert.samples import Samples, find_copies, read_data_set, read_samples, split_archive
+from fer_convert.targets import Target
+from fer_convert.worker.job import Job
 from fer_edge.contract import ModelContract
 from fer_edge.errors import DataError, ModelError
 from fer_edge.model_file import CONTRACT_NAME, sha256_hex
@@ -13,59 +23,129 @@ MODEL_NAME: Final = "model.keras"
 REPRESENTATIVE_NAME: Final = "samples/representative.npz"
 HELD_OUT_NAME: Final = "samples/heldout.npz"
 
-_EXPECTED: Final = "a run folder of fer-train, or a .keras file with contract.json beside it"
+_EXPECTED: Final = (
+    "a run folder of fer-train, a .keras file with contract.json beside it, or an .h5 file with "
+    "--labels or --contract"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What a conversion needs pictures for.
+
+    Attributes:
+        pool: To choose those from that are calibrated on; none of them is held out.
+        held_out: To compare on.
+        copies: Pictures left out of the pool because they are held out, too.
+    """
+
+    pool: Samples
+    held_out: Samples
+    copies: int
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A run folder, or a `.keras` file with its contract beside it.
+    """A network with what belongs to it.
 
     Attributes:
         model: The Keras file.
         contract: What the network promises; float32.
+        architecture: The network's JSON, where `model` holds only weights.
+        pixels: What the network takes, where it does not rescale raw pixels itself.
     """
 
     model: Path
     contract: ModelContract
+    architecture: Path | None = None
+    pixels: Pixels | None = None
 
     @property
     def model_sha256(self) -> str:
-        """Of the Keras file."""
-        return sha256_hex(self.model.read_bytes())
+        """Of the Keras file, and of the architecture where that is a file of its own."""
+        parts = (self.model, *([self.architecture] if self.architecture else []))
+        return sha256_hex(b"".join(path.read_bytes() for path in parts))
 
-    def read_pictures(self, data: Path | None, *, seed: int) -> tuple[Samples, Samples]:
+    def job(
+        self,
+        targets: tuple[Target, ...],
+        pictures: NDArray[Any],
+        *,
+        kind: str = "translate",
+        options: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Job:
+        """Return a job for the worker process."""
+        return Job(
+            model=self.model,
+            contract=self.contract,
+            targets=targets,
+            pictures=pictures,
+            architecture=self.architecture,
+            pixels=self.pixels,
+            kind=kind,
+            options=options or {},
+            arrays=arrays or {},
+        )
+
+    def read_pictures(self, data: Path | None, *, seed: int) -> Pictures:
         """Return the pictures to calibrate on and those to compare on.
 
         Both are the run's own, unless `data` is given: then calibration pictures come from it, and
-        the compared ones too where the run has kept none.
+        the compared ones too where the run has kept none. Data sets hold copies: those that a
+        training part shares with the held-out part are left out.
 
         Args:
-            data: Labelled face crops instead of the run's own.
+            data: Labelled face crops instead of the run's own: folders, a ZIP, or an `.npz`.
             seed: Decides which pictures of a data set without splits are held out.
 
         Raises:
-            DataError: They are missing, damaged or do not fit the contract.
+            DataError: They are missing, damaged or do not fit the contract, or `data` without a
+                training part holds pictures that are compared on.
             FerError: As `read_data_set` says.
         """
         folder = self.model.parent
         held_out_path = folder / HELD_OUT_NAME
+        is_training_part = True
         if data is None:
             pool = read_samples(folder / REPRESENTATIVE_NAME, self.contract)
-            return pool, _some(read_samples(held_out_path, self.contract))
-        pool, held_out = read_data_set(data, self.contract, seed=seed)
-        if held_out_path.exists():
             held_out = read_samples(held_out_path, self.contract)
-        return pool, _some(held_out)
+        else:
+            read = split_archive if data.suffix == ".npz" else read_data_set
+            pool, held_out, is_training_part = read(data, self.contract, seed=seed)
+            if held_out_path.exists():
+                held_out = read_samples(held_out_path, self.contract)
+        _require_some(held_out)
+        copies = find_copies(pool, held_out)
+        if copies and not is_training_part and held_out_path.exists():
+            raise _held_out_again(pool, copies)
+        pool = pool.take(set(range(len(pool))).difference(copies))
+        return Pictures(pool, held_out, len(copies))
 
 
-def open_run(path: Path) -> TrainingRun:
-    """Open a run folder or a `.keras` file.
+def open_run(
+    path: Path,
+    *,
+    architecture: Path | None = None,
+    contract: Path | None = None,
+    labels: Sequence[str] = (),
+    pixels: Pixels | None = None,
+) -> TrainingRun:
+    """Open a run folder, a `.keras` file or an `.h5` file.
+
+    Args:
+        path: Of it.
+        architecture: The network's JSON, where `path` holds only weights.
+        contract: Instead of the `contract.json` beside the file.
+        labels: In the order of the output, where there is no contract.
+        pixels: What the network takes, where it does not rescale raw pixels itself.
 
     Raises:
         ModelError: No model or no contract there, or a contract that is not of a float network.
     """
-    if not path.exists():
-        raise ModelError(f"{path} does not exist", expected=_EXPECTED, fix="check the path")
+    for needed in filter(None, (path, architecture)):
+        if not needed.exists():
+            raise ModelError(f"{needed} does not exist", expected=_EXPECTED, fix="check the path")
     model = path / MODEL_NAME if path.is_dir() else path
     if path.is_dir() and not model.is_file():
         raise ModelError(
@@ -73,10 +153,21 @@ def open_run(path: Path) -> TrainingRun:
             expected=_EXPECTED,
             fix="let `fer-train fit RECIPE DATA --out RUN` finish (--resume carries on)",
         )
-    if model.suffix != ".keras":
-        raise ModelError(f"{path} is no .keras file", expected=_EXPECTED, fix="name the run folder")
-    contract = _read_contract(model.with_name(CONTRACT_NAME))
-    return TrainingRun(model, contract)
+    if model.suffix not in (".keras", *HDF5_SUFFIXES):
+        raise ModelError(
+            f"{path} is no .keras and no .h5 file", expected=_EXPECTED, fix="name the run folder"
+        )
+    if labels and contract is not None:
+        raise ModelError(
+            "both --labels and --contract are given",
+            expected="one of them",
+            fix="leave out --labels: a contract names its own",
+        )
+    if labels:
+        promised = contract_of_labels(model.stem, labels, architecture)
+    else:
+        promised = _read_contract(contract or model.with_name(CONTRACT_NAME))
+    return TrainingRun(model, promised, architecture, pixels)
 
 
 def _read_contract(path: Path) -> ModelContract:
@@ -87,7 +178,8 @@ def _read_contract(path: Path) -> ModelContract:
         raise ModelError(
             f"{path} cannot be read ({reason})",
             expected=_EXPECTED,
-            fix="copy contract.json from the run that trained the network",
+            fix="copy contract.json from the run that trained the network, or say with --labels "
+            "what its outputs mean, in their order",
         ) from error
     contract = ModelContract.from_json(text, where=str(path))
     if contract.input.dtype != "float32" or contract.output.dtype != "float32":
@@ -97,14 +189,22 @@ def _read_contract(path: Path) -> ModelContract:
             expected="float32, as fer-train writes it",
             fix="convert the training run, not a converted model",
         )
-    return contract
+    return replace(contract, flatbuffer_sha256="")
 
 
-def _some(samples: Samples) -> Samples:
+def _require_some(samples: Samples) -> None:
     if not len(samples):
         raise DataError(
             f"{samples.source} holds no pictures to compare on",
             expected="at least one held-out picture",
             fix="give labelled crops with --calibration-data FOLDER_OR_ZIP",
         )
-    return samples
+
+
+def _held_out_again(pool: Samples, copies: Sequence[int]) -> DataError:
+    return DataError(
+        f"{len(copies)} of the {len(pool)} pictures of {pool.source} are held out for the "
+        f"comparison, pixel by pixel; the first is {pool.names[copies[0]]}",
+        expected="calibration pictures of the training part only",
+        fix="name the training part, or the whole data set with its train and test folders",
+    )

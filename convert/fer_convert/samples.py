@@ -63,6 +63,25 @@ class Samples:
         return Samples(self.pictures[chosen], self.labels[chosen], names, self.source)
 
 
+def find_copies(samples: Samples, others: Samples) -> list[int]:
+    """Return the indices of samples whose pixels are identical to one of the others'."""
+    known = {picture.tobytes() for picture in others.pictures}
+    return [i for i, picture in enumerate(samples.pictures) if picture.tobytes() in known]
+
+
+def draw(samples: Samples, count: int, *, seed: int) -> Samples:
+    """Return `count` samples with classes in their own proportion; all where there are fewer."""
+    if count >= len(samples):
+        return samples
+    # Places in the unit interval, each class spread evenly over it: any cut keeps proportions.
+    places = {
+        index: (rank + 0.5) / len(indices)
+        for indices in shuffled_classes(samples, seed=seed)
+        for rank, index in enumerate(indices)
+    }
+    return samples.take(sorted(places, key=lambda index: (places[index], index))[:count])
+
+
 def shuffled_classes(samples: Samples, *, seed: int) -> list[list[int]]:
     """Return the indices of each class present, in an order that only `seed` decides."""
     return [
@@ -121,7 +140,9 @@ def read_samples(path: Path, contract: ModelContract) -> Samples:
     return Samples(pictures, labels.astype(np.int64), tuple(names.tolist()), where)
 
 
-def read_data_set(path: Path, contract: ModelContract, *, seed: int) -> tuple[Samples, Samples]:
+def read_data_set(
+    path: Path, contract: ModelContract, *, seed: int
+) -> tuple[Samples, Samples, bool]:
     """Read labelled face crops into a part to calibrate on and a part to compare on.
 
     Where the data set has splits, these are train and test (or val). Otherwise every class gives
@@ -131,6 +152,9 @@ def read_data_set(path: Path, contract: ModelContract, *, seed: int) -> tuple[Sa
         path: Class folders, split folders, or a ZIP of either.
         contract: Of the network; pictures of other labels are left out.
         seed: Decides which pictures are held out.
+
+    Returns:
+        Both parts, and whether the data set itself says which pictures are for training.
 
     Raises:
         DataError: No such data, an unknown layout, or no pictures of the network's labels.
@@ -149,13 +173,24 @@ def read_data_set(path: Path, contract: ModelContract, *, seed: int) -> tuple[Sa
     splits = [picture.split for picture in pictures]
     held_out = "test" if "test" in splits else "val"
     if held_out not in splits:
-        return hold_out(samples, seed=seed)
+        return *hold_out(samples, seed=seed), False
     parts = (
         samples.take(i for i, split in enumerate(splits) if split == wanted)
         for wanted in ("train", held_out)
     )
     calibration, comparison = parts
-    return calibration, comparison
+    return calibration, comparison, True
+
+
+def split_archive(
+    path: Path, contract: ModelContract, *, seed: int
+) -> tuple[Samples, Samples, bool]:
+    """Like `read_data_set`, from an archive such as a run leaves in `samples/`.
+
+    Raises:
+        DataError: Missing, damaged, or not of the network's size and labels.
+    """
+    return *hold_out(read_samples(path, contract), seed=seed), False
 
 
 def _decode(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from fer_convert.targets import Target
-from fer_convert.worker.job import Job, NetworkSummary, read_error
+from fer_convert.worker.job import Job, NetworkSummary, read_error, read_moves
 from fer_edge.errors import ModelError
 
 _PROVEN: Final = frozenset({
@@ -34,10 +34,12 @@ class Translation:
     Attributes:
         flatbuffers: By target.
         network: What was translated, and by which versions.
+        moves: Where batch norms went that the converter alone would not fold.
     """
 
     flatbuffers: Mapping[Target, bytes] = field(repr=False)
     network: NetworkSummary
+    moves: tuple[str, ...]
 
 
 def translate(job: Job) -> Translation:
@@ -47,11 +49,12 @@ def translate(job: Job) -> Translation:
         FerError: As `run_worker` says.
     """
 
-    def read(folder: Path) -> dict[Target, bytes]:
-        return {target: (folder / target.file_name).read_bytes() for target in job.targets}
+    def read(folder: Path) -> tuple[dict[Target, bytes], tuple[str, ...]]:
+        flatbuffers = {target: (folder / target.file_name).read_bytes() for target in job.targets}
+        return flatbuffers, read_moves(folder)
 
-    flatbuffers, network = run_worker(job, read)
-    return Translation(flatbuffers, network)
+    (flatbuffers, moves), network = run_worker(job, read)
+    return Translation(flatbuffers, network, moves)
 
 
 def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, NetworkSummary]:

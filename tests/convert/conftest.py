@@ -55,7 +55,7 @@ def outcomes(runs) -> Mapping[str, Outcome]:
 
     def attempt(run: Path) -> Outcome:
         try:
-            return convert(open_run(run), Plan((Target.INT8, Target.FLOAT32)))
+            return convert(open_run(run), Plan(tuple(Target)))
         except FerError as error:
             return error
 

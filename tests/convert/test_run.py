@@ -1,7 +1,10 @@
 """Opening a training run."""
 
+import json
+
+import numpy as np
 import pytest
-from toy_run import SEVEN, a_contract, write_data_set, write_run
+from toy_run import SEVEN, a_contract, toy_pictures, write_data_set, write_run
 
 from fer_convert.run import open_run
 from fer_edge.contract import InputSpec
@@ -22,17 +25,17 @@ def test_a_folder_and_its_model_are_the_same_run(run):
 
 
 def test_the_run_has_its_own_pictures(run):
-    pool, held_out = open_run(run).read_pictures(None, seed=0)
-    assert (len(pool), len(held_out)) == (420, 210)
-    assert pool.source == "samples/representative.npz"
-    assert held_out.source == "samples/heldout.npz"
+    pictures = open_run(run).read_pictures(None, seed=0)
+    assert (len(pictures.pool), len(pictures.held_out), pictures.copies) == (420, 210, 0)
+    assert pictures.pool.source == "samples/representative.npz"
+    assert pictures.held_out.source == "samples/heldout.npz"
 
 
 def test_other_calibration_data_keeps_the_held_out_pictures(run, tmp_path):
     data = write_data_set(tmp_path / "mine", SEVEN, count=35)
-    pool, held_out = open_run(run).read_pictures(data, seed=0)
-    assert pool.source == "mine"
-    assert held_out.source == "samples/heldout.npz"
+    pictures = open_run(run).read_pictures(data, seed=0)
+    assert pictures.pool.source == "mine"
+    assert pictures.held_out.source == "samples/heldout.npz"
 
 
 def test_a_lone_keras_file_needs_calibration_data(run, tmp_path):
@@ -44,8 +47,8 @@ def test_a_lone_keras_file_needs_calibration_data(run, tmp_path):
     with pytest.raises(DataError, match="--calibration-data FOLDER_OR_ZIP"):
         opened.read_pictures(None, seed=0)
     data = write_data_set(tmp_path / "mine", SEVEN, count=35)
-    pool, held_out = opened.read_pictures(data, seed=0)
-    assert (len(pool), len(held_out)) == (28, 7)
+    pictures = opened.read_pictures(data, seed=0)
+    assert (len(pictures.pool), len(pictures.held_out)) == (28, 7)
 
 
 def test_nothing_to_compare_on(run, tmp_path):
@@ -81,5 +84,70 @@ def test_a_folder_that_is_no_finished_run(run, spoil, said):
 def test_something_else(run, tmp_path):
     with pytest.raises(ModelError, match="does not exist"):
         open_run(tmp_path / "nothing")
-    with pytest.raises(ModelError, match=r"is no \.keras file"):
+    with pytest.raises(ModelError, match=r"is no \.keras and no \.h5 file"):
         open_run(run / "contract.json")
+
+
+def read_archive(path):
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def test_pictures_that_are_compared_on_are_refused_for_calibration(run, tmp_path):
+    pictures = toy_pictures(400, seed=9)
+    held_out = read_archive(run / "samples" / "heldout.npz")
+    pictures["pictures"][:3] = held_out["pictures"][:3]
+    np.savez(tmp_path / "mine.npz", **pictures)
+    with pytest.raises(DataError, match=r"held out for the comparison, pixel by pixel") as caught:
+        open_run(run).read_pictures(tmp_path / "mine.npz", seed=0)
+    assert "training part" in str(caught.value)
+
+
+def test_copies_within_the_run_itself_are_left_out_and_counted(run):
+    own = read_archive(run / "samples" / "representative.npz")
+    own["pictures"][5] = read_archive(run / "samples" / "heldout.npz")["pictures"][7]
+    np.savez(run / "samples" / "representative.npz", **own)
+    pictures = open_run(run).read_pictures(None, seed=0)
+    assert (len(pictures.pool), pictures.copies) == (419, 1)
+    assert own["names"][5] not in pictures.pool.names
+
+
+def test_an_archive_of_the_wrong_shape(run, tmp_path):
+    np.savez(tmp_path / "mine.npz", **toy_pictures(400, seed=9, side=32))
+    with pytest.raises(DataError, match=r"uint8\[400, 32, 32\].*uint8\[N, 48, 48\]"):
+        open_run(run).read_pictures(tmp_path / "mine.npz", seed=0)
+
+
+def test_an_older_network_gets_its_contract_from_its_labels(tmp_path):
+    (tmp_path / "weights.h5").write_bytes(b"not read here")
+    architecture = tmp_path / "architecture.json"
+    first = {"class_name": "Conv2D", "config": {"batch_input_shape": [None, 40, 40, 1]}}
+    last = {"class_name": "Dense", "config": {"units": 7}}
+    architecture.write_text(json.dumps({"config": {"layers": [first, last]}}))
+    labels = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise", "Neutral")
+    opened = open_run(
+        tmp_path / "weights.h5", architecture=architecture, labels=labels, pixels="0..1"
+    )
+    contract = opened.contract
+    assert contract.labels == SEVEN
+    assert (contract.input.height, contract.input.width) == (40, 40)
+    assert (contract.task, contract.licence) == ("multiclass", "NOASSERTION")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, r"contract\.json cannot be read.*--labels"),
+        ({"labels": ("happy", "grumpy")}, r"--labels: .*grumpy"),
+        ({"labels": ("happy", "joy")}, "--labels: "),
+    ],
+)
+def test_nothing_about_an_older_network_is_guessed(tmp_path, given, said):
+    (tmp_path / "weights.h5").write_bytes(b"not read here")
+    with pytest.raises(ModelError, match=said):
+        open_run(tmp_path / "weights.h5", **given)
+
+
+def test_labels_and_a_contract_contradict(run):
+    with pytest.raises(ModelError, match="both --labels and --contract"):
+        open_run(run, labels=("happy", "sad"), contract=run / "contract.json")

@@ -85,7 +85,7 @@ def test_missing_archive_and_folder(tmp_path):
 
 def test_a_data_set_without_splits_holds_a_fifth_of_every_class_out(tmp_path):
     data = write_data_set(tmp_path / "mine", SEVEN, count=105)
-    calibration, comparison = read_data_set(data, a_contract(), seed=0)
+    calibration, comparison, _ = read_data_set(data, a_contract(), seed=0)
     assert calibration.counts(SEVEN) == dict.fromkeys(SEVEN, 12)
     assert comparison.counts(SEVEN) == dict.fromkeys(SEVEN, 3)
     assert not set(calibration.names) & set(comparison.names)
@@ -99,7 +99,7 @@ def test_a_data_set_without_splits_holds_a_fifth_of_every_class_out(tmp_path):
 def test_splits_are_kept_apart(tmp_path, held_out):
     write_data_set(tmp_path / "train", SEVEN, count=28)
     write_data_set(tmp_path / held_out, SEVEN, count=14)
-    calibration, comparison = read_data_set(tmp_path, a_contract(), seed=0)
+    calibration, comparison, _ = read_data_set(tmp_path, a_contract(), seed=0)
     assert len(calibration) == 28
     assert {name.split("/")[0] for name in comparison.names} == {held_out}
 
@@ -110,7 +110,7 @@ def test_reads_a_zip_and_aliases_and_leaves_other_labels_out(tmp_path):
     with zipfile.ZipFile(path, "w") as target:
         for file in folder.rglob("*.png"):
             target.write(file, file.relative_to(folder))
-    calibration, comparison = read_data_set(path, a_contract(), seed=0)
+    calibration, comparison, _ = read_data_set(path, a_contract(), seed=0)
     assert {SEVEN[label] for label in calibration.labels} == {"angry", "happy"}
     assert len(calibration) + len(comparison) == 20
 

@@ -45,7 +45,7 @@ def _work(folder: Path) -> None:
     job = Job.read(folder)
     if job.kind not in KINDS:
         raise RuntimeError(f"the worker knows the jobs {KINDS}, not {job.kind!r}")
-    loaded = network.load_network(job.model, job.architecture)
+    loaded = network.load_network(job.model, job.architecture, pixels=job.pixels)
     network.check_network(loaded, job.contract, where=job.model)
     summary = NetworkSummary(network.describe_layers(loaded), translate.versions())
     summary.write(folder)

@@ -1,7 +1,7 @@
 """What the two processes tell each other: files in one folder. Needs no TensorFlow."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_convert.legacy import Pixels
 from fer_convert.targets import Target
 from fer_edge import errors
 from fer_edge.contract import ModelContract
@@ -18,6 +19,7 @@ _JOB: Final = "job.json"
 _PICTURES: Final = "pictures.npy"
 _ARRAYS: Final = "arrays"
 _NETWORK: Final = "network.json"
+_MOVES: Final = "moves.json"
 _ERROR: Final = "error.json"
 
 
@@ -31,6 +33,7 @@ class Job:
         targets: To translate it to.
         pictures: To calibrate on; uint8, shape (N, height, width).
         architecture: The network's JSON, where `model` holds only weights.
+        pixels: What the network takes, where it does not rescale raw pixels itself.
         kind: Name of the module in this package that does the job.
         options: Whatever else that module takes; JSON.
         arrays: Whatever arrays it takes, by name.
@@ -41,6 +44,7 @@ class Job:
     targets: tuple[Target, ...]
     pictures: NDArray[np.uint8]
     architecture: Path | None = None
+    pixels: Pixels | None = None
     kind: str = "translate"
     options: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -56,6 +60,7 @@ class Job:
             "contract": self.contract.to_json(),
             "targets": [target.value for target in self.targets],
             "architecture": None if self.architecture is None else str(self.architecture),
+            "pixels": self.pixels,
             "kind": self.kind,
             "options": dict(self.options),
         }
@@ -71,6 +76,7 @@ class Job:
             targets=tuple(map(Target, job["targets"])),
             pictures=np.load(folder / _PICTURES, allow_pickle=False),
             architecture=None if job["architecture"] is None else Path(job["architecture"]),
+            pixels=job["pixels"],
             kind=job["kind"],
             options=job["options"],
             arrays={
@@ -117,6 +123,16 @@ class NetworkSummary:
             return None
         raw = json.loads(path.read_text(encoding="utf-8"))
         return cls(tuple(LayerSummary(**layer) for layer in raw["layers"]), raw["versions"])
+
+
+def write_moves(moves: Sequence[str], folder: Path) -> None:
+    """Write where batch norms went into the job's folder."""
+    (folder / _MOVES).write_text(json.dumps(list(moves)), encoding="utf-8")
+
+
+def read_moves(folder: Path) -> tuple[str, ...]:
+    """Read what `write_moves` wrote."""
+    return tuple(json.loads((folder / _MOVES).read_text(encoding="utf-8")))
 
 
 def write_error(error: FerError, folder: Path) -> None:

@@ -3,39 +3,84 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
 
+from fer_convert.legacy import HDF5_SUFFIXES, PIXELS, Pixels
 from fer_convert.worker.job import LayerSummary
 from fer_edge.contract import ModelContract
 from fer_edge.errors import ModelError
 
+_EXPECTED: Final = "a whole .keras file of Keras 3 with stock layers only"
+_FIX: Final = "train again, or replace the layer named"
+_EXPECTED_HDF5: Final = (
+    "HDF5 of Keras 2 or 3 with the whole network, or with its weights and their --architecture JSON"
+)
+_FIX_HDF5: Final = "give the architecture that belongs to these weights with --architecture"
 
-def load_network(path: Path, architecture: Path | None = None) -> Any:
+
+def load_network(
+    path: Path, architecture: Path | None = None, *, pixels: Pixels | None = None
+) -> Any:
     """Load a Keras file for inference.
 
     Args:
         path: `.keras`, or HDF5 with the network or only its weights.
         architecture: The network's JSON, where `path` holds only weights.
+        pixels: What the network takes; where it does not rescale raw pixels itself, it gets a
+            layer that does.
 
     Raises:
-        ModelError: Damaged, or with a layer that is not one of Keras' own.
+        ModelError: Damaged, with a layer that is not one of Keras' own, or of unknown pixels.
     """
     try:
-        if architecture is None:
-            return keras.models.load_model(path, compile=False, safe_mode=True)
-        network = keras.models.model_from_json(architecture.read_text(encoding="utf-8"))
-        network.load_weights(path)
-        return network
+        network = _load(path, architecture)
     except Exception as error:  # Keras raises whatever the file provokes
         # Keras puts the cause behind the whole configuration of the network around it.
         reason = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]
         raise ModelError(
             f"{path} cannot be loaded ({type(error).__name__}: {reason[:160]})",
-            expected="a whole .keras file of Keras 3 with stock layers only",
-            fix="train again, or replace the layer named",
+            expected=_EXPECTED_HDF5 if path.suffix in HDF5_SUFFIXES else _EXPECTED,
+            fix=_FIX_HDF5 if path.suffix in HDF5_SUFFIXES else _FIX,
         ) from error
+    if path.suffix in HDF5_SUFFIXES or pixels is not None:
+        return _take_raw_pixels(network, pixels, path)
+    return network
+
+
+def _load(path: Path, architecture: Path | None) -> Any:
+    if architecture is None:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    network = keras.models.model_from_json(architecture.read_text(encoding="utf-8"))
+    network.load_weights(path)
+    return network
+
+
+def _take_raw_pixels(network: Any, pixels: Pixels | None, path: Path) -> Any:
+    """Put a Rescaling layer in front of a network that has none."""
+    first = next(iter(layer for layer in _walk(network) if type(layer).__name__ != "InputLayer"))
+    rescales = type(first).__name__ == "Rescaling"
+    if rescales == (pixels is not None):
+        raise ModelError(
+            f"{path}: the network {'rescales' if rescales else 'does not rescale'} pixels itself"
+            + (f", and --pixels {pixels} is given" if rescales else ""),
+            expected="--pixels for a network that leaves that to its caller, and for no other",
+            fix="leave out --pixels" if rescales else f"give one of --pixels {', '.join(PIXELS)}",
+        )
+    if pixels in (None, "0..255"):
+        return network
+    low = -1.0 if pixels == "-1..1" else 0.0
+    rescaling = keras.layers.Rescaling((1.0 - low) / 255.0, offset=low, name="rescale")
+
+    def call(layer: Any, x: Any, *others: Any, **keywords: Any) -> Any:
+        return layer(rescaling(x) if layer.name == first.name else x, *others, **keywords)
+
+    flat = keras.Model(network.inputs[0], network.outputs[0])
+    rescaled = keras.models.clone_model(flat, call_function=call)
+    for layer in flat.layers:
+        rescaled.get_layer(layer.name).set_weights(layer.get_weights())
+    return rescaled
 
 
 def check_network(network: Any, contract: ModelContract, *, where: Path) -> None:

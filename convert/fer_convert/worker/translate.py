@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fer_convert.scopes import find_layer
 from fer_convert.targets import Target
-from fer_convert.worker.job import Job
+from fer_convert.worker.folding import fold_batch_norms
+from fer_convert.worker.job import Job, write_moves
 from fer_convert.worker.network import for_one_picture
 from fer_edge.errors import ModelError
 
@@ -28,6 +29,8 @@ def versions() -> dict[str, str]:
 
 def perform(network: Any, job: Job, folder: Path) -> None:
     """Translate a network to every target, each into a file of the job's folder."""
+    network, moves = fold_batch_norms(network, job.pictures)
+    write_moves(moves, folder)
     for target in job.targets:
         flatbuffer = to_flatbuffer(network, target, job.pictures, where=job.model)
         (folder / target.file_name).write_bytes(flatbuffer)
