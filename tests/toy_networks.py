@@ -68,6 +68,34 @@ def residual() -> Any:
     return keras.Model(pixels, layers.Dense(7, activation="softmax")(x))
 
 
+def _loose_norm(name: str, x: Tensor, *, negative: bool = False) -> Tensor:
+    """A batch norm with statistics as after a training."""
+    norm = layers.BatchNormalization(name=name)
+    y = norm(x)
+    rng = np.random.default_rng(len(name))
+    gamma, beta, mean, variance = (rng.uniform(0.5, 1.5, x.shape[-1]) for _ in range(4))
+    gamma[0] *= -1 if negative else 1
+    norm.set_weights([gamma, beta - 1, mean - 1, variance])
+    return y
+
+
+def loose_norms() -> Any:
+    """Batch norms behind ReLU, each before something else."""
+
+    def body(x: Tensor) -> Tensor:
+        x = layers.Conv2D(4, 3, 2, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D(name="pooled")(_loose_norm("padded", x))
+        x = layers.Dropout(0.2, name="thinned")(x)
+        x = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+        x = layers.Conv2D(4, 3, activation="relu", name="valid")(_loose_norm("before_valid", x))
+        x = layers.MaxPooling2D()(_loose_norm("negative", x, negative=True))
+        x = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+        x = layers.Flatten()(_loose_norm("flat", x))
+        return _loose_norm("dense", layers.Dense(8, activation="relu", name="hidden")(x))
+
+    return _around(body)
+
+
 def flatten() -> Any:
     """Ends as the oldest of the documented networks do."""
 
@@ -129,7 +157,8 @@ def not_a_number() -> Any:
 
 
 NETWORKS = (
-    toy, residual, flatten, binary, logits, erf, group_norm, lstm, custom, not_a_number,
+    toy, residual, loose_norms, flatten, binary, logits, erf, group_norm, lstm, custom,
+    not_a_number,
 )  # fmt: skip
 
 
@@ -149,6 +178,10 @@ def main(folder: Path) -> None:
         if build is toy:
             _train(network, folder / "toy.npz")
         network.save(folder / f"{build.__name__}.keras")
+        if build is loose_norms:
+            with np.load(folder / "toy.npz") as samples:
+                pictures = samples["pictures"][:32, ..., np.newaxis].astype("float32")
+            np.save(folder / "loose_norms.npy", network(pictures, training=False))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,28 @@ def contract_of_labels(
     )
 
 
+def modernise(architecture: str) -> str:
+    """Return an architecture's JSON as Keras 3 takes it.
+
+    Keras 1 and 2 gave the first layer of a Sequential the input's shape; it becomes a layer of its
+    own. They wrote a batch norm's axis as a list.
+    """
+    network = json.loads(architecture)
+    config = network["config"]
+    if isinstance(config, list):
+        network["config"] = config = {"name": "network", "layers": config}
+    for layer in config["layers"]:
+        if isinstance(layer["config"].get("axis"), list):
+            (layer["config"]["axis"],) = layer["config"]["axis"]
+    if network.get("class_name") == "Sequential":
+        shape = config["layers"][0]["config"].get("batch_input_shape")
+        if shape is not None and config["layers"][0]["class_name"] != "InputLayer":
+            del config["layers"][0]["config"]["batch_input_shape"]
+            given = {"batch_shape": shape, "dtype": "float32", "name": "pixels"}
+            config["layers"].insert(0, {"class_name": "InputLayer", "config": given})
+    return json.dumps(network)
+
+
 def _layers(architecture: Path) -> list[dict[str, Any]]:
     """Return the layers' settings; Keras 1 has the list where later versions have an object."""
     try:

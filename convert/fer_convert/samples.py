@@ -136,7 +136,7 @@ def read_samples(path: Path, contract: ModelContract) -> Samples:
             f"its labels go from {labels.min()} to {labels.max()}",
             f"0 to {len(contract.labels) - 1}, indices into {list(contract.labels)}",
         )
-    where = f"{path.parent.name}/{path.name}"
+    where = f"{path.parent.name}/{path.name}".lstrip("/")
     return Samples(pictures, labels.astype(np.int64), tuple(names.tolist()), where)
 
 

@@ -1,16 +1,19 @@
 """Which networks convert, to what, and what is said of those that do not."""
 
+import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from toy_run import TOY_AGREEMENT
 
 from fer_convert.conversion import Conversion
-from fer_convert.flatbuffer import read_graphs
+from fer_convert.flatbuffer import find_leftovers, read_graphs
 from fer_convert.targets import Target
 from fer_edge.errors import EXIT_CONFIG, ModelError
 from fer_edge.model_file import parse_model
 from fer_edge.selftest import run_selftest
+from fer_edge.stages.litert import LitertClassifier
 
-GOOD = ("toy", "residual", "flatten", "binary")
+GOOD = ("toy", "residual", "loose_norms", "flatten", "binary")
 
 
 def artefact(outcome, target):
@@ -55,10 +58,50 @@ def test_batch_norm_folds_into_the_convolutions(outcomes):
         "SOFTMAX": 1,
     }
     residual = main_graph(outcomes["residual"]).operator_counts()
-    # One MUL and one ADD of Rescaling, whose offset does not fold; three ADDs of the blocks.
+    # Rescaling's offset does not fold into a convolution that pads; three ADDs of the blocks.
     assert residual == {
-        "ADD": 4, "CONV_2D": 10, "FULLY_CONNECTED": 1, "MEAN": 1, "MUL": 1, "SOFTMAX": 1,
+        "ADD": 3, "CONV_2D": 10, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "MEAN": 1,
+        "SOFTMAX": 1,
     }  # fmt: skip
+
+
+def test_batch_norms_behind_relu_fold_where_that_is_exact(outcomes):
+    conversion = outcomes["loose_norms"]
+    assert conversion.moves == (
+        "padded as a 1x1 convolution behind thinned",
+        "before_valid into valid",
+        "negative as a 1x1 convolution behind negative",
+        "flat into hidden",
+        "dense into answer",
+    )
+    assert main_graph(conversion).operator_counts() == {
+        "CONV_2D": 4, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "MAX_POOL_2D": 2,
+        "RESHAPE": 1, "SOFTMAX": 1,
+    }  # fmt: skip
+    left = find_leftovers(main_graph(conversion))
+    assert [(one.operator, one.elements) for one in left] == [
+        ("DEPTHWISE_CONV_2D", 12 * 12 * 4), ("DEPTHWISE_CONV_2D", 10 * 10 * 4),
+    ]  # fmt: skip
+
+
+def test_folding_changes_no_answer(outcomes, networks):
+    """Against the network as Keras itself computes it, before any folding."""
+    expected = np.load(networks / "loose_norms.npy")
+    with np.load(networks / "toy.npz") as samples:
+        pictures = samples["pictures"][: len(expected)]
+    classifier = LitertClassifier(artefact(outcomes["loose_norms"], Target.FLOAT32).model)
+    answers = np.stack([classifier.raw_output(pixels) for pixels in pictures])
+    assert np.abs(answers - expected).max() < 1e-4
+    assert expected.std(axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("target", [Target.INT8, Target.FLOAT32])
+@pytest.mark.parametrize("name", ["flatten", "loose_norms", "residual"])
+def test_the_delegate_takes_a_network_in_one_piece(outcomes, name, target):
+    interpreter = Interpreter(model_content=artefact(outcomes[name], target).data)
+    interpreter.allocate_tensors()
+    kinds = [operation["op_name"] for operation in interpreter._get_ops_details()]
+    assert kinds.count("DELEGATE") == 1
 
 
 def test_the_shipped_kind_of_network_stays_under_its_size(outcomes):
@@ -85,10 +128,13 @@ def test_a_binary_network_keeps_its_task(outcomes):
 def test_the_contract_says_what_the_tensors_say(converted):
     for produced in converted.artefacts:
         contract = parse_model(produced.data, where=produced.file_name).contract
-        int8 = produced.target is Target.INT8
-        assert contract.input.dtype == contract.output.dtype == produced.target.value
-        assert (contract.input.scale, contract.input.zero_point) == (1.0, -128 if int8 else 0)
-        assert contract.output.scale == (1 / 256 if int8 else 1.0)
+        given, answer = contract.input, contract.output
+        dtype, *expected = {
+            Target.INT8: ("int8", 1.0, -128, 1 / 256),
+            Target.INT16X8: ("int16", 255 / 32767, 0, 1 / 32768),
+        }.get(produced.target, ("float32", 1.0, 0, 1.0))
+        assert given.dtype == answer.dtype == dtype
+        assert [given.scale, given.zero_point, answer.scale] == pytest.approx(expected)
         assert contract.labels == (
             "angry",
             "disgust",

@@ -90,8 +90,8 @@ def test_a_data_set_without_splits_holds_a_fifth_of_every_class_out(tmp_path):
     assert comparison.counts(SEVEN) == dict.fromkeys(SEVEN, 3)
     assert not set(calibration.names) & set(comparison.names)
     assert calibration.source == "mine"
-    again, _ = read_data_set(data, a_contract(), seed=0)
-    other, _ = read_data_set(data, a_contract(), seed=1)
+    again, *_ = read_data_set(data, a_contract(), seed=0)
+    other, *_ = read_data_set(data, a_contract(), seed=1)
     assert again.sha256 == calibration.sha256 != other.sha256
 
 

@@ -69,8 +69,7 @@ def fold_batch_norms(network: Any, pictures: NDArray[np.uint8]) -> tuple[Any, tu
     moves = [
         move
         for layer in flat.layers
-        if type(layer).__name__ == "BatchNormalization"
-        and (move := _plan_move(layer, readers)) is not None
+        if _is_affine(layer) and (move := _plan_move(layer, readers)) is not None
     ]
     if not moves:
         return network, ()
@@ -100,8 +99,6 @@ def _plan_move(norm: Any, readers: Mapping[str, list[Any]]) -> Move | None:
     source = norm._inbound_nodes[0].input_tensors[0]._keras_history.operation
     if _is_linear(source) and len(readers[source.name]) == 1:
         return None
-    if norm.axis not in (-1, len(norm.input.shape) - 1):
-        return None
     affine = _affine_of(norm)
     behind = norm
     while len(readers[behind.name]) == 1:
@@ -117,6 +114,15 @@ def _plan_move(norm: Any, readers: Mapping[str, list[Any]]) -> Move | None:
     return Move(norm.name, affine, None, behind.name)
 
 
+def _is_affine(layer: Any) -> bool:
+    if type(layer).__name__ == "Rescaling":
+        # Without an offset the converter folds it. One number for each channel, like a batch norm.
+        return bool(np.any(layer.offset))
+    if type(layer).__name__ != "BatchNormalization":
+        return False
+    return layer.axis in (-1, len(layer.input.shape) - 1)
+
+
 def _is_linear(layer: Any) -> bool:
     kind = type(layer).__name__
     return kind in ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense") and (
@@ -125,6 +131,12 @@ def _is_linear(layer: Any) -> bool:
 
 
 def _affine_of(norm: Any) -> Affine:
+    if type(norm).__name__ == "Rescaling":
+        channels = norm.input.shape[-1]
+        return Affine(
+            np.broadcast_to(np.float64(norm.scale), channels),
+            np.broadcast_to(np.float64(norm.offset), channels),
+        )
     mean, variance = _array(norm.moving_mean), _array(norm.moving_variance)
     scale = 1 / np.sqrt(variance + norm.epsilon)
     if norm.scale:

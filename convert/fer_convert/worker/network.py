@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import keras
 
-from fer_convert.legacy import HDF5_SUFFIXES, PIXELS, Pixels
+from fer_convert.legacy import HDF5_SUFFIXES, PIXELS, Pixels, modernise
 from fer_convert.worker.job import LayerSummary
 from fer_edge.contract import ModelContract
 from fer_edge.errors import ModelError
@@ -52,7 +52,11 @@ def load_network(
 def _load(path: Path, architecture: Path | None) -> Any:
     if architecture is None:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    network = keras.models.model_from_json(architecture.read_text(encoding="utf-8"))
+    # Keras 1 and 2 name no module, and Keras 3 looks only there for its own models.
+    models = {"Sequential": keras.Sequential, "Functional": keras.Model, "Model": keras.Model}
+    network = keras.models.model_from_json(
+        modernise(architecture.read_text(encoding="utf-8")), custom_objects=models
+    )
     network.load_weights(path)
     return network
 
