@@ -178,6 +178,9 @@ def main(folder: Path) -> None:
         if build is toy:
             _train(network, folder / "toy.npz")
         network.save(folder / f"{build.__name__}.keras")
+        if build is toy:
+            network.save(folder / "toy.h5")
+            (folder / "toy.json").write_text(network.to_json())
         if build is loose_norms:
             with np.load(folder / "toy.npz") as samples:
                 pictures = samples["pictures"][:32, ..., np.newaxis].astype("float32")
