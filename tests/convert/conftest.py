@@ -55,7 +55,9 @@ def outcomes(runs) -> Mapping[str, Outcome]:
 
     def attempt(run: Path) -> Outcome:
         try:
-            return convert(open_run(run), Plan(tuple(Target)))
+            # Some of its operators have no 16-bit kernels, which would hide the fault of int8.
+            targets = (Target.INT8,) if run.name == "group_norm" else tuple(Target)
+            return convert(open_run(run), Plan(targets))
         except FerError as error:
             return error
 

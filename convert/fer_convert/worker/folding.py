@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-TOLERANCE: Final = 1e-4
+TOLERANCE: Final = 1e-5
 """Largest change of a probability that the order of additions may make; else nothing is folded."""
 
 _PROBES: Final = 8
