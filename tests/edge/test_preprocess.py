@@ -132,8 +132,9 @@ PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
         (InputSpec(dtype="int8", scale=2.0, zero_point=-100), np.rint(PIXELS / 2) - 100),
         (InputSpec(dtype="int8", scale=1.0, zero_point=0), np.minimum(PIXELS, 127)),
         (InputSpec(dtype="uint8", scale=0.5, zero_point=3), np.minimum(PIXELS * 2.0 + 3, 255)),
+        (InputSpec(dtype="int16", scale=255 / 32767), np.rint(PIXELS * (32767 / 255))),
     ],
-    ids=["raw int8", "raw uint8", "float", "scaled", "saturates", "saturates above"],
+    ids=["raw int8", "raw uint8", "float", "scaled", "saturates", "saturates above", "int16"],
 )
 def test_quantisation(spec, expected):
     out = np.zeros((16, 16, 1), spec.dtype)
