@@ -91,6 +91,7 @@ class Conversion:
         moves: Where batch norms went that TensorFlow's converter alone would not fold.
         provenance: What every contract says of this conversion.
         artefacts: The model files asked for.
+        rescue: What was tried where int8 did not meet the gate, for the report; None if nothing.
     """
 
     run: TrainingRun
@@ -105,6 +106,7 @@ class Conversion:
     moves: tuple[str, ...]
     provenance: Mapping[str, Any]
     artefacts: tuple[Artefact, ...]
+    rescue: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -143,6 +145,7 @@ class Conversion:
             "held_out": self.provenance["held_out"],
             "folded": list(self.moves),
             "targets": targets,
+            **({} if self.rescue is None else {"rescue": self.rescue}),
         }
 
 

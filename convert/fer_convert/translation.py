@@ -74,7 +74,7 @@ def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, Netw
         job.write(folder)
         finished = subprocess.run(
             # -P: nothing in the folder where the user happens to be takes a module's place.
-            [sys.executable, "-P", "-m", "fer_convert.worker", name],
+            [sys.executable, "-P", "-m", "fer_convert.worker", name, str(os.getpid())],
             # TensorFlow leaves its temporary files behind when it crashes.
             env={**os.environ, "TMPDIR": name},
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Load a Keras network and do a job with it: `python -m fer_convert.worker FOLDER`."""
+"""Load a Keras network and do a job with it: `python -m fer_convert.worker FOLDER PARENT`."""
 
 import importlib
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_convert.worker.job import Job, NetworkSummary, write_error
+from fer_convert.worker.lifeline import die_with_parent
 from fer_edge.errors import DependencyError, FerError
 
 # Before TensorFlow is imported, which reads them once. No accelerator is used: the converter does
@@ -19,7 +20,7 @@ os.environ.update(
     TF_NUM_INTEROP_THREADS="2",
 )
 
-KINDS: Final = ("translate",)
+KINDS: Final = ("translate", "requantise")
 """The modules of this package that do a job, each with `perform(network, job, folder)`."""
 
 
@@ -53,4 +54,5 @@ def _work(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent(int(sys.argv[2]))
     sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""What to try, and in which order, where plain int8 does not meet the gate."""

@@ -1,0 +1,161 @@
+"""Try one step after another until the gate is met."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from fer_convert.artefact import draft_model, finish
+from fer_convert.comparison import measure_drift
+from fer_convert.conversion import Conversion, Progress, ask_all, measure, pure_graph
+from fer_convert.rescue.attempt import Attempt, Candidate, Judge, Rescue, Result
+from fer_convert.rescue.material import Material, split_pool
+from fer_convert.rescue.recalibration import other_sizes, wide_activations
+from fer_convert.rescue.requantisation import clip, correct_biases, fine_tune
+from fer_convert.targets import Target
+from fer_edge.errors import DataError, ModelError
+
+STEPS: Final[Mapping[str, Callable[[Material], Iterator[Candidate]]]] = {
+    "calibration-size": other_sizes,
+    "clipping": clip,
+    "bias-correction": correct_biases,
+    "int16x8": wide_activations,
+    "fine-tuning": fine_tune,
+}
+"""In the order in which they are tried: the cheap first, what changes the network last."""
+
+
+def rescue(
+    conversion: Conversion,
+    judge: Judge,
+    progress: Progress = lambda _: None,
+    *,
+    stop_at_success: bool = True,
+) -> Rescue:
+    """Try every step until one meets the gate.
+
+    Settings within a step are chosen on the validation part; the held-out pictures give each step
+    one verdict.
+
+    Args:
+        conversion: Whose int8 does not meet it.
+        judge: The gate.
+        progress: Told what is being tried.
+        stop_at_success: Or try all, to compare them.
+
+    Raises:
+        DataError: The pictures cannot be read again.
+    """
+    progress("rescue: parting the pictures")
+    material = split_pool(conversion)
+    attempts: list[Attempt] = []
+    for name, step in STEPS.items():
+        attempt = _attempt(name, step, conversion, material, judge, progress)
+        attempts.append(attempt)
+        if attempt.passed and stop_at_success:
+            break
+        if name == "clipping" and attempt.result is not None:
+            material = replace(material, start=attempt.result.candidate.settings["percentile"])
+    parts = {"tuning": len(material.tuning), "validation": len(material.validation)}
+    return Rescue(tuple(attempts), parts)
+
+
+def with_rescue(conversion: Conversion, outcome: Rescue) -> Conversion:
+    """Return a conversion that tells of its rescue and delivers what met the gate.
+
+    The file that met it takes int8's place. Where it has 16-bit activations it keeps that name.
+    """
+    told = replace(conversion, rescue=outcome.to_json())
+    if outcome.delivered is None or outcome.delivered.result is None:
+        return told
+    result = outcome.delivered.result
+    target = result.candidate.target
+    provenance = {
+        **conversion.provenance,
+        "rescue": {
+            "parts": dict(outcome.parts),
+            "attempts": [attempt.record() for attempt in outcome.attempts],
+        },
+    }
+    provenance["metrics"] = {
+        **provenance["metrics"],
+        target.value: result.measurement.to_json(),
+    }
+    artefact = finish(
+        result.model,
+        target,
+        {"target": target.value, "operators": result.graph.operator_counts(), **provenance},
+    )
+    kept = tuple(old for old in conversion.artefacts if old.target not in (Target.INT8, target))
+    return replace(
+        told,
+        drafts={**conversion.drafts, target: result.model},
+        graphs={**conversion.graphs, target: result.graph},
+        answers={**conversion.answers, target: result.answers},
+        measurements={**conversion.measurements, target: result.measurement},
+        provenance=provenance,
+        artefacts=(artefact, *kept),
+    )
+
+
+def _attempt(
+    name: str,
+    step: Callable[[Material], Iterator[Candidate]],
+    conversion: Conversion,
+    material: Material,
+    judge: Judge,
+    progress: Progress,
+) -> Attempt:
+    started = time.monotonic()
+    progress(f"rescue by {name}")
+    tried: list[dict[str, Any]] = []
+    chosen: Candidate | None = None
+    try:
+        chosen = _choose(step(material), conversion, material, tried, progress)
+        result = _measure(chosen, conversion, judge, progress)
+    except (ModelError, DataError) as error:
+        return Attempt(name, tuple(tried), None, error.found, time.monotonic() - started)
+    return Attempt(name, tuple(tried), result, "", time.monotonic() - started)
+
+
+def _choose(
+    candidates: Iterator[Candidate],
+    conversion: Conversion,
+    material: Material,
+    tried: list[dict[str, Any]],
+    progress: Progress,
+) -> Candidate:
+    """Return the candidate whose probabilities are nearest to float32's on the validation part.
+
+    Not the one that agrees most often: of a few hundred pictures that counts a handful.
+    """
+    validation = material.validation
+    reference = ask_all({Target.FLOAT32: conversion.drafts[Target.FLOAT32]}, validation, progress)[
+        Target.FLOAT32
+    ]
+    standings: list[tuple[float, Candidate]] = []
+    for candidate in candidates:
+        model, _ = _draft(candidate, conversion)
+        target = candidate.target
+        drift = measure_drift(ask_all({target: model}, validation, progress)[target], reference)
+        tried.append({**candidate.settings, **drift.to_json()})
+        standings.append((drift.mean_shift, candidate))
+    return min(standings, key=lambda standing: standing[0])[1]
+
+
+def _measure(
+    candidate: Candidate, conversion: Conversion, judge: Judge, progress: Progress
+) -> Result:
+    model, graph = _draft(candidate, conversion)
+    target, held_out = candidate.target, conversion.held_out
+    reference = conversion.answers[Target.FLOAT32]
+    answers = ask_all({target: model}, held_out, progress)[target]
+    measurement = measure({Target.FLOAT32: reference, target: answers}, held_out)[target]
+    verdict = judge(reference, answers, held_out)
+    return Result(candidate, model, graph, answers, measurement, verdict)
+
+
+def _draft(candidate: Candidate, conversion: Conversion) -> tuple[Any, Any]:
+    run = conversion.run
+    graph = pure_graph(candidate.flatbuffer, candidate.target, run, conversion.network)
+    return draft_model(candidate.flatbuffer, graph, run.contract, candidate.target), graph
