@@ -135,11 +135,21 @@ def _choose(
     ]
     standings: list[tuple[float, Candidate]] = []
     for candidate in candidates:
-        model, _ = _draft(candidate, conversion)
-        target = candidate.target
-        drift = measure_drift(ask_all({target: model}, validation, progress)[target], reference)
+        try:
+            model, _ = _draft(candidate, conversion)
+            answers = ask_all({candidate.target: model}, validation, progress)
+        except ModelError as error:
+            tried.append({**candidate.settings, "problem": error.found})
+            continue
+        drift = measure_drift(answers[candidate.target], reference)
         tried.append({**candidate.settings, **drift.to_json()})
         standings.append((drift.mean_shift, candidate))
+    if not standings:
+        raise ModelError(
+            f"none of the settings can be run: {tried[-1]['problem']}",
+            expected="a model that the TFLite runtime takes",
+            fix="look at the other steps of the rescue",
+        )
     return min(standings, key=lambda standing: standing[0])[1]
 
 

@@ -1,7 +1,6 @@
 """Rescue a network from the losses of int8: clip ranges, correct biases, or train on."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +26,6 @@ def perform(network: Any, job: Job, folder: Path) -> None:
     """
     variants = []
     for number, percentile in enumerate(job.options["percentiles"]):
-        started = time.monotonic()
         simulated = SimulatedNetwork(network, job.pictures)
         simulated.set_ranges(clipped_ranges(simulated, job.pictures, percentile=percentile))
         details: dict[str, Any] = {"percentile": percentile}
@@ -37,7 +35,7 @@ def perform(network: Any, job: Job, folder: Path) -> None:
             details |= fine_tune(simulated, job.pictures, job.arrays["validation"], job.options)
         data = _to_flatbuffer(simulated, where=job.model)
         (folder / f"{number}.tflite").write_bytes(data)
-        variants.append({**details, "seconds": round(time.monotonic() - started, 1)})
+        variants.append(details)
     (folder / VARIANTS).write_text(json.dumps(variants), encoding="utf-8")
 
 
