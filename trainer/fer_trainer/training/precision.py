@@ -2,7 +2,7 @@
 
 "auto" decides by trial, because no name of a processor tells: a few steps in float32 and in
 mixed_bfloat16 on the machine that is to train. Graphics cards since 2020 and CPUs with AMX win by
-it, others lose. Small networks are not worth the trial and stay in float32.
+it, others lose. Tiny networks are not worth the trial and stay in float32.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe import Recipe
 
-SMALL_MACS: Final = 20_000_000
+SMALL_MACS: Final = 2_000_000
 """Networks below this train in float32 without a trial."""
 
 WORTH: Final = 1.2
