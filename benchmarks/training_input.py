@@ -39,6 +39,7 @@ from fer_trainer.recipe import AugmentationSettings, Recipe
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.training.augmentation import Augment, augmented
 from fer_trainer.training.batches import ShuffledBatches
+from fer_trainer.training.fusing import adam
 from fer_trainer.training.loop import new_network
 from fer_trainer.training.precision import choose_precision, network_in, scaled
 
@@ -179,7 +180,7 @@ def our_model(recipe: Recipe, settings: AugmentationSettings, loss: str) -> Any:
     precision, reason = choose_precision(recipe, new_network(recipe))
     print(f"{recipe.name}: {precision}, {reason}", file=sys.stderr)
     model = augmented(network_in(precision, recipe), settings, seed=1)
-    model.compile(scaled(keras.optimizers.Adam(1e-3), precision), loss, metrics=["accuracy"],
+    model.compile(scaled(adam(learning_rate=1e-3), precision), loss, metrics=["accuracy"],
                   jit_compile="auto" if keras.backend.backend() == "jax" else False)  # fmt: skip
     return model
 

@@ -112,11 +112,9 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     history = History(files.history)
     kept: list[Any] = [history, *callbacks]
     with crew.together():
-        trained = network
-        if precision != "float32" or not crew.alone:
-            keras.utils.set_random_seed(settings.seed)
-            trained = network_in(precision, recipe)
-            trained.set_weights(network.get_weights())
+        keras.utils.set_random_seed(settings.seed)
+        trained = network_in(precision, recipe)
+        trained.set_weights(network.get_weights())
         model = augmented(trained, recipe.augmentation, seed=settings.seed)
         model.compile(
             optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
@@ -140,15 +138,14 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
             callbacks=[
                 *([keras.callbacks.SwapEMAWeights()] if averaging else []),
                 StopWhenDiverged(),
-                *([Deliver(trained, network)] if trained is not network else []),
+                Deliver(trained, network),
                 *kept,
                 KeepCheckpoint(files.checkpoint, kept, begun=begun, surroundings=surroundings),
                 Progress(tell),
             ],
         )
     if averaging:
-        if trained is not network:
-            model = _around_delivered(network, recipe, model)
+        model = _around_delivered(network, recipe, model)
         refresh_statistics(model, batches.whole())
     seconds = time.monotonic() - started + (begun.seconds if begun else 0.0)
     return Trained(history.epochs, seconds, surroundings)

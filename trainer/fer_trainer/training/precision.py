@@ -17,6 +17,7 @@ from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe import Recipe
+from fer_trainer.training.fusing import with_fused_layers
 
 SMALL_MACS: Final = 2_000_000
 """Networks below this train in float32 without a trial."""
@@ -47,14 +48,20 @@ def choose_precision(recipe: Recipe, network: Any) -> tuple[str, str]:
 
 
 def network_in(precision: str, recipe: Recipe) -> Any:
-    """Build the recipe's network for a dtype policy; its weights are float32 under each."""
+    """Build what trains in place of the recipe's network.
+
+    Args:
+        precision: A dtype policy; the weights are float32 under each.
+        recipe: Says which layers; fused ones stand for some of them.
+    """
     with _policy(precision):
-        return build_network(
+        network = build_network(
             recipe.layers,
             input_shape=recipe.input_spec.shape,
             labels=len(recipe.label_names),
             name=recipe.name,
         )
+        return with_fused_layers(network)
 
 
 def scaled(optimiser: Any, precision: str) -> Any:
