@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fer_trainer.backend import keras
 from fer_trainer.recipe_files import load_recipe
@@ -14,6 +15,7 @@ from fer_trainer.training.fusing import (
     with_fused_layers,
 )
 from fer_trainer.training.loop import new_network
+from fer_trainer.training.precision import network_in
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="only TensorFlow has fused operations"
@@ -103,6 +105,27 @@ def test_a_frozen_layer_keeps_its_statistics() -> None:
     before = np.asarray(fused.layers[1].moving_mean)
     fitted(fused, adam(learning_rate=0.01), steps=2)
     assert np.array_equal(np.asarray(fused.layers[1].moving_mean), before)
+
+
+@pytest.mark.parametrize("name", ["happy-sad-simple", "seven-gap"])
+def test_pooling_before_the_relu_changes_neither_answers_nor_gradients(name: str) -> None:
+    recipe = load_recipe(name)
+    stock, cheaper = new_network(recipe), network_in("float32", recipe)
+    names = [type(layer).__name__ for layer in cheaper.layers]
+    assert names.index("MaxPooling2D") < names.index("ReLU")
+    cheaper.set_weights(stock.get_weights())
+    rng = np.random.default_rng(0)
+    pictures = rng.uniform(0, 255, (4, 48, 48, 1)).astype(np.float32)
+    answers = np.eye(stock.output_shape[-1], dtype=np.float32)[[0] * 4]
+    first, second = (keras.ops.convert_to_numpy(network(pictures)) for network in (stock, cheaper))
+    assert second == pytest.approx(first, abs=1e-6)
+    gradients = []
+    for network in (stock, cheaper):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((network(pictures, training=False) - answers) ** 2)
+        gradients.append(tape.gradient(loss, [w.value for w in network.trainable_variables]))
+    for one, two in zip(*gradients, strict=True):
+        assert np.asarray(two) == pytest.approx(np.asarray(one), rel=1e-3, abs=1e-6)
 
 
 def test_what_is_delivered_loads_without_this_package(finished_run: Path) -> None:

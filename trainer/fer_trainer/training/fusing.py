@@ -1,13 +1,16 @@
-"""Layers and optimisers that do in one operation what Keras does in many; the results are the same.
+"""Cheaper ways to the same result, for the network that trains.
 
 On TensorFlow, batch norm and Adam are chains of small operations, each of which takes the whole
 tensor through memory: half of a step on a CPU. The network that trains has these in their places,
 with the same weights; the network that is delivered has stock layers only.
 """
 
+import dataclasses
+from collections.abc import Iterable
 from typing import Any, Final
 
 from fer_trainer.backend import keras
+from fer_trainer.network.language import Layer
 
 _MAP_DIMENSIONS: Final = 4
 
@@ -63,6 +66,30 @@ class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
             epsilon=self.epsilon,
             grad=tf.cast(gradient, tf.float32),
         )
+
+
+def pool_before_relu(layers: Iterable[Layer]) -> list[Layer]:
+    """Let the maximum be taken before the ReLU instead of after it, where one follows the other.
+
+    The largest of the rectified values is the rectified largest value, and its gradient goes to the
+    same place, but the ReLU has four times less to do.
+
+    Args:
+        layers: Of a whole network, in their order; weights keep theirs.
+    """
+    swapped: list[Layer] = []
+    for layer in layers:
+        before = swapped[-1] if swapped else None
+        if layer.kind != "maxpool" or before is None:
+            swapped.append(layer)
+        elif before.kind == "relu":
+            swapped[-1:] = [layer, before]
+        elif before.kind == "conv" and before.activation == "relu":
+            linear = dataclasses.replace(before, activation=None)
+            swapped[-1:] = [linear, layer, Layer("relu", "relu")]
+        else:
+            swapped.append(layer)
+    return swapped
 
 
 def with_fused_layers(network: Any) -> Any:

@@ -17,7 +17,7 @@ from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe import Recipe
-from fer_trainer.training.fusing import with_fused_layers
+from fer_trainer.training.fusing import pool_before_relu, with_fused_layers
 
 SMALL_MACS: Final = 2_000_000
 """Networks below this train in float32 without a trial."""
@@ -56,7 +56,7 @@ def network_in(precision: str, recipe: Recipe) -> Any:
     """
     with _policy(precision):
         network = build_network(
-            recipe.layers,
+            pool_before_relu(recipe.layers),
             input_shape=recipe.input_spec.shape,
             labels=len(recipe.label_names),
             name=recipe.name,
