@@ -40,7 +40,7 @@ from fer_trainer.recipe_files import load_recipe
 from fer_trainer.training.augmentation import Augment, augmented
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.fusing import adam
-from fer_trainer.training.loop import new_network
+from fer_trainer.training.loop import new_network, steps_at_once
 from fer_trainer.training.precision import choose_precision, network_in, scaled
 
 PICTURES = 4096
@@ -148,7 +148,7 @@ def our_draw(
 
 
 class Clock(keras.callbacks.Callback):
-    """Remembers wall and CPU seconds of each epoch from the end of its first step on.
+    """Remembers the speed of each epoch from the end of its first call on.
 
     In the first step of an epoch TensorFlow now and then waits a second for its iterator, which
     counts for much in epochs as short as these.
@@ -159,33 +159,40 @@ class Clock(keras.callbacks.Callback):
         self.wall: list[float] = []
         self.cpu: list[float] = []
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Forget where the last epoch began."""
+        self._begun: tuple[int, float, float] | None = None
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Start."""
-        if batch == 0:
-            self._started = time.perf_counter(), time.process_time()
+        """Start at the first call's end; count on."""
+        self._batch = batch
+        if self._begun is None:
+            self._begun = batch, time.perf_counter(), time.process_time()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Stop."""
-        self.wall.append(time.perf_counter() - self._started[0])
-        self.cpu.append(time.process_time() - self._started[1])
+        """Note steps a second."""
+        assert self._begun is not None
+        batch, wall, cpu = self._begun
+        self.wall.append((self._batch - batch) / (time.perf_counter() - wall))
+        self.cpu.append((self._batch - batch) / (time.process_time() - cpu))
 
 
 def fitted(model: Any, batches: Any, *, epochs: int) -> Speed:
     """Fit and return the speed of all epochs but the first, which compiles."""
     clock = Clock()
     model.fit(batches, epochs=epochs + 1, verbose=0, shuffle=False, callbacks=[clock])
-    count = (len(batches) - 1) * len(batches[0][0])
-    return Speed(
-        count / statistics.median(clock.wall[1:]), count / statistics.median(clock.cpu[1:])
-    )
+    size = len(batches[0][0])
+    return Speed(size * statistics.median(clock.wall[1:]), size * statistics.median(clock.cpu[1:]))
 
 
 def our_model(recipe: Recipe, settings: AugmentationSettings, loss: str) -> Any:
     """Return what `fer-train fit` trains, in the precision that it chooses."""
-    precision, reason = choose_precision(recipe, new_network(recipe))
+    network = new_network(recipe)
+    precision, reason = choose_precision(recipe, network)
     print(f"{recipe.name}: {precision}, {reason}", file=sys.stderr)
     model = augmented(network_in(precision, recipe), settings, seed=1)
     model.compile(scaled(adam(learning_rate=1e-3), precision), loss, metrics=["accuracy"],
+                  steps_per_execution=steps_at_once(network),
                   jit_compile="auto" if keras.backend.backend() == "jax" else False)  # fmt: skip
     return model
 
