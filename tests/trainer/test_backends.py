@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from fer_trainer.backend import suitable_backend
 from fer_trainer.recipe_files import shipped_recipes
 
 INSTALL = "pip install 'fer-trainer[{}]'"
@@ -32,3 +34,29 @@ def test_every_recipe_trains_on(backend: str) -> None:
         assert line["epochs"] == 2, line
         assert line["finite"], line
         assert line["resumed_same"] in ({True} if line["name"] == "edge-small" else {None}), line
+
+
+@pytest.mark.parametrize(
+    ("gpu", "packages", "chosen"),
+    [
+        (False, {"jax", "tensorflow", "torch"}, "tensorflow"),
+        (False, {"jax"}, "jax"),
+        (True, {"jax", "jax_cuda12_plugin", "tensorflow", "torch"}, "jax"),
+        (True, {"jax", "tensorflow", "torch"}, "torch"),  # this JAX sees no GPU
+        (False, set(), None),
+    ],
+)
+def test_the_backend_suits_the_machine(gpu: bool, packages: set[str], chosen: str | None) -> None:
+    assert suitable_backend(gpu=gpu, installed=packages.__contains__) == chosen
+
+
+def test_a_backend_that_is_named_is_taken() -> None:
+    script = "from fer_trainer.backend import keras; print(keras.backend.backend())"
+    for name in ("torch", "jax"):
+        if importlib.util.find_spec(name) is not None:
+            done = subprocess.run(
+                [sys.executable, "-c", script],
+                env={**os.environ, "KERAS_BACKEND": name},
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            assert done.stdout.split() == [name]

@@ -10,6 +10,7 @@ from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.finished import load_run
 from fer_trainer.fitting import fit
+from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint
@@ -69,7 +70,7 @@ def test_a_large_network_is_tried_and_the_result_said() -> None:
     )
     network = new_network(recipe)
     before = network.get_weights()
-    assert SMALL_MACS < 26_372_480
+    assert network_cost(network).macs > SMALL_MACS
     precision, reason = choose_precision(recipe, network)
     assert precision in {"float32", "mixed_bfloat16"}
     assert "times as fast here" in reason

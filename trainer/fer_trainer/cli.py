@@ -73,6 +73,7 @@ def fit(
         check_same_recipe(folder, settings)
     elif process.index == 0:  # which alone writes the run, perhaps already
         folder.check_free(force=force)
+    _tell(f"reading {data}")
     split = load_data(settings, data)
     from fer_trainer.fitting import fit as fit_recipe
 

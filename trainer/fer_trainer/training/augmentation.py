@@ -8,11 +8,14 @@ one interpolation only.
 import math
 from typing import Any
 
-from fer_trainer.backend import keras
+from fer_trainer.backend import fused, keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.training.warping import affine_map, warp
 
 ops = keras.ops
+
+Drawn = dict[str, Any]
+"""What is to happen to each picture of a batch: arrays of shape (N,), by name."""
 
 
 class Augment(keras.layers.Layer):  # type: ignore[misc]
@@ -27,16 +30,17 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(**options)
         self.settings = settings
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self._changed = fused(_change)
         self._own_share: Any = None
 
     def call(self, pictures: Any, training: bool = False) -> Any:
         """Return float pictures with a channel axis."""
         if not training:
             return ops.expand_dims(ops.cast(pictures, "float32"), -1)
-        x = ops.expand_dims(self._move(pictures), -1)
-        x = self._light(x)
-        x = self._erase(x)
-        return self._mix(x)
+        drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:])
+        # For `mix_targets`, which the same step calls; never read outside it.
+        self._own_share = drawn.get("own_share")
+        return self._changed(pictures, drawn)
 
     def mix_targets(self, targets: Any) -> Any:
         """Mix targets as the pictures of the same step have been mixed.
@@ -61,15 +65,25 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             return ops.full((count,), middle, dtype="float32")
         return self._uniform(count, middle - most, middle + most)
 
-    def _move(self, pictures: Any) -> Any:
-        """Do all geometry in one map: uint8 (N, H, W) to float32 (N, H, W)."""
+    def _draw(self, count: Any, height: int, width: int) -> Drawn:
+        """Draw what is to happen to each picture: arrays of shape (N,), by name."""
         given = self.settings
-        if not (
-            given.flip or given.rotation_degrees or given.scale or given.zoom or given.shift
-            or given.shear_degrees or given.crop
-        ):  # fmt: skip
-            return ops.cast(pictures, "float32")
-        count, height, width = ops.shape(pictures)[0], pictures.shape[1], pictures.shape[2]
+        drawn: Drawn = {}
+        if _moves(given):
+            drawn |= self._draw_geometry(count, height, width)
+        if given.contrast or given.brightness:
+            drawn["gain"] = self._around(count, 1.0, given.contrast)
+            drawn["offset"] = self._around(count, 0.0, given.brightness)
+        if given.erase_probability:
+            drawn |= self._draw_rectangle(count, height, width)
+        if given.mixup:
+            share = keras.random.beta((count,), given.mixup, given.mixup, seed=self.seed_generator)
+            # A picture's own share is the larger one: accuracy in training keeps its meaning.
+            drawn["own_share"] = ops.maximum(share, 1.0 - share)
+        return drawn
+
+    def _draw_geometry(self, count: Any, height: int, width: int) -> Drawn:
+        given = self.settings
         turn = self._around(count, 0.0, math.radians(given.rotation_degrees))
         lean = self._around(count, 0.0, math.radians(given.shear_degrees))
         across = down = 1.0 / self._around(count, 1.0, given.scale)
@@ -85,55 +99,71 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             y = y + self._around(count, 0.0, 0.5) * (1.0 - kept) * height
         (xx, xy, yx, yy), (right, below) = affine_map(turn, lean, across, down, x=x, y=y)
         side = ops.sign(self._uniform(count, -1.0, 1.0)) if given.flip else 1.0
-        return warp(pictures, (side * xx, side * xy, yx, yy), (side * right, below))
+        return {
+            "xx": side * xx, "xy": side * xy, "yx": yx, "yy": yy,
+            "right": side * right, "below": below,
+        }  # fmt: skip
 
-    def _light(self, x: Any) -> Any:
-        """Change contrast about the picture's mean, then brightness; stay within 0..255."""
-        given = self.settings
-        if not (given.contrast or given.brightness):
-            return x
-        count = ops.shape(x)[0]
-        gain = _per_picture(self._around(count, 1.0, given.contrast))
-        offset = _per_picture(self._around(count, 0.0, given.brightness))
-        mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
-        return ops.clip((x - mean) * gain + mean + 255.0 * offset, 0.0, 255.0)
+    def _draw_rectangle(self, count: Any, height: int, width: int) -> Drawn:
+        """Draw where a rectangle lies; its sides are up to 1:3.
 
-    def _erase(self, x: Any) -> Any:
-        """Cover a rectangle with an even grey.
-
-        Source: Zhong et al., Random Erasing Data Augmentation, 2017; sides up to 1:3.
+        Source: Zhong et al., Random Erasing Data Augmentation, 2017.
         """
         given = self.settings
-        if not given.erase_probability:
-            return x
-        count, height, width = ops.shape(x)[0], x.shape[1], x.shape[2]
         area = self._uniform(count, 0.02, max(0.02, given.erase_area))
         ratio = ops.exp(self._uniform(count, -math.log(3.0), math.log(3.0)))
         tall, wide = ops.sqrt(area * ratio) * height, ops.sqrt(area / ratio) * width
-        top = self._uniform(count, 0.0, 1.0) * (height - tall)
-        left = self._uniform(count, 0.0, 1.0) * (width - wide)
-        grey = _per_picture(self._uniform(count, 0.0, 255.0))
-        chosen = _per_picture(self._uniform(count, 0.0, 1.0) < given.erase_probability)
-        inside = ops.logical_and(
-            _between(ops.arange(height, dtype="float32"), top, tall)[:, :, None, None],
-            _between(ops.arange(width, dtype="float32"), left, wide)[:, None, :, None],
-        )
-        return ops.where(ops.logical_and(inside, chosen), grey, x)
+        return {
+            "tall": tall,
+            "wide": wide,
+            "top": self._uniform(count, 0.0, 1.0) * (height - tall),
+            "left": self._uniform(count, 0.0, 1.0) * (width - wide),
+            "grey": self._uniform(count, 0.0, 255.0),
+            "chosen": self._uniform(count, 0.0, 1.0) < given.erase_probability,
+        }
 
-    def _mix(self, x: Any) -> Any:
-        """Mix every picture with the one before it in the batch, which is there by chance.
 
-        A picture's own share is the larger one, so that accuracy in training keeps its meaning.
+def _moves(given: AugmentationSettings) -> bool:
+    return bool(
+        given.flip or given.rotation_degrees or given.scale or given.zoom or given.shift
+        or given.shear_degrees or given.crop
+    )  # fmt: skip
 
-        Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018.
-        """
-        mixup = self.settings.mixup
-        if not mixup:
-            return x
-        share = keras.random.beta((ops.shape(x)[0],), mixup, mixup, seed=self.seed_generator)
-        # For `mix_targets`, which the same step calls; never read outside it.
-        self._own_share = ops.maximum(share, 1.0 - share)
-        return _mixed(x, _per_picture(self._own_share))
+
+def _change(pictures: Any, drawn: Drawn) -> Any:
+    """Do what has been drawn: uint8 (N, H, W) to float32 (N, H, W, 1)."""
+    moved = _move(pictures, drawn) if "xx" in drawn else ops.cast(pictures, "float32")
+    x = ops.expand_dims(moved, -1)
+    if "gain" in drawn:
+        x = _light(x, drawn)
+    if "chosen" in drawn:
+        x = _erase(x, drawn)
+    if "own_share" in drawn:
+        x = _mixed(x, _per_picture(drawn["own_share"]))
+    return x
+
+
+def _move(pictures: Any, drawn: Drawn) -> Any:
+    """Do all geometry in one map: uint8 (N, H, W) to float32 (N, H, W)."""
+    matrix = drawn["xx"], drawn["xy"], drawn["yx"], drawn["yy"]
+    return warp(pictures, matrix, (drawn["right"], drawn["below"]))
+
+
+def _light(x: Any, drawn: Drawn) -> Any:
+    """Change contrast about the picture's mean, then brightness; stay within 0..255."""
+    mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
+    gain, offset = _per_picture(drawn["gain"]), _per_picture(drawn["offset"])
+    return ops.clip((x - mean) * gain + mean + 255.0 * offset, 0.0, 255.0)
+
+
+def _erase(x: Any, drawn: Drawn) -> Any:
+    """Cover the rectangle with an even grey, in the pictures chosen."""
+    height, width = x.shape[1], x.shape[2]
+    rows = _within(ops.arange(height, dtype="float32"), drawn["top"], drawn["tall"])
+    columns = _within(ops.arange(width, dtype="float32"), drawn["left"], drawn["wide"])
+    inside = ops.logical_and(rows[:, :, None, None], columns[:, None, :, None])
+    chosen = ops.logical_and(inside, _per_picture(drawn["chosen"]))
+    return ops.where(chosen, _per_picture(drawn["grey"]), x)
 
 
 class AugmentedModel(keras.Model):  # type: ignore[misc]
@@ -169,7 +199,7 @@ def _per_picture(values: Any) -> Any:
     return ops.reshape(values, (-1, 1, 1, 1))
 
 
-def _between(positions: Any, start: Any, length: Any) -> Any:
+def _within(positions: Any, start: Any, length: Any) -> Any:
     """Say for every picture which positions lie in [start, start + length); bool (N, side)."""
     offset = positions[None, :] - start[:, None]
     return ops.logical_and(offset >= 0.0, offset < length[:, None])

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fer_trainer.backend import keras
 from fer_trainer.recipe import Recipe
+from fer_trainer.training.fusing import adam
 
 ops = keras.ops
 
@@ -53,7 +54,7 @@ def build_optimiser(recipe: Recipe, *, steps_per_epoch: int) -> Any:
     if given.name == "sgd":
         optimiser = keras.optimizers.SGD(momentum=given.momentum, nesterov=True, **options)
     else:
-        optimiser = keras.optimizers.Adam(**options)
+        optimiser = adam(**options)
     if given.weight_decay:
         optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimiser

@@ -2,7 +2,7 @@
 
 "auto" decides by trial, because no name of a processor tells: a few steps in float32 and in
 mixed_bfloat16 on the machine that is to train. Graphics cards since 2020 and CPUs with AMX win by
-it, others lose. Small networks are not worth the trial and stay in float32.
+it, others lose. Tiny networks are not worth the trial and stay in float32.
 """
 
 import contextlib
@@ -17,8 +17,9 @@ from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe import Recipe
+from fer_trainer.training.fusing import pool_before_relu, with_fused_layers
 
-SMALL_MACS: Final = 20_000_000
+SMALL_MACS: Final = 2_000_000
 """Networks below this train in float32 without a trial."""
 
 WORTH: Final = 1.2
@@ -47,14 +48,20 @@ def choose_precision(recipe: Recipe, network: Any) -> tuple[str, str]:
 
 
 def network_in(precision: str, recipe: Recipe) -> Any:
-    """Build the recipe's network for a dtype policy; its weights are float32 under each."""
+    """Build what trains in place of the recipe's network.
+
+    Args:
+        precision: A dtype policy; the weights are float32 under each.
+        recipe: Says which layers; fused ones stand for some of them.
+    """
     with _policy(precision):
-        return build_network(
-            recipe.layers,
+        network = build_network(
+            pool_before_relu(recipe.layers),
             input_shape=recipe.input_spec.shape,
             labels=len(recipe.label_names),
             name=recipe.name,
         )
+        return with_fused_layers(network)
 
 
 def scaled(optimiser: Any, precision: str) -> Any:
