@@ -1,0 +1,81 @@
+"""Networks that plain int8 breaks, and what mends them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_run import a_contract, toy_pictures, write_run
+
+from fer_convert.conversion import Plan, convert
+from fer_convert.rescue.rescuing import STEPS, rescue, with_rescue
+from fer_convert.run import open_run
+from fer_convert.targets import Target
+from fer_edge.model_file import parse_model
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("broken")
+    np.savez(folder / "toy.npz", **toy_pictures(700, seed=1))
+    script = Path(__file__).with_name("rescue_networks.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder)],
+        env={"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {
+        path.stem: write_run(folder / f"run-{path.stem}", path, a_contract())
+        for path in folder.glob("*.keras")
+    }
+
+
+def attempt(run):
+    conversion = convert(open_run(run), Plan())
+    assert conversion.verdicts[Target.INT8].failures, "the network is meant to break"
+    outcome = rescue(conversion)
+    return outcome, with_rescue(conversion, outcome)
+
+
+def test_clipping_mends_a_rare_spike(broken):
+    outcome, conversion = attempt(broken["spike"])
+    assert outcome.delivered is not None, outcome.to_json()
+    assert [(a.step, a.passed) for a in outcome.attempts] == [
+        ("calibration-size", False),
+        ("clipping", True),
+    ]
+    (artefact,) = conversion.artefacts
+    assert artefact.file_name == "emotion.int8.tflite"
+    told = parse_model(artefact.data, where="").contract.provenance["conversion"]["rescue"]
+    assert [entry["passed"] for entry in told["attempts"]] == [False, True]
+    assert told["attempts"][1]["settings"]["percentile"] < 100
+    assert told["parts"] == {"tuning": 336, "validation": 84}
+    assert conversion.to_json()["rescue"]["delivered"] == "clipping"
+
+
+def test_sixteen_bits_mend_a_loud_channel(broken):
+    outcome, conversion = attempt(broken["loud"])
+    assert outcome.delivered is not None, outcome.to_json()
+    assert [attempt.step for attempt in outcome.attempts] == list(STEPS)[:4]
+    (artefact,) = conversion.artefacts
+    assert artefact.file_name == "emotion.int16x8.tflite"
+
+
+def test_what_nothing_mends_is_told_in_full(broken):
+    outcome, conversion = attempt(broken["deafening"])
+    assert outcome.delivered is None
+    assert [attempt.step for attempt in outcome.attempts] == list(STEPS)
+    told = json.loads(json.dumps(conversion.to_json()["rescue"]))
+    assert told["delivered"] is None
+    assert told["best"] in STEPS
+    for entry in told["attempts"]:
+        assert entry["passed"] is False
+        assert entry["seconds"] > 0
+        assert entry["verdict"]["failures"]
+        assert {"accuracy", "against_float32"} <= set(entry["held_out"])
+        assert entry["tried_on_validation"]
