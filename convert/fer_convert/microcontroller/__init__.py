@@ -1,0 +1,1 @@
+"""A model as C++ source for TensorFlow Lite Micro."""

@@ -1,0 +1,143 @@
+"""An int8 model as a `.h/.cc` pair for TensorFlow Lite Micro."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from fer_convert.flatbuffer import Graph
+from fer_convert.microcontroller.arena import estimate_arena
+from fer_convert.microcontroller.operators import registrations_for
+from fer_edge.contract import ModelContract
+from fer_edge.model_file import ModelFile
+
+HEADER_NAME: Final = "emotion_model.h"
+SOURCE_NAME: Final = "emotion_model.cc"
+FILE_NAMES: Final = (HEADER_NAME, SOURCE_NAME)
+
+_BYTES_PER_LINE: Final = 16
+
+_HEADER: Final = """\
+// Made by fer-convert of the model {name}; the contract in the .tflite says more of it.
+//
+// Feed one grey face crop of kInputHeight x kInputWidth pixels: quantised = pixel ^ 0x80.
+// {answer}
+// The resolver needs, and nothing else:
+//
+//   tflite::MicroMutableOpResolver<{count}> resolver;
+{calls}
+#ifndef FER_EMOTION_MODEL_H_
+#define FER_EMOTION_MODEL_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace emotion_model {{
+
+// The TFLite flatbuffer, aligned to 16 bytes, and the SHA-256 of it.
+extern const unsigned char kModel[];
+constexpr std::size_t kModelLength = {length};
+constexpr char kModelSha256[] =
+    "{sha}";
+
+constexpr int kInputHeight = {height};
+constexpr int kInputWidth = {width};
+constexpr int kInputChannels = {channels};
+constexpr float kInputScale = {input_scale};
+constexpr int kInputZeroPoint = {input_zero};
+
+constexpr int kOutputLength = {outputs};
+constexpr float kOutputScale = {output_scale};
+constexpr int kOutputZeroPoint = {output_zero};
+
+// Probabilities are raised to 1 / kTemperature and divided by their sum.
+constexpr float kTemperature = {temperature};
+// P(second label) from which a model of two labels says the second.
+constexpr float kThreshold = {threshold};
+
+constexpr int kLabelCount = {labels};
+extern const char* const kLabels[kLabelCount];
+
+// With the portable kernels, an upper bound; optimised kernels ask for scratch memory on top.
+constexpr std::size_t kArenaBytes = {arena};
+
+}}  // namespace emotion_model
+
+#endif  // FER_EMOTION_MODEL_H_
+"""
+
+_SOURCE: Final = """\
+// Made by fer-convert; see {header}.
+#include "{header}"
+
+namespace emotion_model {{
+
+alignas(16) const unsigned char kModel[kModelLength] = {{
+{data}
+}};
+
+const char* const kLabels[kLabelCount] = {{
+{labels}
+}};
+
+}}  // namespace emotion_model
+"""
+
+
+def c_array(model: ModelFile, graph: Graph, kinds: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the source files of an int8 model, by name.
+
+    Args:
+        model: Its contract goes into the constants, its flatbuffer into the array.
+        graph: What the flatbuffer holds.
+        kinds: Class by name of the network's Keras layers.
+
+    Raises:
+        ModelError: An operator that TensorFlow Lite Micro does not compute in int8.
+    """
+    calls = registrations_for(graph, kinds, where=str(model.path))
+    contract = model.contract
+    header = _HEADER.format(
+        name=json.dumps(contract.name),
+        answer=_answer(contract),
+        count=len(calls),
+        calls="\n".join(f"//   resolver.{call}();" for call in calls),
+        length=len(model.flatbuffer),
+        sha=contract.flatbuffer_sha256,
+        height=contract.input.height,
+        width=contract.input.width,
+        channels=contract.input.channels,
+        input_scale=_float(contract.input.scale),
+        input_zero=contract.input.zero_point,
+        outputs=graph.outputs[0].shape[-1],
+        output_scale=_float(contract.output.scale),
+        output_zero=contract.output.zero_point,
+        temperature=_float(contract.output.temperature),
+        threshold=_float(contract.threshold),
+        labels=len(contract.labels),
+        arena=estimate_arena(graph),
+    )
+    source = _SOURCE.format(
+        header=HEADER_NAME,
+        data="\n".join(_data_lines(model.flatbuffer)),
+        labels="\n".join(f"    {json.dumps(label)}," for label in contract.labels),
+    )
+    return {HEADER_NAME: header.encode(), SOURCE_NAME: source.encode()}
+
+
+def _answer(contract: ModelContract) -> str:
+    probability = "(quantised - kOutputZeroPoint) * kOutputScale"
+    if contract.output.kind == "sigmoid":
+        return f"P(second label) = {probability}."
+    return f"P(kLabels[i]) = {probability}."
+
+
+def _data_lines(data: bytes) -> Iterator[str]:
+    for start in range(0, len(data), _BYTES_PER_LINE):
+        line = data[start : start + _BYTES_PER_LINE]
+        yield "    " + " ".join(f"0x{byte:02x}," for byte in line)
+
+
+def _float(value: float) -> str:
+    """Return a number that is read back exactly, as C++ writes a float."""
+    text = repr(float(value))
+    return f"{text}F" if "." in text or "e" in text else f"{text}.0F"
