@@ -35,7 +35,7 @@ if [ ! -x "$folder/qemu-aarch64" ]; then
     cd "$work/qemu/build"
     PATH=$work/venv/bin:$PATH ../configure --python="$work/venv/bin/python" \
         --target-list=aarch64-linux-user --enable-plugins --without-default-features \
-        --disable-docs --disable-tools --disable-system
+        --disable-docs --disable-tools --disable-system --disable-install-blobs
     ninja qemu-aarch64 tests/tcg/plugins/libinsn.so
     cp tests/tcg/plugins/libinsn.so "$folder/"
     cp qemu-aarch64 "$folder/"

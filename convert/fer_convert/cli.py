@@ -1,5 +1,6 @@
 """`fer-convert`: a training run in, model files with their contract out."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +101,9 @@ def picture_options(command: _F) -> _F:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
 @source_options
 @picture_options
+@click.option(
+    "--c-array", is_flag=True, help="Also write int8 as C++ source for TensorFlow Lite Micro."
+)
 @click.option("--force", is_flag=True, help="Replace files of an earlier conversion.")
 @json_option
 @verbose_option
@@ -116,6 +120,7 @@ def convert(
     calibration_count: int,
     compare_count: int | None,
     seed: int,
+    c_array: bool,
     force: bool,
     as_json: bool,
     **flags: bool,
@@ -129,14 +134,21 @@ def convert(
     """
     from fer_convert.conversion import REPORT_NAME, Plan
     from fer_convert.conversion import convert as convert_run
+    from fer_convert.cost.emulation import emulate, find_emulator
     from fer_convert.delivery import check_folder, deliver
+    from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
     from fer_convert.progress import ProgressLine
     from fer_convert.report import format_report
     from fer_convert.run import open_run
     from fer_convert.targets import Target
 
     targets = tuple(target for target in Target if flags[target.value]) or (Target.INT8,)
-    check_folder(out, [*(target.file_name for target in targets), REPORT_NAME], force=force)
+    if c_array and Target.INT8 not in targets:
+        raise click.UsageError("--c-array writes the int8 model; add --int8")
+    sources = FILE_NAMES if c_array else ()
+    names = [*(target.file_name for target in targets), *sources, REPORT_NAME]
+    check_folder(out, names, force=force)
+    emulator = find_emulator() if Target.INT8 in targets else None
     plan = Plan(targets, calibration_data, calibration_count, compare_count, seed)
     opened = open_run(
         run,
@@ -147,8 +159,18 @@ def convert(
     )
     with ProgressLine() as progress:
         conversion = convert_run(opened, plan, progress)
+        if emulator is not None:
+            progress("counting instructions in the emulator")
+            model = conversion.artefact(Target.INT8).model
+            conversion = dataclasses.replace(conversion, emulation=emulate(model, emulator))
     report = conversion.to_json()
     files = {artefact.file_name: artefact.data for artefact in conversion.artefacts}
+    if c_array:
+        files |= source_files(
+            conversion.artefact(Target.INT8).model,
+            conversion.graphs[Target.INT8],
+            conversion.network.kinds,
+        )
     deliver({**files, REPORT_NAME: (json.dumps(report, indent=2) + "\n").encode()}, out)
     if as_json:
         echo_json(report)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,8 @@ import numpy as np
 from fer_convert.artefact import Artefact, draft_model, finish
 from fer_convert.comparison import Answers, Drift, Scores, ask, measure_drift, score
 from fer_convert.comparison_size import pictures_to_compare
+from fer_convert.cost.emulation import Emulation
+from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.purity import check_purity
 from fer_convert.recipe_lines import point_to_recipe
@@ -92,6 +94,7 @@ class Conversion:
         provenance: What every contract says of this conversion.
         artefacts: The model files asked for.
         rescue: What was tried where int8 did not meet the gate, for the report; None if nothing.
+        emulation: Instructions of the int8 model, or why they were not counted.
     """
 
     run: TrainingRun
@@ -107,19 +110,31 @@ class Conversion:
     provenance: Mapping[str, Any]
     artefacts: tuple[Artefact, ...]
     rescue: Mapping[str, Any] | None = None
+    emulation: Emulation = field(default_factory=Emulation)
 
     @property
     def name(self) -> str:
         """Of the network."""
         return self.run.contract.name
 
+    def artefact(self, target: Target) -> Artefact:
+        """Return one of the model files asked for."""
+        return next(artefact for artefact in self.artefacts if artefact.target is target)
+
     @property
     def operators(self) -> Mapping[Target, Mapping[str, int]]:
         """How often each operator occurs, by target."""
         return {target: graph.operator_counts() for target, graph in self.graphs.items()}
 
+    @property
+    def costs(self) -> Mapping[Target, CostTable]:
+        """What an inference of each target costs."""
+        kinds = self.network.kinds
+        return {target: cost_table(graph, kinds) for target, graph in self.graphs.items()}
+
     def to_json(self) -> dict[str, Any]:
         """Return the report."""
+        costs = self.costs
         files = {
             artefact.target.value: {
                 "file": artefact.file_name,
@@ -132,6 +147,8 @@ class Conversion:
             target.value: {
                 **measurement.to_json(),
                 "operators": self.operators[target],
+                "cost": costs[target].to_json(),
+                **({"instructions": self.emulation.to_json()} if target is Target.INT8 else {}),
                 "not_folded": [asdict(left) for left in find_leftovers(self.graphs[target])],
                 **files.get(target.value, {}),
             }

@@ -1,6 +1,6 @@
 """A conversion as a table for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fer_convert.conversion import Conversion, Measurement
 from fer_convert.targets import Target
@@ -20,7 +20,23 @@ def format_report(conversion: Conversion) -> str:
         f"measured on {held_out['n']:,} held-out pictures of {held_out['source']}, "
         f"calibrated on {calibration['count']:,} of {calibration['source']}"
     )
-    return "\n".join([*_align([_HEAD, *rows]), measured])
+    return "\n".join([*_align([_HEAD, *rows]), measured, *_cost_lines(conversion)])
+
+
+def _cost_lines(conversion: Conversion) -> Iterator[str]:
+    for target in (artefact.target for artefact in conversion.artefacts):
+        cost = conversion.costs[target]
+        yield (
+            f"cost, {target}: {cost.multiply_accumulates:,} multiply-accumulates, "
+            f"{cost.parameters:,} parameters in {cost.weight_bytes:,} bytes, activations at most "
+            f"{cost.peak_activation_bytes:,} bytes"
+        )
+    for count in conversion.emulation.counts:
+        same = "the same" if count.equal_answers else "NOT the same"
+        yield (
+            f"{count.instructions:,} instructions on a {count.cpu} ({count.board}), with {same} "
+            "answers"
+        )
 
 
 def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[str, ...]:

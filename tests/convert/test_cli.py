@@ -35,7 +35,7 @@ def first(runs, tmp_path_factory):
 def test_prints_a_table_and_writes_the_files(first):
     out, done = first
     assert (done.returncode, done.stderr) == (0, "")
-    head, float32, int8, _, _, _, measured, *wrote = done.stdout.splitlines()
+    head, float32, int8, _, _, _, measured, *others = done.stdout.splitlines()
     assert head.split()[-1] == "bytes"
     assert float32.startswith("float32 ")
     assert int8.startswith("int8 ")
@@ -44,6 +44,8 @@ def test_prints_a_table_and_writes_the_files(first):
         "measured on 210 held-out pictures of samples/heldout.npz, "
         "calibrated on 420 of samples/representative.npz"
     )
+    assert [line for line in others if line.startswith("cost, int8: ")]
+    wrote = [line for line in others if line.startswith("wrote ")]
     assert wrote == [f"wrote {out / name}" for name in FILES[:-1]]
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
 

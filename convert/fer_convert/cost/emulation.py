@@ -80,7 +80,7 @@ class Emulation:
     """
 
     counts: tuple[InstructionCount, ...] = ()
-    not_measured: str | None = None
+    not_measured: str | None = f"{VARIABLE} names no emulator"
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts, or the reason."""
@@ -117,11 +117,11 @@ def emulate(model: ModelFile, emulator: Emulator | None) -> Emulation:
         ModelError: The model has no golden vectors.
     """
     if emulator is None:
-        return Emulation(not_measured=f"{VARIABLE} names no emulator")
+        return Emulation()
     golden = read_golden(model)
     with ThreadPoolExecutor(len(CPUS)) as pool:
         counts = pool.map(lambda cpu: count_instructions(model, golden, emulator, cpu), CPUS)
-        return Emulation(tuple(counts))
+        return Emulation(tuple(counts), not_measured=None)
 
 
 def count_instructions(

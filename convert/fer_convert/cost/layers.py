@@ -113,5 +113,8 @@ def multiply_accumulates(operator: Operator) -> int:
 
 
 def _layer_name(operator: Operator, kinds: Mapping[str, str]) -> str:
+    # A fused activation gives its name to the output, but not to the weights.
+    weights = [tensor.name for tensor in operator.inputs[1:2] if tensor.scales]
     names = [tensor.name for tensor in operator.outputs]
-    return find_layer(names, kinds) or ", ".join(names)
+    own = weights if multiply_accumulates(operator) else []
+    return find_layer([*own, *names], kinds) or ", ".join(names)

@@ -83,7 +83,7 @@ const char* const kLabels[kLabelCount] = {{
 """
 
 
-def c_array(model: ModelFile, graph: Graph, kinds: Mapping[str, str]) -> dict[str, bytes]:
+def source_files(model: ModelFile, graph: Graph, kinds: Mapping[str, str]) -> dict[str, bytes]:
     """Return the source files of an int8 model, by name.
 
     Args:
