@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_convert.judgement.statistics import Interval, calibration_error, wilson
 from fer_convert.samples import Samples
 from fer_edge.model_file import ModelFile
 from fer_edge.stages.litert import LitertClassifier
@@ -36,12 +37,18 @@ class Scores:
         accuracy: Share of them given their own label.
         macro_recall: Mean of the recalls.
         recall: By label; labels without a picture are left out.
+        accuracy_interval: Wilson's, of 95 % confidence.
+        recall_intervals: By label.
+        calibration_error: Expected difference of confidence and accuracy.
     """
 
     n: int
     accuracy: float
     macro_recall: float
     recall: dict[str, float]
+    accuracy_interval: Interval
+    recall_intervals: dict[str, Interval]
+    calibration_error: float
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores, rounded to six places."""
@@ -50,6 +57,11 @@ class Scores:
             "accuracy": round(self.accuracy, 6),
             "macro_recall": round(self.macro_recall, 6),
             "recall": {label: round(value, 6) for label, value in self.recall.items()},
+            "accuracy_interval": self.accuracy_interval.to_json(),
+            "recall_intervals": {
+                label: interval.to_json() for label, interval in self.recall_intervals.items()
+            },
+            "calibration_error": round(self.calibration_error, 6),
         }
 
 
@@ -100,15 +112,19 @@ def ask(model: ModelFile, samples: Samples, progress: Callable[[int], None]) -> 
 def score(answers: Answers, samples: Samples) -> Scores:
     """Compare answers with the pictures' own labels."""
     right = answers.chosen == samples.labels
-    recall = {
-        answers.labels[label]: float(right[samples.labels == label].mean())
-        for label in np.unique(samples.labels).tolist()
+    counts = {
+        answers.labels[label]: (int(right[own].sum()), int(own.sum()))
+        for label, own in ((n, samples.labels == n) for n in np.unique(samples.labels).tolist())
     }
+    recall = {label: found / n for label, (found, n) in counts.items()}
     return Scores(
         n=len(samples),
         accuracy=float(right.mean()),
         macro_recall=sum(recall.values()) / len(recall),
         recall=recall,
+        accuracy_interval=wilson(int(right.sum()), len(samples)),
+        recall_intervals={label: wilson(found, n) for label, (found, n) in counts.items()},
+        calibration_error=calibration_error(answers.probabilities, right),
     )
 
 

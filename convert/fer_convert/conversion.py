@@ -16,6 +16,7 @@ from fer_convert.comparison_size import pictures_to_compare
 from fer_convert.cost.emulation import Emulation
 from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.flatbuffer import Graph, find_leftovers, read_graphs
+from fer_convert.judgement.gate import Verdict, judge
 from fer_convert.purity import check_purity
 from fer_convert.recipe_lines import point_to_recipe
 from fer_convert.representative import (
@@ -127,6 +128,16 @@ class Conversion:
         return {target: graph.operator_counts() for target, graph in self.graphs.items()}
 
     @property
+    def verdicts(self) -> Mapping[Target, Verdict]:
+        """What the gate says of each file asked for, float32 aside."""
+        delivered = [artefact.target for artefact in self.artefacts]
+        return {
+            target: judge(self.answers[Target.FLOAT32], self.answers[target], self.held_out)
+            for target in delivered
+            if target is not Target.FLOAT32
+        }
+
+    @property
     def costs(self) -> Mapping[Target, CostTable]:
         """What an inference of each target costs."""
         kinds = self.network.kinds
@@ -135,6 +146,7 @@ class Conversion:
     def to_json(self) -> dict[str, Any]:
         """Return the report."""
         costs = self.costs
+        verdicts = self.verdicts
         files = {
             artefact.target.value: {
                 "file": artefact.file_name,
@@ -150,6 +162,7 @@ class Conversion:
                 "cost": costs[target].to_json(),
                 **({"instructions": self.emulation.to_json()} if target is Target.INT8 else {}),
                 "not_folded": [asdict(left) for left in find_leftovers(self.graphs[target])],
+                **({"gate": verdicts[target].to_json()} if target in verdicts else {}),
                 **files.get(target.value, {}),
             }
             for target, measurement in self.measurements.items()
@@ -202,6 +215,11 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     held_out = draw(pictures.held_out, count, seed=plan.seed)
     answers = ask_all(drafts, held_out, progress)
     measurements = measure(answers, held_out)
+    gate = {
+        target: judge(answers[Target.FLOAT32], answers[target], held_out).word
+        for target in plan.targets
+        if target is not Target.FLOAT32
+    }
     provenance = _provenance(
         run, representative, held_out, translation.network.versions, measurements
     )
@@ -214,6 +232,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
             {
                 "target": target.value,
                 "operators": graphs[target].operator_counts(),
+                **({"gate": gate[target]} if target in gate else {}),
                 **provenance,
             },
         )

@@ -1,11 +1,15 @@
 """A conversion as a table for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fer_convert.conversion import Conversion, Measurement
 from fer_convert.targets import Target
 
-_HEAD = ("", "accuracy", "macro recall", "agreement", "mean shift", "worst shift", "bytes")
+_HEAD = (
+    "", "accuracy", "macro recall", "calibration error", "agreement", "mean shift", "worst shift",
+    "bytes",
+)  # fmt: skip
 
 
 def format_report(conversion: Conversion) -> str:
@@ -20,7 +24,13 @@ def format_report(conversion: Conversion) -> str:
         f"measured on {held_out['n']:,} held-out pictures of {held_out['source']}, "
         f"calibrated on {calibration['count']:,} of {calibration['source']}"
     )
-    return "\n".join([*_align([_HEAD, *rows]), measured, *_cost_lines(conversion)])
+    return "\n".join([
+        *_align([_HEAD, *rows]),
+        measured,
+        *_cost_lines(conversion),
+        *_rescue_lines(conversion.rescue),
+        *_gate_lines(conversion),
+    ])  # fmt: skip
 
 
 def _cost_lines(conversion: Conversion) -> Iterator[str]:
@@ -39,6 +49,33 @@ def _cost_lines(conversion: Conversion) -> Iterator[str]:
         )
 
 
+def _gate_lines(conversion: Conversion) -> Iterator[str]:
+    for target, verdict in conversion.verdicts.items():
+        test = verdict.paired
+        points = [100 * value for value in (test.difference, test.interval.low, test.interval.high)]
+        yield (
+            f"gate, {target}: {verdict.word}; of {test.n:,} pictures {test.lost} lost and {test.won} "
+            "won, {:+.2f} points ({:+.2f} to {:+.2f}; ".format(*points)
+            + f"McNemar p = {test.p_value:.2g})"
+        )
+        yield from (f"  {reason}" for reason in verdict.reasons)
+
+
+def _rescue_lines(rescue: Mapping[str, Any] | None) -> Iterator[str]:
+    if rescue is None:
+        return
+    for attempt in rescue["attempts"]:
+        if "problem" in attempt:
+            told = f"not possible: {attempt['problem']}"
+        else:
+            drift = attempt["held_out"]["against_float32"]
+            told = (
+                f"{'passed' if attempt['passed'] else 'not passed'}; accuracy "
+                f"{attempt['held_out']['accuracy']:.2%}, agreement {drift['agreement']:.2%}"
+            )
+        yield f"rescue by {attempt['step']} ({attempt['seconds']:.0f} s): {told}"
+
+
 def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[str, ...]:
     scores, drift = measurement.scores, measurement.drift
     shifts = ("-",) * 3
@@ -48,6 +85,7 @@ def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[st
         target.value,
         f"{scores.accuracy:.2%}",
         f"{scores.macro_recall:.2%}",
+        f"{scores.calibration_error:.4f}",
         *shifts,
         "not written" if size is None else f"{size:,}",
     )

@@ -1,30 +1,15 @@
 """What was tried and what became of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from fer_convert.comparison import Answers
 from fer_convert.conversion import Measurement
 from fer_convert.flatbuffer import Graph
-from fer_convert.samples import Samples
+from fer_convert.judgement.gate import Verdict
 from fer_convert.targets import Target
 from fer_edge.model_file import ModelFile
-
-
-class Verdict(Protocol):
-    """What the gate says of one model."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether it may be delivered."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what a report says of it."""
-
-
-Judge = Callable[[Answers, Answers, Samples], Verdict]
-"""The gate: takes float32's answers, the model's answers and the held-out pictures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any, Final
 from fer_convert.artefact import draft_model, finish
 from fer_convert.comparison import measure_drift
 from fer_convert.conversion import Conversion, Progress, ask_all, measure, pure_graph
-from fer_convert.rescue.attempt import Attempt, Candidate, Judge, Rescue, Result
+from fer_convert.judgement.gate import judge
+from fer_convert.rescue.attempt import Attempt, Candidate, Rescue, Result
 from fer_convert.rescue.material import Material, split_pool
 from fer_convert.rescue.recalibration import other_sizes, wide_activations
 from fer_convert.rescue.requantisation import clip, correct_biases, fine_tune
@@ -27,7 +28,6 @@ STEPS: Final[Mapping[str, Callable[[Material], Iterator[Candidate]]]] = {
 
 def rescue(
     conversion: Conversion,
-    judge: Judge,
     progress: Progress = lambda _: None,
     *,
     stop_at_success: bool = True,
@@ -39,7 +39,6 @@ def rescue(
 
     Args:
         conversion: Whose int8 does not meet it.
-        judge: The gate.
         progress: Told what is being tried.
         stop_at_success: Or try all, to compare them.
 
@@ -50,7 +49,7 @@ def rescue(
     material = split_pool(conversion)
     attempts: list[Attempt] = []
     for name, step in STEPS.items():
-        attempt = _attempt(name, step, conversion, material, judge, progress)
+        attempt = _attempt(name, step, conversion, material, progress)
         attempts.append(attempt)
         if attempt.passed and stop_at_success:
             break
@@ -84,7 +83,12 @@ def with_rescue(conversion: Conversion, outcome: Rescue) -> Conversion:
     artefact = finish(
         result.model,
         target,
-        {"target": target.value, "operators": result.graph.operator_counts(), **provenance},
+        {
+            "target": target.value,
+            "operators": result.graph.operator_counts(),
+            "gate": result.verdict.word,
+            **provenance,
+        },
     )
     kept = tuple(old for old in conversion.artefacts if old.target not in (Target.INT8, target))
     return replace(
@@ -103,7 +107,6 @@ def _attempt(
     step: Callable[[Material], Iterator[Candidate]],
     conversion: Conversion,
     material: Material,
-    judge: Judge,
     progress: Progress,
 ) -> Attempt:
     started = time.monotonic()
@@ -112,7 +115,7 @@ def _attempt(
     chosen: Candidate | None = None
     try:
         chosen = _choose(step(material), conversion, material, tried, progress)
-        result = _measure(chosen, conversion, judge, progress)
+        result = _measure(chosen, conversion, progress)
     except (ModelError, DataError) as error:
         return Attempt(name, tuple(tried), None, error.found, time.monotonic() - started)
     return Attempt(name, tuple(tried), result, "", time.monotonic() - started)
@@ -153,9 +156,7 @@ def _choose(
     return min(standings, key=lambda standing: standing[0])[1]
 
 
-def _measure(
-    candidate: Candidate, conversion: Conversion, judge: Judge, progress: Progress
-) -> Result:
+def _measure(candidate: Candidate, conversion: Conversion, progress: Progress) -> Result:
     model, graph = _draft(candidate, conversion)
     target, held_out = candidate.target, conversion.held_out
     reference = conversion.answers[Target.FLOAT32]

@@ -1,0 +1,157 @@
+"""The gate: is a converted network still as good as the one that was trained?"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from fer_convert.comparison import Answers
+from fer_convert.judgement.statistics import PairedTest, paired_test
+from fer_convert.samples import Samples
+from fer_convert.targets import Target
+from fer_edge.errors import GateError
+
+ACCURACY_KEPT: Final = 0.99
+"""Of float32's accuracy. Source: MLPerf Inference rules, the quality target of 99 %."""
+
+RECALL_LOST: Final = 0.03
+"""A class may lose as much; more, and beyond what chance explains, is a failure."""
+
+LEAST_PICTURES: Final = 100
+"""With fewer, a single picture is more than the one per cent that the gate is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says of one model.
+
+    Attributes:
+        kept: The model's accuracy as a share of float32's.
+        paired: All pictures, model against float32.
+        classes: The same, class by class.
+        failures: What is worse than allowed.
+        unmeasured: What could not be measured; nothing passes unmeasured.
+    """
+
+    kept: float
+    paired: PairedTest
+    classes: dict[str, PairedTest]
+    failures: tuple[str, ...]
+    unmeasured: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was measured, and nothing is worse than allowed."""
+        return not self.failures and not self.unmeasured
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it has not passed."""
+        return (*self.failures, *self.unmeasured)
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word or two."""
+        if self.failures:
+            return "not passed"
+        return "not measured" if self.unmeasured else "passed"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what reports and contracts record."""
+        return {
+            "verdict": self.word,
+            "accuracy_kept": round(self.kept, 6) if math.isfinite(self.kept) else None,
+            "least_kept": ACCURACY_KEPT,
+            "recall_loss_allowed": RECALL_LOST,
+            "mcnemar": self.paired.to_json(),
+            "by_class": {label: test.to_json() for label, test in self.classes.items()},
+            "failures": list(self.failures),
+            "unmeasured": list(self.unmeasured),
+        }
+
+
+def judge(reference: Answers, answers: Answers, samples: Samples) -> Verdict:
+    """Judge a model by its answers.
+
+    It passes if its accuracy is at least `ACCURACY_KEPT` of float32's, and if of no class the whole
+    95 % interval of the loss of recall lies beyond `RECALL_LOST`. A class without pictures, too
+    few pictures, or answers that are no numbers leave it unmeasured.
+
+    Args:
+        reference: float32's answers.
+        answers: The model's, to the same pictures.
+        samples: The pictures, held out from training and calibration.
+    """
+    before, after = (given.chosen == samples.labels for given in (reference, answers))
+    paired = paired_test(before, after)
+    classes = {
+        label: paired_test(before[own], after[own])
+        for label, own in (
+            (label, samples.labels == index) for index, label in enumerate(answers.labels)
+        )
+        if own.any()
+    }
+    right = float(before.mean()) if len(samples) else 0.0
+    kept = float(after.mean()) / right if right else math.nan
+    return Verdict(
+        kept=kept,
+        paired=paired,
+        classes=classes,
+        failures=tuple(_failures(kept, classes)),
+        unmeasured=tuple(_unmeasured(reference, answers, samples, kept)),
+    )
+
+
+def _failures(kept: float, classes: dict[str, PairedTest]) -> list[str]:
+    found = []
+    if kept < ACCURACY_KEPT:
+        found.append(f"keeps {kept:.2%} of float32's accuracy, at least {ACCURACY_KEPT:.0%} wanted")
+    for label, test in classes.items():
+        if -test.interval.high > RECALL_LOST:
+            found.append(
+                f"{label} loses {-test.difference * 100:.1f} points of recall "
+                f"({-test.interval.high * 100:.1f} to {-test.interval.low * 100:.1f} with 95 % "
+                f"confidence), at most {RECALL_LOST * 100:.0f} allowed"
+            )
+    return found
+
+
+def _unmeasured(reference: Answers, answers: Answers, samples: Samples, kept: float) -> list[str]:
+    found = []
+    if len(samples) < LEAST_PICTURES:
+        found.append(f"{len(samples)} held-out pictures, at least {LEAST_PICTURES} wanted")
+    missing = [label for label, n in samples.counts(answers.labels).items() if n == 0]
+    if missing:
+        found.append("no held-out picture of " + ", ".join(missing))
+    if not all(np.isfinite(given.probabilities).all() for given in (reference, answers)):
+        found.append("answers that are no numbers")
+    if not math.isfinite(kept):
+        found.append("float32 gives no picture its own label")
+    return found
+
+
+def check_gate(verdicts: Mapping[Target, Verdict], *, accept_unmeasured: bool = False) -> None:
+    """Refuse what has not passed.
+
+    Args:
+        verdicts: By target.
+        accept_unmeasured: Let pass what could not be measured, but is not known to be worse.
+
+    Raises:
+        GateError: A model has not passed.
+    """
+    for target, verdict in verdicts.items():
+        if verdict.passed or (accept_unmeasured and not verdict.failures):
+            continue
+        raise GateError(
+            f"{target} has {verdict.word} the gate: {'; '.join(verdict.reasons)}"
+            if verdict.failures
+            else f"the gate could not measure {target}: {'; '.join(verdict.reasons)}",
+            expected=f"{ACCURACY_KEPT:.0%} of float32's accuracy, and no class that loses more than "
+            f"{RECALL_LOST * 100:.0f} points of recall beyond its interval",
+            fix="try --rescue, or other pictures with --calibration-data"
+            if verdict.failures
+            else "hold out more pictures in training, or say --accept-unmeasured",
+        )

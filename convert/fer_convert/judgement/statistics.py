@@ -1,0 +1,126 @@
+"""Intervals and tests for shares; all of them two-sided at 95 %."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Z: Final = 1.959963984540054
+"""The normal distribution's 97.5 % point."""
+
+BINS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An interval of 95 % confidence."""
+
+    low: float
+    high: float
+
+    def to_json(self) -> list[float]:
+        """Return both ends, rounded to six places."""
+        return [round(self.low, 6), round(self.high, 6)]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Two models on the same pictures.
+
+    Attributes:
+        n: Pictures.
+        lost: Right before, wrong after.
+        won: Wrong before, right after.
+        p_value: Of McNemar's exact test: how often chance alone would part `lost` and `won` at
+            least so far.
+        difference: Share right after minus share right before.
+        interval: Of the difference.
+    """
+
+    n: int
+    lost: int
+    won: int
+    p_value: float
+    difference: float
+    interval: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures, rounded to six places."""
+        return {
+            "lost": self.lost,
+            "won": self.won,
+            "p_value": round(self.p_value, 6),
+            "difference": round(self.difference, 6),
+            "interval": self.interval.to_json(),
+        }
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """Return the interval of a share.
+
+    Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
+    """
+    if n == 0:
+        return Interval(0.0, 1.0)
+    share, z2 = successes / n, _Z * _Z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def paired_test(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedTest:
+    """Compare two models picture by picture.
+
+    Args:
+        before: Where the first was right; bool, shape (N,).
+        after: Where the second was right.
+
+    Source: McNemar, Note on the sampling error of the difference between correlated proportions,
+        1947, as an exact binomial test; the interval is Agresti and Min's, Simple improved
+        confidence intervals for comparing matched proportions, 2005.
+    """
+    n = len(before)
+    lost = int(np.count_nonzero(before & ~after))
+    won = int(np.count_nonzero(~before & after))
+    # Half a picture more in each of the four cells.
+    more, fewer, count = won + 0.5, lost + 0.5, n + 2
+    middle = (more - fewer) / count
+    half = _Z * math.sqrt(more + fewer - (more - fewer) ** 2 / count) / count
+    return PairedTest(
+        n=n,
+        lost=lost,
+        won=won,
+        p_value=_sign_test(lost, won),
+        difference=(won - lost) / n if n else 0.0,
+        interval=Interval(max(-1.0, middle - half), min(1.0, middle + half)),
+    )
+
+
+def calibration_error(
+    probabilities: NDArray[np.float64], right: NDArray[np.bool_], *, bins: int = BINS
+) -> float:
+    """Return how far confidence is from accuracy, over bins of equal width, weighted by pictures.
+
+    Args:
+        probabilities: Shape (N, labels).
+        right: Where the answer given is the picture's label; shape (N,).
+        bins: Number of them.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
+    """
+    confidence = probabilities.max(axis=1)
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = [
+        abs(float(confidence[inside].mean()) - float(right[inside].mean())) * int(inside.sum())
+        for inside in (place == number for number in range(bins))
+        if inside.any()
+    ]
+    return sum(gaps) / len(right)
+
+
+def _sign_test(one: int, other: int) -> float:
+    n = one + other
+    tail = sum(math.comb(n, k) for k in range(min(one, other) + 1))
+    return min(1.0, 2 * tail / (1 << n))
