@@ -78,6 +78,13 @@ def picture_options(command: _F) -> _F:
             help="Pictures to calibrate on.",
         ),
         click.option(
+            "--range-percentile",
+            type=click.FloatRange(min=90, max=100),
+            default=99.999,
+            show_default=True,
+            help="Of every activation's values, what int8's range holds; 100 keeps the extremes.",
+        ),
+        click.option(
             "--compare-count",
             type=click.IntRange(min=1),
             help="Held-out pictures to compare on; all, unless the network is so large that "
@@ -130,6 +137,7 @@ def convert(
     pixels: Any,
     calibration_data: Path | None,
     calibration_count: int,
+    range_percentile: float,
     compare_count: int | None,
     seed: int,
     try_rescue: bool,
@@ -169,7 +177,7 @@ def convert(
     names = [*(target.file_name for target in targets), *sources, REPORT_NAME]
     check_folder(out, names, force=force)
     emulator = find_emulator() if Target.INT8 in targets else None
-    plan = Plan(targets, calibration_data, calibration_count, compare_count, seed)
+    plan = Plan(targets, calibration_data, calibration_count, compare_count, seed, range_percentile)
     opened = open_run(
         run,
         architecture=architecture,

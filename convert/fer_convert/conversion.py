@@ -17,6 +17,7 @@ from fer_convert.cost.emulation import Emulation
 from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.judgement.gate import Verdict, judge
+from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.purity import check_purity
 from fer_convert.recipe_lines import point_to_recipe
 from fer_convert.representative import (
@@ -35,6 +36,10 @@ from fer_edge.model_file import ModelFile
 REPORT_SCHEMA: Final = 1
 REPORT_NAME: Final = "report.json"
 
+RANGE_PERCENTILE: Final = 99.999
+"""Of an activation's values that int8's range holds. Chosen for edge-small on pictures held out
+from its training part; see docs/conversion.md."""
+
 Progress = Callable[[str], None]
 
 
@@ -48,6 +53,8 @@ class Plan:
         calibration_count: Pictures to calibrate on.
         compare_count: Held-out pictures to compare on; None decides it by the network's size.
         seed: Of every choice among pictures.
+        range_percentile: Of the values of every activation that int8's ranges hold; 100 leaves
+            them to TensorFlow's converter, which keeps the extremes.
     """
 
     targets: tuple[Target, ...] = (Target.INT8,)
@@ -55,6 +62,7 @@ class Plan:
     calibration_count: int = DEFAULT_PICTURES
     compare_count: int | None = None
     seed: int = 0
+    range_percentile: float = RANGE_PERCENTILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,7 @@ class Conversion:
         graphs: What the flatbuffers hold, by target.
         answers: To the held-out pictures, by target.
         measurements: What the answers are worth, by target.
+        layer_errors: Where they come from, operator by operator, by target; float32 has none.
         moves: Where batch norms went that TensorFlow's converter alone would not fold.
         provenance: What every contract says of this conversion.
         artefacts: The model files asked for.
@@ -107,6 +116,7 @@ class Conversion:
     graphs: Mapping[Target, Graph]
     answers: Mapping[Target, Answers]
     measurements: Mapping[Target, Measurement]
+    layer_errors: Mapping[Target, tuple[LayerError, ...]]
     moves: tuple[str, ...]
     provenance: Mapping[str, Any]
     artefacts: tuple[Artefact, ...]
@@ -137,6 +147,11 @@ class Conversion:
             if target is not Target.FLOAT32
         }
 
+    def _errors_to_json(self, target: Target) -> dict[str, Any]:
+        if target not in self.layer_errors:
+            return {}
+        return {"layer_errors": [error.to_json() for error in self.layer_errors[target]]}
+
     @property
     def costs(self) -> Mapping[Target, CostTable]:
         """What an inference of each target costs."""
@@ -163,6 +178,7 @@ class Conversion:
                 **({"instructions": self.emulation.to_json()} if target is Target.INT8 else {}),
                 "not_folded": [asdict(left) for left in find_leftovers(self.graphs[target])],
                 **({"gate": verdicts[target].to_json()} if target in verdicts else {}),
+                **self._errors_to_json(target),
                 **files.get(target.value, {}),
             }
             for target, measurement in self.measurements.items()
@@ -174,6 +190,7 @@ class Conversion:
             "calibration": self.provenance["calibration"],
             "held_out": self.provenance["held_out"],
             "folded": list(self.moves),
+            "int8_ranges": self.provenance.get("int8_ranges"),
             "targets": targets,
             **({} if self.rescue is None else {"rescue": self.rescue}),
         }
@@ -205,7 +222,9 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     progress(f"converting to {', '.join(wanted)} on {len(representative.samples)} pictures")
     graphs, drafts = {}, {}
     try:
-        translation = translate(run.job(wanted, representative.pictures))
+        translation = translate(
+            run.job(wanted, representative.pictures, options={"percentile": plan.range_percentile})
+        )
         for target, flatbuffer in translation.flatbuffers.items():
             graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
             drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
@@ -215,6 +234,15 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     held_out = draw(pictures.held_out, count, seed=plan.seed)
     answers = ask_all(drafts, held_out, progress)
     measurements = measure(answers, held_out)
+    progress("comparing layer by layer")
+    reference = drafts[Target.FLOAT32], graphs[Target.FLOAT32]
+    layer_errors: dict[Target, tuple[LayerError, ...]] = {
+        target: measure_layers(
+            reference, (drafts[target], graphs[target]), held_out, translation.network.kinds
+        )
+        for target in plan.targets
+        if target is not Target.FLOAT32
+    }
     gate = {
         target: judge(answers[Target.FLOAT32], answers[target], held_out).word
         for target in plan.targets
@@ -225,6 +253,8 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     )
     provenance["held_out"]["of"] = len(pictures.held_out)
     provenance["folded"] = list(translation.moves)
+    if translation.ranges:
+        provenance["int8_ranges"] = dict(translation.ranges)
     artefacts = tuple(
         finish(
             drafts[target],
@@ -248,6 +278,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         graphs,
         answers,
         measurements,
+        layer_errors,
         translation.moves,
         provenance,
         artefacts,

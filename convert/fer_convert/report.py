@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fer_convert.conversion import Conversion, Measurement
+from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.targets import Target
 
 _HEAD = (
@@ -27,6 +28,7 @@ def format_report(conversion: Conversion) -> str:
     return "\n".join([
         *_align([_HEAD, *rows]),
         measured,
+        *_error_lines(conversion),
         *_cost_lines(conversion),
         *_rescue_lines(conversion.rescue),
         *_gate_lines(conversion),
@@ -49,13 +51,25 @@ def _cost_lines(conversion: Conversion) -> Iterator[str]:
         )
 
 
+def _error_lines(conversion: Conversion) -> Iterator[str]:
+    for target, errors in conversion.layer_errors.items():
+        worst = ", ".join(
+            f"{error.layer} {error.operator} {error.sqnr_db:.1f} dB"
+            for error in worst_layers(errors)
+            if error.sqnr_db is not None
+        )
+        if worst:
+            yield f"most noise, {target}: {worst}"
+
+
 def _gate_lines(conversion: Conversion) -> Iterator[str]:
     for target, verdict in conversion.verdicts.items():
         test = verdict.paired
         points = [100 * value for value in (test.difference, test.interval.low, test.interval.high)]
         yield (
-            f"gate, {target}: {verdict.word}; of {test.n:,} pictures {test.lost} lost and {test.won} "
-            "won, {:+.2f} points ({:+.2f} to {:+.2f}; ".format(*points)
+            f"gate, {target}: {verdict.word}; of {test.n:,} pictures {test.lost} lost and "
+            f"{test.won} won, "
+            "{:+.2f} points ({:+.2f} to {:+.2f}; ".format(*points)
             + f"McNemar p = {test.p_value:.2g})"
         )
         yield from (f"  {reason}" for reason in verdict.reasons)

@@ -16,8 +16,10 @@ def find_layer(scopes: Iterable[str], layers: Mapping[str, str]) -> str | None:
     """
     for scope in scopes:
         for part in re.split("[/;]", scope):
-            # TensorFlow numbers repeated scopes: layer "conv" becomes "conv_1".
-            for name in (part, re.sub(r"_\d+$", "", part), part.lower()):
+            # TensorFlow numbers repeated scopes, and so does a simulated network the steps of a
+            # layer: "conv" becomes "conv_1", or "conv_0_1".
+            once = re.sub(r"_\d+$", "", part)
+            for name in (part, once, re.sub(r"_\d+$", "", once), part.lower()):
                 if name in layers:
                     return f"layer {name!r} ({layers[name]})"
     return None

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from fer_convert.targets import Target
-from fer_convert.worker.job import Job, NetworkSummary, read_error, read_moves
+from fer_convert.worker.job import Job, NetworkSummary, read_error, read_moves, read_ranges
 from fer_edge.errors import ModelError
 
 _PROVEN: Final = frozenset({
@@ -35,11 +35,13 @@ class Translation:
         flatbuffers: By target.
         network: What was translated, and by which versions.
         moves: Where batch norms went that the converter alone would not fold.
+        ranges: How int8's activation ranges were found; empty without int8.
     """
 
     flatbuffers: Mapping[Target, bytes] = field(repr=False)
     network: NetworkSummary
     moves: tuple[str, ...]
+    ranges: Mapping[str, Any]
 
 
 def translate(job: Job) -> Translation:
@@ -49,12 +51,12 @@ def translate(job: Job) -> Translation:
         FerError: As `run_worker` says.
     """
 
-    def read(folder: Path) -> tuple[dict[Target, bytes], tuple[str, ...]]:
+    def read(folder: Path) -> tuple[dict[Target, bytes], tuple[str, ...], dict[str, Any]]:
         flatbuffers = {target: (folder / target.file_name).read_bytes() for target in job.targets}
-        return flatbuffers, read_moves(folder)
+        return flatbuffers, read_moves(folder), read_ranges(folder)
 
-    (flatbuffers, moves), network = run_worker(job, read)
-    return Translation(flatbuffers, network, moves)
+    (flatbuffers, moves, ranges), network = run_worker(job, read)
+    return Translation(flatbuffers, network, moves, ranges)
 
 
 def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, NetworkSummary]:

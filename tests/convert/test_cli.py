@@ -94,6 +94,11 @@ def test_a_lone_keras_file_with_ones_own_pictures(networks, tmp_path):
     data = write_data_set(tmp_path / "mine", SEVEN, count=420)
     given = ("--calibration-data", data, "--seed", 5, "--out", tmp_path / "out", "--json")
     done = fer_convert(run / "model.keras", *given)
+    # A fifth of 420 pictures is too few to vouch for anything, and the default is not to.
+    assert done.returncode == 3
+    assert "error: the gate could not measure int8: 84 held-out pictures" in done.stderr
+    assert "--accept-unmeasured" in done.stderr
+    done = fer_convert(run / "model.keras", *given, "--force", "--accept-unmeasured")
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "emotion.int8.tflite", "report.json",

@@ -25,12 +25,13 @@ def samples(*labels) -> Samples:
 def test_scores():
     given = answers([0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.9, 0], [0.3, 0.7, 0])
     scores = score(given, samples(0, 0, 1, 1))
-    assert scores.to_json() == {
-        "n": 4,
-        "accuracy": 0.75,
-        "macro_recall": 0.75,
-        "recall": {"angry": 0.5, "happy": 1.0},
-    }
+    told = scores.to_json()
+    assert (told["n"], told["accuracy"], told["macro_recall"]) == (4, 0.75, 0.75)
+    assert told["recall"] == {"angry": 0.5, "happy": 1.0}
+    assert told["accuracy_interval"] == [0.300642, 0.954413]  # Wilson, 3 of 4
+    assert told["recall_intervals"]["angry"] == [0.094531, 0.905469]  # 1 of 2
+    # In three bins: (2 |0.9 - 1| + |0.8 - 0| + |0.7 - 1|) / 4.
+    assert told["calibration_error"] == pytest.approx(0.325)
 
 
 def test_macro_recall_weighs_classes_alike():

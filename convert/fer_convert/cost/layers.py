@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from fer_convert.cost.memory import (
     lifetimes,
@@ -15,6 +15,8 @@ from fer_convert.cost.memory import (
 )
 from fer_convert.flatbuffer import Graph, Operator
 from fer_convert.scopes import find_layer
+
+_WEIGHTED: Final = ("Conv2D", "Dense")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def cost_table(graph: Graph, kinds: Mapping[str, str] | None = None) -> CostTabl
     weights = [weights_of(graph, operator) for operator in graph.operators]
     layers = tuple(
         LayerCost(
-            _layer_name(operator, kinds or {}),
+            layer_name(operator, kinds or {}),
             operator.name,
             operator.outputs[0].shape if operator.outputs else (),
             multiply_accumulates(operator),
@@ -112,9 +114,22 @@ def multiply_accumulates(operator: Operator) -> int:
     return math.prod(written) * math.prod(per_number)
 
 
-def _layer_name(operator: Operator, kinds: Mapping[str, str]) -> str:
-    # A fused activation gives its name to the output, but not to the weights.
-    weights = [tensor.name for tensor in operator.inputs[1:2] if tensor.scales]
+def layer_name(operator: Operator, kinds: Mapping[str, str]) -> str:
+    """Return the Keras layer an operator came from, or its output's name where that is unknown."""
     names = [tensor.name for tensor in operator.outputs]
-    own = weights if multiply_accumulates(operator) else []
-    return find_layer([*own, *names], kinds) or ", ".join(names)
+    if multiply_accumulates(operator):
+        # A fused activation gives its name to the output, too; the one with the weights is meant.
+        names = [*(tensor.name for tensor in operator.inputs[1:2] if tensor.scales), *names]
+        weighted = {name: kind for name, kind in kinds.items() if kind.endswith(_WEIGHTED)}
+        found = find_layer(names, weighted)
+        if found:
+            return found
+    return find_layer(names, kinds) or ", ".join(map(_readable, names))
+
+
+def _readable(name: str) -> str:
+    """Take off what TensorFlow wraps round a name."""
+    if name.startswith("StatefulPartitionedCall"):
+        return "output"
+    first = name.split(";", maxsplit=1)[0]
+    return first.rsplit("functional", maxsplit=1)[-1].split("/", 1)[-1] or first

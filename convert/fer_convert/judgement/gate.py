@@ -149,8 +149,8 @@ def check_gate(verdicts: Mapping[Target, Verdict], *, accept_unmeasured: bool = 
             f"{target} has {verdict.word} the gate: {'; '.join(verdict.reasons)}"
             if verdict.failures
             else f"the gate could not measure {target}: {'; '.join(verdict.reasons)}",
-            expected=f"{ACCURACY_KEPT:.0%} of float32's accuracy, and no class that loses more than "
-            f"{RECALL_LOST * 100:.0f} points of recall beyond its interval",
+            expected=f"{ACCURACY_KEPT:.0%} of float32's accuracy, and no class that loses more "
+            f"than {RECALL_LOST * 100:.0f} points of recall beyond its interval",
             fix="try --rescue, or other pictures with --calibration-data"
             if verdict.failures
             else "hold out more pictures in training, or say --accept-unmeasured",

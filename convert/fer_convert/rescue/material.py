@@ -18,6 +18,7 @@ class Material:
         validation: To choose among settings; a seeded fifth of each class of the pool.
         count: Pictures to calibrate on, unless a step says otherwise.
         seed: Of every choice.
+        range_percentile: Of the values that int8's ranges hold, in the conversion to be rescued.
         start: The clipping that the later steps begin with, in percent of values kept.
     """
 
@@ -26,7 +27,8 @@ class Material:
     validation: Samples
     count: int
     seed: int
-    start: float = 100.0
+    range_percentile: float
+    start: float
 
     def calibration(self, count: int | None = None) -> RepresentativeSet:
         """Choose calibration pictures from the tuning part.
@@ -44,4 +46,12 @@ def split_pool(conversion: Conversion) -> Material:
     plan = conversion.plan
     pictures = conversion.run.read_pictures(plan.calibration_data, seed=plan.seed)
     tuning, validation = hold_out(pictures.pool, seed=plan.seed)
-    return Material(conversion.run, tuning, validation, plan.calibration_count, plan.seed)
+    return Material(
+        conversion.run,
+        tuning,
+        validation,
+        plan.calibration_count,
+        plan.seed,
+        plan.range_percentile,
+        plan.range_percentile,
+    )

@@ -21,7 +21,11 @@ def other_sizes(material: Material) -> Iterator[Candidate]:
         if count in seen:
             continue
         seen.add(count)
-        job = material.run.job((Target.INT8,), representative.pictures)
+        job = material.run.job(
+            (Target.INT8,),
+            representative.pictures,
+            options={"percentile": material.range_percentile},
+        )
         yield Candidate({"pictures": count}, Target.INT8, translate(job).flatbuffers[Target.INT8])
 
 

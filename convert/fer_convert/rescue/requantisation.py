@@ -12,7 +12,7 @@ from fer_convert.rescue.material import Material
 from fer_convert.targets import Target
 from fer_convert.translation import run_worker
 
-PERCENTILES: Final = (99.999, 99.99, 99.9, 99.5)
+PERCENTILES: Final = (100.0, 99.999, 99.99, 99.9, 99.5)
 """Values of a tensor that its range keeps, in percent; the rest is clipped."""
 
 TRAINING: Final[Mapping[str, Any]] = {"epochs": 6, "rate": 1e-4, "batch": 32}

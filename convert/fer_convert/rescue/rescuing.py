@@ -9,6 +9,7 @@ from fer_convert.artefact import draft_model, finish
 from fer_convert.comparison import measure_drift
 from fer_convert.conversion import Conversion, Progress, ask_all, measure, pure_graph
 from fer_convert.judgement.gate import judge
+from fer_convert.judgement.layer_error import measure_layers
 from fer_convert.rescue.attempt import Attempt, Candidate, Rescue, Result
 from fer_convert.rescue.material import Material, split_pool
 from fer_convert.rescue.recalibration import other_sizes, wide_activations
@@ -90,6 +91,12 @@ def with_rescue(conversion: Conversion, outcome: Rescue) -> Conversion:
             **provenance,
         },
     )
+    errors = measure_layers(
+        (conversion.drafts[Target.FLOAT32], conversion.graphs[Target.FLOAT32]),
+        (result.model, result.graph),
+        conversion.held_out,
+        conversion.network.kinds,
+    )
     kept = tuple(old for old in conversion.artefacts if old.target not in (Target.INT8, target))
     return replace(
         told,
@@ -97,6 +104,7 @@ def with_rescue(conversion: Conversion, outcome: Rescue) -> Conversion:
         graphs={**conversion.graphs, target: result.graph},
         answers={**conversion.answers, target: result.answers},
         measurements={**conversion.measurements, target: result.measurement},
+        layer_errors={**conversion.layer_errors, target: errors},
         provenance=provenance,
         artefacts=(artefact, *kept),
     )

@@ -1,12 +1,16 @@
 """Activation ranges from calibration pictures, with their rarest values cut off."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
+from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.simulated import PICTURE, Range, SimulatedNetwork
+from fer_edge.errors import ModelError
 
 _BATCH: Final = 32
 
@@ -34,8 +38,9 @@ def clipped_ranges(
         batch = pictures[start : start + _BATCH, ..., np.newaxis].astype(np.float32)
         answers = probe(batch, training=False)
         outputs = [np.asarray(output) for output in (answers if len(names) > 1 else [answers])]
-        lows.append([_quantile(output, 100 - percentile) for output in outputs])
-        highs.append([_quantile(output, percentile) for output in outputs])
+        both = [np.percentile(output, (100 - percentile, percentile)) for output in outputs]
+        lows.append([float(low) for low, _ in both])
+        highs.append([float(high) for _, high in both])
     if percentile >= 100:
         low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     else:
@@ -46,5 +51,42 @@ def clipped_ranges(
     }
 
 
-def _quantile(values: Any, percentile: float) -> float:
-    return float(np.percentile(values, percentile))
+def to_clipped_flatbuffer(
+    network: Any, pictures: NDArray[np.uint8], *, percentile: float, where: Path
+) -> bytes:
+    """Translate a network to int8 with ranges that hold all but its rarest activations.
+
+    Args:
+        network: Loaded and checked.
+        pictures: To take the ranges from; uint8, shape (N, height, width).
+        percentile: As `clipped_ranges` takes it.
+        where: The network's file, for messages.
+
+    Raises:
+        ModelError: It holds a layer that cannot be simulated, or the converter refuses it.
+    """
+    simulated = SimulatedNetwork(network, pictures)
+    simulated.set_ranges(clipped_ranges(simulated, pictures, percentile=percentile))
+    return simulated_to_flatbuffer(simulated, where=where)
+
+
+def simulated_to_flatbuffer(simulated: SimulatedNetwork, *, where: Path) -> bytes:
+    """Translate a network to int8 with the ranges that are set in it.
+
+    Raises:
+        ModelError: The converter refuses it.
+    """
+    simulated.activate_for_export()
+    converter = tf.lite.TFLiteConverter.from_keras_model(for_one_picture(simulated.model))
+    # No calibration: the ranges in the network are all there are. Purity is checked afterwards.
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    try:
+        return bytes(converter.convert())
+    except Exception as error:  # TensorFlow raises many kinds, all mean this
+        raise ModelError(
+            f"{where} with set ranges cannot be converted ({' '.join(str(error).split())[-200:]})",
+            expected="layers that TFLite has int8 operators for",
+            fix="keep the converter's own ranges with --range-percentile 100",
+        ) from error

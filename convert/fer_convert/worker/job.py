@@ -20,6 +20,7 @@ _PICTURES: Final = "pictures.npy"
 _ARRAYS: Final = "arrays"
 _NETWORK: Final = "network.json"
 _MOVES: Final = "moves.json"
+_RANGES: Final = "ranges.json"
 _ERROR: Final = "error.json"
 
 
@@ -133,6 +134,17 @@ def write_moves(moves: Sequence[str], folder: Path) -> None:
 def read_moves(folder: Path) -> tuple[str, ...]:
     """Read what `write_moves` wrote."""
     return tuple(json.loads((folder / _MOVES).read_text(encoding="utf-8")))
+
+
+def write_ranges(ranges: Mapping[str, Any], folder: Path) -> None:
+    """Write how int8's ranges were found into the job's folder."""
+    (folder / _RANGES).write_text(json.dumps(dict(ranges)), encoding="utf-8")
+
+
+def read_ranges(folder: Path) -> dict[str, Any]:
+    """Read what `write_ranges` wrote; nothing where int8 was not asked for."""
+    path = folder / _RANGES
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def write_error(error: FerError, folder: Path) -> None:

@@ -4,15 +4,11 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import tensorflow as tf
-
 from fer_convert.worker.bias import correct_biases
-from fer_convert.worker.clipping import clipped_ranges
+from fer_convert.worker.clipping import clipped_ranges, simulated_to_flatbuffer
 from fer_convert.worker.finetune import fine_tune
 from fer_convert.worker.job import Job
-from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.simulated import SimulatedNetwork
-from fer_edge.errors import ModelError
 
 VARIANTS: Final = "variants.json"
 
@@ -33,24 +29,7 @@ def perform(network: Any, job: Job, folder: Path) -> None:
             details |= correct_biases(simulated, job.pictures)
         elif job.options["step"] == "finetune":
             details |= fine_tune(simulated, job.pictures, job.arrays["validation"], job.options)
-        data = _to_flatbuffer(simulated, where=job.model)
+        data = simulated_to_flatbuffer(simulated, where=job.model)
         (folder / f"{number}.tflite").write_bytes(data)
         variants.append(details)
     (folder / VARIANTS).write_text(json.dumps(variants), encoding="utf-8")
-
-
-def _to_flatbuffer(simulated: SimulatedNetwork, *, where: Path) -> bytes:
-    simulated.activate_for_export()
-    converter = tf.lite.TFLiteConverter.from_keras_model(for_one_picture(simulated.model))
-    # No calibration: the ranges in the network are all there are. Purity is checked afterwards.
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    try:
-        return bytes(converter.convert())
-    except Exception as error:  # TensorFlow raises many kinds, all mean this
-        raise ModelError(
-            f"{where} with set ranges cannot be converted ({' '.join(str(error).split())[-200:]})",
-            expected="layers that TFLite has int8 operators for",
-            fix="convert it without --rescue",
-        ) from error

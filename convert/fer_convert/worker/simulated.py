@@ -19,6 +19,9 @@ from fer_edge.errors import ModelError
 PICTURE: Final = "picture"
 """Name of the range of the input: always 0 to 255, so that its scale is exactly 1."""
 
+_ACTIVATION: Final = 9
+"""What a layer does comes numbered from 0 on, as names of scopes must be; this comes last."""
+
 Range = tuple[float, float]
 
 
@@ -183,7 +186,7 @@ class SimulatedNetwork:
             return x if fused else self._point(layer.name)(x)
         if activation not in ("relu", "relu6"):
             x = self._point(f"{layer.name}_sum")(x)
-        x = keras.layers.Activation(activation, name=f"{layer.name}_activation")(x)
+        x = keras.layers.Activation(activation, name=f"{layer.name}_{_ACTIVATION}")(x)
         fixed = activation in ("softmax", "sigmoid", "tanh")
         return x if fixed else self._point(layer.name)(x)
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from fer_convert.scopes import find_layer
 from fer_convert.targets import Target
+from fer_convert.worker.clipping import to_clipped_flatbuffer
 from fer_convert.worker.folding import fold_batch_norms
-from fer_convert.worker.job import Job, write_moves
+from fer_convert.worker.job import Job, write_moves, write_ranges
 from fer_convert.worker.network import for_one_picture
 from fer_edge.errors import ModelError
 
@@ -28,12 +29,36 @@ def versions() -> dict[str, str]:
 
 
 def perform(network: Any, job: Job, folder: Path) -> None:
-    """Translate a network to every target, each into a file of the job's folder."""
+    """Translate a network to every target, each into a file of the job's folder.
+
+    Option: `percentile`, of the values of every activation that int8's ranges hold; 100 leaves
+    them to the converter.
+    """
     network, moves = fold_batch_norms(network, job.pictures)
     write_moves(moves, folder)
     for target in job.targets:
-        flatbuffer = to_flatbuffer(network, target, job.pictures, where=job.model)
+        if target is Target.INT8:
+            flatbuffer, ranges = _to_int8(network, job)
+            write_ranges(ranges, folder)
+        else:
+            flatbuffer = to_flatbuffer(network, target, job.pictures, where=job.model)
         (folder / target.file_name).write_bytes(flatbuffer)
+
+
+def _to_int8(network: Any, job: Job) -> tuple[bytes, dict[str, Any]]:
+    """Return int8 and how its ranges were found: set by rule wherever that can be."""
+    percentile, reason = job.options.get("percentile", 100.0), ""
+    if percentile < 100:
+        try:
+            flatbuffer = to_clipped_flatbuffer(
+                network, job.pictures, percentile=percentile, where=job.model
+            )
+        except ModelError as error:
+            reason = error.found
+        else:
+            return flatbuffer, {"percentile": percentile}
+    plain = to_flatbuffer(network, Target.INT8, job.pictures, where=job.model)
+    return plain, {"percentile": 100.0, **({"because": reason} if reason else {})}
 
 
 def to_flatbuffer(

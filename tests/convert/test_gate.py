@@ -1,0 +1,119 @@
+"""The gate: what passes, what fails, and what nobody can tell."""
+
+import numpy as np
+import pytest
+
+from fer_convert.comparison import Answers
+from fer_convert.judgement.gate import check_gate, judge
+from fer_convert.judgement.statistics import paired_test, wilson
+from fer_convert.samples import Samples
+from fer_convert.targets import Target
+from fer_edge.errors import GateError
+
+LABELS = ("angry", "happy", "sad")
+
+
+def answers(chosen) -> Answers:
+    chosen = np.asarray(chosen)
+    return Answers(LABELS, chosen, np.eye(3)[chosen])
+
+
+def samples(labels) -> Samples:
+    labels = np.asarray(labels)
+    pictures = np.zeros((len(labels), 4, 4), np.uint8)
+    return Samples(pictures, labels, tuple(map(str, labels)), "a test")
+
+
+def spoil(labels, count, *, of, into):
+    """Give `count` pictures of one label another."""
+    chosen = np.array(labels)
+    chosen[np.flatnonzero(chosen == of)[:count]] = into
+    return chosen
+
+
+EVEN = np.repeat([0, 1, 2], 400)
+
+
+def test_equal_answers_pass():
+    verdict = judge(answers(EVEN), answers(EVEN), samples(EVEN))
+    assert (verdict.passed, verdict.word, verdict.reasons) == (True, "passed", ())
+    check_gate({Target.INT8: verdict})
+
+
+def test_one_per_cent_of_the_accuracy_may_go_and_no_more():
+    chosen = np.array(EVEN)
+    chosen[::100] = (chosen[::100] + 1) % 3  # 12 of 1,200, four of each label
+    assert judge(answers(EVEN), answers(chosen), samples(EVEN)).passed
+    chosen[1] = 2
+    verdict = judge(answers(EVEN), answers(chosen), samples(EVEN))
+    assert verdict.failures == ("keeps 98.92% of float32's accuracy, at least 99% wanted",)
+    with pytest.raises(GateError, match="int8 has not passed the gate: keeps 98") as caught:
+        check_gate({Target.INT8: verdict}, accept_unmeasured=True)
+    assert "--rescue" in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+def test_one_label_that_loses_much_is_found_behind_a_good_accuracy():
+    many = np.repeat([0, 1, 2], [100, 5000, 5000])
+    after = spoil(many, 12, of=0, into=2)
+    verdict = judge(answers(many), answers(after), samples(many))
+    assert verdict.kept > 0.998
+    (failure,) = verdict.failures
+    assert failure.startswith("angry loses 12.0 points of recall (")
+
+
+def test_a_loss_that_chance_explains_is_none():
+    """Four of 100 is more than three points, but its interval begins below them."""
+    many = np.repeat([0, 1, 2], [100, 5000, 5000])
+    verdict = judge(answers(many), answers(spoil(many, 4, of=0, into=2)), samples(many))
+    assert -verdict.classes["angry"].difference == pytest.approx(0.04)
+    assert verdict.passed
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (np.repeat([0, 1, 2], 33), "99 held-out pictures, at least 100 wanted"),
+        (np.repeat([0, 2], 200), "no held-out picture of happy"),
+    ],
+)
+def test_what_was_not_measured_does_not_pass_by_default(labels, reason):
+    verdict = judge(answers(labels), answers(labels), samples(labels))
+    assert (verdict.word, verdict.reasons) == ("not measured", (reason,))
+    with pytest.raises(GateError, match="could not measure int8"):
+        check_gate({Target.INT8: verdict})
+    check_gate({Target.INT8: verdict}, accept_unmeasured=True)
+
+
+def test_answers_that_are_no_numbers_are_not_measured():
+    broken = answers(EVEN)
+    broken.probabilities[0] = np.nan
+    verdict = judge(answers(EVEN), broken, samples(EVEN))
+    assert verdict.unmeasured == ("answers that are no numbers",)
+
+
+def test_a_network_that_is_always_wrong_is_not_measured():
+    wrong = answers((EVEN + 1) % 3)
+    verdict = judge(wrong, wrong, samples(EVEN))
+    assert "float32 gives no picture its own label" in verdict.unmeasured
+    assert verdict.to_json()["accuracy_kept"] is None
+
+
+def test_the_paired_test_of_a_textbook():
+    """Agresti, Categorical Data Analysis: 150 lost and 86 won of 1,600 (approval ratings)."""
+    before = np.zeros(1600, bool)
+    after = np.zeros(1600, bool)
+    before[:944] = True  # 794 of them stay
+    after[:794] = True
+    after[944 : 944 + 86] = True
+    test = paired_test(before, after)
+    assert (test.lost, test.won) == (150, 86)
+    assert test.difference == pytest.approx(-0.04)
+    assert (test.interval.low, test.interval.high) == pytest.approx((-0.059, -0.021), abs=5e-4)
+    assert test.p_value < 1e-4
+
+
+def test_intervals_of_shares():
+    """Wilson's: 0 of 10 is 0 to 27.8 %, which is what the textbooks print."""
+    assert (wilson(0, 10).low, wilson(0, 10).high) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson(0, 0).to_json() == [0.0, 1.0]
