@@ -151,8 +151,8 @@ def convert(
 
     RUN is a run folder of fer-train, a .keras file with its contract.json beside it, or an .h5
     file of another program with --labels (or --contract) and, for weights, --architecture. Writes
-    one emotion.TARGET.tflite for every target named (int8 if none is) and report.json, and
-    prints what the conversion changed on held-out pictures.
+    one emotion.TARGET.tflite for every target named (int8 if none is), report.json and
+    report.html, and prints what the conversion changed on held-out pictures.
 
     Exits with 3 where a file does not pass the gate: at least 99 % of float32's accuracy, and no
     class that loses more than 3 points of recall beyond its interval. The files are written all
@@ -164,6 +164,7 @@ def convert(
     from fer_convert.delivery import check_folder, deliver
     from fer_convert.judgement.gate import check_gate
     from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
+    from fer_convert.page.page import PAGE_NAME, render_page
     from fer_convert.progress import ProgressLine
     from fer_convert.report import format_report
     from fer_convert.rescue.rescuing import rescue, with_rescue
@@ -174,7 +175,9 @@ def convert(
     if c_array and Target.INT8 not in targets:
         raise click.UsageError("--c-array writes the int8 model; add --int8")
     sources = FILE_NAMES if c_array else ()
-    names = [*(target.file_name for target in targets), *sources, REPORT_NAME]
+    # A rescue may end with 16-bit activations.
+    possible = dict.fromkeys([*targets, *([Target.INT16X8] if try_rescue else [])])
+    names = [*(target.file_name for target in possible), *sources, REPORT_NAME, PAGE_NAME]
     check_folder(out, names, force=force)
     emulator = find_emulator() if Target.INT8 in targets else None
     plan = Plan(targets, calibration_data, calibration_count, compare_count, seed, range_percentile)
@@ -189,19 +192,23 @@ def convert(
         conversion = convert_run(opened, plan, progress)
         if try_rescue and Target.INT8 in targets and conversion.verdicts[Target.INT8].failures:
             conversion = with_rescue(conversion, rescue(conversion, progress))
-        if emulator is not None:
+        if emulator is not None and Target.INT8 in conversion.verdicts:
             progress("counting instructions in the emulator")
             model = conversion.artefact(Target.INT8).model
             conversion = dataclasses.replace(conversion, emulation=emulate(model, emulator))
     report = conversion.to_json()
     files = {artefact.file_name: artefact.data for artefact in conversion.artefacts}
-    if c_array:
+    if c_array and Target.INT8.file_name in files:
         files |= source_files(
             conversion.artefact(Target.INT8).model,
             conversion.graphs[Target.INT8],
             conversion.network.kinds,
         )
-    deliver({**files, REPORT_NAME: (json.dumps(report, indent=2) + "\n").encode()}, out)
+    files |= {
+        REPORT_NAME: (json.dumps(report, indent=2) + "\n").encode(),
+        PAGE_NAME: render_page(conversion).encode(),
+    }
+    deliver(files, out)
     if as_json:
         echo_json(report)
     else:

@@ -1,9 +1,11 @@
 """`fer-convert` as its users see it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from toy_run import SEVEN, a_contract, write_data_set, write_run
@@ -12,7 +14,8 @@ from fer_edge.labels import label_set
 from fer_edge.model_file import read_model
 
 TARGETS = ("int8", "float32", "float16", "dynamic", "int16x8")
-FILES = (*(f"emotion.{target}.tflite" for target in TARGETS), "report.json")
+MODELS = tuple(f"emotion.{target}.tflite" for target in TARGETS)
+FILES = (*MODELS, "report.json", "report.html")
 
 
 def fer_convert(*arguments):
@@ -46,7 +49,7 @@ def test_prints_a_table_and_writes_the_files(first):
     )
     assert [line for line in others if line.startswith("cost, int8: ")]
     wrote = [line for line in others if line.startswith("wrote ")]
-    assert wrote == [f"wrote {out / name}" for name in FILES[:-1]]
+    assert wrote == [f"wrote {out / name}" for name in FILES]
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
 
 
@@ -67,6 +70,7 @@ def test_the_files_are_whole_and_the_report_speaks_of_them(first):
         network = {"CONV_2D", "FULLY_CONNECTED", "MEAN", "SOFTMAX"}
         assert set(entry["operators"]) == network | bridges
     shifts = report["targets"]["int8"]["against_float32"]
+    assert [error["operator"] for error in report["targets"]["int8"]["layer_errors"]]
     assert set(shifts) == {"agreement", "mean_shift", "worst_shift"}
     assert "against_float32" not in report["targets"]["float32"]
 
@@ -74,7 +78,7 @@ def test_the_files_are_whole_and_the_report_speaks_of_them(first):
 def test_the_same_run_and_seed_give_the_same_bytes(first, converted):
     out, _ = first
     again = {artefact.file_name: artefact.data for artefact in converted.artefacts}
-    assert {name: (out / name).read_bytes() for name in FILES[:-1]} == again
+    assert {name: (out / name).read_bytes() for name in MODELS} == again
     assert json.loads((out / "report.json").read_text()) == converted.to_json()
 
 
@@ -83,7 +87,7 @@ def test_an_earlier_conversion_is_not_replaced_unasked(first, runs):
     done = fer_convert(runs["toy"], "--out", out)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "emotion.int8.tflite, report.json already" in done.stderr
+    assert "emotion.int8.tflite, report.json, report.html already" in done.stderr
     assert "--force" in done.stderr
 
 
@@ -101,7 +105,7 @@ def test_a_lone_keras_file_with_ones_own_pictures(networks, tmp_path):
     done = fer_convert(run / "model.keras", *given, "--force", "--accept-unmeasured")
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "emotion.int8.tflite", "report.json",
+        "emotion.int8.tflite", "report.html", "report.json",
     ]  # fmt: skip
     contract = read_model(tmp_path / "out" / "emotion.int8.tflite").contract
     calibration = contract.provenance["conversion"]["calibration"]
@@ -112,6 +116,30 @@ def test_a_lone_keras_file_with_ones_own_pictures(networks, tmp_path):
     assert report == json.loads((tmp_path / "out" / "report.json").read_text())
     assert "file" in report["targets"]["int8"]
     assert "file" not in report["targets"]["float32"]
+
+
+def test_the_page_stands_alone_and_says_what_the_report_says(first):
+    out, _ = first
+    page = (out / "report.html").read_text()
+    report = json.loads((out / "report.json").read_text())
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    root = ET.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
+    words = " ".join(root.itertext())
+    for target in TARGETS:
+        assert f"{100 * report['targets'][target]['accuracy']:.2f}" in words
+        assert report["targets"][target]["model_sha256"] in words
+    assert len(root.findall(".//img")) == 4
+    assert "int8 has passed" in words
+
+
+def test_c_array_writes_the_pair(runs, tmp_path):
+    out = tmp_path / "out"
+    done = fer_convert(runs["toy"], "--c-array", "--out", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in out.iterdir()} == {
+        "emotion.int8.tflite", "emotion_model.h", "emotion_model.cc", "report.json", "report.html",
+    }  # fmt: skip
+    assert fer_convert(runs["toy"], "--c-array", "--float32", "--out", out).returncode == 2
 
 
 def one_line(done, exit_code):

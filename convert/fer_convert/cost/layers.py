@@ -1,6 +1,7 @@
 """Arithmetic and memory of one inference, operator by operator."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from fer_convert.flatbuffer import Graph, Operator
 from fer_convert.scopes import find_layer
 
 _WEIGHTED: Final = ("Conv2D", "Dense")
+_NO_LAYER: Final = re.compile(r"(simulated|network|functional|StatefulPartitionedCall)(_\d+)?(:|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +118,19 @@ def multiply_accumulates(operator: Operator) -> int:
 
 def layer_name(operator: Operator, kinds: Mapping[str, str]) -> str:
     """Return the Keras layer an operator came from, or its output's name where that is unknown."""
-    names = [tensor.name for tensor in operator.outputs]
+    written = [tensor.name for tensor in operator.outputs]
     if multiply_accumulates(operator):
         # A fused activation gives its name to the output, too; the one with the weights is meant.
-        names = [*(tensor.name for tensor in operator.inputs[1:2] if tensor.scales), *names]
+        weights = [tensor.name for tensor in operator.inputs[1:2] if tensor.scales]
         weighted = {name: kind for name, kind in kinds.items() if kind.endswith(_WEIGHTED)}
-        found = find_layer(names, weighted)
+        found = find_layer([*weights, *written], weighted)
         if found:
             return found
-    return find_layer(names, kinds) or ", ".join(map(_readable, names))
+    return find_layer(written, kinds) or ", ".join(map(_readable, written))
 
 
 def _readable(name: str) -> str:
     """Take off what TensorFlow wraps round a name."""
-    if name.startswith("StatefulPartitionedCall"):
-        return "output"
-    first = name.split(";", maxsplit=1)[0]
-    return first.rsplit("functional", maxsplit=1)[-1].split("/", 1)[-1] or first
+    scopes = name.split(";", maxsplit=1)[0].split("/")
+    own = [scope for scope in scopes if not _NO_LAYER.match(scope)]
+    return own[0] if own else "output"

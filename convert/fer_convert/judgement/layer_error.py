@@ -107,8 +107,10 @@ def _error(operator: Operator, ratios: Mapping[int, float], kinds: Mapping[str, 
 
 def _pair(reference: Graph, model: Graph) -> list[tuple[Operator, Operator]]:
     """Pair operators of the same kind and output, the order of both kept."""
-    keys = [[_key(operator) for operator in graph.operators] for graph in (reference, model)]
-    blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
+    expected, found = (
+        [_key(operator) for operator in graph.operators] for graph in (reference, model)
+    )
+    blocks = SequenceMatcher(None, expected, found, autojunk=False).get_matching_blocks()
     return [
         (reference.operators[block.a + n], model.operators[block.b + n])
         for block in blocks

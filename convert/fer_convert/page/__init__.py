@@ -1,0 +1,1 @@
+"""A conversion as one HTML page that needs nothing from outside."""
