@@ -198,7 +198,9 @@ def convert(
             conversion = dataclasses.replace(conversion, emulation=emulate(model, emulator))
     report = conversion.to_json()
     files = {artefact.file_name: artefact.data for artefact in conversion.artefacts}
-    if c_array and Target.INT8.file_name in files:
+    if c_array and Target.INT8.file_name not in files:
+        click.echo("no C++ source: only 16-bit activations passed the gate", err=True)
+    elif c_array:
         files |= source_files(
             conversion.artefact(Target.INT8).model,
             conversion.graphs[Target.INT8],

@@ -26,8 +26,9 @@ def test_float_against_itself_has_no_noise(converted):
 
 
 def test_sixteen_bits_are_quieter_than_eight(converted):
+    """A little: the weights of both have eight, and the toy's activations lose nothing."""
     eight, sixteen = (converted.layer_errors[t] for t in (Target.INT8, Target.INT16X8))
-    assert np.mean([e.sqnr_db for e in sixteen]) > np.mean([e.sqnr_db for e in eight]) + 3
+    assert np.mean([e.sqnr_db for e in sixteen]) > np.mean([e.sqnr_db for e in eight])
 
 
 def test_the_worst_layers_come_worst_first():

@@ -5,6 +5,7 @@ here, by rule or by training, decides the scales of the int8 file.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import keras
@@ -18,6 +19,8 @@ from fer_edge.errors import ModelError
 
 PICTURE: Final = "picture"
 """Name of the range of the input: always 0 to 255, so that its scale is exactly 1."""
+
+_LINEAR: Final = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 
 _ACTIVATION: Final = 9
 """What a layer does comes numbered from 0 on, as names of scopes must be; this comes last."""
@@ -144,6 +147,7 @@ class SimulatedNetwork:
         steps = {layer.name: linear_steps(layer) for layer in flat.layers}
         readers = _readers(flat)
         norms = _foldable_norms(flat, readers)
+        scales = _foldable_scales(flat, readers)
         picture = keras.Input(flat.inputs[0].shape[1:], name=PICTURE)
         tensors = {flat.inputs[0]._keras_history.operation.name: self._point(PICTURE)(picture)}
         self._points[PICTURE].high.assign(255.0)
@@ -154,7 +158,7 @@ class SimulatedNetwork:
                 tensors[tensor._keras_history.operation.name]
                 for tensor in layer._inbound_nodes[0].input_tensors
             ]
-            if layer.name in norms.values():
+            if layer.name in norms.values() or layer.name in scales:
                 tensors[layer.name] = given[0]
                 continue
             x = given if len(given) > 1 else given[0]
@@ -163,6 +167,8 @@ class SimulatedNetwork:
             readers_of = readers[ending]
             for number, step in enumerate(steps[layer.name]):
                 is_last = number == len(steps[layer.name]) - 1
+                if number == 0:
+                    step = _prescaled(step, layer, scales)  # noqa: PLW2901
                 if is_last and norm:
                     step = step.scaled(flat.get_layer(norm))  # noqa: PLW2901
                 made = FakeQuantLinear(step, name=f"{layer.name}_{number}")
@@ -227,11 +233,30 @@ def _foldable_norms(flat: Any, readers: Mapping[str, list[Any]]) -> dict[str, st
     return {
         layer.name: readers[layer.name][0].name
         for layer in flat.layers
-        if type(layer).__name__ in ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
+        if type(layer).__name__ in _LINEAR
         and keras.activations.serialize(layer.activation) == "linear"
         and len(readers[layer.name]) == 1
         and type(readers[layer.name][0]).__name__ == "BatchNormalization"
     }
+
+
+def _foldable_scales(flat: Any, readers: Mapping[str, list[Any]]) -> dict[str, float]:
+    """Return the factor of every Rescaling without offset that weights alone read, by its name."""
+    return {
+        layer.name: float(layer.scale)
+        for layer in flat.layers
+        if type(layer).__name__ == "Rescaling"
+        and np.ndim(layer.scale) == 0
+        and not np.any(layer.offset)
+        and readers[layer.name]
+        and all(type(reader).__name__ in _LINEAR for reader in readers[layer.name])
+    }
+
+
+def _prescaled(step: Step, layer: Any, scales: Mapping[str, float]) -> Step:
+    """Return a layer's first step for input that lacks the factor it was trained with."""
+    given = layer._inbound_nodes[0].input_tensors[0]._keras_history.operation.name
+    return replace(step, kernel=step.kernel * scales.get(given, 1.0))
 
 
 def _is_relu(layer: Any) -> bool:
