@@ -1,0 +1,1 @@
+"""Search for the settings that suit this device and this camera."""

@@ -1,0 +1,128 @@
+"""Which settings to try next: one after another, each at its best before the next."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fer_edge.tuning.trial import Trial, median_of
+
+Value = str | int | float
+
+VALUES: Final[Mapping[str, Sequence[Value]]] = {
+    "detector.max_side_px": (320, 480, 640),
+    "detector.scale_factor": (1.1, 1.2, 1.3),
+    "detector.min_face_px": (24, 40, 60),
+    "detector.min_neighbours": (2, 3, 5),
+    "detector.cascade": ("alt2", "alt", "default"),
+    "detector.confirm": ("alt", "default", ""),
+    "model.threads": tuple(n for n in (1, 2, 4) if n <= (os.cpu_count() or 1)),
+}
+"""What is tried, the dearest first."""
+
+_ROUNDS: Final = 2
+_FINALISTS: Final = 3
+_REPEATS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What settings must reach.
+
+    Attributes:
+        recall: Of the faces known; a floor.
+        cpu_ms: CPU time per frame; a ceiling, 0 for none.
+        latency_ms: 90th percentile of a frame's wall time; a ceiling, 0 for none.
+    """
+
+    recall: float
+    cpu_ms: float = 0.0
+    latency_ms: float = 0.0
+
+    def is_met(self, trial: Trial) -> bool:
+        """Whether a trial reaches all of it."""
+        return (
+            trial.recall >= self.recall
+            and (not self.cpu_ms or trial.cpu_ms <= self.cpu_ms)
+            and (not self.latency_ms or trial.latency_ms <= self.latency_ms)
+        )
+
+    def rank(self, trial: Trial, *, false_finds: float) -> tuple[Any, ...]:
+        """Return what to sort by; the least is the best.
+
+        First those that find enough faces, without more false ones than the settings begun with;
+        of these the cheapest. Of the others those that find most.
+        """
+        if trial.recall >= self.recall and trial.false_finds <= false_finds:
+            return (0, trial.cpu_ms)
+        return (1, -round(trial.recall, 2), trial.false_finds, trial.cpu_ms)
+
+
+@dataclass(slots=True)
+class Search:
+    """The search, and all that it has tried.
+
+    Attributes:
+        try_settings: Runs one set of settings.
+        goal: What is wanted.
+        fixed: Settings that are not to be changed, because somebody has set them.
+        trials: By their changes; the first is of the settings begun with.
+    """
+
+    try_settings: Callable[[Mapping[str, Value]], Trial]
+    goal: Goal
+    fixed: frozenset[str] = frozenset()
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+    trials: dict[tuple[tuple[str, Value], ...], Trial] = field(default_factory=dict)
+
+    def run(self, start: Mapping[str, Value], changes: Mapping[str, Value] | None = None) -> Trial:
+        """Return the best settings found.
+
+        Args:
+            start: What the settings begun with say, by `section.key`.
+            changes: What every trial changes of them.
+        """
+        first = self._try(changes or {})
+        best = first
+        for _ in range(_ROUNDS):
+            before = best
+            for key, value in self._steps():
+                other = {**best.changes, key: value}
+                if value == start[key]:
+                    other.pop(key)
+                trial = self._try(other)
+                best = min(best, trial, key=lambda t: self.goal.rank(
+                    t, false_finds=first.false_finds))  # fmt: skip
+            if best is before:
+                break
+        return self._final(best, first)
+
+    def _steps(self) -> Iterator[tuple[str, Value]]:
+        for key, values in VALUES.items():
+            if key not in self.fixed:
+                yield from ((key, value) for value in values)
+
+    def _try(self, changes: Mapping[str, Value]) -> Trial:
+        key = tuple(sorted(changes.items()))
+        if key not in self.trials:
+            self.trials[key] = self.try_settings(changes)
+            total = _ROUNDS * sum(1 for _ in self._steps())
+            self.progress(min(len(self.trials), total), total)
+        return self.trials[key]
+
+    def _final(self, best: Trial, first: Trial) -> Trial:
+        """Try the best few again, in turn: one measurement of a busy machine proves little."""
+
+        def rank(trial: Trial) -> tuple[Any, ...]:
+            return self.goal.rank(trial, false_finds=first.false_finds)
+
+        finalists = sorted({id(t): t for t in (best, *self.trials.values())}.values(), key=rank)
+        finalists = finalists[:_FINALISTS]
+        again = [[trial] for trial in finalists]
+        for _ in range(_REPEATS - 1):
+            for trials, trial in zip(again, finalists, strict=True):
+                trials.append(self.try_settings(trial.changes))
+        settled = [median_of(trials) for trials in again]
+        for trial in settled:
+            self.trials[tuple(sorted(trial.changes.items()))] = trial
+        return min(settled, key=rank)

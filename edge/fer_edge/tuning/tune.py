@@ -1,0 +1,76 @@
+"""The whole way: footage, known faces, search."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from fer_edge.settings import Settings
+from fer_edge.tuning.footage import Footage
+from fer_edge.tuning.outcome import Outcome, known_values
+from fer_edge.tuning.reference import find_known_faces
+from fer_edge.tuning.search import VALUES, Goal, Search
+from fer_edge.tuning.trial import Trial, attempt
+
+MODEL_KEY: Final = "model.path"
+
+Progress = Callable[[str, int, int], None]
+
+
+def tune(
+    settings: Settings,
+    footage: Footage,
+    goal: Goal,
+    *,
+    models: Sequence[str] = (),
+    fixed: frozenset[str] = frozenset(),
+    min_face_px: int = 40,
+    progress: Progress = lambda _what, _done, _total: None,
+) -> Outcome:
+    """Find the cheapest settings that find enough faces.
+
+    Args:
+        settings: To begin with.
+        footage: To try them on.
+        goal: What they must reach.
+        models: In the order of preference; a later one is tried only where the goal cannot be
+            reached with those before. None: the one of the settings.
+        fixed: Settings not to be changed, `section.key`.
+        min_face_px: Smallest face that has to be found, pixels of the frame.
+        progress: Told what is being done, and how much of it.
+
+    Raises:
+        DataError: Too few faces are seen.
+        FerError: A pipeline cannot be made.
+    """
+    known = find_known_faces(
+        footage.frames,
+        min_face_px=min_face_px,
+        progress=lambda done, total: progress("searching thoroughly", done, total),
+    )
+    faces = sum(len(frame.sure) for frame in known.values())
+    tried: list[Trial] = []
+    best: Trial | None = None
+    best_model = settings.model.path
+    for model in models or (settings.model.path,):
+        search = Search(
+            lambda changes: attempt(settings, changes, footage, known),
+            goal,
+            fixed,
+            lambda done, total: progress("trying settings", done, total),
+        )
+        given = {} if model == settings.model.path else {MODEL_KEY: model}
+        chosen = search.run(known_values(settings, tuple(VALUES)), given)
+        tried += search.trials.values()
+        if best is None or goal.is_met(chosen) or chosen.recall > best.recall:
+            best, best_model = chosen, model
+        if goal.is_met(best):
+            break
+    return Outcome(
+        best or tried[0],
+        tried[0],
+        tuple(tried),
+        goal,
+        faces,
+        len(footage.frames),
+        (footage.width, footage.height),
+        best_model,
+    )
