@@ -1,0 +1,194 @@
+"""Tuning: the cheapest settings that find enough faces."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fer_edge.cli import cli
+from fer_edge.errors import DataError, FerError, GateError, SourceUnavailableError, VideoError
+from fer_edge.opencv import cv2
+from fer_edge.settings import read_settings_file, resolve
+from fer_edge.sources.portrait import PortraitClip
+from fer_edge.testing import ScriptedSource, numbered_picture
+from fer_edge.tuning.delivery import refuse_existing
+from fer_edge.tuning.footage import record
+from fer_edge.tuning.outcome import Outcome, format_outcome, require_goal, to_toml
+from fer_edge.tuning.picture import draw_outcome
+from fer_edge.tuning.reference import find_known_faces
+from fer_edge.tuning.search import VALUES, Goal, Search
+from fer_edge.tuning.trial import Trial
+
+START = {key: values[0] for key, values in VALUES.items()}
+
+
+def trial(changes=None, *, recall=1.0, false_finds=0.0, cpu_ms=10.0):
+    return Trial(changes or {}, recall, false_finds, cpu_ms, 2 * cpu_ms)
+
+
+def outcome(chosen, goal=None):
+    first = trial()
+    return Outcome(chosen, first, (first, chosen), goal or Goal(0.9), 58, 63, (640, 480), "m")
+
+
+class Machine:
+    """Where every setting has its price; only two of them help."""
+
+    def __init__(self):
+        self.tried = []
+
+    def __call__(self, changes):
+        self.tried.append(dict(changes))
+        cpu, recall = 100.0, 1.0
+        if changes.get("detector.scale_factor") == 1.3:
+            cpu -= 30
+        if changes.get("detector.max_side_px") == 480:
+            cpu -= 40
+        if changes.get("detector.min_face_px") == 60:
+            cpu, recall = cpu - 50, 0.5
+        return trial(changes, recall=recall, cpu_ms=cpu)
+
+
+def test_finds_what_is_cheapest_and_still_finds_enough():
+    machine = Machine()
+    best = Search(machine, Goal(0.95)).run(START)
+    assert best.changes == {"detector.scale_factor": 1.3, "detector.max_side_px": 480}
+    assert (best.cpu_ms, best.recall) == (30.0, 1.0)
+
+
+def test_takes_what_finds_fewer_faces_only_where_fewer_are_enough():
+    assert "detector.min_face_px" in Search(Machine(), Goal(0.4)).run(START).changes
+
+
+def test_what_somebody_has_set_stays():
+    machine = Machine()
+    Search(machine, Goal(0.95), frozenset({"detector.max_side_px"})).run(START)
+    assert all("detector.max_side_px" not in changes for changes in machine.tried)
+
+
+def test_the_best_few_are_measured_again_so_that_one_lucky_run_does_not_win():
+    times = {1.1: [100.0] * 9, 1.2: [5.0, 120.0, 120.0], 1.3: [60.0] * 9}
+
+    def noisy(changes):
+        scale = changes.get("detector.scale_factor", 1.1)
+        only = set(changes) <= {"detector.scale_factor"}
+        return trial(changes, cpu_ms=times[scale].pop(0) if only else 500.0)
+
+    assert Search(noisy, Goal(0.9)).run(START).changes == {"detector.scale_factor": 1.3}
+
+
+def test_more_false_finds_than_before_are_no_bargain():
+    cheap = {"detector.min_neighbours": 5}
+
+    def risky(changes):
+        return trial(changes, **({"cpu_ms": 1.0, "false_finds": 3.0} if changes == cheap else {}))
+
+    assert Search(risky, Goal(0.9)).run({**START}).changes != cheap
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        (Goal(0.9), True),
+        (Goal(0.99), False),
+        (Goal(0.9, cpu_ms=9), False),
+        (Goal(0.9, cpu_ms=10), True),
+        (Goal(0.9, latency_ms=19), False),
+    ],
+)
+def test_a_goal(goal, met):
+    assert goal.is_met(trial(recall=0.95)) is met
+    if not met:
+        with pytest.raises(GateError, match=r"95\.0% of the faces in 10\.00 ms"):
+            require_goal(outcome(trial(recall=0.95), goal))
+
+
+def test_the_settings_file_is_one_that_fer_edge_reads(tmp_path):
+    changes = {"detector.scale_factor": 1.3, "detector.confirm": "", "model.threads": 2}
+    file = tmp_path / "tuned.toml"
+    file.write_text(to_toml(outcome(trial(changes))))
+    found = resolve(flags={}, environment={}, file=read_settings_file(file)).settings
+    assert (found.detector.scale_factor, found.detector.confirm, found.model.threads) == (
+        1.3,
+        "",
+        2,
+    )
+
+
+def test_the_picture_shows_every_trial_and_what_was_wanted():
+    svg = draw_outcome(outcome(trial({"detector.cascade": "<alt>"}, recall=0.97, cpu_ms=3.0)))
+    root = ET.fromstring(svg)
+    names = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert names.count("detector.cascade = <alt>") == 2  # the dot and its mark
+    words = " ".join(root.itertext())
+    assert "chosen: 97%, 3 ms" in words
+    assert "wanted: 90%" in words
+    assert "CPU time a frame (ms)" in words
+
+
+def test_the_table_names_the_changes():
+    shown = format_outcome(outcome(trial({"detector.scale_factor": 1.3}, cpu_ms=2.5)))
+    assert "  detector.scale_factor = 1.3" in shown
+    assert "2.50" in shown
+    assert "nothing found is better" in format_outcome(outcome(trial()))
+
+
+def test_footage_is_bounded_in_memory():
+    source = ScriptedSource(numbered_picture(n) for n in range(10_000))
+    size = numbered_picture(0).nbytes
+    footage = record(source, seconds=1, read_timeout_seconds=1, memory_bytes=40 * size)
+    assert (len(footage.frames), footage.whole) == (40, False)
+
+
+@pytest.mark.parametrize(("live", "error"), [(True, SourceUnavailableError), (False, VideoError)])
+def test_too_short_a_footage_is_refused(live, error):
+    source = ScriptedSource([numbered_picture(n) for n in range(5)], live=live)
+    with pytest.raises(FerError, match="only 5 frames") as caught:
+        record(source, seconds=1, read_timeout_seconds=1)
+    assert isinstance(caught.value, error)
+
+
+def test_nothing_can_be_tuned_where_nobody_is_seen():
+    source = ScriptedSource([numbered_picture(n) for n in range(40)])
+    footage = record(source, seconds=1, read_timeout_seconds=1)
+    with pytest.raises(DataError, match="0 faces in 40 frames"):
+        find_known_faces(footage.frames, min_face_px=24)
+
+
+def test_earlier_files_are_kept_unless_forced(tmp_path):
+    (tmp_path / "t.svg").write_text("precious")
+    with pytest.raises(FerError, match="exists already"):
+        refuse_existing(tmp_path / "t.toml", force=False)
+    refuse_existing(tmp_path / "t.toml", force=True)
+    with pytest.raises(FerError, match="cannot be written to"):
+        refuse_existing(tmp_path / "missing" / "t.toml", force=False)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """The portrait at a third of its size, as a folder of pictures."""
+    folder = tmp_path_factory.mktemp("clip")
+    source = PortraitClip(frames=48)
+    for number in range(48):
+        frame = source.read(1)
+        small = cv2.resize(frame.grey, (214, 160), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / f"{number:03}.png"), np.ascontiguousarray(small))
+    return folder
+
+
+def test_the_command_tunes_on_a_clip(clip, tmp_path):
+    out = tmp_path / "tuned.toml"
+    arguments = ["tune", "--source", str(clip), "--recall", "0.8", "--smallest-face", "24",
+                 "--set", "detector.min_face_px=24", "--out", str(out), "--json"]  # fmt: skip
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert told["goal"]["met"] is True
+    assert told["footage"]["known_faces"] >= 20
+    assert told["chosen"]["recall"] >= 0.8
+    assert told["chosen"]["cpu_ms_per_frame"] <= 1.5 * told["begun_with"]["cpu_ms_per_frame"]
+    assert all("detector.min_face_px" not in t["settings"] for t in told["trials"])
+    assert read_settings_file(out).keys() <= {"detector", "tracker", "model"}
+    assert ET.fromstring(out.with_suffix(".svg").read_text()).tag.endswith("svg")
