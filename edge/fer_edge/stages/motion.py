@@ -1,0 +1,71 @@
+"""Where the picture changed: a face cannot enter where nothing does."""
+
+from typing import Final, NamedTuple, cast
+
+from fer_edge.opencv import cv2
+from fer_edge.records import Box, GreyImage
+
+_SIDE_PX: Final = 80  # the picture is sampled to this longer side
+_CHANGED: Final = 20  # grey levels; above the noise of a camera in a dim room
+_CUT_LEVELS: Final = 18.0  # mean change of the whole picture that makes it another scene
+_CUT_SHARE: Final = 0.45  # and the share of the picture that changed
+
+
+class Motion(NamedTuple):
+    """How a frame differs from the one before it.
+
+    Attributes:
+        cut: It shows something else altogether.
+        share: Part of the picture that changed, 0 to 1.
+    """
+
+    cut: bool
+    share: float
+
+
+class MotionMap:
+    """Compares each frame with the last and remembers what changed since it was asked.
+
+    It samples single pixels, so it costs the same for every size of frame.
+    """
+
+    def __init__(self) -> None:
+        self._last: GreyImage | None = None
+        self._changed: GreyImage | None = None
+        self._shape = (1, 1)
+
+    def update(self, grey: GreyImage) -> Motion:
+        """Take the next frame (uint8, (H, W)); the first one counts as a cut."""
+        height, width = grey.shape
+        factor = min(1.0, _SIDE_PX / max(height, width))
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        sampled = cv2.resize(grey, size, interpolation=cv2.INTER_NEAREST)
+        last, self._last = self._last, cast("GreyImage", sampled)
+        if last is None or last.shape != sampled.shape or self._shape != grey.shape:
+            self._shape = grey.shape
+            self._changed = cast("GreyImage", sampled.copy())
+            self._changed[:] = 255
+            return Motion(True, 1.0)
+        difference = cv2.absdiff(sampled, last)
+        _, changed = cv2.threshold(difference, _CHANGED, 255, cv2.THRESH_BINARY)
+        assert self._changed is not None  # noqa: S101 - set with `_last`
+        cv2.bitwise_or(self._changed, changed, dst=self._changed)
+        share = cv2.countNonZero(changed) / changed.size
+        cut = share > _CUT_SHARE and cv2.mean(difference)[0] > _CUT_LEVELS
+        return Motion(cut, share)
+
+    def changed_region(self) -> Box | None:
+        """Return a rectangle around all that changed since this was last asked, then forget it.
+
+        Returns:
+            In pixels of the frame; None where nothing changed.
+        """
+        if self._changed is None:
+            return None
+        x, y, width, height = cv2.boundingRect(self._changed)
+        rows, columns = self._changed.shape
+        self._changed[:] = 0
+        if not width:
+            return None
+        across, down = self._shape[1] / columns, self._shape[0] / rows
+        return Box(round(x * across), round(y * down), round(width * across), round(height * down))

@@ -1,0 +1,191 @@
+"""Finding faces nobody knows of yet: Haar over the whole picture, reduced, in three ranges of size."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, cast
+
+from fer_edge.opencv import cv2
+from fer_edge.records import Box, Face, GreyImage
+from fer_edge.stages.face_check import Checked, FaceCheck
+from fer_edge.stages.haar import load_cascade, without_nested
+
+_BASE_PX: Final = 20  # the smallest face a cascade finds
+_NOMINAL_NS: Final = 45.0  # a pixel of all sizes searched, on a desktop core
+_NOMINAL_CHECK_MS: Final = 1.0
+_PADDING: Final = 0.08  # of the picture, around what changed
+
+
+class Range(NamedTuple):
+    """Faces of a range of sizes, and how they are searched.
+
+    Attributes:
+        side_px: The picture's longer side is reduced to this.
+        largest_px: Largest face searched, in pixels of the reduced picture; 0 is no limit.
+        scale_factor: Ratio between two sizes.
+        min_neighbours: Overlapping hits needed beside the first.
+    """
+
+    side_px: int
+    largest_px: int
+    scale_factor: float
+    min_neighbours: int
+
+
+LARGE: Final = Range(240, 0, 1.2, 1)
+MEDIUM: Final = Range(320, 42, 1.1, 2)
+SMALL: Final = Range(640, 42, 1.1, 2)
+
+
+class Errand(NamedTuple):
+    """A search to be made.
+
+    Attributes:
+        grey: uint8, shape (H, W).
+        ranges: Searched in this order until one finds a face.
+        region: Part of the picture to search; None is all.
+        known: Boxes of faces already followed.
+        round: Counts the searches; the cascades take turns.
+        now: Seconds, on the tracker's clock.
+    """
+
+    grey: GreyImage
+    ranges: Sequence[Range]
+    region: Box | None
+    known: Sequence[Box]
+    round: int
+    now: float
+
+
+class Find(NamedTuple):
+    """A face that was found.
+
+    Attributes:
+        face: Where.
+        sure: Whether it needs no further confirmation.
+    """
+
+    face: Checked
+    sure: bool
+
+
+class Report(NamedTuple):
+    """What an errand brought.
+
+    Attributes:
+        errand: As it was sent.
+        finds: Faces, surest first.
+        nominal_ms: What it costs on a desktop core, computed and not measured: the same each time.
+    """
+
+    errand: Errand
+    finds: list[Find]
+    nominal_ms: float
+
+
+class HaarScout:
+    """Searches pictures for faces, each confirmed by another cascade at a finer size.
+
+    Two cascades take turns because each finds faces that the other one does not.
+
+    Args:
+        most: Faces looked at closely in one search.
+
+    Raises:
+        DependencyError: The OpenCV at hand has no Haar cascades.
+    """
+
+    def __init__(self, *, most: int) -> None:
+        self._cascades = load_cascade("default"), load_cascade("alt2")
+        self._second = FaceCheck("alt", face_px=64, scale_factor=1.05, min_neighbours=3)
+        self._others = (
+            FaceCheck("alt2", face_px=48, scale_factor=1.1, min_neighbours=2),
+            FaceCheck("default", face_px=48, scale_factor=1.1, min_neighbours=2),
+        )
+        self._most = most
+
+    def search(self, errand: Errand) -> Report:
+        """Do an errand."""
+        nominal_ms = 0.0
+        finds: list[Find] = []
+        turn = errand.round % 2
+        for one in errand.ranges:
+            found, cost_ms = self._search_range(errand, one, self._cascades[turn])
+            nominal_ms += cost_ms
+            fresh = [face for face in found if not _is_known(face.box, errand.known)]
+            known = [face for face in found if _is_known(face.box, errand.known)]
+            nominal_ms += _NOMINAL_CHECK_MS * len(fresh[: self._most])
+            looked_at = [self._look(errand.grey, face.box, turn) for face in fresh[: self._most]]
+            finds += [find for find in looked_at if find is not None]
+            if finds or known:
+                break
+        return Report(errand, finds, nominal_ms)
+
+    def _search_range(
+        self, errand: Errand, one: Range, cascade: Any
+    ) -> tuple[list[Face], float]:
+        """Return faces in pixels of the picture, surest first, and the nominal cost."""
+        grey = errand.grey
+        factor = min(1.0, one.side_px / max(grey.shape))
+        left, top, part = 0, 0, grey
+        if errand.region is not None:
+            region = _padded(errand.region, grey)
+            left, top = region.x, region.y
+            part = grey[top : top + region.height, left : left + region.width]
+        small = _reduce(part, factor)
+        if min(small.shape) < _BASE_PX:
+            return [], 0.0
+        largest = (one.largest_px, one.largest_px)
+        boxes, hits = cascade.detectMultiScale2(
+            small, one.scale_factor, one.min_neighbours, 0, (_BASE_PX, _BASE_PX), largest
+        )
+        found = [
+            Face(
+                Box(
+                    left + round(box[0] / factor), top + round(box[1] / factor),
+                    round(box[2] / factor), round(box[3] / factor),
+                ),
+                float(count),
+            )
+            for box, count in zip(boxes, hits, strict=True)
+        ]  # fmt: skip
+        distinct = without_nested(sorted(found, key=lambda face: (-face.score, -face.box.area)))
+        return distinct, _nominal_ms(small, one)
+
+    def _look(self, grey: GreyImage, box: Box, turn: int) -> Find | None:
+        """Look at a supposed face with the other cascades."""
+        x, y, side = box.x + box.width / 2, box.y + box.height / 2, float(box.width)
+        other = self._others[turn].check(grey, x, y, side)
+        second = self._second.check(grey, x, y, side)
+        found = other or second
+        return None if found is None else Find(found, other is not None and second is not None)
+
+
+def _padded(region: Box, grey: GreyImage) -> Box:
+    height, width = grey.shape
+    margin = round(_PADDING * max(height, width))
+    left, top = max(0, region.x - margin), max(0, region.y - margin)
+    right = min(width, region.x + region.width + margin)
+    bottom = min(height, region.y + region.height + margin)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _reduce(grey: GreyImage, factor: float) -> GreyImage:
+    """Shrink a picture; one that is several times as large is halved by leaving out rows first."""
+    step = max(1, int(1 / factor / 3))
+    height, width = grey.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return cast(
+        "GreyImage", cv2.resize(grey[::step, ::step], size, interpolation=cv2.INTER_AREA)
+    )
+
+
+def _nominal_ms(small: GreyImage, one: Range) -> float:
+    largest = one.largest_px or min(small.shape)
+    pixels, size = 0.0, float(_BASE_PX)
+    while size <= min(largest, min(small.shape)):
+        pixels += small.size * (_BASE_PX / size) ** 2
+        size *= one.scale_factor
+    return pixels * _NOMINAL_NS / 1e6
+
+
+def _is_known(box: Box, known: Sequence[Box]) -> bool:
+    return any(box.iou(other) > 0.3 for other in known)

@@ -1,0 +1,190 @@
+"""Faces over time: found rarely, followed in every frame, confirmed now and then."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from fer_edge.records import Face, Frame, GreyImage
+from fer_edge.stages.association import (
+    belongs_to_another,
+    followed_twice,
+    returned_face,
+    same_face,
+)
+from fer_edge.stages.background import AtOnce, Beside, Runner
+from fer_edge.stages.face_check import FaceCheck, first_found
+from fer_edge.stages.patrol import Patrol
+from fer_edge.stages.scout import HaarScout, Report
+from fer_edge.stages.track import Track
+
+_FRAMES_PER_SECOND: Final = 30.0  # at which the frames of files are taken to follow one another
+
+_log = logging.getLogger(__name__)
+
+Clock = Callable[[Frame], float]
+"""Tells the time of a frame in seconds."""
+
+
+def by_capture(frame: Frame) -> float:
+    """Return when a live frame was captured."""
+    return frame.monotonic_ns / 1e9
+
+
+def by_index(frame: Frame) -> float:
+    """Return when a file's frame would come at 30 frames a second; the same on every run."""
+    return frame.index / _FRAMES_PER_SECOND
+
+
+class FaceTracker:
+    """Follows faces from frame to frame.
+
+    Each frame, every known face is found again by correlation, and at most one of them is checked
+    by Haar in a small window. A face that correlation loses goes on where it was heading for a
+    moment. The scout finds new faces.
+
+    Args:
+        scout: Searches whole pictures.
+        patrol: Says when.
+        threaded: Search in a thread beside the frames, on their own clock; else at once, each
+            run alike, on a clock of 30 frames a second.
+        max_faces: Followed at the same time; further ones are left out, and that is logged.
+        check_frames: Between two checks of a well-known face.
+        coast_seconds: For which a hidden face is still reported.
+        trust_seconds: After which a face that no check confirms any more is dropped.
+        remember_seconds: For which a face that was dropped gets its number back when found.
+
+    Attributes:
+        left_out: Faces found in the last search that were not followed because of `max_faces`.
+    """
+
+    def __init__(
+        self,
+        scout: HaarScout,
+        patrol: Patrol,
+        *,
+        threaded: bool,
+        max_faces: int,
+        check_frames: int,
+        coast_seconds: float,
+        trust_seconds: float,
+        remember_seconds: float,
+    ) -> None:
+        self._runner: Runner = (Beside if threaded else AtOnce)(scout.search)
+        self._clock: Clock = by_capture if threaded else by_index
+        self._patrol = patrol
+        self._checks = (
+            FaceCheck("alt2", face_px=32, scale_factor=1.1, min_neighbours=2),
+            FaceCheck("default", face_px=32, scale_factor=1.1, min_neighbours=2),
+        )
+        self._max_faces = max_faces
+        self._check_frames = check_frames
+        self._coast_seconds = coast_seconds
+        self._trust_seconds = trust_seconds
+        self._remember_seconds = remember_seconds
+        self._tracks: list[Track] = []
+        self._lost: list[Track] = []
+        self._next_number = 1
+        self.left_out = 0
+
+    def update(self, frame: Frame) -> list[Face]:
+        """Return the faces of the next frame, largest first."""
+        grey, now = frame.grey, self._clock(frame)
+        motion = self._patrol.watch(grey)
+        hidden = [track for track in self._tracks if not track.step(grey, now)]
+        if motion.cut:
+            self._drop(hidden, now)
+        self._receive(grey, now)
+        self._check_one(grey, now)
+        self._decay(now)
+        if not self._runner.busy:
+            known = [track.box for track in self._tracks]
+            errand = self._patrol.errand(grey, known, motion, now=now)
+            if errand is not None:
+                self._runner.send(errand)
+                self._receive(grey, now)
+        faces = [
+            Face(track.box, track.score, track.number)
+            for track in self._tracks
+            if track.reported
+        ]
+        return sorted(faces, key=lambda face: -face.box.area) if len(faces) > 1 else faces
+
+    def close(self) -> None:
+        """End the scout; may be called twice."""
+        self._runner.close()
+
+    def _receive(self, grey: GreyImage, now: float) -> None:
+        """Take in a finished search, if there is one."""
+        fetched = self._runner.fetch()
+        if fetched is None:
+            return
+        report, spent_ms = fetched
+        self._patrol.spend(spent_ms)
+        self._take_in(report, grey, now)
+
+    def _take_in(self, report: Report, grey: GreyImage, now: float) -> None:
+        errand = report.errand
+        left_out = 0
+        for find in report.finds:
+            if same_face(find.face, self._tracks) is not None:
+                continue
+            if len(self._tracks) >= self._max_faces:
+                left_out += 1
+                continue
+            before = returned_face(find.face, self._lost, now=errand.now)
+            track = Track(
+                self._number(before), errand.grey, find.face,
+                now=errand.now, sure=find.sure or (before is not None and before.reported),
+            )  # fmt: skip
+            if errand.now == now or track.step(grey, now):
+                self._tracks.append(track)
+                if before is not None:
+                    self._lost.remove(before)
+        self._say(left_out)
+
+    def _number(self, before: Track | None) -> int:
+        if before is not None:
+            return before.number
+        self._next_number += 1
+        return self._next_number - 1
+
+    def _check_one(self, grey: GreyImage, now: float) -> None:
+        """Check the face whose check is most overdue."""
+        track = min(self._tracks, key=lambda one: one.check_in, default=None)
+        if track is None or track.check_in > 0:
+            return
+        found = first_found(self._checks, grey, track.x, track.y, track.side)
+        if found is None or belongs_to_another(found, track, self._tracks):
+            track.doubt(interval=self._check_frames)
+        else:
+            track.confirm(grey, found, now=now, interval=self._check_frames)
+
+    def _decay(self, now: float) -> None:
+        """Drop faces that are gone; forget those dropped long ago."""
+        gone = [
+            track
+            for track in self._tracks
+            if now - track.seen_at > self._coast_seconds
+            or now - track.checked_at > self._trust_seconds
+            or track.doubtful
+        ]
+        if len(self._tracks) > 1:
+            gone += [track for track in followed_twice(self._tracks) if track not in gone]
+        self._drop(gone, now)
+        if self._lost:
+            self._lost = [t for t in self._lost if now - t.seen_at <= self._remember_seconds]
+
+    def _drop(self, tracks: list[Track], now: float) -> None:
+        if not tracks:
+            return
+        self._tracks = [track for track in self._tracks if track not in tracks]
+        self._lost += [track for track in tracks if track.reported]
+        self._patrol.alert(now)
+
+    def _say(self, left_out: int) -> None:
+        if left_out and not self.left_out:
+            _log.warning(
+                "%d faces beyond the limit of %d are left out; raise tracker.max_faces to follow "
+                "more", left_out, self._max_faces,
+            )  # fmt: skip
+        self.left_out = left_out
