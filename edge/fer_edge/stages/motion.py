@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple, cast
 
+import numpy as np
+
 from fer_edge.opencv import cv2
 from fer_edge.records import Box, GreyImage
 
@@ -24,14 +26,18 @@ class Motion(NamedTuple):
 
 
 class MotionMap:
-    """Compares each frame with the last and remembers what changed since it was asked.
+    """Compares each frame with the last, and remembers what changed for each who asks.
 
     It samples single pixels, so it costs the same for every size of frame.
+
+    Args:
+        askers: How many ask for changed regions, each on its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, askers: int) -> None:
         self._last: GreyImage | None = None
-        self._changed: GreyImage | None = None
+        self._changed: list[GreyImage] = []
+        self._askers = askers
         self._shape = (1, 1)
 
     def update(self, grey: GreyImage) -> Motion:
@@ -39,32 +45,33 @@ class MotionMap:
         height, width = grey.shape
         factor = min(1.0, _SIDE_PX / max(height, width))
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        sampled = cv2.resize(grey, size, interpolation=cv2.INTER_NEAREST)
-        last, self._last = self._last, cast("GreyImage", sampled)
-        if last is None or last.shape != sampled.shape or self._shape != grey.shape:
+        sampled = cast("GreyImage", cv2.resize(grey, size, interpolation=cv2.INTER_NEAREST))
+        last, self._last = self._last, sampled
+        if last is None or self._shape != grey.shape:
             self._shape = grey.shape
-            self._changed = cast("GreyImage", sampled.copy())
-            self._changed[:] = 255
+            self._changed = [np.full_like(sampled, 255) for _ in range(self._askers)]
             return Motion(True, 1.0)
         difference = cv2.absdiff(sampled, last)
         _, changed = cv2.threshold(difference, _CHANGED, 255, cv2.THRESH_BINARY)
-        assert self._changed is not None  # noqa: S101 - set with `_last`
-        cv2.bitwise_or(self._changed, changed, dst=self._changed)
         share = cv2.countNonZero(changed) / changed.size
         cut = share > _CUT_SHARE and cv2.mean(difference)[0] > _CUT_LEVELS
+        for seen in self._changed:
+            if cut:
+                seen[:] = 255
+            else:
+                cv2.bitwise_or(seen, changed, dst=seen)
         return Motion(cut, share)
 
-    def changed_region(self) -> Box | None:
-        """Return a rectangle around all that changed since this was last asked, then forget it.
+    def changed_region(self, asker: int) -> Box | None:
+        """Return a rectangle around all that changed since this asker's last call.
 
         Returns:
-            In pixels of the frame; None where nothing changed.
+            In pixels of the frame, the whole of it after a cut; None where nothing changed.
         """
-        if self._changed is None:
-            return None
-        x, y, width, height = cv2.boundingRect(self._changed)
-        rows, columns = self._changed.shape
-        self._changed[:] = 0
+        seen = self._changed[asker]
+        x, y, width, height = cv2.boundingRect(seen)
+        rows, columns = seen.shape
+        seen[:] = 0
         if not width:
             return None
         across, down = self._shape[1] / columns, self._shape[0] / rows

@@ -10,6 +10,7 @@ from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range
 
 _RANGES: Final = (LARGE, MEDIUM, SMALL)
 _RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
+_WHOLE_EVERY: Final = 4  # searches: a face that was missed and keeps still is found then
 _STILL: Final = 0.002  # share of the picture; less is noise
 _STILL_RARER: Final = 8
 _ALERT_SECONDS: Final = 1.0  # after a face was lost the search goes on as if there were none
@@ -31,11 +32,12 @@ class Patrol:
         self, budget: Budget, *, search_seconds: float, known_search_seconds: float
     ) -> None:
         self._budget = budget
-        self._motion = MotionMap()
+        self._motion = MotionMap(len(_RANGES))
         self._search_seconds = search_seconds
         self._known_search_seconds = known_search_seconds
         self._alert_until = 0.0
         self._last: dict[Range, float] = {}
+        self._searches = dict.fromkeys(_RANGES, 0)
         self._round = 0
 
     def watch(self, grey: GreyImage) -> Motion:
@@ -65,8 +67,20 @@ class Patrol:
         if not due or not self._budget.allows(now):
             return None
         self._last.update(dict.fromkeys(due, now))
+        ranges = [(one, region) for one in due if (region := self._region(one, grey)) is not None]
+        if not ranges:
+            return None
         self._round += 1
-        return Errand(grey, due, None, known, self._round, now)
+        return Errand(grey, ranges, known, self._round, now)
+
+    def _region(self, one: Range, grey: GreyImage) -> Box | None:
+        """Return the part to search: what changed, or now and then everything."""
+        changed = self._motion.changed_region(_RANGES.index(one))
+        self._searches[one] += 1
+        if self._searches[one] % _WHOLE_EVERY == 0:
+            height, width = grey.shape
+            return Box(0, 0, width, height)
+        return changed
 
     def spend(self, milliseconds: float) -> None:
         """Take from the budget what a search cost."""

@@ -11,6 +11,8 @@ from fer_edge.stages.haar import load_cascade, without_nested
 _BASE_PX: Final = 20  # the smallest face a cascade finds
 _NOMINAL_NS: Final = 45.0  # a pixel of all sizes searched, on a desktop core
 _NOMINAL_CHECK_MS: Final = 1.0
+SURE_HITS: Final = 14
+"""Hits of `second_opinion` that only faces reach: what is none had at most 12."""
 _PADDING: Final = 0.08  # of the picture, around what changed
 
 
@@ -40,16 +42,15 @@ class Errand(NamedTuple):
 
     Attributes:
         grey: uint8, shape (H, W).
-        ranges: Searched in this order until one finds a face.
-        region: Part of the picture to search; None is all.
-        known: Boxes of faces already followed.
+        ranges: Searched in this order until one finds a face; each with the part of the picture
+            to search, or None for all of it.
+        known: Boxes of faces already followed, and of what lately proved to be none.
         round: Counts the searches; the cascades take turns.
         now: Seconds, on the tracker's clock.
     """
 
     grey: GreyImage
-    ranges: Sequence[Range]
-    region: Box | None
+    ranges: Sequence[tuple[Range, Box | None]]
     known: Sequence[Box]
     round: int
     now: float
@@ -95,7 +96,7 @@ class HaarScout:
 
     def __init__(self, *, most: int) -> None:
         self._cascades = load_cascade("default"), load_cascade("alt2")
-        self._second = FaceCheck("alt", face_px=64, scale_factor=1.05, min_neighbours=3)
+        self._second = second_opinion()
         self._others = (
             FaceCheck("alt2", face_px=48, scale_factor=1.1, min_neighbours=2),
             FaceCheck("default", face_px=48, scale_factor=1.1, min_neighbours=2),
@@ -107,8 +108,8 @@ class HaarScout:
         nominal_ms = 0.0
         finds: list[Find] = []
         turn = errand.round % 2
-        for one in errand.ranges:
-            found, cost_ms = self._search_range(errand, one, self._cascades[turn])
+        for one, region in errand.ranges:
+            found, cost_ms = self._search_range(errand.grey, one, region, self._cascades[turn])
             nominal_ms += cost_ms
             fresh = [face for face in found if not _is_known(face.box, errand.known)]
             known = [face for face in found if _is_known(face.box, errand.known)]
@@ -120,14 +121,13 @@ class HaarScout:
         return Report(errand, finds, nominal_ms)
 
     def _search_range(
-        self, errand: Errand, one: Range, cascade: Any
+        self, grey: GreyImage, one: Range, region: Box | None, cascade: Any
     ) -> tuple[list[Face], float]:
         """Return faces in pixels of the picture, surest first, and the nominal cost."""
-        grey = errand.grey
         factor = min(1.0, one.side_px / max(grey.shape))
         left, top, part = 0, 0, grey
-        if errand.region is not None:
-            region = _padded(errand.region, grey)
+        if region is not None:
+            region = _padded(region, grey)
             left, top = region.x, region.y
             part = grey[top : top + region.height, left : left + region.width]
         small = _reduce(part, factor)
@@ -155,8 +155,14 @@ class HaarScout:
         x, y, side = box.x + box.width / 2, box.y + box.height / 2, float(box.width)
         other = self._others[turn].check(grey, x, y, side)
         second = self._second.check(grey, x, y, side)
-        found = other or second
-        return None if found is None else Find(found, other is not None and second is not None)
+        if other is None or second is None:
+            return None
+        return Find(other, second.hits >= SURE_HITS)
+
+
+def second_opinion() -> FaceCheck:
+    """Return the check that tells faces best from what only looks like one; it is dear."""
+    return FaceCheck("alt", face_px=64, scale_factor=1.05, min_neighbours=3)
 
 
 def _padded(region: Box, grey: GreyImage) -> Box:

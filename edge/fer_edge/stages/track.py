@@ -13,8 +13,7 @@ _SLOWING: Final = 0.8  # of its velocity a hidden face keeps from frame to frame
 _LEAST_GAIN: Final = 0.3
 _JUMP: Final = 0.15  # of its width: a correction beyond this is no noise and is made at once
 _FIRST_CHECKS: Final = (2, 3, 5)
-_CHECKS_TO_TRUST: Final = 3
-_FAILURES_TO_DOUBT: Final = 3
+_FAILURES_TO_DOUBT: Final = 4
 
 
 class Track:
@@ -29,7 +28,7 @@ class Track:
         grey: The picture it was found in, uint8, (H, W).
         found: Where.
         now: Seconds, on the tracker's clock.
-        sure: Whether to report it at once; else only after further checks agree.
+        sure: Whether to report it at once; else only after a surer check.
 
     Attributes:
         score: Overlapping hits of the last check that found it.
@@ -65,7 +64,7 @@ class Track:
 
     @property
     def doubtful(self) -> bool:
-        """Whether it was never reported and checks keep failing."""
+        """Whether it was never reported and surer checks keep failing."""
         return not self.reported and self._failures >= _FAILURES_TO_DOUBT
 
     def expected(self, now: float) -> tuple[float, float]:
@@ -115,7 +114,7 @@ class Track:
         self.seen_at = self.checked_at = now
         self._failures = 0
         self._successes += 1
-        self.reported = self.reported or self._successes > _CHECKS_TO_TRUST
+        self.reported = True
         young = self._successes <= len(_FIRST_CHECKS)
         self.check_in = _FIRST_CHECKS[self._successes - 1] if young else interval
         self._template = Template(grey, self.x, self.y, self.side)

@@ -14,10 +14,11 @@ from fer_edge.stages.association import (
 from fer_edge.stages.background import AtOnce, Beside, Runner
 from fer_edge.stages.face_check import FaceCheck, first_found
 from fer_edge.stages.patrol import Patrol
-from fer_edge.stages.scout import HaarScout, Report
+from fer_edge.stages.scout import SURE_HITS, HaarScout, Report, second_opinion
 from fer_edge.stages.track import Track
 
 _FRAMES_PER_SECOND: Final = 30.0  # at which the frames of files are taken to follow one another
+_REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class FaceTracker:
             FaceCheck("alt2", face_px=32, scale_factor=1.1, min_neighbours=2),
             FaceCheck("default", face_px=32, scale_factor=1.1, min_neighbours=2),
         )
+        self._second = second_opinion()
         self._max_faces = max_faces
         self._check_frames = check_frames
         self._coast_seconds = coast_seconds
@@ -83,6 +85,7 @@ class FaceTracker:
         self._remember_seconds = remember_seconds
         self._tracks: list[Track] = []
         self._lost: list[Track] = []
+        self._refuted: list[Track] = []
         self._next_number = 1
         self.left_out = 0
 
@@ -97,7 +100,7 @@ class FaceTracker:
         self._check_one(grey, now)
         self._decay(now)
         if not self._runner.busy:
-            known = [track.box for track in self._tracks]
+            known = [track.box for track in (*self._tracks, *self._refuted)]
             errand = self._patrol.errand(grey, known, motion, now=now)
             if errand is not None:
                 self._runner.send(errand)
@@ -153,7 +156,11 @@ class FaceTracker:
         track = min(self._tracks, key=lambda one: one.check_in, default=None)
         if track is None or track.check_in > 0:
             return
-        found = first_found(self._checks, grey, track.x, track.y, track.side)
+        if track.reported:
+            found = first_found(self._checks, grey, track.x, track.y, track.side)
+        else:
+            found = self._second.check(grey, track.x, track.y, track.side)
+            found = found if found is not None and found.hits >= SURE_HITS else None
         if found is None or belongs_to_another(found, track, self._tracks):
             track.doubt(interval=self._check_frames)
         else:
@@ -171,14 +178,16 @@ class FaceTracker:
         if len(self._tracks) > 1:
             gone += [track for track in followed_twice(self._tracks) if track not in gone]
         self._drop(gone, now)
-        if self._lost:
+        if self._lost or self._refuted:
             self._lost = [t for t in self._lost if now - t.seen_at <= self._remember_seconds]
+            self._refuted = [t for t in self._refuted if now - t.at <= _REFUTED_SECONDS]
 
     def _drop(self, tracks: list[Track], now: float) -> None:
         if not tracks:
             return
         self._tracks = [track for track in self._tracks if track not in tracks]
         self._lost += [track for track in tracks if track.reported]
+        self._refuted += [track for track in tracks if not track.reported]
         self._patrol.alert(now)
 
     def _say(self, left_out: int) -> None:
