@@ -1,5 +1,6 @@
 """Where the picture changed: a face cannot enter where nothing does."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ from fer_edge.records import Box, GreyImage
 
 _SIDE_PX: Final = 80  # the picture is sampled to this longer side
 _CHANGED: Final = 20  # grey levels; above the noise of a camera in a dim room
+_SPECK: Final = np.ones((2, 2), np.uint8)  # changes that do not hold this are noise
 _CUT_LEVELS: Final = 18.0  # mean change of the whole picture that makes it another scene
 _CUT_SHARE: Final = 0.45  # and the share of the picture that changed
 
@@ -62,17 +64,25 @@ class MotionMap:
                 cv2.bitwise_or(seen, changed, dst=seen)
         return Motion(cut, share)
 
-    def changed_region(self, asker: int) -> Box | None:
+    def changed_region(self, asker: int, *, except_in: Sequence[Box] = ()) -> Box | None:
         """Return a rectangle around all that changed since this asker's last call.
+
+        Args:
+            asker: Who asks, counted from 0.
+            except_in: Parts of the frame in which changes do not count.
 
         Returns:
             In pixels of the frame, the whole of it after a cut; None where nothing changed.
         """
         seen = self._changed[asker]
-        x, y, width, height = cv2.boundingRect(seen)
         rows, columns = seen.shape
+        across, down = self._shape[1] / columns, self._shape[0] / rows
+        for box in except_in:
+            left, top = max(0, int(box.x / across)), max(0, int(box.y / down))
+            right, bottom = (box.x + box.width) / across, (box.y + box.height) / down
+            seen[top : max(0, int(bottom) + 1), left : max(0, int(right) + 1)] = 0
+        x, y, width, height = cv2.boundingRect(cv2.erode(seen, _SPECK))
         seen[:] = 0
         if not width:
             return None
-        across, down = self._shape[1] / columns, self._shape[0] / rows
         return Box(round(x * across), round(y * down), round(width * across), round(height * down))

@@ -6,21 +6,23 @@ from typing import Final
 from fer_edge.records import Box, GreyImage
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.motion import Motion, MotionMap
-from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range
+from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report
 
 _RANGES: Final = (LARGE, MEDIUM, SMALL)
 _RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
-_WHOLE_EVERY: Final = 4  # searches: a face that was missed and keeps still is found then
-_STILL: Final = 0.002  # share of the picture; less is noise
-_STILL_RARER: Final = 8
+_RARER_KNOWN: Final = {LARGE: 1, MEDIUM: 6, SMALL: 16}  # the same while a face is known
+_WHOLE_SECONDS: Final = {LARGE: 4.0, MEDIUM: 6.0, SMALL: 12.0}
+_AGAIN_SECONDS: Final = 0.3  # small faces come in groups: after one was found, look once more
 _ALERT_SECONDS: Final = 1.0  # after a face was lost the search goes on as if there were none
+_ASIDE, _ABOVE = 2.0, 1.2  # widths of a face to its sides and above in which its body moves
 
 
 class Patrol:
     """Decides for each frame whether the scout is sent.
 
-    Where nothing moves a search is rare, where a face is known rarer than where there is none,
-    and another scene is searched at once. Most searches cover only what changed since the last.
+    Another scene is searched at once and wholly, and any scene wholly every few seconds. Between,
+    only what changed is searched: nothing where nothing moves, and not where a person moves whose
+    face is known.
 
     Args:
         budget: What the scout may cost.
@@ -37,7 +39,8 @@ class Patrol:
         self._known_search_seconds = known_search_seconds
         self._alert_until = 0.0
         self._last: dict[Range, float] = {}
-        self._searches = dict.fromkeys(_RANGES, 0)
+        self._last_whole: dict[Range, float] = {}
+        self._again: tuple[Range, float] | None = None
         self._round = 0
 
     def watch(self, grey: GreyImage) -> Motion:
@@ -45,43 +48,80 @@ class Patrol:
         motion = self._motion.update(grey)
         if motion.cut:
             self._last.clear()
+            self._last_whole.clear()
+            self._again = None
         return motion
 
     def alert(self, now: float) -> None:
         """Take in that a face was lost."""
         self._alert_until = now + _ALERT_SECONDS
 
-    def errand(
-        self, grey: GreyImage, known: Sequence[Box], motion: Motion, *, now: float
-    ) -> Errand | None:
-        """Return the search to be made now, if any."""
+    def found(self, report: Report) -> None:
+        """Take in what a search brought."""
+        if report.finds and report.found_in not in {None, LARGE}:
+            self._again = (report.found_in or SMALL, report.errand.now + _AGAIN_SECONDS)
+
+    def errand(self, grey: GreyImage, known: Sequence[Box], *, now: float) -> Errand | None:
+        """Return the search to be made now, if any.
+
+        Args:
+            grey: The frame, uint8, (H, W).
+            known: Faces not to be searched.
+            now: Seconds, on the tracker's clock.
+        """
         calm = bool(known) and now >= self._alert_until
         seconds = self._known_search_seconds if calm else self._search_seconds
-        if motion.share < _STILL:
-            seconds *= _STILL_RARER
+        rarer = _RARER_KNOWN if calm else _RARER
         due = [
             one
             for one in _RANGES
-            if one not in self._last or now - self._last[one] >= seconds * _RARER[one]
+            if one not in self._last or now - self._last[one] >= seconds * rarer[one]
         ]
-        if not due or not self._budget.allows(now):
+        again = self._again is not None and now >= self._again[1]
+        if not (due or again) or not self._budget.allows(now):
             return None
-        self._last.update(dict.fromkeys(due, now))
-        ranges = [(one, region) for one in due if (region := self._region(one, grey)) is not None]
+        if again and self._again is not None:
+            ranges = [(self._again[0], _whole(grey))]
+            self._again = None
+        else:
+            bodies = [_body(box, grey) for box in known]
+            ranges = self._with_regions(due, grey, bodies, now)
         if not ranges:
             return None
         self._round += 1
         return Errand(grey, ranges, known, self._round, now)
 
-    def _region(self, one: Range, grey: GreyImage) -> Box | None:
-        """Return the part to search: what changed, or now and then everything."""
-        changed = self._motion.changed_region(_RANGES.index(one))
-        self._searches[one] += 1
-        if self._searches[one] % _WHOLE_EVERY == 0:
-            height, width = grey.shape
-            return Box(0, 0, width, height)
-        return changed
-
     def spend(self, milliseconds: float) -> None:
         """Take from the budget what a search cost."""
         self._budget.spend(milliseconds)
+
+    def _with_regions(
+        self, due: Sequence[Range], grey: GreyImage, bodies: Sequence[Box], now: float
+    ) -> list[tuple[Range, Box]]:
+        """Return what of the picture to search for each range; at most one search is whole."""
+        ranges: list[tuple[Range, Box]] = []
+        fresh = not self._last
+        whole = False
+        for one in due:
+            changed = self._motion.changed_region(_RANGES.index(one), except_in=bodies)
+            self._last[one] = now
+            stale = now - self._last_whole.get(one, now) >= _WHOLE_SECONDS[one]
+            if fresh or (stale and not whole):
+                whole = whole or not fresh
+                self._last_whole[one] = now
+                changed = _whole(grey)
+            if changed is not None:
+                ranges.append((one, changed))
+        return ranges
+
+
+def _whole(grey: GreyImage) -> Box:
+    height, width = grey.shape
+    return Box(0, 0, width, height)
+
+
+def _body(face: Box, grey: GreyImage) -> Box:
+    """Return about where the person of a face is: around it and all below."""
+    left = face.x - round(_ASIDE * face.width)
+    top = face.y - round(_ABOVE * face.width)
+    return Box(left, top, face.width + round(2 * _ASIDE * face.width), grey.shape[0] - top)

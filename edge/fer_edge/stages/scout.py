@@ -73,12 +73,14 @@ class Report(NamedTuple):
 
     Attributes:
         errand: As it was sent.
-        finds: Faces, surest first.
+        finds: New faces, surest first.
+        found_in: The range of sizes they are of; None where there are none.
         nominal_ms: What it costs on a desktop core, computed and not measured: the same each time.
     """
 
     errand: Errand
     finds: list[Find]
+    found_in: Range | None
     nominal_ms: float
 
 
@@ -112,13 +114,12 @@ class HaarScout:
             found, cost_ms = self._search_range(errand.grey, one, region, self._cascades[turn])
             nominal_ms += cost_ms
             fresh = [face for face in found if not _is_known(face.box, errand.known)]
-            known = [face for face in found if _is_known(face.box, errand.known)]
             nominal_ms += _NOMINAL_CHECK_MS * len(fresh[: self._most])
             looked_at = [self._look(errand.grey, face.box, turn) for face in fresh[: self._most]]
             finds += [find for find in looked_at if find is not None]
-            if finds or known:
-                break
-        return Report(errand, finds, nominal_ms)
+            if finds:
+                return Report(errand, finds, one, nominal_ms)
+        return Report(errand, finds, None, nominal_ms)
 
     def _search_range(
         self, grey: GreyImage, one: Range, region: Box | None, cascade: Any

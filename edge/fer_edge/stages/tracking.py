@@ -101,7 +101,7 @@ class FaceTracker:
         self._decay(now)
         if not self._runner.busy:
             known = [track.box for track in (*self._tracks, *self._refuted)]
-            errand = self._patrol.errand(grey, known, motion, now=now)
+            errand = self._patrol.errand(grey, known, now=now)
             if errand is not None:
                 self._runner.send(errand)
                 self._receive(grey, now)
@@ -123,6 +123,7 @@ class FaceTracker:
             return
         report, spent_ms = fetched
         self._patrol.spend(spent_ms)
+        self._patrol.found(report)
         self._take_in(report, grey, now)
 
     def _take_in(self, report: Report, grey: GreyImage, now: float) -> None:
