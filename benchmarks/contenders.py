@@ -39,9 +39,12 @@ class Contender(Protocol):
 
     names: tuple[str, ...]
 
-    def start_clip(self) -> None: ...
+    def start_clip(self) -> None:
+        """Forget what came before."""
 
-    def see(self, picture: Picture) -> Seen: ...
+    def see(self, picture: Picture) -> Seen:
+        """Process the next picture."""
+        ...
 
 
 class WholeFrameHaar:
@@ -62,9 +65,10 @@ class WholeFrameHaar:
         self._classifier = make_classifier(ModelSettings())
 
     def start_clip(self) -> None:
-        pass
+        """Nothing to forget."""
 
     def see(self, picture: Picture) -> Seen:
+        """Process the next picture."""
         start = time.process_time()
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         found = self._cascade.detectMultiScale(grey, 1.1, 5, 0, (HAAR_MIN_PX, HAAR_MIN_PX))
@@ -93,9 +97,10 @@ class FerPackage:
         self._fer = FER()
 
     def start_clip(self) -> None:
-        pass
+        """Nothing to forget."""
 
     def see(self, picture: Picture) -> Seen:
+        """Process the next picture."""
         start = time.process_time()
         found = self._fer.detect_emotions(picture)
         spent = (time.process_time() - start) * 1000
@@ -114,10 +119,12 @@ class Ours:
         self.start_clip()
 
     def start_clip(self) -> None:
+        """Begin with a new pipeline."""
         self.pipeline = make_pipeline(self._settings, frames="clip")
         self._index = 0
 
     def see(self, picture: Picture) -> Seen:
+        """Process the next picture."""
         start = time.process_time()
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         self.grey_ms = (time.process_time() - start) * 1000
@@ -145,9 +152,10 @@ class Floor:
         self._classifier = make_classifier(ModelSettings())
 
     def start_clip(self) -> None:
-        pass
+        """Nothing to forget."""
 
     def see(self, picture: Picture) -> Seen:
+        """Process the next picture."""
         start = time.process_time()
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         height, width = grey.shape

@@ -258,7 +258,9 @@ def format_result(result: dict[str, Any]) -> str:
         ]  # fmt: skip
         header = ["clip", "Haar ms", "our ms", "Haar holds", "we hold", "IoU", ""]
         parts.append(format_table(header, rows))
-    parts.append(format_fields([(f"times our CPU: {n}", f"{x}") for n, x in result["times"].items()]))
+    parts.append(
+        format_fields([(f"times our CPU: {n}", f"{x}") for n, x in result["times"].items()])
+    )
     parts.append(json.dumps({k: result[k] for k in ("entry", "sizes", "skipped")}, indent=1))
     return "\n\n".join(parts)
 

@@ -29,9 +29,7 @@ def returned_face(found: Checked, lost: Iterable[Track], *, now: float) -> Track
 
     low, high = _SIZES
     possible = [
-        track
-        for track in lost
-        if low < found.side / track.side < high and distance(track) < _REACH
+        track for track in lost if low < found.side / track.side < high and distance(track) < _REACH
     ]
     return min(possible, key=distance, default=None)
 

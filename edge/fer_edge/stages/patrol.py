@@ -6,7 +6,7 @@ from typing import Final
 from fer_edge.records import Box, GreyImage
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.motion import Motion, MotionMap
-from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report
+from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report, largest_face_px
 
 _RANGES: Final = (LARGE, MEDIUM, SMALL)
 _RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
@@ -28,12 +28,19 @@ class Patrol:
         budget: What the scout may cost.
         search_seconds: Between two searches for large faces while no face is known.
         known_search_seconds: The same while one is.
+        min_face_px: Smallest face to be found, in pixels of a frame of 640.
     """
 
     def __init__(
-        self, budget: Budget, *, search_seconds: float, known_search_seconds: float
+        self,
+        budget: Budget,
+        *,
+        search_seconds: float,
+        known_search_seconds: float,
+        min_face_px: int,
     ) -> None:
         self._budget = budget
+        self._ranges = [one for one in _RANGES if min_face_px < largest_face_px(one)]
         self._motion = MotionMap(len(_RANGES))
         self._search_seconds = search_seconds
         self._known_search_seconds = known_search_seconds
@@ -74,7 +81,7 @@ class Patrol:
         rarer = _RARER_KNOWN if calm else _RARER
         due = [
             one
-            for one in _RANGES
+            for one in self._ranges
             if one not in self._last or now - self._last[one] >= seconds * rarer[one]
         ]
         again = self._again is not None and now >= self._again[1]

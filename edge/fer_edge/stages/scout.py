@@ -37,6 +37,11 @@ MEDIUM: Final = Range(320, 42, 1.1, 2)
 SMALL: Final = Range(640, 42, 1.1, 2)
 
 
+def largest_face_px(one: Range) -> float:
+    """Return the largest face of a range, in pixels of a frame whose longer side is 640."""
+    return one.largest_px * 640 / one.side_px if one.largest_px else 640.0
+
+
 class Errand(NamedTuple):
     """A search to be made.
 
@@ -180,9 +185,7 @@ def _reduce(grey: GreyImage, factor: float) -> GreyImage:
     step = max(1, int(1 / factor / 3))
     height, width = grey.shape
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    return cast(
-        "GreyImage", cv2.resize(grey[::step, ::step], size, interpolation=cv2.INTER_AREA)
-    )
+    return cast("GreyImage", cv2.resize(grey[::step, ::step], size, interpolation=cv2.INTER_AREA))
 
 
 def _nominal_ms(small: GreyImage, one: Range) -> float:

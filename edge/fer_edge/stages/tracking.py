@@ -1,7 +1,6 @@
 """Faces over time: found rarely, followed in every frame, confirmed now and then."""
 
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from fer_edge.records import Face, Frame, GreyImage
@@ -12,28 +11,15 @@ from fer_edge.stages.association import (
     same_face,
 )
 from fer_edge.stages.background import AtOnce, Beside, Runner
+from fer_edge.stages.clocks import Clock, by_capture, by_index
 from fer_edge.stages.face_check import FaceCheck, first_found
 from fer_edge.stages.patrol import Patrol
 from fer_edge.stages.scout import SURE_HITS, HaarScout, Report, second_opinion
 from fer_edge.stages.track import Track
 
-_FRAMES_PER_SECOND: Final = 30.0  # at which the frames of files are taken to follow one another
 _REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
 
 _log = logging.getLogger(__name__)
-
-Clock = Callable[[Frame], float]
-"""Tells the time of a frame in seconds."""
-
-
-def by_capture(frame: Frame) -> float:
-    """Return when a live frame was captured."""
-    return frame.monotonic_ns / 1e9
-
-
-def by_index(frame: Frame) -> float:
-    """Return when a file's frame would come at 30 frames a second; the same on every run."""
-    return frame.index / _FRAMES_PER_SECOND
 
 
 class FaceTracker:
@@ -106,9 +92,7 @@ class FaceTracker:
                 self._runner.send(errand)
                 self._receive(grey, now)
         faces = [
-            Face(track.box, track.score, track.number)
-            for track in self._tracks
-            if track.reported
+            Face(track.box, track.score, track.number) for track in self._tracks if track.reported
         ]
         return sorted(faces, key=lambda face: -face.box.area) if len(faces) > 1 else faces
 
