@@ -30,6 +30,7 @@ from fer_edge.stages.litert import LitertClassifier
 from fer_edge.stages.patrol import Patrol
 from fer_edge.stages.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother
+from fer_edge.stages.track import Patience
 from fer_edge.stages.tracking import FaceTracker
 
 Frames: TypeAlias = Literal["live", "clip", "pictures"]
@@ -127,9 +128,11 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
         threaded=frames == "live",
         max_faces=chosen.max_faces,
         check_frames=chosen.check_frames,
-        coast_seconds=chosen.coast_seconds,
-        trust_seconds=chosen.trust_seconds,
-        remember_seconds=chosen.remember_seconds,
+        patience=Patience(
+            coast_seconds=chosen.coast_seconds,
+            trust_seconds=chosen.trust_seconds,
+            remember_seconds=chosen.remember_seconds,
+        ),
     )
 
 

@@ -42,7 +42,7 @@ def belongs_to_another(found: Checked, track: Track, tracks: Iterable[Track]) ->
 
 
 def followed_twice(tracks: Sequence[Track]) -> list[Track]:
-    """Return tracks that follow another's face: of two in one place the one checked less recently."""
+    """Return tracks that follow another's face: those checked less recently than the other."""
     surest_first = sorted(tracks, key=lambda track: (-track.checked_at, track.number))
     kept: list[Track] = []
     twice: list[Track] = []

@@ -68,12 +68,15 @@ class Patrol:
         if report.finds and report.found_in not in {None, LARGE}:
             self._again = (report.found_in or SMALL, report.errand.now + _AGAIN_SECONDS)
 
-    def errand(self, grey: GreyImage, known: Sequence[Box], *, now: float) -> Errand | None:
+    def errand(
+        self, grey: GreyImage, known: Sequence[Box], doubtful: Sequence[Box], *, now: float
+    ) -> Errand | None:
         """Return the search to be made now, if any.
 
         Args:
             grey: The frame, uint8, (H, W).
-            known: Faces not to be searched.
+            known: Faces that are followed.
+            doubtful: Places that are looked at already or were lately, and found to hold none.
             now: Seconds, on the tracker's clock.
         """
         calm = bool(known) and now >= self._alert_until
@@ -96,7 +99,7 @@ class Patrol:
         if not ranges:
             return None
         self._round += 1
-        return Errand(grey, ranges, known, self._round, now)
+        return Errand(grey, ranges, (*known, *doubtful), self._round, now)
 
     def spend(self, milliseconds: float) -> None:
         """Take from the budget what a search cost."""

@@ -1,4 +1,4 @@
-"""Finding faces nobody knows of yet: Haar over the whole picture, reduced, in three ranges of size."""
+"""Finding faces nobody knows of yet: Haar over a reduced picture, in three ranges of size."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, cast
@@ -191,7 +191,7 @@ def _reduce(grey: GreyImage, factor: float) -> GreyImage:
 def _nominal_ms(small: GreyImage, one: Range) -> float:
     largest = one.largest_px or min(small.shape)
     pixels, size = 0.0, float(_BASE_PX)
-    while size <= min(largest, min(small.shape)):
+    while size <= min(largest, *small.shape):
         pixels += small.size * (_BASE_PX / size) ** 2
         size *= one.scale_factor
     return pixels * _NOMINAL_NS / 1e6

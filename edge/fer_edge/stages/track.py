@@ -1,5 +1,6 @@
 """One face over time: where it is, where it will be, and how far that is to be trusted."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.records import Box, GreyImage
@@ -10,10 +11,26 @@ _GOOD: Final = 0.6  # correlation from which the face is where the template says
 _ALIKE: Final = 0.8  # below this the face has changed so much that the template is taken anew
 _VELOCITY_GAIN: Final = 0.4
 _SLOWING: Final = 0.8  # of its velocity a hidden face keeps from frame to frame
+_HORIZON_SECONDS: Final = 0.4  # further ahead than this nobody's way is foretold
 _LEAST_GAIN: Final = 0.3
 _JUMP: Final = 0.15  # of its width: a correction beyond this is no noise and is made at once
 _FIRST_CHECKS: Final = (2, 3, 5)
 _FAILURES_TO_DOUBT: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a face that is not seen is believed in.
+
+    Attributes:
+        coast_seconds: A hidden face is still reported, where it was heading.
+        trust_seconds: A face that no check confirms any more is still followed.
+        remember_seconds: A face that was dropped gets its number back when it is found again.
+    """
+
+    coast_seconds: float
+    trust_seconds: float
+    remember_seconds: float
 
 
 class Track:
@@ -62,14 +79,22 @@ class Track:
         side = round(self.side)
         return Box(round(self.x - self.side / 2), round(self.y - self.side / 2), side, side)
 
+    def is_gone(self, now: float, patience: Patience) -> bool:
+        """Return whether it was hidden or unconfirmed for too long, or proved to be no face."""
+        return (
+            now - self.seen_at > patience.coast_seconds
+            or now - self.checked_at > patience.trust_seconds
+            or self._doubtful
+        )
+
     @property
-    def doubtful(self) -> bool:
+    def _doubtful(self) -> bool:
         """Whether it was never reported and surer checks keep failing."""
         return not self.reported and self._failures >= _FAILURES_TO_DOUBT
 
     def expected(self, now: float) -> tuple[float, float]:
         """Return where its centre should be at a time."""
-        passed = now - self.at
+        passed = min(now - self.at, _HORIZON_SECONDS)
         return self.x + self._vx * passed, self.y + self._vy * passed
 
     def step(self, grey: GreyImage, now: float) -> bool:

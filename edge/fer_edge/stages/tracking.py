@@ -15,7 +15,7 @@ from fer_edge.stages.clocks import Clock, by_capture, by_index
 from fer_edge.stages.face_check import FaceCheck, first_found
 from fer_edge.stages.patrol import Patrol
 from fer_edge.stages.scout import SURE_HITS, HaarScout, Report, second_opinion
-from fer_edge.stages.track import Track
+from fer_edge.stages.track import Patience, Track
 
 _REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
 
@@ -34,14 +34,14 @@ class FaceTracker:
         patrol: Says when.
         threaded: Search in a thread beside the frames, on their own clock; else at once, each
             run alike, on a clock of 30 frames a second.
-        max_faces: Followed at the same time; further ones are left out, and that is logged.
+        max_faces: Followed at the same time; further ones are left out, and that is
+            logged once.
         check_frames: Between two checks of a well-known face.
-        coast_seconds: For which a hidden face is still reported.
-        trust_seconds: After which a face that no check confirms any more is dropped.
-        remember_seconds: For which a face that was dropped gets its number back when found.
+        patience: How long a face that is not seen is believed in.
 
     Attributes:
-        left_out: Faces found in the last search that were not followed because of `max_faces`.
+        left_out: Faces that `max_faces` keeps from being followed, as far as the last search
+            that found such; 0 as soon as there is room.
     """
 
     def __init__(
@@ -52,9 +52,7 @@ class FaceTracker:
         threaded: bool,
         max_faces: int,
         check_frames: int,
-        coast_seconds: float,
-        trust_seconds: float,
-        remember_seconds: float,
+        patience: Patience,
     ) -> None:
         self._runner: Runner = (Beside if threaded else AtOnce)(scout.search)
         self._clock: Clock = by_capture if threaded else by_index
@@ -66,13 +64,12 @@ class FaceTracker:
         self._second = second_opinion()
         self._max_faces = max_faces
         self._check_frames = check_frames
-        self._coast_seconds = coast_seconds
-        self._trust_seconds = trust_seconds
-        self._remember_seconds = remember_seconds
+        self._patience = patience
         self._tracks: list[Track] = []
         self._lost: list[Track] = []
         self._refuted: list[Track] = []
         self._next_number = 1
+        self._warned = False
         self.left_out = 0
 
     def update(self, frame: Frame) -> list[Face]:
@@ -86,8 +83,12 @@ class FaceTracker:
         self._check_one(grey, now)
         self._decay(now)
         if not self._runner.busy:
-            known = [track.box for track in (*self._tracks, *self._refuted)]
-            errand = self._patrol.errand(grey, known, now=now)
+            errand = self._patrol.errand(
+                grey,
+                [track.box for track in self._tracks if track.reported],
+                [track.box for track in (*self._tracks, *self._refuted) if not track.reported],
+                now=now,
+            )
             if errand is not None:
                 self._runner.send(errand)
                 self._receive(grey, now)
@@ -128,7 +129,8 @@ class FaceTracker:
                 self._tracks.append(track)
                 if before is not None:
                     self._lost.remove(before)
-        self._say(left_out)
+        if left_out:
+            self._leave_out(left_out)
 
     def _number(self, before: Track | None) -> int:
         if before is not None:
@@ -153,18 +155,16 @@ class FaceTracker:
 
     def _decay(self, now: float) -> None:
         """Drop faces that are gone; forget those dropped long ago."""
-        gone = [
-            track
-            for track in self._tracks
-            if now - track.seen_at > self._coast_seconds
-            or now - track.checked_at > self._trust_seconds
-            or track.doubtful
-        ]
-        if len(self._tracks) > 1:
-            gone += [track for track in followed_twice(self._tracks) if track not in gone]
+        gone = [track for track in self._tracks if track.is_gone(now, self._patience)]
+        seen = [track for track in self._tracks if track.seen_at == now and track not in gone]
+        if len(seen) > 1:
+            gone += followed_twice(seen)
         self._drop(gone, now)
+        if len(self._tracks) < self._max_faces:
+            self.left_out = 0
         if self._lost or self._refuted:
-            self._lost = [t for t in self._lost if now - t.seen_at <= self._remember_seconds]
+            remembered = self._patience.remember_seconds
+            self._lost = [track for track in self._lost if now - track.seen_at <= remembered]
             self._refuted = [t for t in self._refuted if now - t.at <= _REFUTED_SECONDS]
 
     def _drop(self, tracks: list[Track], now: float) -> None:
@@ -175,10 +175,12 @@ class FaceTracker:
         self._refuted += [track for track in tracks if not track.reported]
         self._patrol.alert(now)
 
-    def _say(self, left_out: int) -> None:
-        if left_out and not self.left_out:
+    def _leave_out(self, faces: int) -> None:
+        self.left_out = faces
+        if not self._warned:
+            self._warned = True
             _log.warning(
-                "%d faces beyond the limit of %d are left out; raise tracker.max_faces to follow "
-                "more", left_out, self._max_faces,
-            )  # fmt: skip
-        self.left_out = left_out
+                "more than %d faces: the others are left out; raise tracker.max_faces to follow "
+                "more, at more time a frame",
+                self._max_faces,
+            )
