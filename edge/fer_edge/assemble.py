@@ -116,14 +116,15 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
     chosen = settings.tracker
     if frames == "pictures" or chosen.mode == "each":
         return EachPicture(make_detector(settings.detector))
+    scout = HaarScout(most=chosen.max_faces, min_face_px=chosen.min_face_px)
     patrol = Patrol(
         Budget(chosen.budget_ms_per_second, burst_ms=_BURST_SECONDS * chosen.budget_ms_per_second),
         search_seconds=chosen.search_seconds,
         known_search_seconds=chosen.known_search_seconds,
-        min_face_px=chosen.min_face_px,
+        ranges=scout.ranges,
     )
     return FaceTracker(
-        HaarScout(most=chosen.max_faces),
+        scout,
         patrol,
         threaded=frames == "live",
         max_faces=chosen.max_faces,

@@ -10,6 +10,7 @@ from fer_edge.stages.track import Track
 _SAME_IOU: Final = 0.3
 _REACH: Final = 1.5  # widths of a face that one lost may be from where it is expected
 _SIZES: Final = (0.65, 1.5)  # ratio of sizes within which it can be the same face
+_CROWDED: Final = 1.2  # mean widths between two centres; nearer, one hides hair of the other
 _TWICE_IOU: Final = 0.5
 
 
@@ -39,6 +40,18 @@ def belongs_to_another(found: Checked, track: Track, tracks: Iterable[Track]) ->
     box = as_box(found)
     own = track.box.iou(box)
     return any(other is not track and other.box.iou(box) > own for other in tracks)
+
+
+def crowded(track: Track, tracks: Sequence[Track], *, now: float) -> bool:
+    """Return whether another face is so near that it may hide this one."""
+    x, y = track.expected(now)
+    for other in tracks:
+        if other is not track:
+            other_x, other_y = other.expected(now)
+            near = _CROWDED * (track.side + other.side) / 2
+            if abs(other_x - x) < near and abs(other_y - y) < near:
+                return True
+    return False
 
 
 def followed_twice(tracks: Sequence[Track]) -> list[Track]:

@@ -6,13 +6,13 @@ from typing import Final
 from fer_edge.records import Box, GreyImage
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.motion import Motion, MotionMap
-from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report, largest_face_px
+from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report
 
-_RANGES: Final = (LARGE, MEDIUM, SMALL)
 _RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
 _RARER_KNOWN: Final = {LARGE: 1, MEDIUM: 6, SMALL: 16}  # the same while a face is known
 _WHOLE_SECONDS: Final = {LARGE: 4.0, MEDIUM: 6.0, SMALL: 12.0}
 _AGAIN_SECONDS: Final = 0.3  # small faces come in groups: after one was found, look once more
+_LEFT_SECONDS: Final = {MEDIUM: 1.0, SMALL: 4.0}  # until ranges are searched that a find put off
 _ALERT_SECONDS: Final = 1.0  # after a face was lost the search goes on as if there were none
 _ASIDE, _ABOVE = 2.0, 1.2  # widths of a face to its sides and above in which its body moves
 
@@ -28,7 +28,7 @@ class Patrol:
         budget: What the scout may cost.
         search_seconds: Between two searches for large faces while no face is known.
         known_search_seconds: The same while one is.
-        min_face_px: Smallest face to be found, in pixels of a frame of 640.
+        ranges: Sizes of faces that are searched, the largest first.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class Patrol:
         *,
         search_seconds: float,
         known_search_seconds: float,
-        min_face_px: int,
+        ranges: Sequence[Range],
     ) -> None:
         self._budget = budget
-        self._ranges = [one for one in _RANGES if min_face_px < largest_face_px(one)]
-        self._motion = MotionMap(len(_RANGES))
+        self._ranges = ranges
+        self._motion = MotionMap(len(ranges))
         self._search_seconds = search_seconds
         self._known_search_seconds = known_search_seconds
         self._alert_until = 0.0
         self._last: dict[Range, float] = {}
         self._last_whole: dict[Range, float] = {}
-        self._again: tuple[Range, float] | None = None
+        self._planned: dict[Range, float] = {}
         self._round = 0
 
     def watch(self, grey: GreyImage) -> Motion:
@@ -56,7 +56,7 @@ class Patrol:
         if motion.cut:
             self._last.clear()
             self._last_whole.clear()
-            self._again = None
+            self._planned.clear()
         return motion
 
     def alert(self, now: float) -> None:
@@ -65,8 +65,14 @@ class Patrol:
 
     def found(self, report: Report) -> None:
         """Take in what a search brought."""
-        if report.finds and report.found_in not in {None, LARGE}:
-            self._again = (report.found_in or SMALL, report.errand.now + _AGAIN_SECONDS)
+        if report.found_in is None:
+            return
+        now = report.errand.now
+        searched = [one for one, _ in report.errand.ranges]
+        for one in searched[searched.index(report.found_in) + 1 :]:
+            self._planned[one] = now + _LEFT_SECONDS[one]
+        if report.found_in is not LARGE:
+            self._planned[report.found_in] = now + _AGAIN_SECONDS
 
     def errand(
         self, grey: GreyImage, known: Sequence[Box], doubtful: Sequence[Box], *, now: float
@@ -87,12 +93,13 @@ class Patrol:
             for one in self._ranges
             if one not in self._last or now - self._last[one] >= seconds * rarer[one]
         ]
-        again = self._again is not None and now >= self._again[1]
-        if not (due or again) or not self._budget.allows(now):
+        planned = next((one for one, at in self._planned.items() if now >= at), None)
+        if not (due or planned) or not self._budget.allows(now):
             return None
-        if again and self._again is not None:
-            ranges = [(self._again[0], _whole(grey))]
-            self._again = None
+        if planned is not None:
+            del self._planned[planned]
+            self._last[planned] = self._last_whole[planned] = now
+            ranges = [(planned, _whole(grey))]
         else:
             bodies = [_body(box, grey) for box in known]
             ranges = self._with_regions(due, grey, bodies, now)
@@ -113,7 +120,7 @@ class Patrol:
         fresh = not self._last
         whole = False
         for one in due:
-            changed = self._motion.changed_region(_RANGES.index(one), except_in=bodies)
+            changed = self._motion.changed_region(self._ranges.index(one), except_in=bodies)
             self._last[one] = now
             stale = now - self._last_whole.get(one, now) >= _WHOLE_SECONDS[one]
             if fresh or (stale and not whole):

@@ -97,17 +97,28 @@ class Track:
         passed = min(now - self.at, _HORIZON_SECONDS)
         return self.x + self._vx * passed, self.y + self._vy * passed
 
-    def step(self, grey: GreyImage, now: float) -> bool:
-        """Follow it into the next frame; false where it is hidden or gone."""
+    def step(self, grey: GreyImage, now: float, *, crowded: bool = False) -> bool:
+        """Follow it into the next frame.
+
+        Args:
+            grey: The frame.
+            now: Seconds.
+            crowded: Whether another face is so near that it may hide this one. Then only a sure
+                match counts, and the template stays: else it would come to show the other face.
+
+        Returns:
+            False where it is hidden or gone; its place is then where it was heading.
+        """
         x, y = self.expected(now)
         passed = max(1e-3, now - self.at)
         self.at = now
         self.check_in -= 1
         match = self._template.find(grey, x, y)
-        if match is None or match.score < _GOOD:
+        if match is None or match.score < (_ALIKE if crowded else _GOOD):
             self.x, self.y = x, y
-            self._vx *= _SLOWING
-            self._vy *= _SLOWING
+            if not crowded:  # who passes behind another one keeps walking
+                self._vx *= _SLOWING
+                self._vy *= _SLOWING
             self.check_in = min(self.check_in, 1)
             return False
         self._vx += _VELOCITY_GAIN * ((match.x - self.x) / passed - self._vx)

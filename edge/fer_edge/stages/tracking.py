@@ -6,6 +6,7 @@ from typing import Final
 from fer_edge.records import Face, Frame, GreyImage
 from fer_edge.stages.association import (
     belongs_to_another,
+    crowded,
     followed_twice,
     returned_face,
     same_face,
@@ -76,7 +77,7 @@ class FaceTracker:
         """Return the faces of the next frame, largest first."""
         grey, now = frame.grey, self._clock(frame)
         motion = self._patrol.watch(grey)
-        hidden = [track for track in self._tracks if not track.step(grey, now)]
+        hidden = self._step(grey, now)
         if motion.cut:
             self._drop(hidden, now)
         self._receive(grey, now)
@@ -100,6 +101,18 @@ class FaceTracker:
     def close(self) -> None:
         """End the scout; may be called twice."""
         self._runner.close()
+
+    def _step(self, grey: GreyImage, now: float) -> list[Track]:
+        """Follow every face into the frame; return those that were not found again."""
+        tracks = self._tracks
+        if len(tracks) == 1:
+            return [] if tracks[0].step(grey, now) else [tracks[0]]
+        near = [crowded(track, tracks, now=now) for track in tracks]
+        return [
+            track
+            for track, is_near in zip(tracks, near, strict=True)
+            if not track.step(grey, now, crowded=is_near)
+        ]
 
     def _receive(self, grey: GreyImage, now: float) -> None:
         """Take in a finished search, if there is one."""
