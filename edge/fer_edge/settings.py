@@ -73,7 +73,7 @@ class TrackerSettings:
         20, "smallest face searched, pixels of a frame of 640", low=20, high=640
     )
     budget_ms_per_second: float = _setting(
-        100.0, "CPU time the search for new faces may take", low=1, high=10000
+        60.0, "CPU time the search for new faces may take", low=1, high=10000
     )
     search_seconds: float = _setting(
         0.13, "between searches while no face is known", low=0.01, high=60
