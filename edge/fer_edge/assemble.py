@@ -2,16 +2,19 @@
 
 import sys
 from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 from fer_edge.errors import SettingsError
 from fer_edge.models import open_model
+from fer_edge.opencv import cv2
 from fer_edge.pipeline import Pipeline
-from fer_edge.protocols import Sink, Source
+from fer_edge.protocols import Sink, Source, Tracker
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,
     OutputSettings,
     Settings,
+    SmoothingSettings,
     SourceSettings,
 )
 from fer_edge.sinks.jsonl import JsonLinesSink
@@ -19,8 +22,21 @@ from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.v4l2 import V4l2Camera
 from fer_edge.sources.video import VideoFile
+from fer_edge.stages.budget import Budget
+from fer_edge.stages.clocks import by_capture, by_index
+from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.haar import HaarDetector
 from fer_edge.stages.litert import LitertClassifier
+from fer_edge.stages.patrol import Patrol
+from fer_edge.stages.scout import HaarScout
+from fer_edge.stages.smoothing import LabelSmoother
+from fer_edge.stages.track import Patience
+from fer_edge.stages.tracking import FaceTracker
+
+Frames: TypeAlias = Literal["live", "clip", "pictures"]
+
+_BURST_SECONDS: Final = 1.5
+"""Of its budget the search may take at once: for the first frame, and after another scene."""
 
 
 def make_source(settings: SourceSettings) -> Source:
@@ -87,13 +103,79 @@ def make_classifier(settings: ModelSettings) -> LitertClassifier:
     return LitertClassifier(open_model(settings.path), threads=settings.threads)
 
 
-def make_pipeline(settings: Settings) -> Pipeline:
-    """Load detector and model.
+def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
+    """Load the cascades, and start the search for faces where it runs beside the frames.
+
+    Args:
+        settings: Sections `detector` and `tracker`.
+        frames: What the frames are.
 
     Raises:
-        FerError: As `make_detector` and `make_classifier` say.
+        DependencyError: OpenCV has no Haar cascades.
     """
-    return Pipeline(make_detector(settings.detector), make_classifier(settings.model))
+    chosen = settings.tracker
+    if frames == "pictures" or chosen.mode == "each":
+        return EachPicture(make_detector(settings.detector))
+    scout = HaarScout(most=chosen.max_faces, min_face_px=chosen.min_face_px)
+    patrol = Patrol(
+        Budget(chosen.budget_ms_per_second, burst_ms=_BURST_SECONDS * chosen.budget_ms_per_second),
+        search_seconds=chosen.search_seconds,
+        known_search_seconds=chosen.known_search_seconds,
+        ranges=scout.ranges,
+    )
+    return FaceTracker(
+        scout,
+        patrol,
+        threaded=frames == "live",
+        max_faces=chosen.max_faces,
+        check_frames=chosen.check_frames,
+        patience=Patience(
+            coast_seconds=chosen.coast_seconds,
+            trust_seconds=chosen.trust_seconds,
+            remember_seconds=chosen.remember_seconds,
+        ),
+    )
+
+
+def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmoother:
+    """Make what steadies the labels."""
+    return LabelSmoother(
+        by_capture if frames == "live" else by_index,
+        memory_seconds=settings.memory_seconds,
+        least_probability=settings.least_probability,
+        margin=settings.margin,
+        settle_seconds=settings.settle_seconds,
+    )
+
+
+def make_pipeline(settings: Settings, *, frames: Frames | None = None) -> Pipeline:
+    """Load cascades and model.
+
+    OpenCV is kept to one thread from here on: on pictures this small its threads cost more
+    than they bring, and would take the other cores from whatever else runs there.
+
+    Args:
+        settings: Of all parts.
+        frames: "live", coming at their own pace: the search for faces runs beside them; "clip",
+            the frames of a file: searched in turn, the same on every run; "pictures" that have
+            nothing to do with one another. None takes what the settings' source is.
+
+    Raises:
+        FerError: As `make_tracker` and `make_classifier` say.
+    """
+    frames = frames or _frames_of(settings.source.uri)
+    cv2.setNumThreads(1)
+    return Pipeline(
+        make_tracker(settings, frames=frames),
+        make_classifier(settings.model),
+        None if frames == "pictures" else make_smoother(settings.smoothing, frames=frames),
+    )
+
+
+def _frames_of(uri: str) -> Frames:
+    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri:
+        return "live"
+    return "pictures" if _is_folder(Path(uri)) else "clip"
 
 
 def make_sink(settings: OutputSettings) -> Sink:

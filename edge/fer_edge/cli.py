@@ -189,7 +189,11 @@ def run(
     settings = _resolve(config, assignments, flags).settings
     pipeline = make_pipeline(settings)
     status = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
-    with make_source(settings.source) as frames, make_sink(settings.output) as sink:
+    with (
+        pipeline,
+        make_source(settings.source) as frames,
+        make_sink(settings.output) as sink,
+    ):
         with stop_on_signals() as stop:
             tally = run_loop(
                 frames,

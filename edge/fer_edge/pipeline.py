@@ -1,21 +1,26 @@
 """One frame to one observation."""
 
-from fer_edge.protocols import Classifier, Detector
+from fer_edge.closing import Closing
+from fer_edge.protocols import Classifier, Smoother, Tracker
 from fer_edge.records import Frame, Observation, Reading
 from fer_edge.timings import StageClock
 
 
-class Pipeline:
-    """Finds the faces of a frame and reads their expressions.
+class Pipeline(Closing):
+    """Follows the faces of frames, reads their expressions and steadies what it reads.
 
     Args:
-        detector: Finds faces.
+        tracker: Finds the faces; closed with the pipeline.
         classifier: Reads them.
+        smoother: Steadies readings over time; without one, `Reading.stable` stays None.
     """
 
-    def __init__(self, detector: Detector, classifier: Classifier) -> None:
-        self._detector = detector
+    def __init__(
+        self, tracker: Tracker, classifier: Classifier, smoother: Smoother | None = None
+    ) -> None:
+        self._tracker = tracker
         self._classifier = classifier
+        self._smoother = smoother
 
     def process(self, frame: Frame) -> Observation:
         """Return what is seen in a frame, with milliseconds by stage.
@@ -24,11 +29,24 @@ class Pipeline:
         """
         clock = StageClock()
         with clock.stage("detect"):
-            faces = self._detector.detect(frame.grey)
+            faces = self._tracker.update(frame)
         with clock.stage("classify"):
             predictions = self._classifier.classify(frame.grey, [face.box for face in faces])
         readings = tuple(
             Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
         )
+        if self._smoother is not None:
+            readings = self._smoother.update(frame, readings)
         clock.since("age", frame.monotonic_ns)
-        return Observation(frame.index, frame.captured_at, readings, clock.milliseconds, frame.name)
+        return Observation(
+            frame.index,
+            frame.captured_at,
+            readings,
+            clock.milliseconds,
+            frame.name,
+            self._tracker.left_out,
+        )
+
+    def close(self) -> None:
+        """End what works beside the frames; may be called twice."""
+        self._tracker.close()

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from fer_edge.contract import ModelContract
-from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Prediction
+from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
 
 
 @runtime_checkable
@@ -42,6 +42,37 @@ class Detector(Protocol):
 
     def detect(self, grey: GreyImage) -> list[Face]:
         """Return the faces of a picture (uint8, (H, W)), largest first."""
+        ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Finds the faces of frames that follow one another."""
+
+    @property
+    def left_out(self) -> int:
+        """Faces lately seen that a limit keeps from being followed."""
+        ...
+
+    def update(self, frame: Frame) -> list[Face]:
+        """Return the faces of the next frame, largest or surest first.
+
+        The same face has the same `track_id` as long as it is followed, and no other face of a
+        run ever has it. The frame's picture is not changed, but may be kept.
+        """
+        ...
+
+    def close(self) -> None:
+        """End whatever works beside the frames; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Smoother(Protocol):
+    """Steadies readings over time."""
+
+    def update(self, frame: Frame, readings: Sequence[Reading]) -> tuple[Reading, ...]:
+        """Return the readings of a frame, in their order, with `stable` filled in."""
         ...
 
 

@@ -13,6 +13,8 @@ GreyImage: TypeAlias = NDArray[np.uint8]
 """uint8, shape (height, width)."""
 
 OBSERVATION_SCHEMA: Final = 1
+UNCERTAIN: Final = "uncertain"
+"""Stands for a smoothed label where no expression is probable enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Reading:
     Attributes:
         face: Where it is.
         prediction: The network's answer for this frame.
-        stable: The label smoothed over time; None while there is none.
+        stable: The label smoothed over time, or `UNCERTAIN`; None where nothing is smoothed.
     """
 
     face: Face
@@ -152,6 +154,7 @@ class Observation:
         readings: One for each face.
         timings: Milliseconds by stage; `age` is capture to result.
         name: File name of the frame, or "".
+        left_out: Faces seen that a limit keeps from being followed; in JSON where there are any.
     """
 
     frame_index: int
@@ -159,6 +162,7 @@ class Observation:
     readings: tuple[Reading, ...]
     timings: Mapping[str, float] = field(default_factory=dict)
     name: str = ""
+    left_out: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return one JSON line's worth, versioned by `schema`."""
@@ -178,4 +182,8 @@ class Observation:
             "faces": faces,
             "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings.items()},
         }
-        return {**line, "name": self.name} if self.name else line
+        if self.name:
+            line["name"] = self.name
+        if self.left_out:
+            line["left_out"] = self.left_out
+        return line

@@ -60,6 +60,44 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """How faces are followed from frame to frame."""
+
+    mode: str = _setting(
+        "follow",
+        "follow faces over time, or search every frame wholly",
+        choices=("follow", "each"),
+    )
+    max_faces: int = _setting(8, "followed at once; further ones are left out", low=1, high=1000)
+    min_face_px: int = _setting(
+        20, "smallest face searched, pixels of a frame of 640", low=20, high=640
+    )
+    budget_ms_per_second: float = _setting(
+        60.0, "CPU time the search for new faces may take", low=1, high=10000
+    )
+    search_seconds: float = _setting(
+        0.13, "between searches while no face is known", low=0.01, high=60
+    )
+    known_search_seconds: float = _setting(
+        0.5, "between searches while one is known", low=0.01, high=60
+    )
+    check_frames: int = _setting(10, "between checks of a known face", low=1, high=1000)
+    coast_seconds: float = _setting(0.5, "a hidden face is still reported", low=0, high=60)
+    trust_seconds: float = _setting(2.0, "until an unconfirmed face is dropped", low=0.1, high=60)
+    remember_seconds: float = _setting(2.0, "a face that returns keeps its number", low=0, high=60)
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothingSettings:
+    """How labels are steadied over time."""
+
+    memory_seconds: float = _setting(0.4, "time constant of the average", low=0.001, high=60)
+    least_probability: float = _setting(0.4, "smoothed, from which a label is given", low=0, high=1)
+    margin: float = _setting(0.1, "by which another label must lead", low=0, high=1)
+    settle_seconds: float = _setting(0.1, "until a new face may get a label", low=0, high=60)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """Which network reads the faces."""
 
@@ -80,7 +118,9 @@ class Settings:
 
     source: SourceSettings = field(default_factory=SourceSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
 
 

@@ -47,6 +47,8 @@ class LiveStatus:
             f"{reading.prediction.label} {reading.prediction.confidence:.2f}"
             for reading in observation.readings
         )
+        if observation.left_out:
+            faces += f", {observation.left_out} more left out"
         self._stream.write(
             f"\r\x1b[Kframe {tally.frames}  {tally.frames_per_second:.1f} FPS  "
             f"{observation.timings['age']:.0f} ms  {faces or 'no face'}"

@@ -47,8 +47,8 @@ class HaarDetector:
         min_face_px: int = 40,
         max_side_px: int = 640,
     ) -> None:
-        self._cascade = _load(cascade)
-        self._confirm = _load(confirm) if confirm else None
+        self._cascade = load_cascade(cascade)
+        self._confirm = load_cascade(confirm) if confirm else None
         self._scale_factor = scale_factor
         self._min_neighbours = min_neighbours
         self._min_face = (min_face_px, min_face_px)
@@ -72,7 +72,7 @@ class HaarDetector:
             Face(Box(*(int(v) for v in box)), float(count))
             for box, count in zip(boxes, hits, strict=True)
         ]
-        distinct = _without_nested(sorted(found, key=lambda face: (-face.score, -face.box.area)))
+        distinct = without_nested(sorted(found, key=lambda face: (-face.score, -face.box.area)))
         return [
             Face(face.box.scaled(1 / factor), face.score)
             for face in distinct
@@ -104,8 +104,12 @@ def _shrink(grey: GreyImage, factor: float) -> GreyImage:
     return cast("GreyImage", cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
 
 
-def _without_nested(faces: list[Face]) -> list[Face]:
-    """Drop every face that lies mostly inside a surer one: a mouth, or the same face again."""
+def without_nested(faces: list[Face]) -> list[Face]:
+    """Drop every face that lies mostly inside a surer one: a mouth, or the same face again.
+
+    Args:
+        faces: Surest first.
+    """
     kept: list[Face] = []
     for face in faces:
         if all(_shared(face.box, other.box) <= _NESTED for other in kept):
@@ -120,7 +124,13 @@ def _shared(a: Box, b: Box) -> float:
     return max(0, width) * max(0, height) / max(1, min(a.area, b.area))
 
 
-def _load(name: str) -> Any:
+def load_cascade(name: str) -> Any:
+    """Load a cascade of `CASCADES` that came with OpenCV.
+
+    Raises:
+        DependencyError: The OpenCV at hand has no Haar cascades.
+        SettingsError: There is no cascade of that name.
+    """
     if name not in CASCADES:
         raise SettingsError(
             f"unknown cascade {name!r}",

@@ -1,0 +1,310 @@
+"""The whole pipeline against what a user would run instead, on the same decoded frames."""
+
+import argparse
+import gc
+import itertools
+import json
+import os
+import statistics
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from clips import (
+    FRAMES_PER_SECOND,
+    SLIDE_FRAMES,
+    Clip,
+    appearing,
+    listed_clips,
+    slides,
+    sliding_in,
+)
+from contenders import (
+    Contender,
+    Floor,
+    Ours,
+    Seen,
+    WholeFrameHaar,
+    documented_network,
+    fer_package,
+)
+from holding import Record, covered, distinct_faces, first_report, overlaps
+from real_data import ROOT, require_data
+
+from fer_edge.opencv import cv2
+from fer_edge.settings import resolve
+from fer_edge.tables import format_fields, format_table
+from fer_edge.timings import percentile
+
+OURS, REFERENCE = "ours", "haar + litert"
+Records = dict[str, dict[str, Record]]
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--fer", type=Path, help="folder into which the fer package was installed")
+    parser.add_argument("--clips", default="", help="only clips whose name holds this text")
+    parser.add_argument("--ours", action="store_true", help="leave the other contenders out")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="only this: run in a loop")
+    return parser.parse_args()
+
+
+def run_clip(pictures: list[Any], contenders: list[Contender]) -> dict[str, Record]:
+    """Show a decoded clip to every contender in turn."""
+    records: dict[str, Record] = defaultdict(Record)
+    for contender in contenders:
+        contender.start_clip()
+        for picture in pictures:
+            seen = contender.see(picture)
+            for name in contender.names:
+                records[name].add(seen, name)
+    return dict(records)
+
+
+def run_slides(folder: Path, contenders: list[Contender]) -> dict[str, Record]:
+    """Show every negative for two seconds; who has no memory sees each once and repeats it."""
+    records: dict[str, Record] = defaultdict(Record)
+    for contender in contenders:
+        contender.start_clip()
+        for picture in slides(folder):
+            remembers = isinstance(contender, Ours)
+            seen = [contender.see(picture) for _ in range(SLIDE_FRAMES if remembers else 1)]
+            for name in contender.names:
+                for one in seen if remembers else seen * SLIDE_FRAMES:
+                    records[name].add(one, name)
+    return dict(records)
+
+
+def entries(clips: list[Clip], ours: Ours) -> dict[str, Any]:
+    """Measure frames from entry to first report, for faces that appear and that slide in."""
+    waits: dict[str, list[tuple[int | None, int | None]]] = {"appears": [], "slides in": []}
+    cascade = WholeFrameHaar(keras=None)
+    for number, clip in enumerate(clips):
+        pictures = clip.pictures()
+        boxes = cascade.see(pictures[0]).boxes
+        if not boxes or len(pictures) < 40:
+            continue
+        right = min(boxes, key=lambda box: box.x).x + boxes[0].width
+        for empty in (30 + number % 7, 45 + 3 * (number % 5)):
+            for way, shown in (
+                ("appears", appearing(pictures, empty=empty)),
+                ("slides in", sliding_in(pictures, empty=empty, right=right)),
+            ):
+                ours.start_clip()
+                seen: list[tuple[Seen, bool]] = [(ours.see(p), there) for p, there in shown]
+                waits[way].append(first_report(seen))
+    return {way: summarise_waits(found) for way, found in waits.items() if found}
+
+
+def summarise_waits(found: list[tuple[int | None, int | None]]) -> dict[str, Any]:
+    def seconds(frames: list[int | None]) -> dict[str, float]:
+        known = [n / FRAMES_PER_SECOND for n in frames if n is not None]
+        if not known:
+            return {"n": 0, "missed": len(frames)}
+        return {
+            "n": len(known),
+            "missed": len(frames) - len(known),
+            "p50": round(statistics.median(known), 3),
+            "p90": round(percentile(known, 90), 3),
+            "max": round(max(known), 3),
+        }
+
+    return {
+        "reported_s": seconds([a for a, _ in found]),
+        "stable_label_s": seconds([b for _, b in found]),
+    }
+
+
+def figures(clips: list[Clip], records: Records, slideshow: dict[str, Record]) -> dict[str, Any]:
+    """Bring everything together, by contender."""
+    with_face = [clip for clip in clips if clip.has_face]
+    one_face = [clip for clip in with_face if clip.name.startswith(("asl", "fer", "mediapipe"))]
+    result: dict[str, Any] = {}
+    for name in next(iter(records.values())):
+        reference = {
+            clip.name: records[clip.name][REFERENCE].boxes
+            for clip in clips
+            if REFERENCE in records[clip.name]
+        }
+        per_clip = {}
+        shared: list[float] = []
+        for clip in clips:
+            record = records[clip.name][name]
+            row: dict[str, Any] = {
+                "cpu_ms": round(record.mean_cpu_ms, 3),
+                "held": round(record.held, 4),
+            }
+            if clip.has_face and reference:
+                both = overlaps(record.boxes, reference[clip.name])
+                shared += both
+                row["iou"] = round(statistics.median(both), 3) if both else None
+                row["covers"] = covered(record.boxes, reference[clip.name])
+            per_clip[clip.name] = row
+        without = [clip for clip in clips if not clip.has_face]
+        minutes = sum(
+            len(records[clip.name][name].boxes) / clip.frames_per_second / 60 for clip in without
+        )
+        result[name] = {
+            "clips": per_clip,
+            "cpu_ms_one_face": frame_mean([records[c.name][name] for c in one_face]),
+            "cpu_ms_all": frame_mean([records[c.name][name] for c in clips]),
+            "iou": round(statistics.median(shared), 3) if shared else None,
+        }
+        if without:
+            false = sum(distinct_faces(records[clip.name][name].boxes) for clip in without)
+            result[name]["false_per_minute_clips"] = round(false / minutes, 2)
+        if name in slideshow:
+            boxes = slideshow[name].boxes
+            false_slides = distinct_faces(boxes)
+            result[name]["false_per_minute_slides"] = round(
+                false_slides / (len(boxes) / FRAMES_PER_SECOND / 60), 2
+            )
+    return result
+
+
+def frame_mean(records: list[Record]) -> float | None:
+    spent = [ms for record in records for ms in record.cpu_ms]
+    return round(statistics.fmean(spent), 3) if spent else None
+
+
+def size_ratio(clips: list[Clip], contenders: list[Contender]) -> dict[str, Any]:
+    """Show one-face clips of 640x480 as they are and enlarged to 1920x1440."""
+    small = [clip for clip in clips if clip.name.startswith("asl")][:3]
+    result: dict[str, Any] = {}
+    for contender in contenders:
+        spent: dict[str, list[float]] = {"640x480": [], "1920x1080": []}
+        for clip in small:
+            pictures = clip.pictures()
+            large = [cv2.resize(picture[:360], (1920, 1080)) for picture in pictures]
+            for size, shown in (("640x480", pictures), ("1920x1080", large)):
+                contender.start_clip()
+                for picture in shown:
+                    seen = contender.see(picture)
+                    grey_ms = contender.grey_ms if isinstance(contender, Ours) else 0.0
+                    spent[size].append(seen.cpu_ms[contender.names[0]])
+                    spent.setdefault(f"{size} without grey", []).append(spent[size][-1] - grey_ms)
+        means = {size: round(statistics.fmean(ms), 3) for size, ms in spent.items() if ms}
+        means["ratio"] = round(means["1920x1080"] / means["640x480"], 2)
+        grey_apart = means["1920x1080 without grey"] / means["640x480 without grey"]
+        means["ratio without grey"] = round(grey_apart, 2)
+        result[contender.names[0]] = means
+    return result
+
+
+def soak(clips: list[Clip], ours: Ours, minutes: float) -> dict[str, Any]:
+    """Run clips in a loop as one endless clip; compare memory, threads and descriptors."""
+    chosen = [clip.pictures() for clip in clips if clip.name.startswith(("asl_a", "asl_b", "fer"))]
+    pictures = list(itertools.chain.from_iterable(chosen))
+    ours.start_clip()
+    samples: list[dict[str, float]] = []
+    started = time.monotonic()
+    frames = 0
+    due = 0.0
+    while (elapsed := time.monotonic() - started) < minutes * 60:
+        for picture in pictures:
+            ours.see(picture)
+        frames += len(pictures)
+        if elapsed >= due:
+            due += max(5.0, minutes)
+            gc.collect()
+            samples.append({"seconds": round(elapsed, 1), "frames": frames, **resources()})
+    settled = samples[len(samples) // 4 :]
+    return {
+        "frames": frames,
+        "rss_growth_mb": round(settled[-1]["rss_mb"] - settled[0]["rss_mb"], 2),
+        "threads": [settled[0]["threads"], settled[-1]["threads"]],
+        "descriptors": [settled[0]["descriptors"], settled[-1]["descriptors"]],
+        "samples": samples,
+    }
+
+
+def resources() -> dict[str, float]:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {
+        "rss_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 2),
+        "threads": threading.active_count(),
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+    }
+
+
+def format_result(result: dict[str, Any]) -> str:
+    """Return tables for people."""
+    found = result["contenders"]
+    parts = [
+        format_table(
+            ["contender", "CPU ms a frame, one face", "all clips", "median IoU",
+             "false/min clips", "false/min slides"],
+            [
+                [name, *(str(row.get(key, "-")) for key in (
+                    "cpu_ms_one_face", "cpu_ms_all", "iou",
+                    "false_per_minute_clips", "false_per_minute_slides"))]
+                for name, row in found.items()
+            ],
+        )
+    ]  # fmt: skip
+    if REFERENCE in found:
+        rows = [
+            [clip, f"{theirs['cpu_ms']:.1f}", f"{row['cpu_ms']:.2f}", f"{theirs['held']:.1%}",
+             f"{row['held']:.1%}", str(row.get("iou", "-")),
+             "LESS" if row["held"] < theirs["held"] and "iou" in row else ""]
+            for (clip, row), theirs in zip(
+                found[OURS]["clips"].items(), found[REFERENCE]["clips"].values(), strict=True
+            )
+        ]  # fmt: skip
+        header = ["clip", "Haar ms", "our ms", "Haar holds", "we hold", "IoU", ""]
+        parts.append(format_table(header, rows))
+    parts.append(
+        format_fields([(f"times our CPU: {n}", f"{x}") for n, x in result["times"].items()])
+    )
+    parts.append(json.dumps({k: result[k] for k in ("entry", "sizes", "skipped")}, indent=1))
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    arguments = parse()
+    folder = require_data(arguments.data / "video")
+    given = dict(text.split("=", 1) for text in arguments.set)
+    settings = resolve(flags=given, environment={}, file={}).settings
+    clips = [clip for clip in listed_clips(folder) if arguments.clips in clip.name]
+    cv2.setNumThreads(1)
+    ours = Ours(settings)
+    if arguments.soak:
+        print(json.dumps(soak(clips, ours, arguments.soak), indent=1))
+        return
+    contenders: list[Contender] = [ours, Floor()]
+    skipped = []
+    if not arguments.ours:
+        network, reason = documented_network()
+        fer, fer_reason = fer_package(arguments.fer)
+        contenders += [WholeFrameHaar(keras=network), *([fer] if fer else [])]
+        skipped = [text for text in (reason, fer_reason) if text]
+    for contender in contenders:  # warm up
+        contender.see(next(slides(require_data(arguments.data / "negatives"))))
+    records = {clip.name: run_clip(clip.pictures(), contenders) for clip in clips}
+    slideshow = run_slides(
+        arguments.data / "negatives", [c for c in contenders if not isinstance(c, Floor)]
+    )
+    found = figures(clips, records, slideshow)
+    mine = found[OURS]["cpu_ms_one_face"]
+    result = {
+        "opencv": cv2.__version__,
+        "contenders": found,
+        "times": {
+            name: round(row["cpu_ms_one_face"] / mine, 2)
+            for name, row in found.items()
+            if mine and name != OURS
+        },
+        "entry": entries([clip for clip in clips if clip.name.startswith("asl")], ours),
+        "sizes": size_ratio(clips, [ours]),
+        "skipped": skipped,
+    }
+    print(json.dumps(result, indent=2) if arguments.json else format_result(result))
+
+
+if __name__ == "__main__":
+    main()

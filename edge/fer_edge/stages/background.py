@@ -1,0 +1,120 @@
+"""Running the scout: at once and the same each time, or in a thread beside the frames."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from fer_edge.stages.scout import Errand, Report
+
+
+class Runner(Protocol):
+    """Runs searches, one at a time."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a search is under way or its report not fetched."""
+        ...
+
+    def send(self, errand: Errand) -> None:
+        """Begin a search; only while not busy."""
+        ...
+
+    def fetch(self) -> tuple[Report, float] | None:
+        """Return a finished search and what it cost in milliseconds; None while there is none."""
+        ...
+
+    def close(self) -> None:
+        """End; may be called twice."""
+        ...
+
+
+class AtOnce:
+    """Searches when sent and counts the nominal cost: the same frames give the same faces."""
+
+    def __init__(self, search: Callable[[Errand], Report]) -> None:
+        self._search = search
+        self._done: Report | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a report waits."""
+        return self._done is not None
+
+    def send(self, errand: Errand) -> None:
+        """Search."""
+        self._done = self._search(errand)
+
+    def fetch(self) -> tuple[Report, float] | None:
+        """Return the report."""
+        done, self._done = self._done, None
+        return None if done is None else (done, done.nominal_ms)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Beside:
+    """Searches in a thread of its own and counts that thread's CPU time."""
+
+    def __init__(self, search: Callable[[Errand], Report]) -> None:
+        self._search = search
+        self._waiting = threading.Condition()
+        self._errand: Errand | None = None
+        self._done: tuple[Report, float] | None = None
+        self._failed: BaseException | None = None
+        self._busy = self._closed = False
+        self._thread = threading.Thread(target=self._work, name="scout", daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a search is under way or its report not fetched."""
+        return self._busy
+
+    def send(self, errand: Errand) -> None:
+        """Hand a search to the thread."""
+        with self._waiting:
+            self._busy = True
+            self._errand = errand
+            self._waiting.notify()
+
+    def fetch(self) -> tuple[Report, float] | None:
+        """Return a finished search.
+
+        Raises:
+            Exception: The search failed; what it raised is raised here.
+        """
+        with self._waiting:
+            if self._failed is not None:
+                raise self._failed
+            if self._done is None:
+                return None
+            done, self._done = self._done, None
+            self._busy = False
+            return done
+
+    def close(self) -> None:
+        """End the thread, after the search under way; may be called twice."""
+        with self._waiting:
+            self._closed = True
+            self._waiting.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._waiting:
+                self._waiting.wait_for(lambda: self._errand is not None or self._closed)
+                errand, self._errand = self._errand, None
+                if self._closed or errand is None:
+                    return
+            started = time.thread_time()
+            try:
+                report = self._search(errand)
+            except Exception as error:  # noqa: BLE001 - raised again where frames are processed
+                with self._waiting:
+                    self._failed = error
+                return
+            spent_ms = (time.thread_time() - started) * 1000
+            with self._waiting:
+                self._done = (report, spent_ms)

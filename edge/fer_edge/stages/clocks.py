@@ -1,0 +1,22 @@
+"""What time it is for the stages that work over time."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from fer_edge.records import Frame
+
+FRAMES_PER_SECOND: Final = 30.0
+"""At which the frames of a file are taken to follow one another, however fast they are read."""
+
+Clock: TypeAlias = Callable[[Frame], float]
+"""Tells when a frame is, in seconds from any beginning."""
+
+
+def by_capture(frame: Frame) -> float:
+    """Return when a live frame was captured."""
+    return frame.monotonic_ns / 1e9
+
+
+def by_index(frame: Frame) -> float:
+    """Return when a file's frame would come at 30 frames a second: the same on every run."""
+    return frame.index / FRAMES_PER_SECOND

@@ -1,0 +1,144 @@
+"""When the scout is sent, and where to."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fer_edge.records import Box, GreyImage
+from fer_edge.stages.budget import Budget
+from fer_edge.stages.motion import Motion, MotionMap
+from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report
+
+_RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
+_RARER_KNOWN: Final = {LARGE: 1, MEDIUM: 6, SMALL: 16}  # the same while a face is known
+_WHOLE_SECONDS: Final = {LARGE: 4.0, MEDIUM: 6.0, SMALL: 12.0}
+_AGAIN_SECONDS: Final = 0.3  # small faces come in groups: after one was found, look once more
+_LEFT_SECONDS: Final = {MEDIUM: 1.0, SMALL: 4.0}  # until ranges are searched that a find put off
+_ALERT_SECONDS: Final = 1.0  # after a face was lost the search goes on as if there were none
+_ASIDE, _ABOVE = 2.0, 1.2  # widths of a face to its sides and above in which its body moves
+
+
+class Patrol:
+    """Decides for each frame whether the scout is sent.
+
+    Another scene is searched at once and wholly, and any scene wholly every few seconds. Between,
+    only what changed is searched: nothing where nothing moves, and not where a person moves whose
+    face is known.
+
+    Args:
+        budget: What the scout may cost.
+        search_seconds: Between two searches for large faces while no face is known.
+        known_search_seconds: The same while one is.
+        ranges: Sizes of faces that are searched, the largest first.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        *,
+        search_seconds: float,
+        known_search_seconds: float,
+        ranges: Sequence[Range],
+    ) -> None:
+        self._budget = budget
+        self._ranges = ranges
+        self._motion = MotionMap(len(ranges))
+        self._search_seconds = search_seconds
+        self._known_search_seconds = known_search_seconds
+        self._alert_until = 0.0
+        self._last: dict[Range, float] = {}
+        self._last_whole: dict[Range, float] = {}
+        self._planned: dict[Range, float] = {}
+        self._round = 0
+
+    def watch(self, grey: GreyImage) -> Motion:
+        """Take the next frame; a new scene is searched at once."""
+        motion = self._motion.update(grey)
+        if motion.cut:
+            self._last.clear()
+            self._last_whole.clear()
+            self._planned.clear()
+        return motion
+
+    def alert(self, now: float) -> None:
+        """Take in that a face was lost."""
+        self._alert_until = now + _ALERT_SECONDS
+
+    def found(self, report: Report) -> None:
+        """Take in what a search brought."""
+        if report.found_in is None:
+            return
+        now = report.errand.now
+        searched = [one for one, _ in report.errand.ranges]
+        for one in searched[searched.index(report.found_in) + 1 :]:
+            self._planned[one] = now + _LEFT_SECONDS[one]
+        if report.found_in is not LARGE:
+            self._planned[report.found_in] = now + _AGAIN_SECONDS
+
+    def errand(
+        self, grey: GreyImage, known: Sequence[Box], doubtful: Sequence[Box], *, now: float
+    ) -> Errand | None:
+        """Return the search to be made now, if any.
+
+        Args:
+            grey: The frame, uint8, (H, W).
+            known: Faces that are followed.
+            doubtful: Places that are looked at already or were lately, and found to hold none.
+            now: Seconds, on the tracker's clock.
+        """
+        calm = bool(known) and now >= self._alert_until
+        seconds = self._known_search_seconds if calm else self._search_seconds
+        rarer = _RARER_KNOWN if calm else _RARER
+        due = [
+            one
+            for one in self._ranges
+            if one not in self._last or now - self._last[one] >= seconds * rarer[one]
+        ]
+        planned = next((one for one, at in self._planned.items() if now >= at), None)
+        if not (due or planned) or not self._budget.allows(now):
+            return None
+        if planned is not None:
+            del self._planned[planned]
+            self._last[planned] = self._last_whole[planned] = now
+            ranges = [(planned, _whole(grey))]
+        else:
+            bodies = [_body(box, grey) for box in known]
+            ranges = self._with_regions(due, grey, bodies, now)
+        if not ranges:
+            return None
+        self._round += 1
+        return Errand(grey, ranges, (*known, *doubtful), self._round, now)
+
+    def spend(self, milliseconds: float) -> None:
+        """Take from the budget what a search cost."""
+        self._budget.spend(milliseconds)
+
+    def _with_regions(
+        self, due: Sequence[Range], grey: GreyImage, bodies: Sequence[Box], now: float
+    ) -> list[tuple[Range, Box]]:
+        """Return what of the picture to search for each range; at most one search is whole."""
+        ranges: list[tuple[Range, Box]] = []
+        fresh = not self._last
+        whole = False
+        for one in due:
+            changed = self._motion.changed_region(self._ranges.index(one), except_in=bodies)
+            self._last[one] = now
+            stale = now - self._last_whole.get(one, now) >= _WHOLE_SECONDS[one]
+            if fresh or (stale and not whole):
+                whole = whole or not fresh
+                self._last_whole[one] = now
+                changed = _whole(grey)
+            if changed is not None:
+                ranges.append((one, changed))
+        return ranges
+
+
+def _whole(grey: GreyImage) -> Box:
+    height, width = grey.shape
+    return Box(0, 0, width, height)
+
+
+def _body(face: Box, grey: GreyImage) -> Box:
+    """Return about where the person of a face is: around it and all below."""
+    left = face.x - round(_ASIDE * face.width)
+    top = face.y - round(_ABOVE * face.width)
+    return Box(left, top, face.width + round(2 * _ASIDE * face.width), grey.shape[0] - top)

@@ -1,0 +1,161 @@
+"""A label that does not flicker: probabilities over time, with hysteresis."""
+
+import dataclasses
+import math
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.protocols import Smoother
+from fer_edge.records import UNCERTAIN, Frame, Prediction, Reading
+from fer_edge.stages.clocks import Clock
+
+_FORGET_SECONDS: Final = 5.0  # after which a face that is gone is forgotten
+_REMEMBERED: Final = 1000  # faces whose time to a label makes up the median; bounds memory
+_LEAVE: Final = 0.9  # of the least probability at which a label is given up again
+_LONGEST_GAP_SECONDS: Final = 1.0  # between two frames; a longer one is no time watched
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothingFigures:
+    """How steady the labels of a run were.
+
+    Attributes:
+        faces: Tracks that were given a label.
+        seconds_to_label: Median time from a track's first frame to that; None without any.
+        switches: Times a label replaced another one.
+        switches_per_minute: The same for each minute of a face watched.
+    """
+
+    faces: int
+    seconds_to_label: float | None
+    switches: int
+    switches_per_minute: float
+
+
+class LabelSmoother(Smoother):
+    """Smooths each face's probabilities and changes its label only for a clear reason.
+
+    A face begins as uncertain. It gets the most probable label once the smoothed probability of
+    that is high enough, and becomes uncertain again when it has fallen well below. Another label
+    replaces the first one when it is more probable by a margin.
+
+    Args:
+        clock: Tells the time of a frame.
+        memory_seconds: Time constant of the average: what is so old counts about a third.
+        least_probability: From which a label is given.
+        margin: By which another label must be more probable to replace it.
+        settle_seconds: Until a new face may get a label.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        memory_seconds: float,
+        least_probability: float,
+        margin: float,
+        settle_seconds: float,
+    ) -> None:
+        self._clock = clock
+        self._memory_seconds = memory_seconds
+        self._least = least_probability
+        self._margin = margin
+        self._settle_seconds = settle_seconds
+        self._faces: dict[int, _Face] = {}
+        self._waits: deque[float] = deque(maxlen=_REMEMBERED)
+        self._labelled = self._switches = 0
+        self._watched_seconds = 0.0
+
+    @property
+    def figures(self) -> SmoothingFigures:
+        """What the run came to so far."""
+        minutes = self._watched_seconds / 60
+        return SmoothingFigures(
+            self._labelled,
+            statistics.median(self._waits) if self._waits else None,
+            self._switches,
+            self._switches / minutes if minutes else 0.0,
+        )
+
+    def update(self, frame: Frame, readings: Sequence[Reading]) -> tuple[Reading, ...]:
+        """Return the readings with a stable label; those without a track number as they are."""
+        now = self._clock(frame)
+        steadied = tuple(
+            reading
+            if reading.face.track_id is None
+            else dataclasses.replace(
+                reading, stable=self._steady(reading.face.track_id, reading.prediction, now)
+            )
+            for reading in readings
+        )
+        if len(self._faces) > len(readings):
+            self._faces = {
+                number: face
+                for number, face in self._faces.items()
+                if now - face.seen_at <= _FORGET_SECONDS
+            }
+        return steadied
+
+    def _steady(self, number: int, prediction: Prediction, now: float) -> str:
+        weighed = _weigh(prediction)
+        face = self._faces.get(number)
+        if face is None:
+            face = self._faces[number] = _Face(weighed, now)
+        else:
+            passed = now - face.seen_at
+            if 0 < passed < _LONGEST_GAP_SECONDS:
+                self._watched_seconds += passed
+            share = 1 - math.exp(-passed / self._memory_seconds)
+            # At first it is the plain mean: the first frame is no surer than the next ones.
+            face.count += 1
+            share = max(share, 1 / face.count)
+            face.average += share * (weighed - face.average)
+            face.seen_at = now
+        self._choose(face, now)
+        return UNCERTAIN if face.label is None else prediction.labels[face.label]
+
+    def _choose(self, face: "_Face", now: float) -> None:
+        best = int(face.average.argmax())
+        if face.label is None:
+            settled = now - face.began >= self._settle_seconds
+            if settled and face.average[best] >= self._least:
+                if not face.had_label:
+                    face.had_label = True
+                    self._labelled += 1
+                    self._waits.append(now - face.began)
+                face.label = best
+        elif face.average[best] - face.average[face.label] >= self._margin:
+            self._switches += 1
+            face.label = best
+        elif face.average[face.label] < _LEAVE * self._least:
+            face.label = None
+
+
+class _Face:
+    """What is known of one face's expression."""
+
+    __slots__ = ("average", "began", "count", "had_label", "label", "seen_at")
+
+    def __init__(self, weighed: NDArray[np.float64], now: float) -> None:
+        self.average = weighed
+        self.began = self.seen_at = now
+        self.count = 1
+        self.label: int | None = None
+        self.had_label = False
+
+
+def _weigh(prediction: Prediction) -> NDArray[np.float64]:
+    """Return probabilities, those of a binary model scaled so that its threshold is at a half."""
+    values = np.array(prediction.probabilities, np.float64)
+    if prediction.threshold is None:
+        return values
+    limit = min(max(prediction.threshold, 1e-6), 1 - 1e-6)
+    values /= (1 - limit, limit)
+    values /= values.sum()
+    return values

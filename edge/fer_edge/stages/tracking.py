@@ -1,0 +1,199 @@
+"""Faces over time: found rarely, followed in every frame, confirmed now and then."""
+
+import logging
+from typing import Final
+
+from fer_edge.records import Face, Frame, GreyImage
+from fer_edge.stages.association import (
+    belongs_to_another,
+    crowded,
+    followed_twice,
+    returned_face,
+    same_face,
+)
+from fer_edge.stages.background import AtOnce, Beside, Runner
+from fer_edge.stages.clocks import Clock, by_capture, by_index
+from fer_edge.stages.face_check import FaceCheck, first_found
+from fer_edge.stages.patrol import Patrol
+from fer_edge.stages.scout import SURE_HITS, HaarScout, Report, second_opinion
+from fer_edge.stages.track import Patience, Track
+
+_REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
+
+_log = logging.getLogger(__name__)
+
+
+class FaceTracker:
+    """Follows faces from frame to frame.
+
+    Each frame, every known face is found again by correlation, and at most one of them is checked
+    by Haar in a small window. A face that correlation loses goes on where it was heading for a
+    moment. The scout finds new faces.
+
+    Args:
+        scout: Searches whole pictures.
+        patrol: Says when.
+        threaded: Search in a thread beside the frames, on their own clock; else at once, each
+            run alike, on a clock of 30 frames a second.
+        max_faces: Followed at the same time; further ones are left out, and that is
+            logged once.
+        check_frames: Between two checks of a well-known face.
+        patience: How long a face that is not seen is believed in.
+
+    Attributes:
+        left_out: Faces that `max_faces` keeps from being followed, as far as the last search
+            that found such; 0 as soon as there is room.
+    """
+
+    def __init__(
+        self,
+        scout: HaarScout,
+        patrol: Patrol,
+        *,
+        threaded: bool,
+        max_faces: int,
+        check_frames: int,
+        patience: Patience,
+    ) -> None:
+        self._runner: Runner = (Beside if threaded else AtOnce)(scout.search)
+        self._clock: Clock = by_capture if threaded else by_index
+        self._patrol = patrol
+        self._checks = (
+            FaceCheck("alt2", face_px=32, scale_factor=1.1, min_neighbours=2),
+            FaceCheck("default", face_px=32, scale_factor=1.1, min_neighbours=2),
+        )
+        self._second = second_opinion()
+        self._max_faces = max_faces
+        self._check_frames = check_frames
+        self._patience = patience
+        self._tracks: list[Track] = []
+        self._lost: list[Track] = []
+        self._refuted: list[Track] = []
+        self._next_number = 1
+        self._warned = False
+        self.left_out = 0
+
+    def update(self, frame: Frame) -> list[Face]:
+        """Return the faces of the next frame, largest first."""
+        grey, now = frame.grey, self._clock(frame)
+        motion = self._patrol.watch(grey)
+        hidden = self._step(grey, now)
+        if motion.cut:
+            self._drop(hidden, now)
+        self._receive(grey, now)
+        self._check_one(grey, now)
+        self._decay(now)
+        if not self._runner.busy:
+            errand = self._patrol.errand(
+                grey,
+                [track.box for track in self._tracks if track.reported],
+                [track.box for track in (*self._tracks, *self._refuted) if not track.reported],
+                now=now,
+            )
+            if errand is not None:
+                self._runner.send(errand)
+                self._receive(grey, now)
+        faces = [
+            Face(track.box, track.score, track.number) for track in self._tracks if track.reported
+        ]
+        return sorted(faces, key=lambda face: -face.box.area) if len(faces) > 1 else faces
+
+    def close(self) -> None:
+        """End the scout; may be called twice."""
+        self._runner.close()
+
+    def _step(self, grey: GreyImage, now: float) -> list[Track]:
+        """Follow every face into the frame; return those that were not found again."""
+        tracks = self._tracks
+        if len(tracks) == 1:
+            return [] if tracks[0].step(grey, now) else [tracks[0]]
+        near = [crowded(track, tracks, now=now) for track in tracks]
+        return [
+            track
+            for track, is_near in zip(tracks, near, strict=True)
+            if not track.step(grey, now, crowded=is_near)
+        ]
+
+    def _receive(self, grey: GreyImage, now: float) -> None:
+        """Take in a finished search, if there is one."""
+        fetched = self._runner.fetch()
+        if fetched is None:
+            return
+        report, spent_ms = fetched
+        self._patrol.spend(spent_ms)
+        self._patrol.found(report)
+        self._take_in(report, grey, now)
+
+    def _take_in(self, report: Report, grey: GreyImage, now: float) -> None:
+        errand = report.errand
+        left_out = 0
+        for find in report.finds:
+            if same_face(find.face, self._tracks) is not None:
+                continue
+            if len(self._tracks) >= self._max_faces:
+                left_out += 1
+                continue
+            before = returned_face(find.face, self._lost, now=errand.now)
+            track = Track(
+                self._number(before), errand.grey, find.face,
+                now=errand.now, sure=find.sure or (before is not None and before.reported),
+            )  # fmt: skip
+            if errand.now == now or track.step(grey, now):
+                self._tracks.append(track)
+                if before is not None:
+                    self._lost.remove(before)
+        if left_out:
+            self._leave_out(left_out)
+
+    def _number(self, before: Track | None) -> int:
+        if before is not None:
+            return before.number
+        self._next_number += 1
+        return self._next_number - 1
+
+    def _check_one(self, grey: GreyImage, now: float) -> None:
+        """Check the face whose check is most overdue."""
+        track = min(self._tracks, key=lambda one: one.check_in, default=None)
+        if track is None or track.check_in > 0:
+            return
+        if track.reported:
+            found = first_found(self._checks, grey, track.x, track.y, track.side)
+        else:
+            found = self._second.check(grey, track.x, track.y, track.side)
+            found = found if found is not None and found.hits >= SURE_HITS else None
+        if found is None or belongs_to_another(found, track, self._tracks):
+            track.doubt(interval=self._check_frames)
+        else:
+            track.confirm(grey, found, now=now, interval=self._check_frames)
+
+    def _decay(self, now: float) -> None:
+        """Drop faces that are gone; forget those dropped long ago."""
+        gone = [track for track in self._tracks if track.is_gone(now, self._patience)]
+        seen = [track for track in self._tracks if track.seen_at == now and track not in gone]
+        if len(seen) > 1:
+            gone += followed_twice(seen)
+        self._drop(gone, now)
+        if len(self._tracks) < self._max_faces:
+            self.left_out = 0
+        if self._lost or self._refuted:
+            remembered = self._patience.remember_seconds
+            self._lost = [track for track in self._lost if now - track.seen_at <= remembered]
+            self._refuted = [t for t in self._refuted if now - t.at <= _REFUTED_SECONDS]
+
+    def _drop(self, tracks: list[Track], now: float) -> None:
+        if not tracks:
+            return
+        self._tracks = [track for track in self._tracks if track not in tracks]
+        self._lost += [track for track in tracks if track.reported]
+        self._refuted += [track for track in tracks if not track.reported]
+        self._patrol.alert(now)
+
+    def _leave_out(self, faces: int) -> None:
+        self.left_out = faces
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "more than %d faces: the others are left out; raise tracker.max_faces to follow "
+                "more, at more time a frame",
+                self._max_faces,
+            )
