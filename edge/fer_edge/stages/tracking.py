@@ -82,7 +82,7 @@ class FaceTracker:
             self._drop(hidden, now)
         self._receive(grey, now)
         self._check_one(grey, now)
-        self._decay(now)
+        self._decay(grey, now)
         if not self._runner.busy:
             errand = self._patrol.errand(
                 grey,
@@ -166,9 +166,13 @@ class FaceTracker:
         else:
             track.confirm(grey, found, now=now, interval=self._check_frames)
 
-    def _decay(self, now: float) -> None:
+    def _decay(self, grey: GreyImage, now: float) -> None:
         """Drop faces that are gone; forget those dropped long ago."""
-        gone = [track for track in self._tracks if track.is_gone(now, self._patience)]
+        gone = [
+            track
+            for track in self._tracks
+            if track.is_gone(now, self._patience) or _has_left(track, grey)
+        ]
         seen = [track for track in self._tracks if track.seen_at == now and track not in gone]
         if len(seen) > 1:
             gone += followed_twice(seen)
@@ -197,3 +201,9 @@ class FaceTracker:
                 "more, at more time a frame",
                 self._max_faces,
             )
+
+
+def _has_left(track: Track, grey: GreyImage) -> bool:
+    """Whether the middle of a face lies outside the picture, where nobody can see it."""
+    height, width = grey.shape
+    return not (0 <= track.x + track.side / 2 < width and 0 <= track.y + track.side / 2 < height)

@@ -8,6 +8,7 @@ from typing import Final
 from fer_edge.errors import SourceUnavailableError, VideoError
 from fer_edge.protocols import Source
 from fer_edge.records import Frame
+from fer_edge.stages.clocks import FRAMES_PER_SECOND
 
 MEMORY_BYTES: Final = 192 * 1024 * 1024
 LEAST_FRAMES: Final = 30
@@ -75,8 +76,12 @@ def record(
         if kept + frame.grey.nbytes > memory_bytes:
             break
         kept += frame.grey.nbytes
+        first_ns = frames[0].monotonic_ns if frames else frame.monotonic_ns
+        index = frame.index
+        if source.live:  # whoever works on a clip is told the time by the number of a frame
+            index = round((frame.monotonic_ns - first_ns) / 1e9 * FRAMES_PER_SECOND)
         # A camera may use its buffer again.
-        frames.append(Frame(frame.index, frame.captured_at, frame.monotonic_ns, frame.grey.copy()))
+        frames.append(Frame(index, frame.captured_at, frame.monotonic_ns, frame.grey.copy()))
         if source.live:
             progress(min(int(elapsed), int(seconds)), int(seconds))
     taken = time.monotonic() - started

@@ -10,6 +10,12 @@ from fer_edge.tuning.trial import Trial, median_of
 Value = str | int | float
 
 VALUES: Final[Mapping[str, Sequence[Value]]] = {
+    "tracker.mode": ("follow", "each"),
+    "tracker.check_frames": (5, 10, 20),
+    "tracker.min_face_px": (20, 32, 48),
+    "tracker.budget_ms_per_second": (20.0, 60.0, 120.0),
+    "tracker.search_seconds": (0.13, 0.3, 1.0),
+    "tracker.known_search_seconds": (0.25, 0.5, 1.0),
     "detector.max_side_px": (320, 480, 640),
     "detector.scale_factor": (1.1, 1.2, 1.3),
     "detector.min_face_px": (24, 40, 60),
@@ -18,7 +24,11 @@ VALUES: Final[Mapping[str, Sequence[Value]]] = {
     "detector.confirm": ("alt", "default", ""),
     "model.threads": tuple(n for n in (1, 2, 4) if n <= (os.cpu_count() or 1)),
 }
-"""What is tried, the dearest first."""
+"""What is tried."""
+
+_MODE: Final = "tracker.mode"
+_ONLY_IN: Final = {"tracker": "follow", "detector": "each"}
+"""Sections that have a say in one mode alone."""
 
 _ROUNDS: Final = 2
 _FINALISTS: Final = 3
@@ -87,6 +97,8 @@ class Search:
         for _ in range(_ROUNDS):
             before = best
             for key, value in self._steps():
+                if not _has_a_say(key, {**start, **best.changes}[_MODE]):
+                    continue
                 other = {**best.changes, key: value}
                 if value == start[key]:
                     other.pop(key)
@@ -97,6 +109,9 @@ class Search:
                 break
         return self._final(best, first)
 
+    def _total(self, mode: Value) -> int:
+        return _ROUNDS * sum(_has_a_say(key, mode) for key, _ in self._steps())
+
     def _steps(self) -> Iterator[tuple[str, Value]]:
         for key, values in VALUES.items():
             if key not in self.fixed:
@@ -106,18 +121,18 @@ class Search:
         key = tuple(sorted(changes.items()))
         if key not in self.trials:
             self.trials[key] = self.try_settings(changes)
-            total = _ROUNDS * sum(1 for _ in self._steps())
+            total = self._total(changes.get(_MODE, "follow"))
             self.progress(min(len(self.trials), total), total)
         return self.trials[key]
 
     def _final(self, best: Trial, first: Trial) -> Trial:
-        """Try the best few again, in turn: one measurement of a busy machine proves little."""
+        """Try the best few and the first again, in turn: one measurement proves little."""
 
         def rank(trial: Trial) -> tuple[Any, ...]:
             return self.goal.rank(trial, false_finds=first.false_finds)
 
-        finalists = sorted({id(t): t for t in (best, *self.trials.values())}.values(), key=rank)
-        finalists = finalists[:_FINALISTS]
+        ranked = sorted({id(t): t for t in (best, *self.trials.values())}.values(), key=rank)
+        finalists = list({id(t): t for t in (first, *ranked[:_FINALISTS])}.values())
         again = [[trial] for trial in finalists]
         for _ in range(_REPEATS - 1):
             for trials, trial in zip(again, finalists, strict=True):
@@ -126,3 +141,8 @@ class Search:
         for trial in settled:
             self.trials[tuple(sorted(trial.changes.items()))] = trial
         return min(settled, key=rank)
+
+
+def _has_a_say(key: str, mode: Value) -> bool:
+    section = key.partition(".")[0]
+    return key == _MODE or _ONLY_IN.get(section, mode) == mode

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_edge.assemble import make_pipeline
-from fer_edge.records import Frame
 from fer_edge.settings import Settings
 from fer_edge.timings import percentile
 from fer_edge.tuning.footage import Footage
@@ -63,16 +62,17 @@ def attempt(
     Raises:
         FerError: The pipeline cannot be made of these settings.
     """
-    pipeline = make_pipeline(with_changes(settings, changes))
+    tried = with_changes(settings, changes)
     found = wanted = false_finds = 0
     wall_ms = []
-    pipeline.process(_now(footage.frames[0]))  # lazy set-up is not part of a frame
-    pipeline = make_pipeline(with_changes(settings, changes))
+    # As a clip, so that every set of settings searches the same frames for the same.
+    with make_pipeline(tried, frames="clip") as pipeline:
+        pipeline.process(footage.frames[0])  # what is set up at first use is no part of a frame
+    pipeline = make_pipeline(tried, frames="clip")
     cpu = 0.0
     for place, frame in enumerate(footage.frames):
-        current = _now(frame)
         started_cpu, started = time.process_time(), time.monotonic()
-        observation = pipeline.process(current)
+        observation = pipeline.process(frame)
         wall_ms.append(1000 * (time.monotonic() - started))
         cpu += time.process_time() - started_cpu
         faces = known.get(place)
@@ -82,6 +82,7 @@ def attempt(
         wanted += len(faces.sure)
         found += sum(matches(box, boxes) for box in faces.sure)
         false_finds += sum(not matches(box, faces.possible) for box in boxes)
+    pipeline.close()
     return Trial(
         dict(changes),
         found / wanted,
@@ -98,8 +99,3 @@ def median_of(trials: Sequence[Trial]) -> Trial:
         cpu_ms=percentile([trial.cpu_ms for trial in trials], 50),
         latency_ms=percentile([trial.latency_ms for trial in trials], 50),
     )
-
-
-def _now(frame: Frame) -> Frame:
-    """Return the frame as if it came now."""
-    return dataclasses.replace(frame, monotonic_ns=time.monotonic_ns())
