@@ -194,7 +194,11 @@ def test_the_command_tunes_on_a_clip(clip, tmp_path):
     assert told["goal"]["met"] is True
     assert told["footage"]["known_faces"] >= 20
     assert told["chosen"]["recall"] >= 0.8
-    assert told["chosen"]["cpu_ms_per_frame"] <= told["begun_with"]["cpu_ms_per_frame"]
+    chosen, begun_with = told["chosen"], told["begun_with"]
+    if begun_with["recall"] >= 0.8:
+        assert chosen["cpu_ms_per_frame"] <= begun_with["cpu_ms_per_frame"]
+    else:
+        assert chosen["recall"] > begun_with["recall"]
     assert all("tracker.check_frames" not in t["settings"] for t in told["trials"])
     assert read_settings_file(out).keys() <= {"detector", "tracker", "model"}
     assert ET.fromstring(out.with_suffix(".svg").read_text()).tag.endswith("svg")
