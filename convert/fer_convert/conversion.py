@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -28,10 +28,11 @@ from fer_convert.representative import (
 from fer_convert.run import TrainingRun
 from fer_convert.samples import Samples, draw
 from fer_convert.targets import Target
-from fer_convert.translation import translate
+from fer_convert.translation import Translation, translate
 from fer_convert.worker.job import NetworkSummary
 from fer_edge.errors import ModelError
 from fer_edge.model_file import ModelFile
+from fer_edge.stages.litert import LitertClassifier
 
 REPORT_SCHEMA: Final = 1
 REPORT_NAME: Final = "report.json"
@@ -222,9 +223,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     progress(f"converting to {', '.join(wanted)} on {len(representative.samples)} pictures")
     graphs, drafts = {}, {}
     try:
-        translation = translate(
-            run.job(wanted, representative.pictures, options={"percentile": plan.range_percentile})
-        )
+        translation = _translate(run, wanted, representative, plan.range_percentile)
         for target, flatbuffer in translation.flatbuffers.items():
             graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
             drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
@@ -283,6 +282,36 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         provenance,
         artefacts,
     )
+
+
+def _translate(
+    run: TrainingRun,
+    targets: tuple[Target, ...],
+    representative: RepresentativeSet,
+    percentile: float,
+) -> Translation:
+    """Translate, with the converter's own int8 ranges where the device takes no others."""
+
+    def translate_to(targets: tuple[Target, ...], percentile: float) -> Translation:
+        options = {"percentile": percentile}
+        return translate(run.job(targets, representative.pictures, options=options))
+
+    translation = translate_to(targets, percentile)
+    if translation.ranges.get("percentile", 100.0) == 100.0:
+        return translation
+    flatbuffer = translation.flatbuffers[Target.INT8]
+    graph = pure_graph(flatbuffer, Target.INT8, run, translation.network)
+    try:
+        LitertClassifier(draft_model(flatbuffer, graph, run.contract, Target.INT8))
+    except ModelError as error:
+        # XNNPACK refuses a convolution whose output range is very small for its weights.
+        plain = translate_to((Target.INT8,), 100.0)
+        return replace(
+            translation,
+            flatbuffers={**translation.flatbuffers, **plain.flatbuffers},
+            ranges={**plain.ranges, "because": error.found},
+        )
+    return translation
 
 
 def pure_graph(

@@ -122,8 +122,8 @@ def test_on_the_device_for_a_crop_handed_in_whole(golden, classifier):
 
 def test_in_the_converter_for_calibration_and_comparison(golden, classifier, data_set):
     contract = classifier.contract
-    calibration, comparison = read_data_set(data_set, contract, seed=0)
-    chosen = RepresentativeSet(calibration, calibration.counts(contract.labels), seed=0)
+    calibration, comparison, _ = read_data_set(data_set, contract, seed=0)
+    chosen = RepresentativeSet(calibration, calibration.counts(contract.labels), seed=0, trimmed={})
     inner = chosen.pictures[1]  # the first may have had its corners set
     assert hashed(as_int8(inner)) == golden.sha256
     classifier.predict(comparison.pictures[0])

@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
     toy_networks._train(network, folder / "toy.npz")
     for name, gain, threshold in (
         # Only a white pixel sets it off, and that is rare.
-        ("spike", 1.5e5, 0.99),
+        ("spike", 6e4, 0.99),
         # Always on: clipping it would clip the others.
         ("loud", 2e3, 0.0),
         # Louder than 16 bits can hold.
