@@ -1,14 +1,13 @@
 """The command line `fer-edge`; heavy imports are made inside the commands."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from fer_edge import __version__
+from fer_edge.bench.cli import bench
 from fer_edge.commands import (
     CONTEXT_SETTINGS,
     echo,
@@ -17,34 +16,11 @@ from fer_edge.commands import (
     run_command_line,
     verbose_option,
 )
-
-if TYPE_CHECKING:
-    from fer_edge.settings import ResolvedSettings
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-_model_option = click.option(
-    "--model",
-    metavar="NAME|FILE",
-    help="Shipped model or .tflite file with a contract.  [default: edge-small]",
-)
-
-
-def _settings_options(command: _F) -> _F:
-    """Add `--config` and `--set`."""
-    command = click.option(
-        "--set",
-        "assignments",
-        metavar="SECTION.KEY=VALUE",
-        multiple=True,
-        help="Override one setting; may be given several times.",
-    )(command)
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        envvar="FER_EDGE_CONFIG",
-        help="TOML file of settings; see `fer-edge config show`.",
-    )(command)
+from fer_edge.doctor.cli import doctor
+from fer_edge.options import model_option as _model_option
+from fer_edge.options import resolve_settings as _resolve
+from fer_edge.options import settings_options as _settings_options
+from fer_edge.options import show_progress as _progress
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)
@@ -63,9 +39,12 @@ def cli() -> None:
       fer-edge classify photo.jpg          one or many pictures
       fer-edge run --source 0              the first camera, JSON lines on stdout
       fer-edge run --source rtsp://host/s  a network camera
+      fer-edge bench                       how fast it is on this device
+      fer-edge doctor                      what is wrong with this machine
 
     \b
-    Exit codes: 0 ok, 1 failed, 2 usage, 69 camera unavailable, 78 bad configuration or model.
+    Exit codes: 0 ok, 1 failed, 2 usage, 4 slower than before, 69 camera unavailable,
+    78 bad configuration or model.
     """
 
 
@@ -310,39 +289,10 @@ def check(file: Path) -> None:
     echo(f"ok: {file}")
 
 
+cli.add_command(bench)
+cli.add_command(doctor)
+
+
 def main() -> None:
     """Run `fer-edge`."""
     run_command_line(cli, name="fer-edge")
-
-
-def _resolve(
-    config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]
-) -> "ResolvedSettings":
-    from fer_edge.settings import read_settings_file, resolve
-
-    given: dict[str, str] = {}
-    for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {assignment}: expected SECTION.KEY=VALUE")
-        given[key.strip()] = value.strip()
-    given |= {key: value for key, value in flags.items() if value is not None}
-    return resolve(
-        flags=given,
-        environment=os.environ,
-        file={} if config is None else read_settings_file(config),
-        file_name=str(config),
-    )
-
-
-def _progress(what: str) -> Callable[[int, int], None]:
-    """Return a function that shows progress on stderr, if that is a terminal."""
-    if not sys.stderr.isatty():
-        return lambda _done, _total: None
-
-    def show_progress(done: int, total: int) -> None:
-        if done % 25 == 0 or done == total:
-            end = "\r\x1b[K" if done == total else ""
-            click.echo(f"\r{what}: {done} of {total}{end}", nl=False, err=True)
-
-    return show_progress
