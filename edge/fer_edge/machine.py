@@ -123,13 +123,13 @@ def is_raspberry_pi(system: System) -> bool:
 
 def cpu_model(system: System) -> str:
     """Return the processor's name; on ARM from its part number."""
-    info = dict(
-        (name.strip(), value.strip())
+    info = {
+        name.strip(): value.strip()
         for name, colon, value in (
             line.partition(":") for line in system.text("proc/cpuinfo").splitlines()
         )
         if colon
-    )
+    }
     part = info.get("CPU part", "")
     return info.get("model name") or _ARM_PARTS.get(part, f"ARM part {part}" if part else "unknown")
 

@@ -1,5 +1,6 @@
 """How the machine was doing while it was measured, and whether that spoils the figures."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -165,8 +166,7 @@ def energy(seen: Sequence[Vitals], *, frames: int) -> dict[str, Any] | None:
     if len(known) < 2:
         return None
     joules = sum(
-        (later - earlier) * (a + b) / 2
-        for (earlier, a), (later, b) in zip(known, known[1:], strict=False)
+        (later - earlier) * (a + b) / 2 for (earlier, a), (later, b) in itertools.pairwise(known)
     )
     seconds = known[-1][0] - known[0][0]
     return {
