@@ -51,6 +51,7 @@ def measure_footprint(settings: Settings) -> dict[str, float]:
         capture_output=True,
         timeout=_TIMEOUT_SECONDS,
         check=False,
+        start_new_session=True,  # Ctrl-C at the terminal is for us alone
     )
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]

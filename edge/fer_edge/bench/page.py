@@ -20,19 +20,23 @@ _STYLE: Final = """
 --c0:#6ba6e8;--c1:#f09a5e;--c2:#70c98d;--c3:#c39be0;--c4:#e07a9c;--c5:#c8c86a}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--text);background:var(--page);max-width:980px;
 margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p.when{color:var(--soft);margin:0}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+p.when{color:var(--soft);margin:0}
 .verdict{padding:.5rem .8rem;border-left:4px solid var(--c2);margin:1rem 0;background:#8881}
 .verdict.bad{border-color:var(--c4)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600}
 table.fields td{text-align:left;white-space:normal}
-figure{margin:0}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:1.2rem}
+figure{margin:0}.plots{display:grid;gap:1.2rem;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
 figcaption{color:var(--soft);font-size:.9rem}svg{width:100%;height:auto}
-svg text{fill:var(--text);font-size:12px}svg .unit{fill:var(--soft)}.grid{stroke:var(--line);fill:none}
+svg text{fill:var(--text);font-size:12px}svg .unit{fill:var(--soft)}
+.grid{stroke:var(--line);fill:none}
 .s0,.s1,.s2,.s3,.s4,.s5{fill:none;stroke-width:2}.f0{fill:var(--c0)}.s0{stroke:var(--c0)}
 .s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}.s5{stroke:var(--c5)}
-.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.2rem 0;padding:0;font-size:.9rem}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.2rem 0;padding:0;
+font-size:.9rem}
 .legend svg{width:16px;margin-right:.3rem}
 """
 
@@ -127,7 +131,7 @@ def _pipelines(report: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "<h2>Whole frame</h2>"
     yield _table(
-        ["", "frames", "FPS", "CPU ms a frame", "p50 ms", "p90 ms", "p99 ms", "with a face", "faces"],
+        ["", "frames", "FPS", "CPU ms", "p50 ms", "p90 ms", "p99 ms", "with face", "faces"],
         [
             [
                 name, str(found["frames"]), f"{found['fps']:.1f}",

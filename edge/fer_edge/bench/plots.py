@@ -57,22 +57,23 @@ def bar_plot(bars: Mapping[str, tuple[float, float, float]], *, unit: str) -> st
     most = max(p99 for _, _, p99 in bars.values()) or 1.0
     left, height = 190, len(bars) * _BAR + 34
     scale = (WIDTH - left - 70) / most
-    parts = []
-    for row, (name, (p50, p90, p99)) in enumerate(bars.items()):
-        y = 8 + row * _BAR
-        middle = y + _BAR / 2 - 3
-        end, far = left + p90 * scale, left + p99 * scale
-        parts += [
-            f'<text x="{left - 8}" y="{middle + 4:.1f}" text-anchor="end">{escape(name)}</text>',
-            f'<rect class="f0" x="{left}" y="{y}" width="{max(1.0, p50 * scale):.1f}" height="{_BAR - 8}"/>',
-            f'<path class="s1" d="M{left + p50 * scale:.1f} {middle:.1f}H{far:.1f}'
-            f'M{end:.1f} {middle - 6:.1f}V{middle + 6:.1f}M{far:.1f} {middle - 4:.1f}V{middle + 4:.1f}"/>',
-            f'<text x="{far + 6:.1f}" y="{middle + 4:.1f}">{p50:.3g}</text>',
-        ]
-    parts += [
+    parts = [
         _x_tick(left + value * scale, f"{value:g}", bottom=height - 30)
         for value in _round_ticks(0, most)
     ]
+    for row, (name, (p50, p90, p99)) in enumerate(bars.items()):
+        top = 8 + row * _BAR
+        y = top + _BAR / 2 - 4
+        middle, end, far = (left + value * scale for value in (p50, p90, p99))
+        width, height_px = max(1.0, p50 * scale), _BAR - 8
+        parts += [
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>',
+            f'<rect class="f0" x="{left}" y="{top}" width="{width:.1f}" height="{height_px}"/>',
+            f'<path class="s1" d="M{middle:.1f} {y:.1f}H{far:.1f}"/>',
+            f'<path class="s1" d="M{end:.1f} {y - 6:.1f}V{y + 6:.1f}"/>',
+            f'<path class="s1" d="M{far:.1f} {y - 4:.1f}V{y + 4:.1f}"/>',
+            f'<text x="{far + 6:.1f}" y="{y + 4:.1f}">{p50:.3g}</text>',
+        ]
     return _svg(parts, f"percentiles, {unit}", unit, height=height)
 
 

@@ -1,22 +1,67 @@
 """Minutes of work: does the machine keep its speed, and does the memory grow?"""
 
 import itertools
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from fer_edge.bench.footprint import rss_mb
 from fer_edge.bench.frames import FrameTally, process_frames
-from fer_edge.bench.intervals import slope_interval
+from fer_edge.bench.intervals import PERCENTS, slope_interval
 from fer_edge.bench.vitals import VitalsWatch
 from fer_edge.pipeline import Pipeline
 from fer_edge.records import GreyImage
 
 POINTS: Final = 300
 """At most so many in the report; a point is a second, or more in a long run."""
+LEAST_POINTS_FOR_SLOPE: Final = 20
+_BINS_AN_E_FOLD: Final = 200
+
+
+class LatencyHistogram:
+    """Counts every frame in bins half a percent wide, so that the bench's own memory stays put.
+
+    Attributes:
+        n: Frames.
+        max_ms: Exact.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.max_ms = 0.0
+        self._sum_ms = 0.0
+        self._bins: Counter[int] = Counter()
+
+    def add(self, milliseconds: Sequence[float]) -> None:
+        """Count frames; each took more than nothing."""
+        for value in milliseconds:
+            self._bins[math.floor(math.log(max(value, 1e-6)) * _BINS_AN_E_FOLD)] += 1
+        self.n += len(milliseconds)
+        self._sum_ms += sum(milliseconds)
+        self.max_ms = max(self.max_ms, *milliseconds)
+
+    def percentile(self, percent: float) -> float:
+        """Return the middle of the bin in which a percentile lies; at least one frame."""
+        wanted, seen = percent / 100 * self.n, 0
+        for index in sorted(self._bins):
+            seen += self._bins[index]
+            if seen >= wanted:
+                return math.exp((index + 0.5) / _BINS_AN_E_FOLD)
+        return self.max_ms
+
+    def to_json(self) -> dict[str, float]:
+        """Return n, mean and maximum, which are exact, and percentiles to half a percent."""
+        return {
+            "n": self.n,
+            "mean": round(self._sum_ms / self.n, 5),
+            **{f"p{p}": round(self.percentile(p), 4) for p in PERCENTS},
+            "max": round(self.max_ms, 5),
+        }
 
 
 def run_sustained(
@@ -47,55 +92,63 @@ def run_sustained(
     period_seconds = max(1.0, minutes * 60 / POINTS)
     started = time.monotonic()
     end = started + minutes * 60
-    due = started + period_seconds
-    tally, first_of_point = FrameTally(), 0
+    histogram, cpu_ns, with_face = LatencyHistogram(), 0, 0
     points: list[dict[str, Any]] = []
-
-    def note(now: float) -> None:
-        nonlocal first_of_point
-        recent = np.asarray(tally.wall_ns[first_of_point:], np.float64) / 1e6
-        first_of_point = len(tally.wall_ns)
-        seen = watch.seen[-1]
-        points.append(
-            {
-                "seconds": round(now - started, 2),
-                "p50_ms": round(float(np.median(recent)), 4),
-                "max_ms": round(float(recent.max()), 4),
-                "rss_mb": round(rss_mb(), 3),
-                "temperature_c": seen.temperature_c,
-                "frequency_mhz": seen.frequency_mhz,
-                "watts": seen.watts,
-            }
-        )
-        progress(f"sustained: {now - started:.0f} of {minutes * 60:.0f} s")
-
-    def look(_tally: FrameTally) -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due:
-            note(now)
-            due = max(due + period_seconds, now)
-
-    shown = itertools.takewhile(lambda _: time.monotonic() < end, itertools.cycle(frames))
+    shown = itertools.cycle(frames)
     with watch.busy():
-        process_frames(
-            pipeline, shown, tally, stop=stop, frames_per_second=frames_per_second, watch=look
-        )
+        while not stop.is_set() and time.monotonic() < end:
+            tally = FrameTally()
+            until = min(end, time.monotonic() + period_seconds)
+            process_frames(
+                pipeline, _until(shown, until), tally,
+                stop=stop, frames_per_second=frames_per_second,
+            )  # fmt: skip
+            wall = tally.wall_ms.tolist()
+            if not wall:
+                continue
+            histogram.add(wall)
+            cpu_ns += sum(tally.cpu_ns)
+            with_face += tally.frames_with_face
+            points.append(_point(watch, wall, seconds=time.monotonic() - started))
+            progress(f"sustained: {time.monotonic() - started:.0f} of {minutes * 60:.0f} s")
     if len(points) < 2:
         return None
+    seconds = time.monotonic() - started
     return {
-        "minutes": round((time.monotonic() - started) / 60, 3),
-        **tally.to_json(),
-        **_first_against_last(tally),
+        "minutes": round(seconds / 60, 3),
+        "frames": histogram.n,
+        "fps": round(histogram.n / seconds, 2),
+        "cpu_ms_per_frame": round(cpu_ns / 1e6 / histogram.n, 4),
+        "wall_ms": histogram.to_json(),
+        "frames_with_face": with_face,
+        **_first_against_last(points),
         "memory_slope_mb_per_hour": _memory_slope(points),
         "points": points,
     }
 
 
-def _first_against_last(tally: FrameTally) -> dict[str, float]:
-    fifth = max(1, len(tally.wall_ns) // 5)
-    wall = tally.wall_ms
-    first, last = float(np.median(wall[:fifth])), float(np.median(wall[-fifth:]))
+def _until(frames: Iterator[GreyImage], moment: float) -> Iterator[GreyImage]:
+    while time.monotonic() < moment:
+        yield next(frames)
+
+
+def _point(watch: VitalsWatch, wall_ms: list[float], *, seconds: float) -> dict[str, Any]:
+    seen = watch.seen[-1]
+    return {
+        "seconds": round(seconds, 2),
+        "p50_ms": round(float(np.median(wall_ms)), 4),
+        "max_ms": round(max(wall_ms), 4),
+        "rss_mb": round(rss_mb(), 3),
+        "temperature_c": seen.temperature_c,
+        "frequency_mhz": seen.frequency_mhz,
+        "watts": seen.watts,
+    }
+
+
+def _first_against_last(points: Sequence[dict[str, Any]]) -> dict[str, float]:
+    fifth = max(1, len(points) // 5)
+    medians = [point["p50_ms"] for point in points]
+    first, last = (float(np.median(part)) for part in (medians[:fifth], medians[-fifth:]))
     return {
         "first_fifth_p50_ms": round(first, 4),
         "last_fifth_p50_ms": round(last, 4),
@@ -104,7 +157,7 @@ def _first_against_last(tally: FrameTally) -> dict[str, float]:
 
 
 def _memory_slope(points: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    if len(points) < 3:
+    if len(points) < LEAST_POINTS_FOR_SLOPE:
         return None
     at = np.array([point["seconds"] for point in points]) / 3600
     memory = np.array([point["rss_mb"] for point in points])
