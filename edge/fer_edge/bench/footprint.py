@@ -40,14 +40,9 @@ def measure_footprint(settings: Settings) -> dict[str, float]:
     Raises:
         FerError: The process failed.
     """
-    flags = {
-        f"{section}.{key}": str(value)
-        for section, values in dataclasses.asdict(settings).items()
-        for key, value in values.items()
-    }
     done = subprocess.run(
         [sys.executable, "-m", "fer_edge.bench.footprint"],
-        input=json.dumps(flags).encode(),
+        input=json.dumps(dataclasses.asdict(settings)).encode(),
         capture_output=True,
         timeout=_TIMEOUT_SECONDS,
         check=False,
@@ -64,8 +59,8 @@ def measure_footprint(settings: Settings) -> dict[str, float]:
     return result
 
 
-def _steps(flags: dict[str, str]) -> dict[str, Any]:
-    settings = resolve(flags=flags, environment={}, file={}).settings
+def _steps(given: dict[str, Any]) -> dict[str, Any]:
+    settings = resolve(flags={}, environment={}, file=given).settings
     found = {"python_mb": rss_mb()}
     from fer_edge.assemble import make_pipeline  # noqa: PLC0415 - the import is what is measured
     from fer_edge.sources.portrait import PortraitClip  # noqa: PLC0415

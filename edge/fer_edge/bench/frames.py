@@ -62,7 +62,11 @@ class FrameTally:
         return (sum(self.wall_ns) + self.wait_ns) / 1e9
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures, as they stand under `pipeline`; at least one frame."""
+        """Return the figures, as they stand under `pipeline`; at least one frame.
+
+        `waiting_share` is the part of the pipeline's wall time in which the process had no
+        processor: other programs had it.
+        """
         frames = len(self.wall_ns)
         wall = figures(self.wall_ms).to_json(unit="")
         result = {
@@ -72,6 +76,7 @@ class FrameTally:
             "wall_ms": wall,
             "frames_with_face": self.frames_with_face,
             "faces_per_frame": round(self.faces / frames, 3),
+            "waiting_share": round(max(0.0, 1 - sum(self.cpu_ns) / sum(self.wall_ns)), 4),
         }
         return result if self.dropped is None else {**result, "dropped": self.dropped}
 
@@ -107,6 +112,7 @@ def process_frames(
     tally: FrameTally,
     *,
     stop: threading.Event,
+    first_index: int = 0,
     frames_per_second: float = 0.0,
     watch: Callable[[FrameTally], None] = lambda _tally: None,
 ) -> None:
@@ -117,12 +123,13 @@ def process_frames(
         frames: uint8, shape (H, W); making or fetching one is not measured.
         tally: Takes the figures.
         stop: Set from elsewhere to end after the current frame.
+        first_index: Of the first frame: a pipeline's frames are numbered through, warm-up too.
         frames_per_second: Hand them over at that pace, as a camera does; 0 is one after another.
         watch: Called after each frame, outside the measurement.
     """
     period_ns = round(1e9 / frames_per_second) if frames_per_second else 0
     due = time.monotonic_ns()
-    for grey in frames:
+    for index, grey in enumerate(frames, start=first_index):
         if stop.is_set():
             return
         if period_ns:
@@ -130,7 +137,7 @@ def process_frames(
             time.sleep(max(0, due - before) / 1e9)
             due = max(due + period_ns, time.monotonic_ns() - period_ns)
             tally.wait_ns += time.monotonic_ns() - before
-        tally.process(pipeline, captured_now(grey, len(tally.wall_ns)))
+        tally.process(pipeline, captured_now(grey, index))
         watch(tally)
 
 

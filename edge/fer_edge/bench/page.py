@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from fer_edge.annotate import make_folder
 from fer_edge.bench.plots import bar_plot, distribution_plot, line_plot
-from fer_edge.bench.text import format_accuracy, level_rows, machine_fields, pipeline_rows
+from fer_edge.bench.text import (
+    format_accuracy,
+    level_rows,
+    machine_fields,
+    pipeline_rows,
+    report_notes,
+)
 from fer_edge.errors import OutputError
 
 JSON_NAME: Final = "bench.json"
@@ -25,11 +31,11 @@ p.when{color:var(--soft);margin:0}
 .verdict{padding:.5rem .8rem;border-left:4px solid var(--c2);margin:1rem 0;background:#8881}
 .verdict.bad{border-color:var(--c4)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th,td{padding:.25rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600}
 table.fields td{text-align:left;white-space:normal}
 figure{margin:0}.plots{display:grid;gap:1.2rem;
-grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
+grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr))}
 figcaption{color:var(--soft);font-size:.9rem}svg{width:100%;height:auto}
 svg text{fill:var(--text);font-size:12px}svg .unit{fill:var(--soft)}
 .grid{stroke:var(--line);fill:none}
@@ -78,11 +84,11 @@ def _parts(report: Mapping[str, Any]) -> Iterator[str]:
     levels = level_rows(report)
     if levels:
         yield "<h2>Levels</h2>"
-        bars = {
-            name.strip(): (found["p50_ms"], found["p90_ms"], found["p99_ms"])
+        bars = [
+            (name, [found[f"p{p}_ms"] for p in (50, 90, 99)])
             for name, found in levels
             if not name.startswith(" ")
-        }
+        ]
         plots = [("Median, with marks at the 90th and 99th percentile", bar_plot(bars, unit="ms"))]
         shown = {
             name: values
@@ -115,14 +121,10 @@ def _parts(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
-    if not report["valid"]:
-        why = "; ".join(report["invalid_because"])
-        return f'<p class="verdict bad"><b>Not valid</b>: {escape(why)}</p>'
-    untold = ", ".join(report["vitals"]["not_told"])
-    more = f" This machine does not tell: {untold}." if untold else ""
-    return (
-        f'<p class="verdict"><b>Valid</b>: nothing speaks against these figures.{escape(more)}</p>'
-    )
+    why = "; ".join(report["invalid_because"]) or "nothing speaks against these figures"
+    state, style = ("Valid", "verdict") if report["valid"] else ("Not valid", "verdict bad")
+    notes = "".join(f"<br>Note: {escape(note)}." for note in report_notes(report))
+    return f'<p class="{style}"><b>{state}</b>: {escape(why)}.{notes}</p>'
 
 
 def _pipelines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -150,12 +152,13 @@ def _models(report: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "<h2>Models</h2>"
     if len(models) > 1:
-        bars = {
-            f"{model['name']} {model['precision']}": tuple(
-                model["network"][f"p{p}_ms"] for p in (50, 90, 99)
+        bars = [
+            (
+                f"{model['name']} {model['precision']}",
+                [model["network"][f"p{p}_ms"] for p in (50, 90, 99)],
             )
             for model in models
-        }
+        ]
         yield _figures([("Network alone, measured in turns", bar_plot(bars, unit="ms"))])
     yield _table(
         ["", "KiB", "threads", "network p50", "(95 %)", "golden vectors", "accuracy"],

@@ -23,9 +23,10 @@ def measure_scene(bench: Bench, watch: VitalsWatch, name: str) -> FrameTally:
     effort = Effort(bench.plan.seconds)
     frames = make_scene(name)
     tally = FrameTally()
-    with _fresh_pipeline(bench) as pipeline, watch.busy():
-        warm_up(pipeline, frames, seconds=effort.warmup_seconds)
-        _process(bench, pipeline, _for_seconds(frames, effort.seconds), tally, what=name)
+    with fresh_pipeline(bench) as pipeline, watch.busy():
+        warm = warm_up(pipeline, frames, seconds=effort.warmup_seconds)
+        shown = _for_seconds(frames, effort.seconds)
+        _process(bench, pipeline, shown, tally, first_index=warm, what=name)
     return tally
 
 
@@ -45,13 +46,14 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
             return _measure_live(bench, source)
         tally = FrameTally()
         timeout = source_settings.read_timeout_seconds
-        with _fresh_pipeline(bench) as pipeline:
+        with fresh_pipeline(bench) as pipeline:
             for part, frames in enumerate(chunks(source, timeout_seconds=timeout)):
                 if part == 0:
-                    with _fresh_pipeline(bench) as other:
+                    with fresh_pipeline(bench) as other:
                         warm_up(other, frames[:3], seconds=0.0)
                 with watch.busy():
-                    _process(bench, pipeline, frames, tally, what="clip")
+                    done = len(tally.wall_ns)
+                    _process(bench, pipeline, frames, tally, first_index=done, what="clip")
                 if bench.stop.is_set():
                     break
         return tally
@@ -88,7 +90,7 @@ def pipeline_part(tally: FrameTally) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _fresh_pipeline(bench: Bench) -> Iterator[Pipeline]:
+def fresh_pipeline(bench: Bench) -> Iterator[Pipeline]:
     """Make a pipeline, and close it where it has something to close."""
     pipeline = make_pipeline(bench.plan.settings)
     try:
@@ -101,7 +103,7 @@ def _fresh_pipeline(bench: Bench) -> Iterator[Pipeline]:
 
 def _measure_live(bench: Bench, source: Source) -> FrameTally:
     plan = bench.plan
-    with _fresh_pipeline(bench) as pipeline:
+    with fresh_pipeline(bench) as pipeline:
         first = source.read(plan.settings.source.read_timeout_seconds)
         if first is None:
             raise VideoError(
@@ -121,13 +123,20 @@ def _measure_live(bench: Bench, source: Source) -> FrameTally:
 
 
 def _process(
-    bench: Bench, pipeline: Pipeline, frames: Iterable[GreyImage], tally: FrameTally, *, what: str
+    bench: Bench,
+    pipeline: Pipeline,
+    frames: Iterable[GreyImage],
+    tally: FrameTally,
+    *,
+    first_index: int,
+    what: str,
 ) -> None:
     process_frames(
         pipeline,
         frames,
         tally,
         stop=bench.stop,
+        first_index=first_index,
         frames_per_second=bench.plan.frames_per_second,
         watch=_Shower(bench, what),
     )

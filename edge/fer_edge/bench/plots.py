@@ -47,21 +47,21 @@ def distribution_plot(series: Mapping[str, Sequence[float]], *, unit: str) -> st
     return _svg(parts, f"share of runs by {unit}", unit) + _legend(list(series))
 
 
-def bar_plot(bars: Mapping[str, tuple[float, float, float]], *, unit: str) -> str:
+def bar_plot(bars: Sequence[tuple[str, Sequence[float]]], *, unit: str) -> str:
     """Return horizontal bars with a whisker: median, and the 90th and 99th percentile.
 
     Args:
-        bars: (p50, p90, p99) by name.
+        bars: Name and (p50, p90, p99) of each.
         unit: Of the values.
     """
-    most = max(p99 for _, _, p99 in bars.values()) or 1.0
+    most = max(values[-1] for _, values in bars) or 1.0
     left, height = 190, len(bars) * _BAR + 34
     scale = (WIDTH - left - 70) / most
     parts = [
         _x_tick(left + value * scale, f"{value:g}", bottom=height - 30)
         for value in _round_ticks(0, most)
     ]
-    for row, (name, (p50, p90, p99)) in enumerate(bars.items()):
+    for row, (name, (p50, p90, p99)) in enumerate(bars):
         top = 8 + row * _BAR
         y = top + _BAR / 2 - 4
         middle, end, far = (left + value * scale for value in (p50, p90, p99))

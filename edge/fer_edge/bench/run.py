@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, Final
 
-from fer_edge.assemble import make_detector, make_pipeline
+from fer_edge.assemble import make_detector
 from fer_edge.bench.accuracy import model_accuracy
 from fer_edge.bench.footprint import measure_footprint
 from fer_edge.bench.frames import warm_up
 from fer_edge.bench.long_run import run_long
 from fer_edge.bench.networks import MeasuredModel, describe, measure_models
 from fer_edge.bench.pipelines import (
+    fresh_pipeline,
     measure_clip,
     measure_scenes,
     pipeline_part,
@@ -168,18 +169,19 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
 
 def _sustained(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
     frames = sustained_frames(bench)
-    pipeline = make_pipeline(bench.plan.settings)
-    warm_up(pipeline, frames, seconds=Effort(bench.plan.seconds).warmup_seconds)
     before = len(watch.seen)
-    found = run_sustained(
-        pipeline,
-        frames,
-        watch,
-        minutes=bench.plan.minutes,
-        frames_per_second=bench.plan.frames_per_second,
-        stop=bench.stop,
-        progress=bench.progress,
-    )
+    with fresh_pipeline(bench) as pipeline:
+        warm = warm_up(pipeline, frames, seconds=Effort(bench.plan.seconds).warmup_seconds)
+        found = run_sustained(
+            pipeline,
+            frames,
+            watch,
+            minutes=bench.plan.minutes,
+            first_index=warm,
+            frames_per_second=bench.plan.frames_per_second,
+            stop=bench.stop,
+            progress=bench.progress,
+        )
     if found is not None:
         found["energy"] = energy(watch.seen[before:], frames=found["frames"])
         report["sustained"] = found

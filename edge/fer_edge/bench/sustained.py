@@ -4,7 +4,6 @@ import itertools
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from fer_edge.bench.footprint import rss_mb
 from fer_edge.bench.frames import FrameTally, process_frames
-from fer_edge.bench.intervals import PERCENTS, slope_interval
+from fer_edge.bench.intervals import PERCENTS, Series, slope_interval
 from fer_edge.bench.vitals import VitalsWatch
 from fer_edge.pipeline import Pipeline
 from fer_edge.records import GreyImage
@@ -21,10 +20,15 @@ POINTS: Final = 300
 """At most so many in the report; a point is a second, or more in a long run."""
 LEAST_POINTS_FOR_SLOPE: Final = 20
 _BINS_AN_E_FOLD: Final = 200
+_LEAST_MS: Final = 1e-3
+_MOST_MS: Final = 1e6
+_COLUMNS: Final = (
+    "seconds", "p50_ms", "max_ms", "rss_mb", "temperature_c", "frequency_mhz", "watts",
+)  # fmt: skip
 
 
 class LatencyHistogram:
-    """Counts every frame in bins half a percent wide, so that the bench's own memory stays put.
+    """Counts every frame in bins half a percent wide, in memory that does not grow.
 
     Attributes:
         n: Frames.
@@ -35,24 +39,23 @@ class LatencyHistogram:
         self.n = 0
         self.max_ms = 0.0
         self._sum_ms = 0.0
-        self._bins: Counter[int] = Counter()
+        self._bins = np.ones(math.ceil(math.log(_MOST_MS / _LEAST_MS) * _BINS_AN_E_FOLD), np.int64)
+        self._bins[:] = 0  # after the ones, so that its pages are there from the beginning
 
-    def add(self, milliseconds: Sequence[float]) -> None:
-        """Count frames; each took more than nothing."""
-        for value in milliseconds:
-            self._bins[math.floor(math.log(max(value, 1e-6)) * _BINS_AN_E_FOLD)] += 1
+    def add(self, milliseconds: Series) -> None:
+        """Count frames, at least one."""
+        inside = np.clip(milliseconds, _LEAST_MS, _MOST_MS * 0.999)
+        indices = np.floor(np.log(inside / _LEAST_MS) * _BINS_AN_E_FOLD).astype(np.int64)
+        np.add.at(self._bins, indices, 1)
         self.n += len(milliseconds)
-        self._sum_ms += sum(milliseconds)
-        self.max_ms = max(self.max_ms, *milliseconds)
+        self._sum_ms += float(milliseconds.sum())
+        self.max_ms = max(self.max_ms, float(milliseconds.max()))
 
     def percentile(self, percent: float) -> float:
         """Return the middle of the bin in which a percentile lies; at least one frame."""
-        wanted, seen = percent / 100 * self.n, 0
-        for index in sorted(self._bins):
-            seen += self._bins[index]
-            if seen >= wanted:
-                return math.exp((index + 0.5) / _BINS_AN_E_FOLD)
-        return self.max_ms
+        seen = np.cumsum(self._bins)
+        index = int(np.searchsorted(seen, percent / 100 * self.n))
+        return _LEAST_MS * math.exp((index + 0.5) / _BINS_AN_E_FOLD)
 
     def to_json(self) -> dict[str, float]:
         """Return n, mean and maximum, which are exact, and percentiles to half a percent."""
@@ -64,12 +67,13 @@ class LatencyHistogram:
         }
 
 
-def run_sustained(
+def run_sustained(  # noqa: PLR0913 - all but three by name
     pipeline: Pipeline,
     frames: Sequence[GreyImage],
     watch: VitalsWatch,
     *,
     minutes: float,
+    first_index: int,
     frames_per_second: float,
     stop: threading.Event,
     progress: Callable[[str], None],
@@ -81,6 +85,7 @@ def run_sustained(
         frames: uint8, shape (H, W), shown over and over.
         watch: Running; its last look goes with each point.
         minutes: How long.
+        first_index: Of the first frame: a pipeline's frames are numbered through.
         frames_per_second: See `process_frames`.
         stop: Set from elsewhere to end; what was measured is kept.
         progress: Called with a line of text now and then.
@@ -93,24 +98,28 @@ def run_sustained(
     started = time.monotonic()
     end = started + minutes * 60
     histogram, cpu_ns, with_face = LatencyHistogram(), 0, 0
-    points: list[dict[str, Any]] = []
+    # Held in one piece from the beginning, so that the points do not grow the memory they tell of.
+    table = np.full((POINTS + 8, len(_COLUMNS)), np.nan)
+    rows = 0
     shown = itertools.cycle(frames)
     with watch.busy():
-        while not stop.is_set() and time.monotonic() < end:
+        while not stop.is_set() and time.monotonic() < end and rows < len(table):
             tally = FrameTally()
             until = min(end, time.monotonic() + period_seconds)
             process_frames(
                 pipeline, _until(shown, until), tally,
                 stop=stop, frames_per_second=frames_per_second,
+                first_index=first_index + histogram.n,
             )  # fmt: skip
-            wall = tally.wall_ms.tolist()
-            if not wall:
+            if not tally.wall_ns:
                 continue
-            histogram.add(wall)
+            histogram.add(tally.wall_ms)
             cpu_ns += sum(tally.cpu_ns)
             with_face += tally.frames_with_face
-            points.append(_point(watch, wall, seconds=time.monotonic() - started))
+            table[rows] = _row(watch, tally.wall_ms, seconds=time.monotonic() - started)
+            rows += 1
             progress(f"sustained: {time.monotonic() - started:.0f} of {minutes * 60:.0f} s")
+    points = [_point(row) for row in table[:rows].tolist()]
     if len(points) < 2:
         return None
     seconds = time.monotonic() - started
@@ -132,17 +141,21 @@ def _until(frames: Iterator[GreyImage], moment: float) -> Iterator[GreyImage]:
         yield next(frames)
 
 
-def _point(watch: VitalsWatch, wall_ms: list[float], *, seconds: float) -> dict[str, Any]:
+def _row(watch: VitalsWatch, wall_ms: Series, *, seconds: float) -> list[float]:
     seen = watch.seen[-1]
-    return {
-        "seconds": round(seconds, 2),
-        "p50_ms": round(float(np.median(wall_ms)), 4),
-        "max_ms": round(max(wall_ms), 4),
-        "rss_mb": round(rss_mb(), 3),
-        "temperature_c": seen.temperature_c,
-        "frequency_mhz": seen.frequency_mhz,
-        "watts": seen.watts,
-    }
+    told = (seen.temperature_c, seen.frequency_mhz, seen.watts)
+    return [
+        seconds,
+        float(np.median(wall_ms)),
+        float(wall_ms.max()),
+        rss_mb(),
+        *(math.nan if value is None else value for value in told),
+    ]
+
+
+def _point(row: Sequence[float]) -> dict[str, Any]:
+    named = zip(_COLUMNS, row, strict=True)
+    return {name: None if math.isnan(value) else round(value, 4) for name, value in named}
 
 
 def _first_against_last(points: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from fer_edge.tables import format_fields, format_table
 if TYPE_CHECKING:
     from fer_edge.bench.comparison import Comparison
 
+_MUCH_WAITING: Final = 0.1
 _COLUMNS: Final = ("n", "mean", "p50", "p90", "p95", "p99", "max", "p50 from..to (95 %)")
 
 
@@ -178,10 +179,29 @@ def _sums(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
+    notes = "".join(f"\nnote: {note}" for note in report_notes(report))
     if not report["valid"]:
-        return "NOT VALID: " + "; ".join(report["invalid_because"])
-    untold = report["vitals"]["not_told"]
-    return f"valid (this machine does not tell: {', '.join(untold)})" if untold else "valid"
+        return "NOT VALID: " + "; ".join(report["invalid_because"]) + notes
+    return f"valid{notes}"
+
+
+def report_notes(report: Mapping[str, Any]) -> list[str]:
+    """Return what a reader of a report should know before believing it."""
+    notes = []
+    if untold := report["vitals"]["not_told"]:
+        notes.append(f"this machine does not tell: {', '.join(untold)}")
+    waiting = max([found["waiting_share"] for _, found in pipeline_rows(report)], default=0.0)
+    if waiting > _MUCH_WAITING:
+        notes.append(
+            f"other programs had the processor for up to {waiting:.0%} of the time; "
+            "wall times are too long, CPU times are not"
+        )
+    notes += [
+        f"{model['name']} {model['precision']} does not give its golden vectors here"
+        for model in report.get("models", [])
+        if not model["golden_match"]
+    ]
+    return notes
 
 
 def format_comparison(result: "Comparison") -> str:

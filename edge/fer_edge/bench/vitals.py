@@ -60,6 +60,8 @@ class VitalsWatch:
         self._system = system
         self._period_seconds = period_seconds
         self._busy = False
+        # Asked once: a command that does not exist costs a fork each time.
+        self._has_flags = throttle_bits(system) is not None
         self._has_pmic = pmic_watts(system) is not None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="vitals", daemon=True)
@@ -90,7 +92,7 @@ class VitalsWatch:
         vitals = Vitals(
             seconds=time.monotonic(),
             busy=self._busy,
-            throttle_bits=throttle_bits(self._system),
+            throttle_bits=throttle_bits(self._system) if self._has_flags else None,
             throttle_count=throttle_count(self._system),
             frequency_mhz=frequency_mhz(self._system),
             temperature_c=temperature_c(self._system),
