@@ -14,7 +14,7 @@ from typing import Any, Final
 from fer_edge.errors import FerError
 from fer_edge.settings import Settings, resolve
 
-_FRAMES: Final = 240
+_FRAMES: Final = 60
 _TIMEOUT_SECONDS: Final = 600
 
 
@@ -35,7 +35,7 @@ def measure_footprint(settings: Settings) -> dict[str, float]:
     """Return the memory of a fresh process after each step, in MiB.
 
     The steps: Python alone, imports, detector and model loaded, first frame, and the steady
-    state after 240 frames of the built-in clip.
+    state after 60 frames of the built-in clip.
 
     Raises:
         FerError: The process failed.
