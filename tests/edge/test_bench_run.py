@@ -219,7 +219,7 @@ def test_a_model_that_is_not_there(tiny, clip):
         run_bench(Bench(a_plan(tiny, clip=clip, models=("missing",)), System()))
 
 
-@pytest.mark.parametrize(("name", "faces"), zip(SCENES, (0, 1, 3), strict=True))
+@pytest.mark.parametrize(("name", "faces"), list(zip(SCENES, (0, 1, 3), strict=True)))
 def test_scenes_hold_as_many_faces_as_they_say(name, faces):
     frames = make_scene(name)
     assert {frame.shape for frame in frames} == {(480, 640)}

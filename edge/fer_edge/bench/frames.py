@@ -29,6 +29,7 @@ class FrameTally:
         faces: In all frames together.
         wait_ns: Time between frames that is not the pipeline's, waiting for the next one.
         dropped: Frames that a newer one replaced; None where the source waits.
+        span: Begin and end on the monotonic clock, seconds, decoding between included.
     """
 
     wall_ns: "array[int]" = field(default_factory=lambda: array("q"))
@@ -38,6 +39,7 @@ class FrameTally:
     faces: int = 0
     wait_ns: int = 0
     dropped: int | None = None
+    span: tuple[float, float] = (0.0, 0.0)
 
     def process(self, pipeline: Pipeline, frame: Frame) -> Observation:
         """Process one frame and note what it took."""

@@ -26,7 +26,9 @@ def measure_scene(bench: Bench, watch: VitalsWatch, name: str) -> FrameTally:
     with fresh_pipeline(bench) as pipeline, watch.busy():
         warm = warm_up(pipeline, frames, seconds=effort.warmup_seconds)
         shown = _for_seconds(frames, effort.seconds)
+        begin = watch.look().seconds
         _process(bench, pipeline, shown, tally, first_index=warm, what=name)
+        tally.span = begin, watch.look().seconds
     return tally
 
 
@@ -42,8 +44,11 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
     plan = bench.plan
     source_settings = plan.settings.source
     with make_source(source_settings) as source:
+        begin = watch.look().seconds
         if source.live:
-            return _measure_live(bench, source)
+            tally = _measure_live(bench, source)
+            tally.span = begin, watch.look().seconds
+            return tally
         tally = FrameTally()
         timeout = source_settings.read_timeout_seconds
         with fresh_pipeline(bench) as pipeline:
@@ -56,6 +61,7 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
                     _process(bench, pipeline, frames, tally, first_index=done, what="clip")
                 if bench.stop.is_set():
                     break
+        tally.span = begin, watch.look().seconds
         return tally
 
 

@@ -144,10 +144,8 @@ def _detector(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
 
 
 def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
-    before = len(watch.seen)
     if bench.plan.clip:
-        tallies = {"clip": measure_clip(bench, watch)}
-        main = tallies["clip"]
+        main = measure_clip(bench, watch)
     else:
         tallies = dict(measure_scenes(bench, watch))
         report["scenes"] = {name: pipeline_part(tally) for name, tally in tallies.items()}
@@ -162,16 +160,17 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
         report["pipeline"]["frame_age_ms"] = report["stages"].get("age")
     report["samples"]["pipeline"] = main.kept_wall()
     report["samples"]["pipeline cpu"] = main.kept_cpu()
-    frames = sum(len(tally.wall_ns) for tally in tallies.values())
-    if (used := energy(watch.seen[before:], frames=frames)) is not None:
+    begin, end = main.span
+    seen = [vitals for vitals in watch.seen if begin <= vitals.seconds <= end]
+    if (used := energy(seen, frames=len(main.wall_ns))) is not None:
         report["energy"] = used
 
 
 def _sustained(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
     frames = sustained_frames(bench)
-    before = len(watch.seen)
     with fresh_pipeline(bench) as pipeline:
         warm = warm_up(pipeline, frames, seconds=Effort(bench.plan.seconds).warmup_seconds)
+        before = len(watch.seen)
         found = run_sustained(
             pipeline,
             frames,
