@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def a_report(*, seed=0, factor=1.0, n=400, rss=80.0, **changes):
         "schema": 1,
         "machine": {"board": "Pi", "cpu": "A76", "kernel": "6.12", "libraries": {"numpy": "2"}},
         "model": {"name": "m", "sha256": "ab" * 32},
-        "settings": {"source": "made scenes", "detector": {}},
+        "settings": {"source": "made scenes", "pipeline": {}},
         "memory": {"rss_mb": rss},
         "samples": series,
         "valid": True,
@@ -125,7 +126,7 @@ def test_unlike_runs_are_refused_unless_forced(part, change, found):
 
 def test_a_run_that_is_not_valid_is_refused():
     bad = a_report(valid=False, invalid_because=["throttled during the run"])
-    with pytest.raises(FerError, match="B is not valid .throttled during the run."):
+    with pytest.raises(FerError, match=r"B is not valid .throttled during the run."):
         compare(a_report(), bad)
 
 
@@ -179,8 +180,6 @@ def test_the_network_alone_agrees_with_the_runtimes_own_benchmark(tmp_path):
 
 
 def our_median(invoke):
-    import threading
-
     samples = measure({"network": invoke}, Effort(0.5), stop=threading.Event())["network"]
     return samples.figures().percentiles[50]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from fer_edge.commands import CONTEXT_SETTINGS, echo, echo_json, json_option
+from fer_edge.commands import echo, echo_json, json_option
 from fer_edge.options import progress_line, resolve_settings, settings_options
 
 _INTERRUPTED = 130
 
 
-@click.group(invoke_without_command=True, context_settings=CONTEXT_SETTINGS)
+@click.group(invoke_without_command=True)
 @click.option(
     "--source",
     "clip",

@@ -191,7 +191,7 @@ def _objections(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     pairs = [(name, before["machine"], after["machine"]) for name in _WORTH_A_NOTE]
-    pairs += [(name, before["settings"], after["settings"]) for name in ("detector", "threads")]
+    pairs += [(name, before["settings"], after["settings"]) for name in ("pipeline", "threads")]
     return [
         f"{name} differs: {a.get(name)} and {b.get(name)}"
         for name, a, b in pairs

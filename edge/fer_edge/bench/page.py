@@ -230,8 +230,10 @@ def _closing(report: Mapping[str, Any]) -> Iterator[str]:
         fields.append(("memory, MiB", steps))
     if used := report.get("energy"):
         fields.append(("energy", f"{used['mean_watts']} W, {used['joules_per_frame']} J a frame"))
-    detector = report["settings"]["detector"]
-    fields.append(("detector", ", ".join(f"{key} {value}" for key, value in detector.items())))
+    fields += [
+        (section, ", ".join(f"{key} {value}" for key, value in values.items()))
+        for section, values in report["settings"]["pipeline"].items()
+    ]
     yield _field_table(fields)
 
 

@@ -30,6 +30,7 @@ from fer_edge.models import open_model
 
 SCHEMA: Final = 1
 _MAIN_SCENE: Final = "one face"
+_NOT_OF_THE_PIPELINE: Final = {"source", "model", "output"}
 
 
 def run_bench(bench: Bench) -> dict[str, Any]:
@@ -209,6 +210,10 @@ def _settings(bench: Bench) -> dict[str, Any]:
         "frames_per_second": plan.frames_per_second or None,
         "seconds": plan.seconds,
         "threads": [model.threads for model in plan.models],
-        "detector": dataclasses.asdict(plan.settings.detector),
+        "pipeline": {
+            section: values
+            for section, values in dataclasses.asdict(plan.settings).items()
+            if section not in _NOT_OF_THE_PIPELINE
+        },
         "nice": os.nice(0),
     }
