@@ -157,7 +157,9 @@ def throttle_bits(system: System) -> int | None:
     Bits 0 to 3 are now, bits 16 to 19 since the machine was started.
     Source: raspberrypi.com/documentation/computers/os.html#get_throttled.
     """
-    text = system.text("sys/devices/platform/soc/soc:firmware/get_throttled")
+    # The Pi 5's firmware node has an address in its name.
+    told = system.paths("sys/devices/platform/soc*/soc*:firmware/get_throttled")
+    text = system.text(told[0]) if told else ""
     text = text or system.says("vcgencmd", "get_throttled").partition("=")[2]
     if re.fullmatch(r"(0x)?[0-9a-fA-F]+", text):
         return int(text, 16)

@@ -91,6 +91,14 @@ def test_a_watch_of_a_machine_that_tells_nothing(tmp_path):
     assert len(asked) == 2, "a command that is not there is not tried again and again"
 
 
+def test_a_paced_run_may_let_the_clock_fall(tmp_path):
+    with VitalsWatch(a_system(tmp_path), period_seconds=10) as watch:
+        with watch.busy(throughout=False):
+            assert watch.look().busy is False
+        with watch.busy():
+            assert watch.look().busy is True
+
+
 SILENCED = [
     "sys/class/thermal/thermal_zone0/temp",
     *(f"sys/devices/system/cpu/cpu{n}/cpufreq/scaling_cur_freq" for n in range(4)),

@@ -1,6 +1,7 @@
 """What the doctor finds, on machines that are ill in known ways."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -307,3 +308,17 @@ def test_nothing_serious():
     findings = [Finding("a", "warning", "odd", "look"), Finding("b", "ok", "fine")]
     assert not is_serious(findings)
     assert format_findings(findings).endswith("nothing serious")
+
+
+def test_it_works_where_numpy_and_opencv_are_broken():
+    script = """
+import sys
+sys.modules.update(numpy=None, cv2=None, ai_edge_litert=None)
+from fer_edge.cli import cli
+cli(["doctor", "--json"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stderr == ""
+    assert '"findings":' in done.stdout

@@ -79,8 +79,9 @@ def test_a_firmware_that_does_not_answer(tmp_path, answer):
     assert throttle_bits(system) is None
 
 
-def test_the_kernel_tells_the_flags_without_a_command(tmp_path):
-    files = {"sys/devices/platform/soc/soc:firmware/get_throttled": "50000\n"}
+@pytest.mark.parametrize("node", ["soc/soc:firmware", "soc@107c000000/soc@107c000000:firmware"])
+def test_the_kernel_tells_the_flags_without_a_command(tmp_path, node):
+    files = {f"sys/devices/platform/{node}/get_throttled": "50000\n"}
     assert throttle_bits(a_system(tmp_path, files=files, answers=NO_FLAGS)) == 0x50000
 
 

@@ -23,7 +23,7 @@ def measure_scene(bench: Bench, watch: VitalsWatch, name: str) -> FrameTally:
     effort = Effort(bench.plan.seconds)
     frames = make_scene(name)
     tally = FrameTally()
-    with fresh_pipeline(bench) as pipeline, watch.busy():
+    with fresh_pipeline(bench) as pipeline, watch.busy(throughout=_is_unpaced(bench)):
         warm = warm_up(pipeline, frames, seconds=effort.warmup_seconds)
         shown = _for_seconds(frames, effort.seconds)
         begin = watch.look().seconds
@@ -56,7 +56,7 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
                 if part == 0:
                     with fresh_pipeline(bench) as other:
                         warm_up(other, frames[:3], seconds=0.0)
-                with watch.busy():
+                with watch.busy(throughout=_is_unpaced(bench)):
                     done = len(tally.wall_ns)
                     _process(bench, pipeline, frames, tally, first_index=done, what="clip")
                 if bench.stop.is_set():
@@ -105,6 +105,10 @@ def fresh_pipeline(bench: Bench) -> Iterator[Pipeline]:
         close = getattr(pipeline, "close", None)
         if close is not None:
             close()
+
+
+def _is_unpaced(bench: Bench) -> bool:
+    return not bench.plan.frames_per_second
 
 
 def _measure_live(bench: Bench, source: Source) -> FrameTally:

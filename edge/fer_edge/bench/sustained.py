@@ -102,7 +102,7 @@ def run_sustained(  # noqa: PLR0913 - all but three by name
     table = np.full((POINTS + 8, len(_COLUMNS)), np.nan)
     rows = 0
     shown = itertools.cycle(frames)
-    with watch.busy():
+    with watch.busy(throughout=not frames_per_second):
         while not stop.is_set() and time.monotonic() < end and rows < len(table):
             tally = FrameTally()
             until = min(end, time.monotonic() + period_seconds)

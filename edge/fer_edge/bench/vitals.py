@@ -79,9 +79,13 @@ class VitalsWatch:
         self.look()
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Mark a block that keeps a core busy, so that its clock must not fall."""
-        self._busy = True
+    def busy(self, *, throughout: bool = True) -> Iterator[None]:
+        """Mark a block that keeps a core busy, so that its clock must not fall.
+
+        Args:
+            throughout: False where it waits between frames; a governor rightly saves power then.
+        """
+        self._busy = throughout
         try:
             yield
         finally:
