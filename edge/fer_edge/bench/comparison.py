@@ -8,12 +8,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from fer_edge.bench.intervals import CONFIDENCE, Series
+from fer_edge.bench.intervals import CONFIDENCE
+from fer_edge.bench.resampling import ratio_interval, statistic
 from fer_edge.errors import DataError, FerError, RegressionError
 
 Verdict = Literal["regression", "improvement", "same", "unclear"]
 
-_RESAMPLES: Final = 4000
 _SEED: Final = 5
 _FEWEST: Final = 20
 _MEMORY_SLACK_MB: Final = 4.0
@@ -212,35 +212,13 @@ def _sampled_changes(
     changes = []
     for name, percent in tasks:
         a, b = (np.asarray(samples[name], np.float64) for samples in (before, after))
-        ratios = _resampled(b, percent, rng) / _resampled(a, percent, rng)
-        tail = (1 - confidence) / 2
-        interval = float(np.quantile(ratios, tail)), float(np.quantile(ratios, 1 - tail))
-        one, other = float(_statistic(a, percent)), float(_statistic(b, percent))
+        interval = ratio_interval(a, b, percent, confidence=confidence, rng=rng)
+        one, other = float(statistic(a, percent)), float(statistic(b, percent))
         label = f"{name} ms, mean" if percent is None else f"{name} ms, p{percent}"
         changes.append(
             Change(label, one, other, other / one, interval, _judge(interval, tolerance))
         )
     return changes
-
-
-def _statistic(values: Series, percent: int | None, axis: int = -1) -> Any:
-    if percent is None:
-        return values.mean(axis=axis)
-    return np.percentile(values, percent, axis=axis)
-
-
-def _resampled(values: Series, percent: int | None, rng: np.random.Generator) -> Series:
-    """Return the statistic of `_RESAMPLES` circular block resamples (Politis, Romano 1992)."""
-    n = len(values)
-    length = max(1, round(n ** (1 / 3)))
-    wrapped = np.concatenate([values, values[: length - 1]])
-    blocks = np.lib.stride_tricks.sliding_window_view(wrapped, length)
-    results = []
-    for _ in range(0, _RESAMPLES, 200):  # in parts: a Pi has little memory
-        starts = rng.integers(0, n, (200, -(-n // length)))
-        drawn = blocks[starts].reshape(200, -1)[:, :n]
-        results.append(_statistic(drawn, percent, axis=1))
-    return np.concatenate(results)
 
 
 def _judge(interval: tuple[float, float], tolerance: float) -> Verdict:

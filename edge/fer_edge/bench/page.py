@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,32 +20,6 @@ from fer_edge.errors import OutputError
 
 JSON_NAME: Final = "bench.json"
 PAGE_NAME: Final = "bench.html"
-_STYLE: Final = """
-:root{color-scheme:light dark;--text:#1a1c20;--soft:#667;--line:#d5d8de;--page:#fff;
---c0:#2563ab;--c1:#c2571a;--c2:#2f8f4e;--c3:#8a4fb0;--c4:#b03060;--c5:#6b6b20}
-@media(prefers-color-scheme:dark){:root{--text:#e6e8ec;--soft:#9aa;--line:#3a3e46;--page:#15171b;
---c0:#6ba6e8;--c1:#f09a5e;--c2:#70c98d;--c3:#c39be0;--c4:#e07a9c;--c5:#c8c86a}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--text);background:var(--page);max-width:980px;
-margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-p.when{color:var(--soft);margin:0}
-.verdict{padding:.5rem .8rem;border-left:4px solid var(--c2);margin:1rem 0;background:#8881}
-.verdict.bad{border-color:var(--c4)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left;padding-left:0}th{font-weight:600}
-table.fields td{text-align:left;white-space:normal}
-figure{margin:0}.plots{display:grid;gap:1.2rem;
-grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr))}
-figcaption{color:var(--soft);font-size:.9rem}svg{width:100%;height:auto}
-svg text{fill:var(--text);font-size:12px}svg .unit{fill:var(--soft)}
-.grid{stroke:var(--line);fill:none}
-.s0,.s1,.s2,.s3,.s4,.s5{fill:none;stroke-width:2}.f0{fill:var(--c0)}.s0{stroke:var(--c0)}
-.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}.s5{stroke:var(--c5)}
-.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.2rem 0;padding:0;
-font-size:.9rem}
-.legend svg{width:16px;margin-right:.3rem}
-"""
 
 
 def write_report(report: Mapping[str, Any], folder: Path) -> None:
@@ -70,10 +45,11 @@ def make_page(report: Mapping[str, Any]) -> str:
     """Return the report as an HTML page."""
     title = f"fer-edge bench: {report['machine']['board']}"
     body = "\n".join(_parts(report))
+    style = files("fer_edge.bench").joinpath("page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>"
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n<body>"
         f'<h1>{escape(title)}</h1><p class="when">{escape(report["created_at"])}</p>\n'
         f"{body}\n</body></html>\n"
     )
