@@ -74,6 +74,17 @@ def test_two_runs_of_the_same_are_no_regression(seed):
     result.require()
 
 
+def test_what_other_programs_may_have_done_decides_nothing():
+    disturbed = a_report(seed=1, factor=1.3, waiting={"pipeline": 0.3})
+    result = compare(a_report(), disturbed)
+    verdicts = {change.name: change.verdict for change in result.changes}
+    assert verdicts["pipeline ms, p50"] == "unclear"
+    assert verdicts["network ms, p50"] == "regression", "nobody disturbed that"
+    assert any("B was disturbed" in note for note in result.notes)
+    far = compare(a_report(), a_report(seed=1, factor=2.0, waiting={"pipeline": 0.3}))
+    assert "pipeline ms, p50" in far.regressions
+
+
 def test_few_noisy_samples_decide_nothing():
     noisy = np.random.default_rng(0).exponential(1.0, 24)
     one, other = a_report(), a_report()

@@ -114,6 +114,14 @@ def test_energy_where_the_board_can_tell(report):
     assert report["energy"]["mean_watts"] == pytest.approx(PI5_WATTS, rel=0.01)
 
 
+def test_a_disturbed_run_says_so(report):
+    assert set(report["waiting"]) == set(report["samples"])
+    assert all(0 <= share < 1 for share in report["waiting"].values())
+    disturbed = {**report, "waiting": {"network": 0.4}}
+    assert "other programs had the processor for up to 40%" in format_report(disturbed)
+    assert "up to 40%" in make_page(disturbed)
+
+
 def test_samples_are_kept_for_comparisons(report):
     assert set(report["samples"]) == {
         "network", "network_with_preprocessing", "detector 64x48", "detector 96x64",

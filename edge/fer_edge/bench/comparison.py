@@ -17,6 +17,7 @@ Verdict = Literal["regression", "improvement", "same", "unclear"]
 _SEED: Final = 5
 _FEWEST: Final = 20
 _MEMORY_SLACK_MB: Final = 4.0
+_MUCH_WAITING: Final = 0.1
 _SAME_MACHINE: Final = ("board", "cpu", "architecture", "usable_cores", "governor")
 _WORTH_A_NOTE: Final = ("kernel", "libraries", "userland_bits")
 _SAME_WORK: Final = ("source", "frames_per_second")
@@ -33,7 +34,7 @@ class Change:
         ratio: After by before.
         interval: Of the ratio; None where a figure has no samples.
         verdict: "same" where the whole interval lies within the tolerance, "unclear" where it
-            reaches beyond without lying beyond.
+            reaches beyond without lying beyond, or where other programs may be the reason.
     """
 
     name: str
@@ -136,8 +137,9 @@ def compare_reports(
 
     Median, 90th percentile and mean CPU time are compared by a circular block bootstrap of the
     stored samples, because neighbouring measurements resemble one another. The confidence of
-    each interval is raised (Bonferroni) so that all of them together hold with 95 %. Memory and
-    accuracy are single numbers and are compared as such.
+    each interval is raised (Bonferroni) so that all of them together hold with 95 %. Where other
+    programs had the processor for a share w of the time, a change by up to 1 / (1 - w) may be
+    theirs and decides nothing. Memory and accuracy are single numbers and are compared as such.
 
     Args:
         before: The baseline.
@@ -156,7 +158,7 @@ def compare_reports(
             fix="measure both alike, or add --force",
         )
     changes = [
-        *_sampled_changes(before["samples"], after["samples"], tolerance),
+        *_sampled_changes(before, after, tolerance),
         *_single_changes(before, after, tolerance),
     ]
     if not changes:
@@ -166,6 +168,7 @@ def compare_reports(
             fix="measure both again with `fer-edge bench --out FOLDER`",
         )
     notes = [f"forced, though {text}" for text in against] + _differences(before, after)
+    notes += _disturbances(before, after)
     return Comparison(tuple(changes), tolerance, tuple(notes))
 
 
@@ -199,35 +202,51 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
     ]
 
 
+def _disturbances(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    shares = {
+        letter: max(report.get("waiting", {}).values(), default=0.0)
+        for letter, report in (("A", before), ("B", after))
+    }
+    return [
+        f"{letter} was disturbed: other programs had the processor for up to {share:.0%} of the "
+        "time; measure again on a quiet machine"
+        for letter, share in shares.items()
+        if share > _MUCH_WAITING
+    ]
+
+
 def _sampled_changes(
     before: Mapping[str, Any], after: Mapping[str, Any], tolerance: float
 ) -> list[Change]:
-    tasks = []
-    for name in before:
-        if name in after and min(len(before[name]), len(after[name])) >= _FEWEST:
-            percents = [None] if name.endswith(" cpu") else [50, 90]
+    one, other = before["samples"], after["samples"]
+    tasks: list[tuple[str, int | None]] = []
+    for name in one:
+        if name in other and min(len(one[name]), len(other[name])) >= _FEWEST:
+            percents = (None,) if name.endswith(" cpu") else (50, 90)
             tasks += [(name, percent) for percent in percents]
     rng = np.random.default_rng(_SEED)
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(tasks))
     changes = []
     for name, percent in tasks:
-        a, b = (np.asarray(samples[name], np.float64) for samples in (before, after))
+        a, b = (np.asarray(samples[name], np.float64) for samples in (one, other))
         interval = ratio_interval(a, b, percent, confidence=confidence, rng=rng)
-        one, other = float(statistic(a, percent)), float(statistic(b, percent))
+        waiting = max(report.get("waiting", {}).get(name, 0.0) for report in (before, after))
+        a_value, b_value = float(statistic(a, percent)), float(statistic(b, percent))
         label = f"{name} ms, mean" if percent is None else f"{name} ms, p{percent}"
-        changes.append(
-            Change(label, one, other, other / one, interval, _judge(interval, tolerance))
-        )
+        verdict = _judge(interval, tolerance, waiting=waiting)
+        changes.append(Change(label, a_value, b_value, b_value / a_value, interval, verdict))
     return changes
 
 
-def _judge(interval: tuple[float, float], tolerance: float) -> Verdict:
+def _judge(interval: tuple[float, float], tolerance: float, *, waiting: float) -> Verdict:
     low, high = interval
-    if low > 1 + tolerance:
+    limit = 1 + tolerance
+    beyond = limit / max(1e-3, 1 - waiting)
+    if low > beyond:
         return "regression"
-    if high < 1 / (1 + tolerance):
+    if high < 1 / beyond:
         return "improvement"
-    return "same" if low >= 1 / (1 + tolerance) and high <= 1 + tolerance else "unclear"
+    return "same" if low >= 1 / limit and high <= limit else "unclear"
 
 
 def _single_changes(

@@ -21,7 +21,7 @@ from fer_edge.bench.pipelines import (
     sustained_frames,
 )
 from fer_edge.bench.plan import Bench
-from fer_edge.bench.sampling import Effort, measure
+from fer_edge.bench.sampling import Effort, Samples, measure
 from fer_edge.bench.scenes import make_scene, resized
 from fer_edge.bench.sustained import run_sustained
 from fer_edge.bench.vitals import VitalsWatch, describe_vitals, energy, reasons_against
@@ -58,6 +58,7 @@ def run_bench(bench: Bench) -> dict[str, Any]:
         "valid": True,
         "invalid_because": [],
         "interrupted": [],
+        "waiting": {},
         "samples": {},
     }
     with VitalsWatch(bench.system) as watch:
@@ -113,14 +114,19 @@ def _networks(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
     report["accuracy"] = report["models"][0]["accuracy"]
     for name in ("network", "network_with_preprocessing"):
         report[name] = report["models"][0][name]
-    _keep_samples(models[0], report["samples"])
+    _keep_samples(models[0], report)
 
 
-def _keep_samples(measured: MeasuredModel, samples: dict[str, Any]) -> None:
+def _keep_samples(measured: MeasuredModel, report: dict[str, Any]) -> None:
     if measured.network is not None:
-        samples["network"] = measured.network.kept()
+        _keep(report, "network", measured.network)
     if measured.with_preprocessing is not None:
-        samples["network_with_preprocessing"] = measured.with_preprocessing.kept()
+        _keep(report, "network_with_preprocessing", measured.with_preprocessing)
+
+
+def _keep(report: dict[str, Any], name: str, samples: Samples) -> None:
+    report["samples"][name] = samples.kept()
+    report["waiting"][name] = round(samples.waiting_share, 4)
 
 
 def _detector(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
@@ -141,7 +147,7 @@ def _detector(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
         )
     report["detector"] = {size: mine.to_json() for size, mine in samples.items()}
     for size, mine in samples.items():
-        report["samples"][f"detector {size}"] = mine.kept()
+        _keep(report, f"detector {size}", mine)
 
 
 def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
@@ -159,8 +165,9 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
     report["stages"] = main.stages_to_json()
     if main.dropped is not None:
         report["pipeline"]["frame_age_ms"] = report["stages"].get("age")
-    report["samples"]["pipeline"] = main.kept_wall()
-    report["samples"]["pipeline cpu"] = main.kept_cpu()
+    for name, kept in (("pipeline", main.kept_wall()), ("pipeline cpu", main.kept_cpu())):
+        report["samples"][name] = kept
+        report["waiting"][name] = report["pipeline"]["waiting_share"]
     begin, end = main.span
     seen = [vitals for vitals in watch.seen if begin <= vitals.seconds <= end]
     if (used := energy(seen, frames=len(main.wall_ns))) is not None:

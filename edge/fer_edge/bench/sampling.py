@@ -52,12 +52,22 @@ class Samples:
         nanoseconds: One a run; the warm-up is not in it, everything else is.
         warmup_runs: Runs before.
         ended: Why it ended: the median's interval is within 1 % ("precise"), "time", "stopped".
+        total_ns: Sum of the measurements.
+        cpu_ns: Of the whole process in all turns.
+        turns_ns: Length of all turns.
     """
 
     nanoseconds: "array[int]" = field(default_factory=lambda: array("q"))
     warmup_runs: int = 0
     ended: Ended = "stopped"
     total_ns: int = 0
+    cpu_ns: int = 0
+    turns_ns: int = 0
+
+    @property
+    def waiting_share(self) -> float:
+        """Part of the time in which the process had no processor: other programs had it."""
+        return max(0.0, 1 - self.cpu_ns / self.turns_ns) if self.turns_ns else 0.0
 
     def add(self, nanoseconds: int) -> None:
         """Append one measurement."""
@@ -79,6 +89,7 @@ class Samples:
             **self.figures().to_json(),
             "warmup_runs": self.warmup_runs,
             "ended": self.ended,
+            "waiting_share": round(self.waiting_share, 4),
         }
 
     def kept(self) -> list[float]:
@@ -139,13 +150,16 @@ def _warm_up(
 
 
 def _one_turn(action: Action, samples: Samples, *, stop: threading.Event, clock: Clock) -> None:
-    end = clock() + _SLICE_SECONDS * 1e9
-    now = 0
+    begin, cpu = clock(), time.process_time_ns()
+    end = begin + _SLICE_SECONDS * 1e9
+    now = begin
     while now < end and not stop.is_set():
         start = clock()
         action()
         now = clock()
         samples.add(now - start)
+    samples.cpu_ns += time.process_time_ns() - cpu
+    samples.turns_ns += now - begin
 
 
 def _ended(samples: Samples, effort: Effort) -> Ended | None:

@@ -190,11 +190,11 @@ def report_notes(report: Mapping[str, Any]) -> list[str]:
     notes = []
     if untold := report["vitals"]["not_told"]:
         notes.append(f"this machine does not tell: {', '.join(untold)}")
-    waiting = max([found["waiting_share"] for _, found in pipeline_rows(report)], default=0.0)
+    waiting = max(report["waiting"].values(), default=0.0)
     if waiting > _MUCH_WAITING:
         notes.append(
-            f"other programs had the processor for up to {waiting:.0%} of the time; "
-            "wall times are too long, CPU times are not"
+            f"disturbed: other programs had the processor for up to {waiting:.0%} of the time, "
+            "so times are too long; measure on a quiet machine"
         )
     notes += [
         f"{model['name']} {model['precision']} does not give its golden vectors here"
