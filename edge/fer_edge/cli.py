@@ -1,14 +1,13 @@
 """The command line `fer-edge`; heavy imports are made inside the commands."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from fer_edge import __version__
+from fer_edge.bench.cli import bench
 from fer_edge.commands import (
     CONTEXT_SETTINGS,
     echo,
@@ -17,34 +16,12 @@ from fer_edge.commands import (
     run_command_line,
     verbose_option,
 )
-
-if TYPE_CHECKING:
-    from fer_edge.settings import ResolvedSettings
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-_model_option = click.option(
-    "--model",
-    metavar="NAME|FILE",
-    help="Shipped model or .tflite file with a contract.  [default: edge-small]",
-)
-
-
-def _settings_options(command: _F) -> _F:
-    """Add `--config` and `--set`."""
-    command = click.option(
-        "--set",
-        "assignments",
-        metavar="SECTION.KEY=VALUE",
-        multiple=True,
-        help="Override one setting; may be given several times.",
-    )(command)
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        envvar="FER_EDGE_CONFIG",
-        help="TOML file of settings; see `fer-edge config show`.",
-    )(command)
+from fer_edge.doctor.cli import doctor
+from fer_edge.options import model_option as _model_option
+from fer_edge.options import resolve_settings as _resolve
+from fer_edge.options import settings_options as _settings_options
+from fer_edge.options import show_progress as _progress
+from fer_edge.tuning.cli import tune
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)
@@ -63,9 +40,13 @@ def cli() -> None:
       fer-edge classify photo.jpg          one or many pictures
       fer-edge run --source 0              the first camera, JSON lines on stdout
       fer-edge run --source rtsp://host/s  a network camera
+      fer-edge bench                       how fast it is on this device
+      fer-edge tune                        the best settings for this device and camera
+      fer-edge doctor                      what is wrong with this machine
 
     \b
-    Exit codes: 0 ok, 1 failed, 2 usage, 69 camera unavailable, 78 bad configuration or model.
+    Exit codes: 0 ok, 1 failed, 2 usage, 4 slower than before, 69 camera unavailable,
+    78 bad configuration or model.
     """
 
 
@@ -273,93 +254,6 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--source", metavar="SOURCE", help="Camera or clip, as for run.  [default: 0]")
-@click.option(
-    "--seconds", type=click.FloatRange(2, 600), default=15, show_default=True,
-    help="How long to watch a camera; pictures stay in memory.",
-)  # fmt: skip
-@click.option(
-    "--recall", type=click.FloatRange(0.05, 1), default=0.95, show_default=True,
-    help="Share of the faces known that must be found.",
-)  # fmt: skip
-@click.option("--cpu-ms", type=click.FloatRange(min=0.01), help="CPU time a frame may take.")
-@click.option(
-    "--latency-ms", type=click.FloatRange(min=0.01), help="Time that nine frames of ten may take."
-)
-@click.option(
-    "--smallest-face", type=click.IntRange(20, 4096), default=40, show_default=True,
-    help="Width of the smallest face that matters, pixels of the frame.",
-)  # fmt: skip
-@click.option(
-    "--model", "models", metavar="NAME|FILE", multiple=True,
-    help="Model to use; of several, a later one only where the goal is out of reach before it.",
-)  # fmt: skip
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("tuned.toml"),
-    show_default=True, help="Settings file to write; the picture lies beside it, as .svg.",
-)  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace files of an earlier search.")
-@_settings_options
-@json_option
-def tune(
-    *,
-    source: str | None,
-    seconds: float,
-    recall: float,
-    cpu_ms: float | None,
-    latency_ms: float | None,
-    smallest_face: int,
-    models: tuple[str, ...],
-    out: Path,
-    force: bool,
-    config: Path | None,
-    assignments: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Find the cheapest settings that find enough faces, on this device and this camera.
-
-    Nobody has labelled your pictures: the faces known are those on which two thorough searches
-    agree. Settings given with --set, in --config or in the environment stay as they are.
-
-    Exits with 3 where no settings reach the goal; the best are written all the same.
-    """
-    from fer_edge.assemble import make_source
-    from fer_edge.tuning.delivery import refuse_existing, write_outcome
-    from fer_edge.tuning.footage import record
-    from fer_edge.tuning.outcome import format_outcome, require_goal
-    from fer_edge.tuning.search import Goal
-    from fer_edge.tuning.tune import tune as search_settings
-
-    refuse_existing(out, force=force)
-    resolved = _resolve(config, assignments, {"source.uri": source})
-    settings = resolved.settings
-    with make_source(settings.source) as frames:
-        footage = record(
-            frames,
-            seconds=seconds,
-            read_timeout_seconds=settings.source.read_timeout_seconds,
-            progress=_progress("watching"),
-        )
-    outcome = search_settings(
-        settings,
-        footage,
-        Goal(recall, cpu_ms or 0.0, latency_ms or 0.0),
-        models=models,
-        fixed=frozenset(k for k, origin in resolved.origins.items() if origin != "default"),
-        min_face_px=smallest_face,
-        progress=_progress_of_several(),
-    )
-    written = write_outcome(outcome, out)
-    if as_json:
-        echo_json(outcome.to_json())
-    else:
-        echo(format_outcome(outcome))
-        for path in written:
-            echo(f"wrote {path}")
-    require_goal(outcome)
-
-
-@cli.command()
 @json_option
 def sources(as_json: bool) -> None:
     """List the cameras found here."""
@@ -401,44 +295,11 @@ def check(file: Path) -> None:
     echo(f"ok: {file}")
 
 
+cli.add_command(bench)
+cli.add_command(doctor)
+cli.add_command(tune)
+
+
 def main() -> None:
     """Run `fer-edge`."""
     run_command_line(cli, name="fer-edge")
-
-
-def _resolve(
-    config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]
-) -> "ResolvedSettings":
-    from fer_edge.settings import read_settings_file, resolve
-
-    given: dict[str, str] = {}
-    for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {assignment}: expected SECTION.KEY=VALUE")
-        given[key.strip()] = value.strip()
-    given |= {key: value for key, value in flags.items() if value is not None}
-    return resolve(
-        flags=given,
-        environment=os.environ,
-        file={} if config is None else read_settings_file(config),
-        file_name=str(config),
-    )
-
-
-def _progress_of_several() -> Callable[[str, int, int], None]:
-    """Return a function that shows progress of one thing after another."""
-    return lambda what, done, total: _progress(what)(done, total)
-
-
-def _progress(what: str) -> Callable[[int, int], None]:
-    """Return a function that shows progress on stderr, if that is a terminal."""
-    if not sys.stderr.isatty():
-        return lambda _done, _total: None
-
-    def show_progress(done: int, total: int) -> None:
-        if done % 25 == 0 or done == total:
-            end = "\r\x1b[K" if done == total else ""
-            click.echo(f"\r{what}: {done} of {total}{end}", nl=False, err=True)
-
-    return show_progress

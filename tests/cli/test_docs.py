@@ -37,6 +37,8 @@ def parse(command: click.Command, name: str, arguments: list[str]) -> None:
     context = command.make_context(name, arguments)
     if isinstance(command, click.Group):
         rest = [*context._protected_args, *context.args]
+        if not rest and command.invoke_without_command:
+            return
         child_name, child, left = command.resolve_command(context, rest)
         assert child is not None
         parse(child, str(child_name), left)

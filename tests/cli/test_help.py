@@ -42,7 +42,8 @@ COMMANDS = list(all_commands())
 
 def test_the_documented_commands_exist():
     documented = {"run", "classify", "evaluate", "selftest", "inspect", "demo", "sources", "config"}
-    assert documented <= set(cli.commands)
+    assert documented | {"bench", "doctor"} <= set(cli.commands)
+    assert {"compare"} <= set(cli.commands["bench"].commands)
     assert {"show", "check"} <= set(cli.commands["config"].commands)
 
 

@@ -1,0 +1,187 @@
+"""The commands `fer-edge bench` and `fer-edge bench compare`."""
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from fer_edge.commands import echo, echo_json, json_option
+from fer_edge.options import progress_line, resolve_settings, settings_options
+
+_INTERRUPTED = 130
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--source",
+    "clip",
+    default="",
+    metavar="CLIP|CAMERA",
+    help="Measure the pipeline on this instead of made scenes: a video file or picture folder,"
+    " once and decoded beforehand, or a camera.",
+)
+@click.option(
+    "--model",
+    "models",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="Model; several are measured side by side, and the first one is used in the pipeline."
+    "  [default: edge-small]",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.02, max=3600),
+    default=10.0,
+    show_default=True,
+    help="Longest time for one measurement; it ends earlier where the median is known to 1 %.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, max=10_000),
+    default=0.0,
+    help="Then work for so many minutes, and see whether speed and memory hold.",
+)
+@click.option(
+    "--mlperf",
+    "single_stream_seconds",
+    type=click.FloatRange(min=0, max=86_400),
+    is_flag=False,
+    flag_value=600.0,
+    default=0.0,
+    metavar="[SECONDS]",
+    help="Then question the network by the rules of MLPerf's single-stream scenario, for 600"
+    " seconds or as many as given.",
+)
+@click.option(
+    "--rate",
+    "frames_per_second",
+    type=click.FloatRange(min=0, max=1000),
+    default=0.0,
+    metavar="FPS",
+    help="Hand over frames at this pace, as a camera does, instead of one after another.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    metavar="WxH",
+    multiple=True,
+    default=("640x480",),
+    show_default=True,
+    help="Frame size on which the detector is measured alone; may be given several times.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER|ZIP",
+    help="Labelled face crops, to measure the accuracy; else the model's own figures are shown.",
+)
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Leave bench.json and bench.html there.",
+)
+@settings_options
+@json_option
+@click.pass_context
+def bench(
+    context: click.Context,
+    clip: str,
+    models: tuple[str, ...],
+    seconds: float,
+    minutes: float,
+    single_stream_seconds: float,
+    frames_per_second: float,
+    sizes: tuple[str, ...],
+    data: Path | None,
+    folder: Path | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Measure latency, FPS, memory and, where the board can tell, energy on this device.
+
+    Levels apart: the network alone, with preprocessing, the detector at a stated size, the whole
+    frame. Everything is warmed up, measured on the monotonic clock, and nothing is discarded. A
+    run during which the machine throttled or its clock fell says "valid": false, and why.
+
+    Ctrl-C ends early, keeps what was measured, and says what is missing.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from dataclasses import replace
+
+    from fer_edge.bench.page import write_report
+    from fer_edge.bench.plan import Bench, BenchPlan
+    from fer_edge.bench.run import run_bench
+    from fer_edge.bench.text import format_report
+    from fer_edge.daemon import stop_on_signals
+
+    flags = {"model.path": models[0] if models else None, "source.uri": clip or None}
+    settings = resolve_settings(config, assignments, flags).settings
+    plan = BenchPlan(
+        settings=settings,
+        models=tuple(
+            replace(settings.model, path=path) for path in models or (settings.model.path,)
+        ),
+        clip=clip,
+        sizes=tuple(_parse_size(size) for size in sizes),
+        seconds=seconds,
+        minutes=minutes,
+        single_stream_seconds=single_stream_seconds,
+        frames_per_second=frames_per_second,
+        data=data,
+    )
+    progress = progress_line()
+    with stop_on_signals() as stop:
+        report = run_bench(Bench(plan, stop=stop, progress=progress))
+    progress("")
+    if folder is not None:
+        write_report(report, folder)
+    if as_json:
+        echo_json(report)
+    else:
+        echo(format_report(report))
+    if report["interrupted"]:
+        click.echo("interrupted; kept what was measured before", err=True)
+        sys.exit(_INTERRUPTED)
+
+
+@bench.command()
+@click.argument("before", type=click.Path(path_type=Path), metavar="A.json")
+@click.argument("after", type=click.Path(path_type=Path), metavar="B.json")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0, max=10),
+    default=0.05,
+    show_default=True,
+    help="Relative change that is let pass; two runs on one quiet machine differ by some percent.",
+)
+@click.option("--force", is_flag=True, help="Compare different machines or models, or bad runs.")
+@json_option
+def compare(before: Path, after: Path, tolerance: float, force: bool, as_json: bool) -> None:
+    """Say whether B is slower than A, with confidence intervals; exit code 4 if it is.
+
+    A and B are reports of `fer-edge bench --out` or `--json`. A change counts when the whole
+    interval lies beyond the tolerance. All intervals together hold with 95 %.
+    """
+    from fer_edge.bench.comparison import compare_reports, read_report
+    from fer_edge.bench.text import format_comparison
+
+    result = compare_reports(
+        read_report(before), read_report(after), tolerance=tolerance, force=force
+    )
+    if as_json:
+        echo_json(result.to_json())
+    else:
+        echo(format_comparison(result))
+    result.require()
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
+    if found is None:
+        raise click.UsageError(f"--size {text}: expected WIDTHxHEIGHT in pixels, such as 640x480")
+    return int(found[1]), int(found[2])

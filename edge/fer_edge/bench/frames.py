@@ -1,0 +1,177 @@
+"""The whole frame: the pipeline as it runs, timed frame by frame, with the process's CPU time."""
+
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fer_edge.bench.intervals import Series, figures
+from fer_edge.bench.sampling import thin_out
+from fer_edge.bench.scenes import captured_now
+from fer_edge.pipeline import Pipeline
+from fer_edge.protocols import Source
+from fer_edge.records import Frame, GreyImage, Observation
+
+
+@dataclass(slots=True)
+class FrameTally:
+    """What the pipeline took, frame by frame.
+
+    Attributes:
+        wall_ns: Of each frame.
+        cpu_ns: Of the whole process, threads included, for each frame.
+        stages: Milliseconds by stage, each with as many as frames in which it ran.
+        frames_with_face: Frames with at least one.
+        faces: In all frames together.
+        wait_ns: Time between frames that is not the pipeline's, waiting for the next one.
+        dropped: Frames that a newer one replaced; None where the source waits.
+        span: Begin and end on the monotonic clock, seconds, decoding between included.
+    """
+
+    wall_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    cpu_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    stages: dict[str, "array[float]"] = field(default_factory=dict)
+    frames_with_face: int = 0
+    faces: int = 0
+    wait_ns: int = 0
+    dropped: int | None = None
+    span: tuple[float, float] = (0.0, 0.0)
+
+    def process(self, pipeline: Pipeline, frame: Frame) -> Observation:
+        """Process one frame and note what it took."""
+        cpu, start = time.process_time_ns(), time.monotonic_ns()
+        observation = pipeline.process(frame)
+        self.wall_ns.append(time.monotonic_ns() - start)
+        self.cpu_ns.append(time.process_time_ns() - cpu)
+        for stage, milliseconds in observation.timings.items():
+            self.stages.setdefault(stage, array("d")).append(milliseconds)
+        self.frames_with_face += bool(observation.readings)
+        self.faces += len(observation.readings)
+        return observation
+
+    @property
+    def wall_ms(self) -> Series:
+        """Of each frame."""
+        return np.asarray(self.wall_ns, np.float64) / 1e6
+
+    @property
+    def seconds(self) -> float:
+        """In the pipeline and waiting for frames."""
+        return (sum(self.wall_ns) + self.wait_ns) / 1e9
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures, as they stand under `pipeline`; at least one frame.
+
+        `waiting_share` is the part of the pipeline's wall time in which the process had no
+        processor: other programs had it.
+        """
+        frames = len(self.wall_ns)
+        wall = figures(self.wall_ms).to_json(unit="")
+        result = {
+            "frames": frames,
+            "fps": round(frames / self.seconds, 2),
+            "cpu_ms_per_frame": round(sum(self.cpu_ns) / 1e6 / frames, 4),
+            "wall_ms": wall,
+            "frames_with_face": self.frames_with_face,
+            "faces_per_frame": round(self.faces / frames, 3),
+            "waiting_share": round(max(0.0, 1 - sum(self.cpu_ns) / sum(self.wall_ns)), 4),
+        }
+        return result if self.dropped is None else {**result, "dropped": self.dropped}
+
+    def stages_to_json(self) -> dict[str, Any]:
+        """Return the figures of each stage, `age` (capture to result) among them."""
+        return {
+            name: figures(np.asarray(values, np.float64)).to_json()
+            for name, values in self.stages.items()
+        }
+
+    def kept_wall(self) -> list[float]:
+        """Return wall times for comparisons, in milliseconds, in order."""
+        return thin_out(self.wall_ms)
+
+    def kept_cpu(self) -> list[float]:
+        """Return CPU times likewise."""
+        return thin_out(np.asarray(self.cpu_ns, np.float64) / 1e6)
+
+
+def warm_up(pipeline: Pipeline, frames: Sequence[GreyImage], *, seconds: float) -> int:
+    """Process frames in a loop before anything is measured; return how many, three at least."""
+    end = time.monotonic() + seconds
+    done = 0
+    while done < 3 or time.monotonic() < end:
+        pipeline.process(captured_now(frames[done % len(frames)], done))
+        done += 1
+    return done
+
+
+def process_frames(
+    pipeline: Pipeline,
+    frames: Iterable[GreyImage],
+    tally: FrameTally,
+    *,
+    stop: threading.Event,
+    first_index: int = 0,
+    frames_per_second: float = 0.0,
+    watch: Callable[[FrameTally], None] = lambda _tally: None,
+) -> None:
+    """Process frames that are decoded already.
+
+    Args:
+        pipeline: The device's own.
+        frames: uint8, shape (H, W); making or fetching one is not measured.
+        tally: Takes the figures.
+        stop: Set from elsewhere to end after the current frame.
+        first_index: Of the first frame: a pipeline's frames are numbered through, warm-up too.
+        frames_per_second: Hand them over at that pace, as a camera does; 0 is one after another.
+        watch: Called after each frame, outside the measurement.
+    """
+    period_ns = round(1e9 / frames_per_second) if frames_per_second else 0
+    due = time.monotonic_ns()
+    for index, grey in enumerate(frames, start=first_index):
+        if stop.is_set():
+            return
+        if period_ns:
+            before = time.monotonic_ns()
+            time.sleep(max(0, due - before) / 1e9)
+            due = max(due + period_ns, time.monotonic_ns() - period_ns)
+            tally.wait_ns += time.monotonic_ns() - before
+        tally.process(pipeline, captured_now(grey, index))
+        watch(tally)
+
+
+def process_live(
+    pipeline: Pipeline,
+    source: Source,
+    *,
+    seconds: float,
+    timeout_seconds: float,
+    stop: threading.Event,
+    watch: Callable[[FrameTally], None] = lambda _tally: None,
+) -> FrameTally:
+    """Process a camera or stream for so long.
+
+    CPU time is counted from read to read here, so that the capture thread's decoding is in it.
+
+    Raises:
+        SourceUnavailableError: A frame did not come in time.
+    """
+    tally = FrameTally()
+    dropped_before = getattr(source, "dropped", 0)
+    end = time.monotonic() + seconds
+    cpu = time.process_time_ns()
+    while not stop.is_set() and time.monotonic() < end:
+        start = time.monotonic_ns()
+        frame = source.read(timeout_seconds)
+        if frame is None:
+            break
+        tally.wait_ns += time.monotonic_ns() - start
+        tally.process(pipeline, frame)
+        now = time.process_time_ns()
+        tally.cpu_ns[-1], cpu = now - cpu, now
+        watch(tally)
+    tally.dropped = getattr(source, "dropped", 0) - dropped_before
+    return tally

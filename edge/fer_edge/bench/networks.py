@@ -1,0 +1,125 @@
+"""Models side by side: the network alone, and with preprocessing."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fer_edge.assemble import make_classifier, make_detector
+from fer_edge.bench.sampling import Effort, Samples, measure
+from fer_edge.bench.scenes import make_scene
+from fer_edge.model_file import ModelFile
+from fer_edge.models import open_model
+from fer_edge.preprocess import whole_picture
+from fer_edge.records import Box, GreyImage
+from fer_edge.selftest import read_golden, run_selftest
+from fer_edge.settings import DetectorSettings, ModelSettings
+from fer_edge.stages.litert import LitertClassifier
+
+
+@dataclass(slots=True)
+class MeasuredModel:
+    """One model and what it took.
+
+    Attributes:
+        model: The file.
+        threads: Of its interpreter.
+        golden_match: Whether its golden vectors gave the recorded outputs here.
+        network: Of `invoke` alone; None if not measured.
+        with_preprocessing: From grey frame and box to prediction; None if not measured.
+    """
+
+    model: ModelFile
+    threads: int
+    golden_match: bool
+    network: Samples | None = None
+    with_preprocessing: Samples | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its place in `models` of the report."""
+        return {
+            **describe(self.model),
+            "threads": self.threads,
+            "golden_match": self.golden_match,
+            "network": self.network and self.network.to_json(),
+            "network_with_preprocessing": self.with_preprocessing
+            and self.with_preprocessing.to_json(),
+        }
+
+
+def describe(model: ModelFile) -> dict[str, Any]:
+    """Return what identifies a model."""
+    contract = model.contract
+    return {
+        "name": contract.name,
+        "file": model.path.rpartition("/")[2],
+        "precision": precision(model),
+        "sha256": contract.flatbuffer_sha256,
+        "bytes": len(model.flatbuffer),
+        "input": [contract.input.height, contract.input.width],
+        "labels": list(contract.labels),
+    }
+
+
+def precision(model: ModelFile) -> str:
+    """Return "int8", "dynamic", "float32", ... as the conversion noted it, or by the input."""
+    conversion = model.contract.provenance.get("conversion", {})
+    target = conversion.get("target") if isinstance(conversion, dict) else None
+    return str(target or model.contract.input.dtype)
+
+
+def measure_models(
+    settings: Sequence[ModelSettings],
+    detector: DetectorSettings,
+    effort: Effort,
+    *,
+    stop: threading.Event,
+    progress: Callable[[str], None],
+) -> list[MeasuredModel]:
+    """Measure models in turns on this machine.
+
+    Raises:
+        ModelError: One cannot be loaded, or has no golden vectors to feed it.
+        DependencyError: There is no usable TFLite runtime.
+    """
+    picture = make_scene("one face")[0]
+    box = _face_box(picture, detector)
+    measured: list[MeasuredModel] = []
+    networks: dict[str, Callable[[], object]] = {}
+    whole: dict[str, Callable[[], object]] = {}
+    for index, chosen in enumerate(settings):
+        model = open_model(chosen.path)
+        passed = run_selftest(model, threads=chosen.threads).passed
+        measured.append(MeasuredModel(model, chosen.threads, passed))
+        networks[f"network {index + 1}"] = network_alone(model, threads=chosen.threads)
+        whole[f"with preprocessing {index + 1}"] = _with_preprocessing(
+            make_classifier(chosen), picture, box
+        )
+    samples = measure({**networks, **whole}, effort, stop=stop, progress=progress)
+    for mine, network, name in zip(measured, networks, whole, strict=True):
+        mine.network, mine.with_preprocessing = samples.get(network), samples.get(name)
+    return measured
+
+
+def network_alone(model: ModelFile, *, threads: int) -> Callable[[], None]:
+    """Return the interpreter's `invoke`, with a golden vector in its input tensor.
+
+    The classifier is made as the pipeline makes it and then asked for one answer, which writes
+    the input; what is returned repeats the inference and nothing else.
+    """
+    classifier = LitertClassifier(model, threads=threads)
+    classifier.raw_output(read_golden(model).inputs[0])
+    invoke: Callable[[], None] = classifier._invoke
+    return invoke
+
+
+def _with_preprocessing(
+    classifier: LitertClassifier, picture: GreyImage, box: Box
+) -> Callable[[], object]:
+    boxes = [box]
+    return lambda: classifier.classify(picture, boxes)
+
+
+def _face_box(picture: GreyImage, settings: DetectorSettings) -> Box:
+    faces = make_detector(settings).detect(picture)
+    return faces[0].box if faces else whole_picture(picture)

@@ -1,0 +1,176 @@
+"""The pipeline on a clip, a camera, or the made scenes."""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fer_edge.assemble import make_pipeline, make_source
+from fer_edge.bench.frames import FrameTally, process_frames, process_live, warm_up
+from fer_edge.bench.plan import Bench
+from fer_edge.bench.sampling import Effort
+from fer_edge.bench.scenes import SCENES, chunks, make_scene
+from fer_edge.bench.vitals import VitalsWatch
+from fer_edge.errors import VideoError
+from fer_edge.pipeline import Pipeline
+from fer_edge.protocols import Source
+from fer_edge.records import GreyImage
+
+
+def measure_scene(bench: Bench, watch: VitalsWatch, name: str) -> FrameTally:
+    """Process a made scene for as long as one measurement takes."""
+    effort = Effort(bench.plan.seconds)
+    frames = make_scene(name)
+    tally = FrameTally()
+    with fresh_pipeline(bench) as pipeline, watch.busy(throughout=_is_unpaced(bench)):
+        warm = warm_up(pipeline, frames, seconds=effort.warmup_seconds)
+        shown = _for_seconds(frames, effort.seconds)
+        begin = watch.look().seconds
+        _process(bench, pipeline, shown, tally, first_index=warm, what=name)
+        tally.span = begin, watch.look().seconds
+    return tally
+
+
+def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
+    """Process a clip once, from its first frame to its last, or a camera for so long.
+
+    A clip is decoded a few hundred frames at a time between the measurements. The first three
+    frames of it warm up a pipeline of their own, so that the measured one starts fresh.
+
+    Raises:
+        FerError: It cannot be opened or read.
+    """
+    plan = bench.plan
+    source_settings = plan.settings.source
+    with make_source(source_settings) as source:
+        begin = watch.look().seconds
+        if source.live:
+            tally = _measure_live(bench, source)
+            tally.span = begin, watch.look().seconds
+            return tally
+        tally = FrameTally()
+        timeout = source_settings.read_timeout_seconds
+        with fresh_pipeline(bench) as pipeline:
+            for part, frames in enumerate(chunks(source, timeout_seconds=timeout)):
+                if part == 0:
+                    with fresh_pipeline(bench) as other:
+                        warm_up(other, frames[:3], seconds=0.0)
+                with watch.busy(throughout=_is_unpaced(bench)):
+                    done = len(tally.wall_ns)
+                    _process(bench, pipeline, frames, tally, first_index=done, what="clip")
+                if bench.stop.is_set():
+                    break
+        tally.span = begin, watch.look().seconds
+        return tally
+
+
+def sustained_frames(bench: Bench) -> list[GreyImage]:
+    """Return the frames for minutes of work: the clip's first part, or the one-face scene.
+
+    Raises:
+        FerError: The clip cannot be read.
+    """
+    if not bench.plan.clip:
+        return make_scene("one face")
+    settings = bench.plan.settings.source
+    with make_source(settings) as source:
+        if source.live:
+            return make_scene("one face")
+        return next(chunks(source, timeout_seconds=settings.read_timeout_seconds))
+
+
+def measure_scenes(bench: Bench, watch: VitalsWatch) -> Iterator[tuple[str, FrameTally]]:
+    """Measure each made scene until the user stops it."""
+    for name in SCENES:
+        if bench.stop.is_set():
+            return
+        tally = measure_scene(bench, watch, name)
+        if tally.wall_ns:
+            yield name, tally
+
+
+def pipeline_part(tally: FrameTally) -> dict[str, Any]:
+    """Return figures, stages among them."""
+    return {**tally.to_json(), "stages": tally.stages_to_json()}
+
+
+@contextlib.contextmanager
+def fresh_pipeline(bench: Bench) -> Iterator[Pipeline]:
+    """Make a pipeline, and close it where it has something to close."""
+    pipeline = make_pipeline(bench.plan.settings)
+    try:
+        yield pipeline
+    finally:
+        close = getattr(pipeline, "close", None)
+        if close is not None:
+            close()
+
+
+def _is_unpaced(bench: Bench) -> bool:
+    return not bench.plan.frames_per_second
+
+
+def _measure_live(bench: Bench, source: Source) -> FrameTally:
+    plan = bench.plan
+    with fresh_pipeline(bench) as pipeline:
+        first = source.read(plan.settings.source.read_timeout_seconds)
+        if first is None:
+            raise VideoError(
+                f"{plan.clip} ended before its first frame",
+                expected="a camera that delivers",
+                fix="try `fer-edge run` with it",
+            )
+        warm_up(pipeline, [first.grey], seconds=0.0)
+        return process_live(
+            pipeline,
+            source,
+            seconds=plan.minutes * 60 or plan.seconds,
+            timeout_seconds=plan.settings.source.read_timeout_seconds,
+            stop=bench.stop,
+            watch=_Shower(bench, "camera"),
+        )
+
+
+def _process(
+    bench: Bench,
+    pipeline: Pipeline,
+    frames: Iterable[GreyImage],
+    tally: FrameTally,
+    *,
+    first_index: int,
+    what: str,
+) -> None:
+    process_frames(
+        pipeline,
+        frames,
+        tally,
+        stop=bench.stop,
+        first_index=first_index,
+        frames_per_second=bench.plan.frames_per_second,
+        watch=_Shower(bench, what),
+    )
+
+
+class _Shower:
+    """Shows the number of frames twice a second."""
+
+    def __init__(self, bench: Bench, what: str) -> None:
+        self._bench = bench
+        self._what = what
+        self._due = 0.0
+
+    def __call__(self, tally: FrameTally) -> None:
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + 0.5
+            self._bench.progress(f"{self._what}: {len(tally.wall_ns)} frames")
+
+
+def _for_seconds(frames: list[GreyImage], seconds: float) -> Iterator[GreyImage]:
+    """Yield frames in a loop for so long; each of them at least once."""
+    end = time.monotonic() + seconds
+    for index, frame in enumerate(itertools.cycle(frames)):
+        if index >= len(frames) and time.monotonic() >= end:
+            return
+        yield frame

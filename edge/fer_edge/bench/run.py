@@ -1,0 +1,226 @@
+"""The whole benchmark: levels apart, then together, with machine, validity and accuracy."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any, Final
+
+from fer_edge.assemble import make_detector
+from fer_edge.bench.accuracy import model_accuracy
+from fer_edge.bench.footprint import measure_footprint
+from fer_edge.bench.frames import warm_up
+from fer_edge.bench.long_run import run_long
+from fer_edge.bench.networks import MeasuredModel, describe, measure_models
+from fer_edge.bench.pipelines import (
+    fresh_pipeline,
+    measure_clip,
+    measure_scenes,
+    pipeline_part,
+    sustained_frames,
+)
+from fer_edge.bench.plan import Bench
+from fer_edge.bench.sampling import Effort, Samples, measure
+from fer_edge.bench.scenes import make_scene, resized
+from fer_edge.bench.sustained import run_sustained
+from fer_edge.bench.vitals import VitalsWatch, describe_vitals, energy, reasons_against
+from fer_edge.machine import describe_machine
+from fer_edge.models import open_model
+
+SCHEMA: Final = 1
+_MAIN_SCENE: Final = "one face"
+_NOT_OF_THE_PIPELINE: Final = {"source", "model", "output"}
+
+
+def run_bench(bench: Bench) -> dict[str, Any]:
+    """Measure all that the plan asks for and return the report, as `--json` prints it.
+
+    Where `bench.stop` is set meanwhile, what was measured so far is returned; `interrupted` then
+    names what is missing, and the report is not valid.
+
+    Raises:
+        FerError: A model, the source or the data cannot be loaded or read.
+    """
+    plan = bench.plan
+    report: dict[str, Any] = {
+        "schema": SCHEMA,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine(bench.system),
+        "model": describe(open_model(plan.models[0].path)),
+        "settings": _settings(bench),
+        "network": None,
+        "network_with_preprocessing": None,
+        "detector": None,
+        "stages": {},
+        "pipeline": None,
+        "memory": None,
+        "valid": True,
+        "invalid_because": [],
+        "interrupted": [],
+        "waiting": {},
+        "samples": {},
+    }
+    with VitalsWatch(bench.system) as watch:
+        for name, step in _steps(bench, watch, report):
+            if bench.stop.is_set():
+                report["interrupted"].append(name)
+                continue
+            bench.progress(name)
+            step()
+            if bench.stop.is_set():
+                report["interrupted"].append(f"{name} (partly)")
+    report["vitals"] = describe_vitals(watch.seen)
+    reasons = reasons_against(watch.seen)
+    if report["interrupted"]:
+        reasons.append("interrupted: " + ", ".join(report["interrupted"]))
+    report["valid"], report["invalid_because"] = not reasons, reasons
+    report["samples"] = report.pop("samples")  # last, because it is long
+    return report
+
+
+def _steps(
+    bench: Bench, watch: VitalsWatch, report: dict[str, Any]
+) -> list[tuple[str, Callable[[], None]]]:
+    """Return what is to be done, in order, with a name for people."""
+    plan = bench.plan
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("memory", lambda: report.update(memory=measure_footprint(plan.settings))),
+        ("networks", lambda: _networks(bench, watch, report)),
+        ("detector", lambda: _detector(bench, watch, report)),
+        ("pipeline", lambda: _pipeline(bench, watch, report)),
+    ]
+    if plan.minutes:
+        steps.append(("sustained", lambda: _sustained(bench, watch, report)))
+    if plan.single_stream_seconds:
+        steps.append(("single stream", lambda: _single_stream(bench, watch, report)))
+    return steps
+
+
+def _networks(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
+    plan = bench.plan
+    with watch.busy():
+        models = measure_models(
+            plan.models,
+            plan.settings.detector,
+            Effort(plan.seconds),
+            stop=bench.stop,
+            progress=bench.progress,
+        )
+    report["models"] = [
+        {**measured.to_json(), "accuracy": model_accuracy(bench, chosen, measured.model)}
+        for chosen, measured in zip(plan.models, models, strict=True)
+    ]
+    report["accuracy"] = report["models"][0]["accuracy"]
+    for name in ("network", "network_with_preprocessing"):
+        report[name] = report["models"][0][name]
+    _keep_samples(models[0], report)
+
+
+def _keep_samples(measured: MeasuredModel, report: dict[str, Any]) -> None:
+    if measured.network is not None:
+        _keep(report, "network", measured.network)
+    if measured.with_preprocessing is not None:
+        _keep(report, "network_with_preprocessing", measured.with_preprocessing)
+
+
+def _keep(report: dict[str, Any], name: str, samples: Samples) -> None:
+    report["samples"][name] = samples.kept()
+    report["waiting"][name] = round(samples.waiting_share, 4)
+
+
+def _detector(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
+    plan = bench.plan
+    detector = make_detector(plan.settings.detector)
+    scene = make_scene(_MAIN_SCENE)[:1]
+    pictures = {f"{w}x{h}": resized(scene, w, h)[0] for w, h in plan.sizes}
+
+    def search(size: str) -> Callable[[], object]:
+        return lambda: detector.detect(pictures[size])
+
+    with watch.busy():
+        samples = measure(
+            {size: search(size) for size in pictures},
+            Effort(plan.seconds),
+            stop=bench.stop,
+            progress=lambda text: bench.progress(f"detector {text}"),
+        )
+    report["detector"] = {size: mine.to_json() for size, mine in samples.items()}
+    for size, mine in samples.items():
+        _keep(report, f"detector {size}", mine)
+
+
+def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
+    if bench.plan.clip:
+        main = measure_clip(bench, watch)
+    else:
+        tallies = dict(measure_scenes(bench, watch))
+        report["scenes"] = {name: pipeline_part(tally) for name, tally in tallies.items()}
+        if _MAIN_SCENE not in tallies:
+            return
+        main = tallies[_MAIN_SCENE]
+    if not main.wall_ns:
+        return
+    report["pipeline"] = main.to_json()
+    report["stages"] = main.stages_to_json()
+    if main.dropped is not None:
+        report["pipeline"]["frame_age_ms"] = report["stages"].get("age")
+    for name, kept in (("pipeline", main.kept_wall()), ("pipeline cpu", main.kept_cpu())):
+        report["samples"][name] = kept
+        report["waiting"][name] = report["pipeline"]["waiting_share"]
+    begin, end = main.span
+    seen = [vitals for vitals in watch.seen if begin <= vitals.seconds <= end]
+    if (used := energy(seen, frames=len(main.wall_ns))) is not None:
+        report["energy"] = used
+
+
+def _sustained(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
+    frames = sustained_frames(bench)
+    with fresh_pipeline(bench) as pipeline:
+        warm = warm_up(pipeline, frames, seconds=Effort(bench.plan.seconds).warmup_seconds)
+        before = len(watch.seen)
+        found = run_sustained(
+            pipeline,
+            frames,
+            watch,
+            minutes=bench.plan.minutes,
+            first_index=warm,
+            frames_per_second=bench.plan.frames_per_second,
+            stop=bench.stop,
+            progress=bench.progress,
+        )
+    if found is not None:
+        found["energy"] = energy(watch.seen[before:], frames=found["frames"])
+        report["sustained"] = found
+
+
+def _single_stream(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
+    plan = bench.plan
+    with watch.busy():
+        found = run_long(
+            plan.models[0],
+            min_seconds=plan.single_stream_seconds,
+            stop=bench.stop,
+            progress=bench.progress,
+        )
+    if found is not None:
+        report["samples"]["single stream"] = found.pop("kept_ms")
+        report["single_stream"] = found
+
+
+def _settings(bench: Bench) -> dict[str, Any]:
+    plan = bench.plan
+    # A stream's address may hold a password, a path says more of the machine than of the run.
+    source = PurePath(plan.clip).name if "://" not in plan.clip else plan.clip.partition(":")[0]
+    return {
+        "source": source or "made scenes",
+        "frames_per_second": plan.frames_per_second or None,
+        "seconds": plan.seconds,
+        "threads": [model.threads for model in plan.models],
+        "pipeline": {
+            section: values
+            for section, values in dataclasses.asdict(plan.settings).items()
+            if section not in _NOT_OF_THE_PIPELINE
+        },
+        "nice": os.nice(0),
+    }

@@ -1,0 +1,81 @@
+"""What the pipeline is measured on: made scenes with no, one and three faces, or a user's clip."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from fer_edge.opencv import cv2
+from fer_edge.protocols import Source
+from fer_edge.records import Frame, GreyImage
+from fer_edge.sources.portrait import PortraitClip
+
+SCENES: Final = ("no face", "one face", "three faces")
+MAX_FRAME_BYTES: Final = 256 * 2**20
+"""Of decoded frames held at once: 870 of 640x480."""
+_SWAYING: Final = 48
+"""The first frames of the portrait clip, in which the face is there throughout."""
+
+
+def make_scene(name: str) -> list[GreyImage]:
+    """Return a scene of 48 frames of 640x480 that can be shown in a loop.
+
+    "one face" is the portrait that ships, swaying. "no face" is the same upside down: as much
+    texture, nothing upright. "three faces" is a call of four, in tiles, of which one is empty.
+    """
+    one = _portrait_frames()
+    if name == "one face":
+        return one
+    if name == "no face":
+        return [np.ascontiguousarray(frame[::-1, ::-1]) for frame in one]
+    return [_tiles(one, index) for index in range(len(one))]
+
+
+def resized(frames: Sequence[GreyImage], width: int, height: int) -> list[GreyImage]:
+    """Return frames of another size."""
+    size = (width, height)
+    return [
+        cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        for frame in frames
+    ]
+
+
+def captured_now(grey: GreyImage, index: int) -> Frame:
+    """Return a frame that was captured this moment: what is measured starts here."""
+    return Frame(index, time.time(), time.monotonic_ns(), grey)
+
+
+def chunks(
+    source: Source, *, timeout_seconds: float, max_bytes: int = MAX_FRAME_BYTES
+) -> Iterator[list[GreyImage]]:
+    """Decode a source that is not live, so many frames at a time as the memory may hold.
+
+    Raises:
+        SourceUnavailableError: A frame did not come in time.
+    """
+    held: list[GreyImage] = []
+    size = 0
+    while (frame := source.read(timeout_seconds)) is not None:
+        held.append(frame.grey)
+        size += frame.grey.nbytes
+        if size >= max_bytes:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _portrait_frames() -> list[GreyImage]:
+    with PortraitClip() as clip:
+        read = (clip.read(1.0) for _ in range(_SWAYING))
+        return [frame.grey for frame in read if frame is not None]
+
+
+def _tiles(frames: Sequence[GreyImage], index: int) -> GreyImage:
+    """Put three frames of different phases and an empty wall into one picture."""
+    height, width = frames[0].shape
+    moments = [frames[(index + shift) % len(frames)] for shift in (0, 16, 32)]
+    small = resized(moments, width // 2, height // 2)
+    wall = np.full_like(small[0], 140)
+    return np.vstack([np.hstack(small[:2]), np.hstack([small[2], wall])])

@@ -1,0 +1,32 @@
+"""The command `fer-edge doctor`."""
+
+import sys
+
+import click
+
+from fer_edge.commands import echo, echo_json, json_option
+from fer_edge.errors import EXIT_FAILED
+from fer_edge.options import progress_line
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Look for what is wrong with this machine, and say what to type.
+
+    Libraries (OpenCV without Haar, a numpy that does not fit, no XNNPACK), cameras and the right
+    to use them, power and heat, the clock, storage, 32-bit userland. Exit code 1 where something
+    serious was found.
+    """
+    from fer_edge.doctor.examination import examine, format_findings, is_serious, to_json
+    from fer_edge.machine import System
+
+    progress = progress_line()
+    findings = examine(System(), progress=progress)
+    progress("")
+    if as_json:
+        echo_json(to_json(findings))
+    else:
+        echo(format_findings(findings))
+    if is_serious(findings):
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,90 @@
+"""Options that several commands share, and what becomes of them."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from fer_edge.settings import ResolvedSettings
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+model_option = click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help="Shipped model or .tflite file with a contract.  [default: edge-small]",
+)
+
+
+def settings_options(command: _F) -> _F:
+    """Add `--config` and `--set`."""
+    command = click.option(
+        "--set",
+        "assignments",
+        metavar="SECTION.KEY=VALUE",
+        multiple=True,
+        help="Override one setting; may be given several times.",
+    )(command)
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        envvar="FER_EDGE_CONFIG",
+        help="TOML file of settings; see `fer-edge config show`.",
+    )(command)
+
+
+def resolve_settings(
+    config: Path | None, assignments: tuple[str, ...], flags: Mapping[str, str | None]
+) -> "ResolvedSettings":
+    """Merge flags, environment, file and defaults.
+
+    Args:
+        config: The settings file, if one is given.
+        assignments: What `--set` was given.
+        flags: Values of other options by setting; None where an option is not given.
+
+    Raises:
+        SettingsError: A key or value is wrong, or the file cannot be read.
+    """
+    from fer_edge.settings import read_settings_file, resolve  # noqa: PLC0415 - not for --help
+
+    given: dict[str, str] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {assignment}: expected SECTION.KEY=VALUE")
+        given[key.strip()] = value.strip()
+    given |= {key: value for key, value in flags.items() if value is not None}
+    return resolve(
+        flags=given,
+        environment=os.environ,
+        file={} if config is None else read_settings_file(config),
+        file_name=str(config),
+    )
+
+
+def progress_line() -> Callable[[str], None]:
+    """Return a function that rewrites one line on stderr, if that is a terminal.
+
+    An empty text removes the line.
+    """
+    if not sys.stderr.isatty():
+        return lambda _text: None
+    return lambda text: click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+
+def show_progress(what: str) -> Callable[[int, int], None]:
+    """Return a function that shows how many of how many are done, if stderr is a terminal."""
+    show = progress_line()
+
+    def show_count(done: int, total: int) -> None:
+        if done == total:
+            show("")
+        elif done % 25 == 0:
+            show(f"{what}: {done} of {total}")
+
+    return show_count

@@ -1,0 +1,153 @@
+"""`fer-edge bench` and `fer-edge doctor` as scripts and people use them."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from builders import a_picture, encoded, write_files
+from command_line import error_line, fer_edge, json_lines, start_fer_edge
+
+CHEAP = ["--seconds", "0.02", "--set", "detector.max_side_px=64", "--set", "detector.confirm="]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    pictures = {f"{n}.png": encoded(a_picture(seed=n)) for n in range(5)}
+    return write_files(tmp_path_factory.mktemp("clip"), pictures)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, tiny, clip):
+    """Two reports of the same, written with --out."""
+    folder = tmp_path_factory.mktemp("reports")
+    for name in "ab":
+        done = fer_edge("bench", *CHEAP, "--source", clip, "--model", tiny, "--out", folder / name)
+        assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_json_is_one_line_with_the_promised_fields(tiny, clip):
+    done = fer_edge("bench", "--json", *CHEAP, "--source", clip, "--model", tiny)
+    assert (done.returncode, done.stderr) == (0, "")
+    (report,) = json_lines(done.stdout)
+    promised = {"machine", "model", "network", "stages", "pipeline", "memory", "valid"}
+    assert promised <= set(report)
+    assert type(report["network"]["p50_ms"]) is float
+    assert report["pipeline"]["frames"] == 5
+    assert type(report["pipeline"]["cpu_ms_per_frame"]) is float
+    assert type(report["memory"]["rss_mb"]) is float
+
+
+def test_people_get_aligned_tables(written, tiny, clip):
+    done = fer_edge("bench", *CHEAP, "--source", clip, "--model", tiny, "--mlperf", "0.05")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    heading = next(line for line in lines if line.startswith("level (ms)"))
+    row = next(line for line in lines if line.startswith("network alone"))
+    assert len(heading) == len(row)
+    assert any(line.startswith("single stream") for line in lines)
+    assert (written / "a/bench.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_same_measured_twice_is_compared(written):
+    done = fer_edge(
+        "bench", "compare", "--json", "--tolerance", "9", written / "a/bench.json",
+        written / "b/bench.json",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    (result,) = json_lines(done.stdout)
+    assert list(result) == [
+        "regression", "verdict", "tolerance", "confidence", "changes", "notes",
+    ]  # fmt: skip
+    assert result["regression"] is False
+
+
+def slowed(path: Path, factor: float) -> Path:
+    report = json.loads(path.read_text())
+    report["samples"] = {
+        name: [value * factor for value in values] for name, values in report["samples"].items()
+    }
+    slower = path.with_name("slower.json")
+    slower.write_text(json.dumps(report))
+    return slower
+
+
+def test_a_regression_is_exit_code_4(written):
+    before = written / "a/bench.json"
+    done = fer_edge("bench", "compare", before, slowed(before, 10))
+    assert done.returncode == 4
+    assert "REGRESSION: network ms, p50" in done.stdout
+    assert done.stderr.startswith("error: network ms, p50")
+
+
+def test_reports_of_different_models_are_refused(written, clip):
+    other = written / "other"
+    done = fer_edge("bench", *CHEAP, "--source", clip, "--out", other)
+    assert done.returncode == 0
+    pair = (written / "a/bench.json", other / "bench.json")
+    assert "add --force" in error_line(fer_edge("bench", "compare", *pair), code=1)
+    assert fer_edge("bench", "compare", "--force", *pair).returncode in {0, 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "found"),
+    [
+        (["--source", "missing.mp4"], 1, "missing.mp4 does not exist"),
+        (["--model", "missing.tflite"], 78, "missing.tflite"),
+        (["--set", "detector.cascade=best"], 78, "detector.cascade"),
+        (["--data", "missing"], 1, "missing does not exist"),
+        (["compare", "no.json", "no.json"], 1, "no.json is no benchmark report"),
+    ],
+)
+def test_what_cannot_be_measured(arguments, code, found):
+    assert found in error_line(fer_edge("bench", *CHEAP, *arguments), code=code)
+
+
+@pytest.mark.parametrize("size", ["640", "640x", "0x0", "axb", "99999x1"])
+def test_sizes_that_are_none(size):
+    done = fer_edge("bench", "--size", size)
+    assert done.returncode == 2
+    assert "such as 640x480" in done.stderr
+
+
+def has_child(pid: int) -> bool:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[1] == str(pid):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_ctrl_c_keeps_what_was_measured(tiny):
+    running = start_fer_edge(
+        "bench", "--json", "--seconds", "60", "--model", tiny,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not has_child(running.pid) and time.monotonic() < deadline:  # it measures memory
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert stderr.splitlines()[-1] == "interrupted; kept what was measured before"
+    (report,) = json_lines(stdout)
+    assert report["valid"] is False
+    assert report["interrupted"][-1] == "pipeline"
+    assert report["machine"]["kernel"]
+
+
+def test_doctor():
+    done = fer_edge("doctor", "--json")
+    (told,) = json_lines(done.stdout)
+    assert done.returncode == (0 if told["healthy"] else 1)
+    found = {finding["check"]: finding["severity"] for finding in told["findings"]}
+    assert found["opencv"] == found["runtime"] == "ok"
+    assert {"camera", "power", "clock", "userland", "storage"} <= set(found)
+    shown = fer_edge("doctor")
+    assert shown.returncode == done.returncode
+    assert "runtime: TFLite runtime with XNNPACK" in shown.stdout

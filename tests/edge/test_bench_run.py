@@ -1,0 +1,315 @@
+"""A whole benchmark, on little work: what the report holds, and what a stop leaves of it."""
+
+import json
+import re
+import threading
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from builders import a_picture, encoded, write_files
+from pi_machine import PI5_WATTS, a_system
+from tiny_model import tiny_contract, tiny_model
+
+from fer_edge.assemble import make_detector, make_pipeline
+from fer_edge.bench.accuracy import accuracy_of_contract
+from fer_edge.bench.frames import FrameTally, process_frames
+from fer_edge.bench.page import make_page, write_report
+from fer_edge.bench.plan import Bench, BenchPlan
+from fer_edge.bench.run import run_bench
+from fer_edge.bench.scenes import SCENES, chunks, make_scene
+from fer_edge.bench.text import format_report
+from fer_edge.errors import ModelError, OutputError
+from fer_edge.machine import System
+from fer_edge.models import open_model
+from fer_edge.settings import DetectorSettings, ModelSettings, resolve
+from fer_edge.sources.folder import PictureFolder
+from fer_edge.testing import MjpegServer
+
+CHEAP = {"detector.max_side_px": "64", "detector.min_face_px": "32", "detector.confirm": ""}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for dtype in ("int8", "float32"):
+        (folder / f"{dtype}.tflite").write_bytes(tiny_model(tiny_contract(dtype)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    pictures = {f"{n}.png": encoded(a_picture(seed=n)) for n in range(7)}
+    return write_files(tmp_path_factory.mktemp("clip"), pictures)
+
+
+def a_plan(tiny, *, clip="", models=("int8",), **changes):
+    paths = [str(tiny / f"{name}.tflite") for name in models]
+    flags = {**CHEAP, "model.path": paths[0], "source.uri": str(clip)}
+    settings = resolve(flags=flags, environment={}, file={}).settings
+    chosen = tuple(ModelSettings(path=path) for path in paths)
+    return BenchPlan(settings, chosen, clip=str(clip), seconds=0.02, **changes)
+
+
+@pytest.fixture(scope="module")
+def report(tiny, clip, tmp_path_factory):
+    """A run on a Pi 5 of files."""
+    plan = a_plan(tiny, clip=clip, models=("int8", "float32"), sizes=((64, 48), (96, 64)))
+    return run_bench(Bench(plan, a_system(tmp_path_factory.mktemp("pi"))))
+
+
+def test_the_promised_fields(report):
+    assert {"machine", "model", "network", "stages", "pipeline", "memory", "valid"} <= set(report)
+    assert report["network"]["p50_ms"] > 0
+    pipeline = report["pipeline"]
+    assert {"frames", "fps", "cpu_ms_per_frame", "wall_ms", "frames_with_face"} <= set(pipeline)
+    assert {"p50", "p90", "p99"} <= set(pipeline["wall_ms"])
+    assert report["memory"]["rss_mb"] > 20
+    assert report["valid"] is True
+    json.dumps(report, allow_nan=False)
+
+
+def test_every_level_has_all_figures(report):
+    levels = [report["network"], report["network_with_preprocessing"]]
+    levels += [*report["detector"].values(), *report["stages"].values()]
+    assert len(levels) == 2 + 2 + 3
+    for level in levels:
+        named = [level[f"{name}_ms"] for name in ("p50", "p90", "p95", "p99", "max")]
+        assert named == sorted(named)
+        assert level["n"] >= 1
+        low, high = level["intervals_ms"]["p50"]
+        assert low is None or low <= level["p50_ms"]
+        assert high is None or high >= level["p50_ms"]
+
+
+def test_levels_contain_one_another(report):
+    assert report["network"]["p50_ms"] < report["network_with_preprocessing"]["p50_ms"]
+    stages = report["stages"]
+    assert stages["detect"]["p50_ms"] <= report["pipeline"]["wall_ms"]["p50"] * 1.5
+
+
+def test_a_clip_is_processed_once_as_a_whole(report):
+    assert report["pipeline"]["frames"] == 7
+    assert report["pipeline"]["wall_ms"]["n"] == 7
+    assert report["pipeline"]["frames_with_face"] == 0
+    assert report["settings"]["source"].startswith("clip")
+
+
+def test_models_stand_side_by_side(report):
+    precisions = [model["precision"] for model in report["models"]]
+    assert precisions == ["int8", "float32"]
+    assert all(model["golden_match"] for model in report["models"])
+    assert all(model["network"]["n"] >= 30 for model in report["models"])
+    assert report["model"]["sha256"] == report["models"][0]["sha256"]
+
+
+def test_memory_only_grows_from_step_to_step(report):
+    memory = report["memory"]
+    steps = [memory[name] for name in ("python_mb", "imported_mb", "loaded_mb", "rss_mb")]
+    assert steps == sorted(steps)
+    assert memory["peak_mb"] >= memory["rss_mb"]
+
+
+def test_energy_where_the_board_can_tell(report):
+    assert report["energy"]["mean_watts"] == pytest.approx(PI5_WATTS, rel=0.01)
+
+
+def test_a_disturbed_run_says_so(report):
+    assert set(report["waiting"]) == set(report["samples"])
+    assert all(0 <= share < 1 for share in report["waiting"].values())
+    disturbed = {**report, "waiting": {"network": 0.4}}
+    assert "other programs had the processor for up to 40%" in format_report(disturbed)
+    assert "up to 40%" in make_page(disturbed)
+
+
+def test_samples_are_kept_for_comparisons(report):
+    assert set(report["samples"]) == {
+        "network", "network_with_preprocessing", "detector 64x48", "detector 96x64",
+        "pipeline", "pipeline cpu",
+    }  # fmt: skip
+    assert len(report["samples"]["pipeline"]) == 7
+
+
+def test_a_run_that_throttled_is_not_valid(tiny, clip, tmp_path):
+    system = a_system(tmp_path)
+    flags = tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    flags.parent.mkdir(parents=True)
+    flags.write_text("0\n")
+
+    def heat(text):
+        if text.startswith("clip"):
+            flags.write_text("40004\n")
+
+    found = run_bench(Bench(a_plan(tiny, clip=clip), system, progress=heat))
+    assert found["valid"] is False
+    assert found["invalid_because"] == ["throttled during the run"]
+    assert "NOT VALID: throttled during the run" in format_report(found)
+    assert "Not valid" in make_page(found)
+
+
+@pytest.mark.parametrize("moment", ["networks", "detector", "pipeline"])
+def test_a_stop_keeps_what_was_measured(tiny, clip, moment):
+    stop = threading.Event()
+
+    def progress(text):
+        if text == moment:
+            stop.set()
+
+    plan = a_plan(tiny, clip=clip, minutes=1.0, single_stream_seconds=60.0)
+    found = run_bench(Bench(plan, System(), stop, progress))
+    assert found["valid"] is False
+    assert found["interrupted"][0] == f"{moment} (partly)"
+    assert found["interrupted"][-2:] == ["sustained", "single stream"]
+    assert found["memory"]["rss_mb"] > 20
+    assert (found["network"] is None) is (moment == "networks")
+    assert found["pipeline"] is None
+    for text in (format_report(found), make_page(found)):
+        assert "interrupted" in text
+
+
+def test_minutes_and_a_single_stream(tiny, clip):
+    plan = a_plan(tiny, clip=clip, minutes=2.5 / 60, single_stream_seconds=0.1)
+    found = run_bench(Bench(plan, System()))
+    sustained = found["sustained"]
+    assert len(sustained["points"]) >= 2
+    assert sustained["frames"] == sustained["wall_ms"]["n"] > 7
+    assert sustained["memory_slope_mb_per_hour"] is None, "too few points for a slope"
+    assert sustained["energy"] is None
+    single = found["single_stream"]
+    assert single["queries"] >= 1024
+    assert single["p90_ms"] <= single["p90_upper_99_ms"]
+    assert any("600 s" in rule for rule in single["rules_not_followed"])
+    assert any("1024 queries" in rule for rule in single["rules_followed"])
+    assert "no MLPerf result" in format_report(found)
+    assert "<h2>Sustained" in make_page(found)
+
+
+def test_frames_come_at_the_pace_of_a_camera(tiny, clip):
+    plan = a_plan(tiny, clip=clip, frames_per_second=40.0)
+    found = run_bench(Bench(plan, System()))
+    assert found["pipeline"]["fps"] <= 50
+
+
+def test_a_camera_is_measured_live(tiny):
+    with MjpegServer(frames_per_second=100) as server:
+        found = run_bench(Bench(a_plan(tiny, clip=server.url), System()))
+    assert found["pipeline"]["frames"] >= 1
+    assert found["pipeline"]["dropped"] >= 0
+    assert found["pipeline"]["frame_age_ms"]["p50_ms"] > 0
+    assert found["settings"]["source"] == "http", "an address may hold a password"
+    assert "frames dropped" in format_report(found)
+
+
+def test_accuracy_is_measured_where_there_are_pictures(tiny, clip, tmp_path):
+    data = write_files(
+        tmp_path, {f"{label}/0.png": encoded(a_picture(48, 48)) for label in ("sad", "happy")}
+    )
+    found = run_bench(Bench(a_plan(tiny, clip=clip, data=data), System()))
+    assert found["accuracy"]["source"] == "measured"
+    assert found["accuracy"]["n"] == 2
+
+
+def test_accuracy_of_the_contract_is_marked_as_such():
+    found = accuracy_of_contract(open_model("edge-small"))
+    assert found is not None
+    assert found["source"] == "contract"
+    assert 0.5 < found["accuracy"] < 0.8
+    assert found["n"] > 1000
+
+
+def test_no_accuracy_is_made_up(report):
+    assert report["accuracy"] is None
+    assert "unknown" in format_report(report)
+
+
+def test_a_model_that_is_not_there(tiny, clip):
+    with pytest.raises(ModelError):
+        run_bench(Bench(a_plan(tiny, clip=clip, models=("missing",)), System()))
+
+
+@pytest.mark.parametrize(("name", "faces"), list(zip(SCENES, (0, 1, 3), strict=True)))
+def test_scenes_hold_as_many_faces_as_they_say(name, faces):
+    frames = make_scene(name)
+    assert {frame.shape for frame in frames} == {(480, 640)}
+    detector = make_detector(DetectorSettings())
+    assert [len(detector.detect(frames[i])) for i in (0, len(frames) // 2)] == [faces, faces]
+
+
+def test_a_long_clip_is_decoded_in_parts(clip):
+    with PictureFolder(clip) as source:
+        parts = list(chunks(source, timeout_seconds=1.0, max_bytes=3 * 64 * 48))
+    assert [len(part) for part in parts] == [3, 3, 1]
+
+
+def test_frames_are_numbered_through_and_captured_now(tiny):
+    seen = []
+    pipeline = make_pipeline(a_plan(tiny).settings)
+
+    class Spy:
+        def process(self, frame):
+            seen.append(frame)
+            return pipeline.process(frame)
+
+    tally = FrameTally()
+    process_frames(Spy(), [a_picture()] * 3, tally, stop=threading.Event(), first_index=5)
+    assert [frame.index for frame in seen] == [5, 6, 7]
+    ages = np.asarray(tally.stages["age"])
+    assert (ages < tally.wall_ms + 50).all()
+
+
+class Outline(HTMLParser):
+    """Collects tags, and checks that those that must be closed are."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self._open = [], []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "br"}:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+
+def test_the_page_needs_nothing_beside_itself(report, tmp_path):
+    write_report(report, tmp_path / "out")
+    assert json.loads((tmp_path / "out/bench.json").read_text())["schema"] == 1
+    page = (tmp_path / "out/bench.html").read_text()
+    outline = Outline(page)
+    names = [tag for tag, _ in outline.tags]
+    assert names.count("figure") == 3
+    assert names.count("table") >= 4
+    assert not {"script", "link", "img"} & set(names)
+    assert not re.search(r"(src|href)=|url\(|@import", page)
+    assert "Raspberry Pi 5 Model B" in page
+
+
+def test_plots_stay_inside_their_frame(report):
+    for figure in re.findall(r"<svg viewBox=\"0 0 (\d+) (\d+)\" role.*?</svg>", make_page(report)):
+        assert int(figure[0]) == 640
+    boxes = re.findall(r'points="([^"]+)"', make_page(report))
+    assert boxes
+    for points in boxes:
+        xs, ys = zip(*(map(float, pair.split(",")) for pair in points.split()), strict=True)
+        assert min(xs) >= 0
+        assert max(xs) <= 640
+        assert min(ys) >= 0
+        assert max(ys) <= 260
+
+
+def test_names_are_escaped(report):
+    evil = {**report, "machine": {**report["machine"], "board": "<script>alert(1)</script>"}}
+    assert "<script>" not in make_page(evil)
+
+
+def test_a_folder_that_cannot_be_written(report, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        write_report(report, tmp_path / "file")
