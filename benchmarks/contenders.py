@@ -120,7 +120,7 @@ class Ours:
 
     def start_clip(self) -> None:
         """Begin with a new pipeline."""
-        self.pipeline = make_pipeline(self._settings, frames="clip")
+        self.pipeline = make_pipeline(self._settings)
         self._index = 0
 
     def see(self, picture: Picture) -> Seen:

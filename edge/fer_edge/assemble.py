@@ -148,7 +148,15 @@ def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmooth
     )
 
 
-def make_pipeline(settings: Settings, *, frames: Frames | None = None) -> Pipeline:
+def frames_of(settings: SourceSettings) -> Frames:
+    """Return what the frames of a source are, from its URI alone."""
+    uri = settings.uri
+    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri:
+        return "live"
+    return "pictures" if _is_folder(Path(uri)) else "clip"
+
+
+def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
     """Load cascades and model.
 
     OpenCV is kept to one thread from here on: on pictures this small its threads cost more
@@ -158,24 +166,17 @@ def make_pipeline(settings: Settings, *, frames: Frames | None = None) -> Pipeli
         settings: Of all parts.
         frames: "live", coming at their own pace: the search for faces runs beside them; "clip",
             the frames of a file: searched in turn, the same on every run; "pictures" that have
-            nothing to do with one another. None takes what the settings' source is.
+            nothing to do with one another. `frames_of` tells which a source has.
 
     Raises:
         FerError: As `make_tracker` and `make_classifier` say.
     """
-    frames = frames or _frames_of(settings.source.uri)
     cv2.setNumThreads(1)
     return Pipeline(
         make_tracker(settings, frames=frames),
         make_classifier(settings.model),
         None if frames == "pictures" else make_smoother(settings.smoothing, frames=frames),
     )
-
-
-def _frames_of(uri: str) -> Frames:
-    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri:
-        return "live"
-    return "pictures" if _is_folder(Path(uri)) else "clip"
 
 
 def make_sink(settings: OutputSettings) -> Sink:

@@ -161,14 +161,14 @@ def run(
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.assemble import make_pipeline, make_sink, make_source
+    from fer_edge.assemble import frames_of, make_pipeline, make_sink, make_source
     from fer_edge.daemon import run as run_loop
     from fer_edge.daemon import stop_on_signals
     from fer_edge.status import LiveStatus, format_tally
 
     flags = {"source.uri": source, "model.path": model, "output.file": output}
     settings = _resolve(config, assignments, flags).settings
-    pipeline = make_pipeline(settings)
+    pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     status = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
     with (
         pipeline,

@@ -92,7 +92,7 @@ def run_demo(
             kept.append((frame.index, annotate(frame.grey, observation.readings)))
         progress(tally)
 
-    pipeline = make_pipeline(settings, frames="clip")
+    pipeline = make_pipeline(settings)
     with pipeline, PortraitClip() as clip, JsonLinesSink.to_file(observations) as sink:
         tally = run(clip, pipeline, [sink], read_timeout_seconds=1.0, watch=watch)
     pictures = []

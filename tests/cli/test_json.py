@@ -112,7 +112,9 @@ def test_run(portrait, tiny):
 def test_config_show():
     (result,) = json_lines(ran("config", "show", "--json"))
     assert result["model.path"] == {"value": "edge-small", "origin": "default"}
-    assert {key.partition(".")[0] for key in result} == {"source", "detector", "model", "output"}
+    assert {key.partition(".")[0] for key in result} == {
+        "source", "detector", "tracker", "model", "smoothing", "output",
+    }  # fmt: skip
 
 
 def test_sources():

@@ -1,10 +1,20 @@
 """From settings to parts."""
 
+import dataclasses
+import threading
+
 import pytest
-from builders import PORTRAIT, a_picture, encoded, write_files
+from builders import PORTRAIT, a_frame, a_picture, encoded, write_files
 from tiny_model import tiny_model
 
-from fer_edge.assemble import make_classifier, make_detector, make_pipeline, make_sink, make_source
+from fer_edge.assemble import (
+    frames_of,
+    make_classifier,
+    make_detector,
+    make_pipeline,
+    make_sink,
+    make_source,
+)
 from fer_edge.classify import PictureReader, format_reading
 from fer_edge.errors import ModelError, OutputError, SettingsError, VideoError
 from fer_edge.pictures import read_grey
@@ -13,7 +23,9 @@ from fer_edge.settings import (
     ModelSettings,
     OutputSettings,
     Settings,
+    SmoothingSettings,
     SourceSettings,
+    TrackerSettings,
 )
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.stream import NetworkStream
@@ -61,6 +73,44 @@ def test_a_pipeline_from_settings(model):
     pipeline = make_pipeline(Settings(model=model))
     with make_source(SourceSettings(uri=str(PORTRAIT.parent))) as source:
         assert len(pipeline.process(source.read(1.0)).readings) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "frames"),
+    [
+        ("0", "live"),
+        ("/dev/video2", "live"),
+        ("rtsp://host/s", "live"),
+        (str(PORTRAIT.parent), "pictures"),
+        ("clip.mp4", "clip"),
+        ("", "live"),
+    ],
+)
+def test_a_source_tells_how_its_frames_follow_one_another(uri, frames):
+    assert frames_of(SourceSettings(uri=uri)) == frames
+
+
+@pytest.mark.parametrize("frames", ["live", "clip", "pictures"])
+def test_only_live_frames_are_searched_in_a_thread(model, frames):
+    before = threading.active_count()
+    with make_pipeline(Settings(model=model), frames=frames):
+        assert threading.active_count() == before + (frames == "live")
+    assert threading.active_count() == before
+
+
+def test_settings_reach_the_tracker_and_the_smoother(model):
+    certain = SmoothingSettings(least_probability=0.0, settle_seconds=0.0)
+    settings = Settings(model=model, smoothing=certain, tracker=TrackerSettings(min_face_px=300))
+    grey = read_grey(PORTRAIT)
+    frame = a_frame(grey=grey)
+    assert make_pipeline(settings).process(frame).readings == ()
+    follow = dataclasses.replace(settings, tracker=TrackerSettings())
+    (reading,) = make_pipeline(follow).process(frame).readings
+    assert reading.stable == reading.prediction.label
+    each = dataclasses.replace(settings, tracker=TrackerSettings(mode="each"))
+    (reading,) = make_pipeline(each).process(frame).readings
+    assert reading.face.track_id is None
+    assert [reading.face] == make_detector(DetectorSettings()).detect(grey)
 
 
 def test_a_model_that_is_not_there():

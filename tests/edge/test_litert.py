@@ -12,9 +12,11 @@ from tiny_model import tiny_contract, tiny_flatbuffer
 from fer_edge.contract import OutputSpec
 from fer_edge.errors import EXIT_CONFIG, DependencyError, ModelError
 from fer_edge.model_file import ModelFile
+from fer_edge.models import open_model
 from fer_edge.preprocess import prepare_crop, whole_picture
 from fer_edge.protocols import Classifier
 from fer_edge.records import Box
+from fer_edge.stages import litert
 from fer_edge.stages.litert import LitertClassifier, dequantise, to_prediction
 
 BOXES = [Box(0, 0, 60, 60), Box(50, 30, 40, 44), Box(-10, 60, 50, 50), Box(100, 70, 48, 48)]
@@ -170,3 +172,38 @@ def test_a_runtime_that_does_not_fit_numpy(monkeypatch):
     monkeypatch.setitem(sys.modules, RUNTIMES[0], module)
     with pytest.raises(DependencyError, match=r"multiarray failed to import.*numpy<2"):
         LitertClassifier(a_model())
+
+
+class Unaccelerated:
+    """A runtime that was told to do without XNNPACK."""
+
+    def __new__(cls, **options):
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        return Interpreter(experimental_op_resolver_type=plain, **options)
+
+
+@pytest.fixture
+def without_xnnpack(monkeypatch):
+    pytest.importorskip("ai_edge_litert", reason="tflite-runtime has no such switch")
+    monkeypatch.setattr(litert, "_interpreter_class", lambda: Unaccelerated)
+
+
+def test_xnnpack_is_on_and_nothing_is_said(caplog):
+    assert LitertClassifier(open_model("edge-small")).accelerated is True
+    assert caplog.records == []
+
+
+def test_without_xnnpack_a_warning_says_so(without_xnnpack, caplog):
+    classifier = LitertClassifier(open_model("edge-small"))
+    assert classifier.accelerated is False
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message.startswith("XNNPACK is off, so the network runs many times slower: ")
+
+
+def test_a_hidden_cpuinfo_is_named_as_the_reason(without_xnnpack, caplog, monkeypatch, tmp_path):
+    monkeypatch.setattr(litert, "_CPU_INFO", tmp_path / "cpuinfo")
+    LitertClassifier(open_model("edge-small"))
+    assert "cannot be read; in a systemd unit ProcSubset=pid hides it" in caplog.text

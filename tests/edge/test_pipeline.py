@@ -12,9 +12,12 @@ from builders import a_box, a_face, a_frame, a_model, a_picture
 from fer_edge.daemon import run, stop_on_signals
 from fer_edge.errors import EXIT_UNAVAILABLE, OutputError, SourceUnavailableError
 from fer_edge.pipeline import Pipeline
-from fer_edge.protocols import Sink
+from fer_edge.protocols import Sink, Tracker
 from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.stages.clocks import by_index
+from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.litert import LitertClassifier
+from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.testing import ScriptedSource, Stall
 
 FACES = [a_face(), a_face(box=a_box(x=30), score=3.0)]
@@ -52,7 +55,7 @@ def classifier():
 
 @pytest.fixture
 def pipeline(classifier):
-    return Pipeline(FixedDetector(), classifier)
+    return Pipeline(EachPicture(FixedDetector()), classifier)
 
 
 def pictures(count):
@@ -76,8 +79,48 @@ def test_a_frame_without_faces(pipeline):
     assert pipeline.process(a_frame(grey=np.zeros((48, 64), np.uint8))).readings == ()
 
 
+class FixedTracker:
+    """Follows one face and leaves two out."""
+
+    left_out = 2
+
+    def __init__(self):
+        self.closed = 0
+
+    def update(self, frame):
+        return [a_face(track_id=7)]
+
+    def close(self):
+        self.closed += 1
+
+
+def test_readings_are_smoothed_and_faces_left_out_are_told(classifier):
+    smoother = LabelSmoother(
+        by_index, memory_seconds=0.4, least_probability=0.0, margin=0.1, settle_seconds=0.0
+    )
+    seen = Pipeline(FixedTracker(), classifier, smoother).process(a_frame())
+    (reading,) = seen.readings
+    assert reading.stable == reading.prediction.label
+    assert seen.left_out == seen.to_json()["left_out"] == 2
+
+
+def test_without_a_smoother_nothing_is_stable(pipeline):
+    seen = pipeline.process(a_frame())
+    assert [reading.stable for reading in seen.readings] == [None, None]
+    assert "left_out" not in seen.to_json()
+
+
+def test_closing_it_closes_the_tracker(classifier):
+    tracker = FixedTracker()
+    assert isinstance(tracker, Tracker)
+    with Pipeline(tracker, classifier) as pipeline:
+        assert tracker.closed == 0
+    assert tracker.closed == 1
+    pipeline.close()
+
+
 def test_every_stage_is_timed(classifier):
-    slow = Pipeline(FixedDetector(seconds=0.05), classifier)
+    slow = Pipeline(EachPicture(FixedDetector(seconds=0.05)), classifier)
     timings = slow.process(a_frame()).timings
     assert list(timings) == ["detect", "classify", "age"]
     assert timings["detect"] >= 50

@@ -52,7 +52,7 @@ class FaceCheck:
             side: Its width.
         """
         scale = min(1.0, self._face_px / side)
-        patch = cut_patch(grey, x, y, side * _WINDOW, scale)
+        patch = cut_patch(grey, x, y, side * _WINDOW, scale, mean=True)
         if patch is None:
             return None
         smallest, largest = round(side * scale * _SMALLEST), round(side * scale * _LARGEST)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, cast
 from fer_edge.opencv import cv2
 from fer_edge.records import GreyImage
 
-_LARGEST_STEP: Final = 3.0  # shrunk further than this at once, bilinear sampling skips pixels
+_LARGEST_RATIO: Final = 4.0  # shrunk further than this, rows and columns are left out first
 
 
 class Patch(NamedTuple):
@@ -26,7 +26,9 @@ class Patch(NamedTuple):
     down: float
 
 
-def cut_patch(grey: GreyImage, x: float, y: float, side: float, scale: float) -> Patch | None:
+def cut_patch(
+    grey: GreyImage, x: float, y: float, side: float, scale: float, *, mean: bool = False
+) -> Patch | None:
     """Cut a square around a point and scale it; what lies outside the picture is cut off.
 
     Costs what its result has in pixels, not what the picture has: before it is shrunk by much,
@@ -38,6 +40,8 @@ def cut_patch(grey: GreyImage, x: float, y: float, side: float, scale: float) ->
         y: The same.
         side: Of the square, in pixels of `grey`.
         scale: Pixels of the result per pixel of `grey`, about.
+        mean: Make each pixel the mean of all it stands for instead of the nearest four: dearer,
+            but in a dim room single pixels are mostly noise.
 
     Returns:
         None where less than one pixel is left.
@@ -48,9 +52,9 @@ def cut_patch(grey: GreyImage, x: float, y: float, side: float, scale: float) ->
     if right - left < 1 or bottom - top < 1:
         return None
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    step = max(1, int(1 / (scale * _LARGEST_STEP)))
+    step = max(1, int(1 / (scale * _LARGEST_RATIO)))
     part = grey[top:bottom:step, left:right:step]
-    pixels = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR if scale < 1 else cv2.INTER_AREA)
+    pixels = cv2.resize(part, size, interpolation=cv2.INTER_AREA if mean else cv2.INTER_LINEAR)
     return Patch(
         cast("GreyImage", pixels), left, top, size[0] / (right - left), size[1] / (bottom - top)
     )

@@ -13,6 +13,7 @@ _VELOCITY_GAIN: Final = 0.4
 _SLOWING: Final = 0.8  # of its velocity a hidden face keeps from frame to frame
 _HORIZON_SECONDS: Final = 0.4  # further ahead than this nobody's way is foretold
 _LEAST_GAIN: Final = 0.3
+_TREND_GAIN: Final = 0.7
 _JUMP: Final = 0.15  # of its width: a correction beyond this is no noise and is made at once
 _FIRST_CHECKS: Final = (2, 3, 5)
 _FAILURES_TO_DOUBT: Final = 4
@@ -55,7 +56,7 @@ class Track:
     """
 
     __slots__ = (
-        "_failures", "_successes", "_template", "_vx", "_vy",
+        "_failures", "_growth", "_successes", "_template", "_vx", "_vy",
         "at", "check_in", "checked_at", "number", "reported", "score", "seen_at", "side", "x", "y",
     )  # fmt: skip
 
@@ -67,7 +68,7 @@ class Track:
         self.score = float(found.hits)
         self.at = self.seen_at = self.checked_at = now
         self.reported = sure
-        self._vx = self._vy = 0.0
+        self._vx = self._vy = self._growth = 0.0
         self._successes = 1
         self._failures = 0
         self.check_in = _FIRST_CHECKS[0]
@@ -145,7 +146,10 @@ class Track:
             gain = max(gain, 0.7)
         self.x += gain * dx
         self.y += gain * dy
-        self.side *= 1 + gain * growth
+        # Twice larger in a row is no jitter: the face comes nearer.
+        trend = growth * self._growth > 0
+        self._growth = growth
+        self.side *= 1 + (max(gain, _TREND_GAIN) if trend else gain) * growth
         self.score = float(found.hits)
         self.seen_at = self.checked_at = now
         self._failures = 0
