@@ -66,9 +66,9 @@ def _steps(given: dict[str, Any]) -> dict[str, Any]:
     from fer_edge.sources.portrait import PortraitClip  # noqa: PLC0415
 
     found["imported_mb"] = rss_mb()
-    pipeline = make_pipeline(settings)
+    pipeline = make_pipeline(settings, frames="clip")
     found["loaded_mb"] = rss_mb()
-    with PortraitClip(frames=_FRAMES) as clip:
+    with pipeline, PortraitClip(frames=_FRAMES) as clip:
         for index in range(_FRAMES):
             frame = clip.read(1.0)
             if frame is not None:

@@ -1,5 +1,6 @@
 """Running the scout: at once and the same each time, or in a thread beside the frames."""
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -66,6 +67,8 @@ class Beside:
         self._busy = self._closed = False
         self._thread = threading.Thread(target=self._work, name="scout", daemon=True)
         self._thread.start()
+        # An interpreter that ends while OpenCV searches would end the process with a signal.
+        atexit.register(self.close)
 
     @property
     def busy(self) -> bool:
@@ -100,6 +103,7 @@ class Beside:
             self._closed = True
             self._waiting.notify()
         self._thread.join()
+        atexit.unregister(self.close)
 
     def _work(self) -> None:
         while True:
