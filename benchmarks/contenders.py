@@ -171,6 +171,7 @@ def documented_network() -> tuple[Any | None, str]:
     try:
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
+
         from fer_trainer.network.builder import build_network
         from fer_trainer.recipe_files import load_recipe
     except ImportError as error:
