@@ -35,6 +35,10 @@ class LitertClassifier:
         interpreter = _open(model, threads=threads)
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         check_tensors(model.contract, inputs, outputs, where=model.path)
+        self._has_xnnpack = any(
+            operator["op_name"] == "DELEGATE"
+            for operator in interpreter._get_ops_details()
+        )
         self._invoke: Callable[[], None] = interpreter.invoke
         self._input: Callable[[], Tensor] = interpreter.tensor(inputs[0]["index"])
         self._output: Callable[[], Tensor] = interpreter.tensor(outputs[0]["index"])
@@ -43,6 +47,11 @@ class LitertClassifier:
     def contract(self) -> ModelContract:
         """What the model promises."""
         return self._model.contract
+
+    @property
+    def has_xnnpack(self) -> bool:
+        """Whether XNNPACK runs the network; tflite-runtime for 32-bit ARM comes without it."""
+        return self._has_xnnpack
 
     def classify(self, grey: GreyImage, boxes: Sequence[Box]) -> list[Prediction]:
         """Return one prediction for each box.
