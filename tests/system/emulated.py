@@ -93,6 +93,7 @@ class Emulated:
         root: Debian's files.
         site: The wheels.
         versions: Of every distribution in `site`.
+        options: Further ones of the emulator.
     """
 
     machine: Machine
@@ -100,12 +101,16 @@ class Emulated:
     root: Path
     site: Path
     versions: dict[str, str]
+    options: tuple[str, ...] = ()
 
     def run(self, cpu: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
         """Run its Python, which finds fer_edge and nothing else of this machine's packages."""
         python = self.root / "usr" / "bin" / f"python{self.machine.python}"
         return subprocess.run(
-            [self.qemu, "-cpu", cpu, "-L", self.root, python, "-s", *map(str, arguments)],
+            [
+                *(self.qemu, "-cpu", cpu, "-L", self.root, *self.options),
+                *(python, "-s", *map(str, arguments)),
+            ],
             capture_output=True,
             text=True,
             timeout=300,
@@ -114,6 +119,7 @@ class Emulated:
                 "PATH": "/usr/bin:/bin",
                 "PYTHONPATH": f"{ROOT / 'edge'}:{self.site}",
                 "PYTHONPYCACHEPREFIX": str(self.site / "__pycache__"),
+                "PYTHONHASHSEED": "0",  # so that counted instructions can be compared
                 "OPENBLAS_NUM_THREADS": "1",  # idle ones spin, dearly
             },
         )
