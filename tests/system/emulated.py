@@ -211,9 +211,17 @@ def _extract(machine: Machine, target: Path) -> None:
         shutil.rmtree(target, ignore_errors=True)
         lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or ["?"]
         raise MissingError(f"mmdebstrap cannot get {machine.name}: {lines[0]}")
+    try:
+        _complete(target)
+    except PermissionError as error:  # unpacked in a user name space of its own
+        get = "apt-get install -y fakeroot fakechroot, or run as root"
+        raise MissingError(f"{target} belongs to another user: {get}") from error
+
+
+def _complete(target: Path) -> None:
+    """Do what the packages' own scripts would do at installation; drop what nobody reads."""
     if not (target / "lib").exists():
         (target / "lib").symlink_to("usr/lib")
-    # What packages' own scripts would do at installation.
     libraries = next((target / "usr" / "lib").glob("*-linux-gnu*"))
     for name in ("blas", "lapack"):
         if (libraries / name / f"lib{name}.so.3").exists():
