@@ -9,7 +9,7 @@ MANIFESTS := constraints.txt pyproject.toml edge/pyproject.toml convert/pyprojec
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types format bench docs constraints clean
+.PHONY: help setup demo test arm lint types format bench docs constraints clean
 
 help: ## List what make can do.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: $(EDGE_VENV)/.ready ## Run the main job on built-in input; installs the le
 
 test: setup ## Run every test; those that lack something say what.
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+arm: setup ## Run the edge on emulated Raspberry Pis alone; says what to install for that.
+	$(BIN)/python -m pytest -n $(WORKERS) tests/system/test_arm.py
 
 lint: setup ## Check style and the direction of imports.
 	$(BIN)/ruff check

@@ -26,7 +26,7 @@ python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet meson==1.12.1 pycotap setuptools wheel
 
 if [ ! -x "$folder/qemu-aarch64" ]; then
-    mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+    mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)}
     curl --fail --silent --show-error --location \
         "$mirror/pool/main/q/qemu/qemu_$qemu+ds.orig.tar.xz" --output "$work/qemu.tar.xz"
     mkdir "$work/qemu"

@@ -5,7 +5,9 @@ variables that OpenCV reads while it loads.
 """
 
 import os
-from typing import Final
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
 
 MAX_PICTURE_PIXELS: Final = 2**27
 """134 megapixels: above every camera sold, and 128 MiB decoded to grey."""
@@ -16,5 +18,14 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2  # noqa: E402 - after the variables it reads
+
+# Debian's python3-opencv, the OpenCV at hand on 32-bit ARM, lacks two modules that pip's has. The
+# cascades are in the package opencv-data: /usr/share beside /usr/lib/python3/dist-packages.
+if not hasattr(cv2, "typing"):
+    cv2.typing = SimpleNamespace(MatLike=Any)  # type: ignore[assignment]
+if not hasattr(cv2, "data"):
+    _prefix = Path(cv2.__file__).parent.joinpath("../../..").resolve()
+    _cascades = f"{_prefix}/share/opencv4/haarcascades/"
+    cv2.data = SimpleNamespace(haarcascades=_cascades)  # type: ignore[attr-defined]
 
 __all__ = ["MAX_PICTURE_PIXELS", "cv2"]

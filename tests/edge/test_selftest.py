@@ -6,7 +6,8 @@ from tiny_model import golden_files, npy, tiny_contract, tiny_model, with_golden
 
 from fer_edge.errors import EXIT_CONFIG, EXIT_FAILED, FerError, ModelError
 from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile, parse_model
-from fer_edge.selftest import FLOAT_TOLERANCE, read_golden, run_selftest
+from fer_edge.selftest import FLOAT_TOLERANCE, accepted_difference, read_golden, run_selftest
+from fer_edge.stages.litert import LitertClassifier
 
 
 def a_model(dtype="int8") -> ModelFile:
@@ -36,6 +37,13 @@ def test_result_as_json():
         "tolerance": 0.0,
         "passed": True,
     }
+
+
+def test_only_kernels_other_than_xnnpacks_may_round_an_int8_output_differently():
+    output = tiny_contract().output
+    assert LitertClassifier(a_model()).accelerated
+    assert accepted_difference(output, has_xnnpack=True) == 0
+    assert accepted_difference(output, has_xnnpack=False) == 32
 
 
 def test_one_step_of_one_int8_output_is_a_mismatch():

@@ -37,7 +37,8 @@ class PortraitClip(Closing):
         data = files("fer_edge").joinpath(_ASSET).read_bytes()
         portrait = decode_grey(data, where=_ASSET)[_CUT]
         size = (_PORTRAIT_WIDTH, _PORTRAIT_HEIGHT)
-        self._portrait = cv2.resize(portrait, size, interpolation=cv2.INTER_LINEAR)
+        # The EXACT variant gives the same bytes on every processor.
+        self._portrait = cv2.resize(portrait, size, interpolation=cv2.INTER_LINEAR_EXACT)
         self._opacity = _opacity()
         self._wall = _wall()
         self._frames = frames
