@@ -11,7 +11,7 @@ from typing import Final
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.opencv import cv2
 from fer_edge.records import GreyImage
-from fer_edge.sources.capture import Picture, decode_jpeg, read_picture, to_grey
+from fer_edge.sources.capture import Picture, SensorClock, decode_jpeg, read_picture, to_grey
 from fer_edge.sources.newest import NewestFrameReader
 
 _log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class V4l2Camera(NewestFrameReader):
                 capture,
                 decode=_choose_decoder(capture),
                 patience_seconds=_SELECT_TIMEOUT_SECONDS,
-                sensor_clock=True,
+                sensor_clock=SensorClock(),
             )
             # isOpened() is true for a camera that has gone: only a frame proves one.
             picture = read()
