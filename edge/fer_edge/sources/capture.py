@@ -11,6 +11,12 @@ from fer_edge.records import Frame, GreyImage
 
 MAX_DAMAGED_IN_A_ROW: Final = 10
 _PLAUSIBLE_AGE_NS: Final = 10 * 10**9
+_REDUCED_GREY: Final = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 _BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -123,9 +129,25 @@ def to_grey(picture: cv2.typing.MatLike) -> GreyImage:
     return picture.reshape(picture.shape[:2]).astype(np.uint8, copy=False)
 
 
-def decode_jpeg(data: cv2.typing.MatLike) -> GreyImage | None:
-    """Return a JPEG as grey; None where it is damaged."""
-    grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+def reduction(size: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """Return by how much to shrink pictures while they are decoded: 1, 2, 4 or 8.
+
+    Args:
+        size: Width and height of the pictures that come.
+        wanted: Of those asked for; the longer side stays at least as long.
+    """
+    fitting = [factor for factor in _REDUCED_GREY if max(size) >= factor * max(wanted)]
+    return max(fitting, default=1)
+
+
+def decode_jpeg(data: cv2.typing.MatLike, *, reduced_by: int = 1) -> GreyImage | None:
+    """Return a JPEG as grey; None where it is damaged.
+
+    Args:
+        data: Its bytes, uint8.
+        reduced_by: 2, 4 or 8 make it so much smaller, for less than decoding it whole.
+    """
+    grey = cv2.imdecode(data, _REDUCED_GREY[reduced_by])
     return None if grey is None else grey.astype(np.uint8, copy=False)
 
 
