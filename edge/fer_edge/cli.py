@@ -61,7 +61,9 @@ def cli() -> None:
     Try it:
       fer-edge demo                        the main job on built-in input
       fer-edge classify photo.jpg          one or many pictures
+      fer-edge sources                     which cameras there are
       fer-edge run --source 0              the first camera, JSON lines on stdout
+      fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
 
     \b
@@ -162,8 +164,8 @@ def evaluate(data: Path, model: str | None, as_json: bool) -> None:
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Camera number, /dev/videoN, rtsp:// or http:// stream, video file or picture folder."
-    "  [default: 0]",
+    help="Camera number, /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, video file"
+    " or picture folder.  [default: 0]",
 )
 @_model_option
 @click.option(
@@ -271,16 +273,31 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
 @cli.command()
 @json_option
 def sources(as_json: bool) -> None:
-    """List the cameras found here."""
-    from fer_edge.sources.v4l2 import list_cameras
+    """List the cameras found here, with what to give as --source.
 
-    cameras = list_cameras()
+    With --json, prints one list; video devices that are no cameras stand in it, too:
+    [{"source", "name", "kind", "usable", "driver", "formats", "problem"}].
+    """
+    from fer_edge.sources.discovery import find_cameras
+    from fer_edge.status import format_cameras
+
+    found = find_cameras()
     if as_json:
-        echo_json(cameras)
-    elif cameras:
-        echo("\n".join(cameras))
+        echo_json([camera.to_json() for camera in found.cameras])
+        return
+    if usable := [camera for camera in found.cameras if camera.usable]:
+        echo(format_cameras(usable))
     else:
-        click.echo("no /dev/video* here; files, folders and network streams work without", err=True)
+        click.echo(
+            "no camera that can be read; video files, picture folders and network streams work "
+            "without one, and `fer-edge demo` needs nothing at all",
+            err=True,
+        )
+    for camera in found.cameras:
+        if camera.problem:
+            click.echo(f"{camera.source} ({camera.name}): {camera.problem}", err=True)
+    for note in found.notes:
+        click.echo(note, err=True)
 
 
 @cli.group()

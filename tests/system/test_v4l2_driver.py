@@ -182,3 +182,27 @@ behave("{fault}")
 answer(fault=failure_of(lambda: V4l2Camera(42)))
 """)
     assert reason in found["fault"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "usable", "formats"),
+    [
+        ("stream", True, ["YUYV", "MJPG"]),
+        ("GREY", True, ["GREY"]),
+        ("Bayer", False, ["RGGB"]),
+        ("metadata", False, []),
+    ],
+)
+def test_is_found_with_its_formats(run, tmp_path, behaviour, usable, formats):
+    (tmp_path / "video42").mkdir()
+    (tmp_path / "video42" / "name").write_text("A camera: of USB\n")
+    found, _ = run(f"""
+from fer_edge.sources.discovery import find_cameras
+behave("{behaviour}")
+cameras = find_cameras(names=Path({str(tmp_path)!r})).cameras
+answer(camera=next(camera.to_json() for camera in cameras if camera.source == "42"))
+""")
+    camera = found["camera"]
+    assert (camera["name"], camera["driver"]) == ("A camera: of USB", "preloaded")
+    assert (camera["usable"], camera["formats"]) == (usable, formats)
+    assert usable == (not camera["problem"])

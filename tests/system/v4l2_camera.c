@@ -3,7 +3,7 @@
  * Environment: CAMERA_PATH, the device to be; CAMERA_JPEG, a picture in Motion JPEG of 320x240;
  * CAMERA_BEHAVIOUR, a file that holds one word: stream, stall (no frames), garbage (no JPEG),
  * gone (unplugged), YUYV, UYVY, NV12, GREY (knows this format alone; the luminance falls from left
- * to right and the colours are 90), slow (10 frames a second), unstamped, fixed (one stamp for all
+ * to right and the colours are 90), Bayer and metadata (nothing to read), slow (10 frames a second), unstamped, fixed (one stamp for all
  * frames), ahead (stamps of an hour later), busy (another program streams).
  */
 #define _GNU_SOURCE
@@ -38,7 +38,8 @@ static int behaves(const char *word) {
 
 static __u32 only_format(void) {
     return behaves("YUYV") ? V4L2_PIX_FMT_YUYV : behaves("UYVY") ? V4L2_PIX_FMT_UYVY
-         : behaves("NV12") ? V4L2_PIX_FMT_NV12 : behaves("GREY") ? V4L2_PIX_FMT_GREY : 0;
+         : behaves("NV12") ? V4L2_PIX_FMT_NV12 : behaves("GREY") ? V4L2_PIX_FMT_GREY
+         : behaves("Bayer") ? V4L2_PIX_FMT_SRGGB8 : 0;
 }
 
 static int knows(__u32 asked) {
@@ -149,7 +150,9 @@ static int answer(unsigned long request, void *argument) {
         memset(capability, 0, sizeof *capability);
         strcpy((char *)capability->card, "Preloaded camera");
         strcpy((char *)capability->driver, "preloaded");
-        capability->capabilities = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
+        capability->capabilities = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING | V4L2_CAP_DEVICE_CAPS;
+        capability->device_caps = V4L2_CAP_STREAMING |
+            (behaves("metadata") ? V4L2_CAP_META_CAPTURE : V4L2_CAP_VIDEO_CAPTURE);
         return 0;
     case VIDIOC_S_FMT:
     case VIDIOC_TRY_FMT:
@@ -158,6 +161,7 @@ static int answer(unsigned long request, void *argument) {
         describe(wanted);
         return 0;
     case VIDIOC_ENUM_FMT:
+        if (kind->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return fail(EINVAL);
         if (kind->index >= (only_format() ? 1 : 2)) return fail(EINVAL);
         kind->pixelformat = only_format() ? only_format()
                           : kind->index ? V4L2_PIX_FMT_MJPEG : V4L2_PIX_FMT_YUYV;
