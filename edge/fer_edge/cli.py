@@ -207,6 +207,46 @@ def run(
 
 
 @cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--pace",
+    type=click.Choice(["own", "fast"]),
+    default="own",
+    show_default=True,
+    help="Keep the pauses between frames (at most 5 s each), or send as fast as possible.",
+)
+@click.option(
+    "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
+)
+@_settings_options
+def replay(
+    file: Path, pace: str, output: str | None, config: Path | None, assignments: tuple[str, ...]
+) -> None:
+    """Send recorded observations to the outputs once more: no camera, no model.
+
+    FILE holds JSON lines that `fer-edge run --output FILE` wrote. Frames keep the numbers and
+    times of their recording.
+    """
+    from fer_edge.assemble import make_sink
+    from fer_edge.daemon import stop_on_signals
+    from fer_edge.errors import SettingsError
+    from fer_edge.replay import read_observations
+    from fer_edge.replay import replay as send
+    from fer_edge.status import format_tally
+
+    settings = _resolve(config, assignments, {"output.file": output}).settings
+    if settings.output.file != "-" and Path(settings.output.file).resolve() == file.resolve():
+        raise SettingsError(
+            f"{file} would be read and appended to without end",
+            expected="an output that is another file",
+            fix="name another one as --output",
+        )
+    with make_sink(settings.output) as sink, stop_on_signals() as stop:
+        tally = send(read_observations(file), [sink], realtime=pace == "own", stop=stop)
+    click.echo(format_tally(tally), err=True)
+
+
+@cli.command()
 @click.argument("model", default="edge-small", metavar="[NAME|FILE]")
 @json_option
 def inspect(model: str, as_json: bool) -> None:
