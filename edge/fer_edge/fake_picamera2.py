@@ -47,6 +47,7 @@ class FakeSensor:
         model: Its name.
         flips: Whether it can mirror and turn by 180 degrees; USB cameras cannot.
         autofocus: Whether its lens moves.
+        most_buffers: How many it gives at most.
         formats: Of the small stream.
         modes: As picamera2 lists them; none for a USB camera.
     """
@@ -54,6 +55,7 @@ class FakeSensor:
     model: str = "imx708"
     flips: bool = True
     autofocus: bool = True
+    most_buffers: int = 16
     formats: tuple[str, ...] = ("YUV420", "RGB888")
     modes: tuple[dict[str, Any], ...] = (
         {"size": (1536, 864), "bit_depth": 10, "fps": 120.1, "crop_limits": (768, 432, 3072, 1728)},
@@ -262,7 +264,9 @@ class FakePicamera2:
         self.controls = configuration["controls"]
         self._configured = configuration
         size = configuration["lores"]["framesize"]
-        self.free = [mmap.mmap(-1, size) for _ in range(configuration["buffer_count"])]
+        count = min(configuration["buffer_count"], self._sensor.most_buffers)
+        self.libcamera_config = SimpleNamespace(at=lambda _: SimpleNamespace(buffer_count=count))
+        self.free = [mmap.mmap(-1, size) for _ in range(count)]
 
     def camera_configuration(self) -> dict[str, Any]:
         """Return what was configured, as adjusted."""

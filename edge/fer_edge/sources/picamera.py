@@ -23,8 +23,8 @@ _STREAM: Final = "lores"
 _GREY_FIRST: Final = frozenset({"YUV420", "YVU420", "NV12", "NV21"})
 """Formats that begin with a whole grey picture."""
 _BUFFERS: Final = 6
-_MOST_LENT: Final = 3
-"""Buffers that frames in use may hold; libcamera drops frames with fewer than three left."""
+_NOT_LENT: Final = 3
+"""Buffers that frames in use never hold: picamera2 keeps one, and the camera fills two in turn."""
 
 
 class PiCamera(NewestFrameReader):
@@ -79,7 +79,7 @@ class PiCamera(NewestFrameReader):
                 turn = self._configure(camera)
                 camera.start()
                 _log.info("%s delivers %s", self.name, _negotiated(camera, self._rate))
-                lender = BufferLender(library)
+                lender = BufferLender(library, most=_buffers(camera) - _NOT_LENT)
                 try:
                     for request in self._requests(camera):
                         picture = lender.lend(request)
@@ -178,7 +178,7 @@ class BufferLender:
         most: Buffers lent at once; beyond that, pictures are copied.
     """
 
-    def __init__(self, library: Any, *, most: int = _MOST_LENT) -> None:
+    def __init__(self, library: Any, *, most: int) -> None:
         self._mapped_array = library.MappedArray
         self._most = most
         self._lent = 0
@@ -276,6 +276,11 @@ def _controls(camera: Any, rate: float) -> dict[str, Any]:
         modes = importlib.import_module("libcamera").controls.AfModeEnum
         wanted["AfMode"] = modes.Continuous
     return {name: value for name, value in wanted.items() if name in camera.camera_controls}
+
+
+def _buffers(camera: Any) -> int:
+    """Return how many buffers there are; libcamera may give fewer than asked for."""
+    return int(camera.libcamera_config.at(0).buffer_count)
 
 
 def _negotiated(camera: Any, rate: float) -> str:
