@@ -41,9 +41,6 @@ def answer(**values):
 
 @pytest.fixture(scope="module")
 def heap(tmp_path_factory):
-    probe = (
-        "import libcamera, cv2, numpy, click, importlib.util as u; assert u.find_spec('picamera2')"
-    )
     if not Path(PYTHON).exists() or subprocess.run(
         [PYTHON, "-c", PROBE], check=False, capture_output=True
     ).returncode:  # fmt: skip
