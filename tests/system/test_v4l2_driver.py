@@ -50,26 +50,43 @@ def driver(tmp_path_factory):
 
 
 @pytest.fixture
-def run(driver, tmp_path):
+def environment(driver, tmp_path):
     picture, behaviour = tmp_path / "picture.jpg", tmp_path / "behaviour"
     cv2.imwrite(str(picture), numbered_picture(30, width=320, height=240))
+    behaviour.write_text("stream")
+    return {
+        **os.environ,
+        "LD_PRELOAD": str(driver),
+        "CAMERA_PATH": "/dev/video42",
+        "CAMERA_JPEG": str(picture),
+        "CAMERA_BEHAVIOUR": str(behaviour),
+    }
+
+
+@pytest.fixture
+def run(environment):
 
     def run(script):
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": str(driver),
-            "CAMERA_PATH": "/dev/video42",
-            "CAMERA_JPEG": str(picture),
-            "CAMERA_BEHAVIOUR": str(behaviour),
-        }
         done = subprocess.run(
-            [sys.executable, "-c", SETUP + script, behaviour],
+            [sys.executable, "-c", SETUP + script, environment["CAMERA_BEHAVIOUR"]],
             env=environment, check=False, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), done.stderr
 
     return run
+
+
+def test_keeps_what_every_source_promises(environment, pytestconfig):
+    given = {"CONFORMANCE_SOURCE": "/dev/video42", "CONFORMANCE_FAULTS": "stall,garbage,gone"}
+    suite = pytestconfig.rootpath / "tests/edge/sources/test_conformance.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "given", suite],
+        env=environment | given, cwd=pytestconfig.rootpath, check=False, capture_output=True,
+        text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
 
 
 def test_delivers_motion_jpeg_with_the_drivers_clock(run):

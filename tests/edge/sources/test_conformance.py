@@ -1,17 +1,21 @@
 """What every source promises, whatever it reads from."""
 
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 import pytest
 
+from fer_edge.assemble import make_source
 from fer_edge.errors import SourceUnavailableError
-from fer_edge.fake_picamera2 import PiRig
+from fer_edge.fake_picamera2 import PiBehaviour, PiRig
 from fer_edge.protocols import Source
+from fer_edge.settings import SourceSettings
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.newest import NewestFrameReader
@@ -20,13 +24,25 @@ from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.video import VideoFile
-from fer_edge.testing import MjpegServer, ScriptedSource, Stall, numbered_picture
+from fer_edge.testing import Behaviour, MjpegServer, ScriptedSource, Stall, numbered_picture
 
 TIMEOUT_SECONDS = 5.0
 PROMPT_SECONDS = 4.0  # "at once", on a busy machine
 PATIENT = {"open_timeout_seconds": 20.0, "read_timeout_seconds": 10.0}
 FINITE = ("folder", "video", "video at its own pace", "portrait", "script", "turned")
-LIVE = ("stream", "newest frame", "picamera", "picamera turned", "turned stream")
+GIVEN = os.environ.get("CONFORMANCE_SOURCE", "")
+"""One more live source, by its URI: tests/system plays drivers and servers and runs this suite."""
+LIVE = (
+    "stream", "newest frame", "picamera", "picamera turned", "turned stream",
+    *(["given"] if GIVEN else []),
+)  # fmt: skip
+FAULTS = {
+    "stream": ("stall", "garbage", "end"),
+    "turned stream": ("stall", "garbage", "end"),
+    "picamera": ("stall", "errors"),
+    "picamera turned": ("stall", "errors"),
+    "given": tuple(filter(None, os.environ.get("CONFORMANCE_FAULTS", "").split(","))),
+}
 QUARTER = Orientation(90, mirror=True)
 
 
@@ -72,6 +88,7 @@ def open_source(
             "picamera": lambda: PiCamera(width=150, height=100),
             "picamera turned": lambda: PiCamera(width=150, height=100, orientation=QUARTER),
             "stream": lambda: NetworkStream(camera.url, **PATIENT),
+            "given": lambda: make_source(SourceSettings(uri=GIVEN, width=320, height=240)),
             "newest frame": lambda: NewestFrameReader(
                 _endless, name="endless", open_timeout_seconds=TIMEOUT_SECONDS
             ),
@@ -97,6 +114,21 @@ def finite(request: pytest.FixtureRequest, open_source: OpenSource) -> Source:
 @pytest.fixture(params=LIVE)
 def live(request: pytest.FixtureRequest, open_source: OpenSource) -> Source:
     return open_source(request.param)
+
+
+@pytest.fixture
+def behave(camera: MjpegServer, pi: PiRig) -> Callable[[str], None]:
+    """Has everything that a source may read from behave in one way."""
+
+    def behave(word: str) -> None:
+        if word in get_args(Behaviour):
+            camera.behaviour = cast("Behaviour", word)
+        if word in get_args(PiBehaviour):
+            pi.behaviour = cast("PiBehaviour", word)
+        if "CAMERA_BEHAVIOUR" in os.environ:
+            Path(os.environ["CAMERA_BEHAVIOUR"]).write_text(word)
+
+    return behave
 
 
 def test_is_a_source(source):
@@ -192,6 +224,36 @@ def test_a_live_source_gives_the_newest_frame(live):
     newest = live.read(TIMEOUT_SECONDS)
     assert live.dropped > 0
     assert newest.index > 1
+
+
+def read_until_it_fails(source: Source) -> None:
+    give_up = time.monotonic() + 4 * TIMEOUT_SECONDS
+    while source.read(1.0) is not None:
+        assert time.monotonic() < give_up, "it never failed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"), [(kind, fault) for kind in LIVE for fault in FAULTS.get(kind, ())]
+)
+def test_a_fault_is_said_and_the_source_works_again_after_it(open_source, behave, kind, fault):
+    open_source(kind).close()
+    before = resources()
+    source = open_source(kind)
+    assert source.read(TIMEOUT_SECONDS) is not None
+    behave(fault)
+    with pytest.raises(SourceUnavailableError):
+        read_until_it_fails(source)
+    for _ in range(3):
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailableError):
+            source.read(0.2)
+        assert time.monotonic() - began < PROMPT_SECONDS
+    source.close()
+    behave("stream")
+    again = open_source(kind)
+    assert again.read(TIMEOUT_SECONDS) is not None
+    again.close()
+    wait_until(lambda: resources() <= before)
 
 
 def test_a_read_that_finds_nothing_keeps_to_its_time(camera):
