@@ -1,5 +1,6 @@
 """Motion JPEG over HTTP, taken apart here: a JPEG decodes to grey for half of what colour costs."""
 
+import contextlib
 import http.client
 import socket
 import time
@@ -54,6 +55,10 @@ class MjpegConnection(Closing):
                 if data.startswith(_JPEG_START):
                     yield data
                     give_up = time.monotonic() + timeout_seconds
+
+    def interrupt(self) -> None:
+        """End a read that waits on another thread."""
+        self._client.interrupt()
 
     def close(self) -> None:
         """Close the connection; may be called twice."""
@@ -143,6 +148,11 @@ class _Client(urllib.request.HTTPHandler):
     def set_timeout(self, seconds: float) -> None:
         if self.socket is not None:
             self.socket.settimeout(seconds)
+
+    def interrupt(self) -> None:
+        if self.socket is not None:
+            with contextlib.suppress(OSError):  # it has just been closed
+                self.socket.shutdown(socket.SHUT_RDWR)
 
     def _connection(self, host: str, **options: Any) -> http.client.HTTPConnection:
         connection = _Connection(host, **options)

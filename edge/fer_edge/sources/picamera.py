@@ -5,6 +5,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import CancelledError
 from contextlib import closing
 from typing import Any, Final
 
@@ -64,6 +65,7 @@ class PiCamera(NewestFrameReader):
         self._orientation = orientation
         self._open_timeout_seconds = open_timeout_seconds
         self._stall_timeout_seconds = stall_timeout_seconds
+        self._camera: Any = None
         super().__init__(
             self._pictures,
             name=f"camera {SCHEME}:{number}",
@@ -72,6 +74,12 @@ class PiCamera(NewestFrameReader):
             fix="check that its cable sits firmly at both ends, then restart the machine",
         )
 
+    def interrupt(self) -> None:
+        """End a wait for a frame that does not come."""
+        camera = self._camera
+        if camera is not None:
+            camera.cancel_all_and_flush()
+
     def _pictures(self) -> Generator[Picture, None, None]:
         library = load_library()
         try:
@@ -79,6 +87,7 @@ class PiCamera(NewestFrameReader):
                 turn = self._configure(camera)
                 camera.start()
                 _log.info("%s delivers %s", self.name, _negotiated(camera, self._rate))
+                self._camera = camera
                 lender = BufferLender(library, most=_buffers(camera) - _NOT_LENT)
                 try:
                     for request in self._requests(camera):
@@ -86,6 +95,7 @@ class PiCamera(NewestFrameReader):
                         yield picture._replace(grey=turn.turn(picture.grey))
                         del picture  # or its buffer would be held while the next one is awaited
                 finally:
+                    self._camera = None
                     lender.take_back()
                     # A request still waited for would be handed to nobody and its buffer lost.
                     camera.cancel_all_and_flush()
@@ -156,6 +166,8 @@ class PiCamera(NewestFrameReader):
         while True:
             try:
                 request = camera.capture_request(wait=timeout_seconds)
+            except CancelledError:
+                return
             except TimeoutError:
                 raise SourceUnavailableError(
                     f"{self.name} has stopped: no frame for {timeout_seconds:g} s",

@@ -59,6 +59,7 @@ class NetworkStream(NewestFrameReader):
             cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_timeout_seconds * 1000),
             cv2.CAP_PROP_N_THREADS, decoder_threads,
         ]  # fmt: skip
+        self._connection: MjpegConnection | None = None
         _ask_for_tcp()
         super().__init__(
             self._pictures,
@@ -69,8 +70,14 @@ class NetworkStream(NewestFrameReader):
             fix="check the camera and the network",
         )
 
+    def interrupt(self) -> None:
+        """End a wait for Motion JPEG; FFmpeg ends its own after the read time-out."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
     def _pictures(self) -> Generator[Picture, None, None]:
         connection = self._open_mjpeg() if self._parts.scheme == "http" else None
+        self._connection = connection
         if connection is None:
             yield from self._ffmpeg_pictures()
         else:

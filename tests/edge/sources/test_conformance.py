@@ -226,6 +226,21 @@ def test_a_live_source_gives_the_newest_frame(live):
     assert newest.index > 1
 
 
+@pytest.mark.parametrize("kind", ["stream", "turned stream", "picamera", "picamera turned"])
+def test_a_stalled_source_closes_at_once_and_leaves_nothing(open_source, behave, kind):
+    open_source(kind).close()
+    before = resources()
+    source = open_source(kind)
+    source.read(TIMEOUT_SECONDS)
+    behave("stall")
+    time.sleep(0.2)
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 0.9, "sooner than it gives up a stuck capture"
+    behave("stream")
+    wait_until(lambda: resources() <= before)
+
+
 def read_until_it_fails(source: Source) -> None:
     give_up = time.monotonic() + 4 * TIMEOUT_SECONDS
     while source.read(1.0) is not None:
