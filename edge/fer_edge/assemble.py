@@ -19,6 +19,8 @@ from fer_edge.settings import (
 )
 from fer_edge.sinks.jsonl import JsonLinesSink
 from fer_edge.sources.folder import PictureFolder
+from fer_edge.sources.orientation import Orientation, turned
+from fer_edge.sources.picamera import SCHEME, PiCamera
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.v4l2 import V4l2Camera
 from fer_edge.sources.video import VideoFile
@@ -40,11 +42,43 @@ _BURST_SECONDS: Final = 1.5
 
 
 def make_source(settings: SourceSettings) -> Source:
-    """Open the source that a URI names: a number, /dev/..., scheme://..., a folder, or a file.
+    """Open the source that a URI names, and turn its pictures as the settings say.
+
+    A URI is a number or /dev/... (V4L2), picamera or picamera:N, scheme://..., a folder, or a file.
 
     Raises:
         FerError: It cannot be opened.
     """
+    orientation = Orientation(settings.rotation, settings.mirror)
+    if _is_pi_camera(settings.uri):
+        return _make_pi_camera(settings, orientation)
+    return turned(_make_upright_source(settings), orientation)
+
+
+def _is_pi_camera(uri: str) -> bool:
+    return uri.partition(":")[0] == SCHEME and "://" not in uri
+
+
+def _make_pi_camera(settings: SourceSettings, orientation: Orientation) -> Source:
+    _, colon, number = settings.uri.partition(":")
+    if colon and not number.isdecimal():
+        raise SettingsError(
+            f"{settings.uri!r} names no camera",
+            expected=f"{SCHEME} or {SCHEME}:N with a number",
+            fix="`fer-edge sources` lists those found",
+        )
+    return PiCamera(
+        int(number or 0),
+        width=settings.width,
+        height=settings.height,
+        frames_per_second=settings.frames_per_second,
+        orientation=orientation,
+        open_timeout_seconds=settings.open_timeout_seconds,
+        stall_timeout_seconds=settings.read_timeout_seconds,
+    )
+
+
+def _make_upright_source(settings: SourceSettings) -> Source:
     uri = settings.uri
     if uri.isdecimal() or uri.startswith("/dev/"):
         return V4l2Camera(
@@ -67,7 +101,9 @@ def make_source(settings: SourceSettings) -> Source:
             fix="give one as --source",
         )
     path = Path(uri)
-    return PictureFolder(path) if _is_folder(path) else VideoFile(path)
+    if _is_folder(path):
+        return PictureFolder(path)
+    return VideoFile(path, realtime=settings.pace == "own")
 
 
 def _is_folder(path: Path) -> bool:
@@ -151,7 +187,7 @@ def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmooth
 def frames_of(settings: SourceSettings) -> Frames:
     """Return what the frames of a source are, from its URI alone."""
     uri = settings.uri
-    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri:
+    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri or _is_pi_camera(uri):
         return "live"
     return "pictures" if _is_folder(Path(uri)) else "clip"
 

@@ -38,7 +38,9 @@ def cli() -> None:
     Try it:
       fer-edge demo                        the main job on built-in input
       fer-edge classify photo.jpg          one or many pictures
+      fer-edge sources                     which cameras there are
       fer-edge run --source 0              the first camera, JSON lines on stdout
+      fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
       fer-edge bench                       how fast it is on this device
       fer-edge tune                        the best settings for this device and camera
@@ -143,8 +145,8 @@ def evaluate(data: Path, model: str | None, as_json: bool) -> None:
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Camera number, /dev/videoN, rtsp:// or http:// stream, video file or picture folder."
-    "  [default: 0]",
+    help="Camera number, /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, video file"
+    " or picture folder.  [default: 0]",
 )
 @_model_option
 @click.option(
@@ -187,6 +189,46 @@ def run(
             )
         status.clear()
         click.echo(format_tally(tally, dropped=getattr(frames, "dropped", 0)), err=True)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--pace",
+    type=click.Choice(["own", "fast"]),
+    default="own",
+    show_default=True,
+    help="Keep the pauses between frames (at most 5 s each), or send as fast as possible.",
+)
+@click.option(
+    "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
+)
+@_settings_options
+def replay(
+    file: Path, pace: str, output: str | None, config: Path | None, assignments: tuple[str, ...]
+) -> None:
+    """Send recorded observations to the outputs once more: no camera, no model.
+
+    FILE holds JSON lines that `fer-edge run --output FILE` wrote. Frames keep the numbers and
+    times of their recording.
+    """
+    from fer_edge.assemble import make_sink
+    from fer_edge.daemon import stop_on_signals
+    from fer_edge.errors import SettingsError
+    from fer_edge.replay import read_observations
+    from fer_edge.replay import replay as send
+    from fer_edge.status import format_tally
+
+    settings = _resolve(config, assignments, {"output.file": output}).settings
+    if settings.output.file != "-" and Path(settings.output.file).resolve() == file.resolve():
+        raise SettingsError(
+            f"{file} would be read and appended to without end",
+            expected="an output that is another file",
+            fix="name another one as --output",
+        )
+    with make_sink(settings.output) as sink, stop_on_signals() as stop:
+        tally = send(read_observations(file), [sink], realtime=pace == "own", stop=stop)
+    click.echo(format_tally(tally), err=True)
 
 
 @cli.command()
@@ -256,16 +298,31 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
 @cli.command()
 @json_option
 def sources(as_json: bool) -> None:
-    """List the cameras found here."""
-    from fer_edge.sources.v4l2 import list_cameras
+    """List the cameras found here, with what to give as --source.
 
-    cameras = list_cameras()
+    With --json, prints one list; video devices that are no cameras stand in it, too:
+    [{"source", "name", "kind", "usable", "driver", "formats", "problem"}].
+    """
+    from fer_edge.sources.discovery import find_cameras
+    from fer_edge.status import format_cameras
+
+    found = find_cameras()
     if as_json:
-        echo_json(cameras)
-    elif cameras:
-        echo("\n".join(cameras))
+        echo_json([camera.to_json() for camera in found.cameras])
+        return
+    if usable := [camera for camera in found.cameras if camera.usable]:
+        echo(format_cameras(usable))
     else:
-        click.echo("no /dev/video* here; files, folders and network streams work without", err=True)
+        click.echo(
+            "no camera that can be read; video files, picture folders and network streams work "
+            "without one, and `fer-edge demo` needs nothing at all",
+            err=True,
+        )
+    for camera in found.cameras:
+        if camera.problem:
+            click.echo(f"{camera.source} ({camera.name}): {camera.problem}", err=True)
+    for note in found.notes:
+        click.echo(note, err=True)
 
 
 @cli.group()

@@ -23,7 +23,7 @@ def _setting(
     *,
     low: float | None = None,
     high: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
 ) -> Any:
     meta = {"help": text, "low": low, "high": high, "choices": choices}
     return field(default=default, metadata=meta)
@@ -34,11 +34,18 @@ class SourceSettings:
     """Where frames come from."""
 
     uri: str = _setting(
-        "0", "camera number or /dev/videoN, rtsp:// or http:// stream, video file, picture folder"
+        "0",
+        "camera number or /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, "
+        "video file, picture folder",
     )
     width: int = _setting(640, "frame width asked of a camera, pixels", low=16, high=8192)
     height: int = _setting(480, "frame height asked of a camera, pixels", low=16, high=8192)
     frames_per_second: float = _setting(30.0, "rate asked of a camera", low=0.1, high=1000)
+    rotation: int = _setting(0, "degrees to turn pictures clockwise", choices=(0, 90, 180, 270))
+    mirror: bool = _setting(False, "swap left and right, after the rotation")
+    pace: str = _setting(
+        "fast", "of a video file: as fast as possible, or its own", choices=("fast", "own")
+    )
     open_timeout_seconds: float = _setting(8.0, "bound on opening", low=0.1, high=60)
     read_timeout_seconds: float = _setting(2.0, "bound on waiting for a frame", low=0.1, high=60)
 
@@ -254,6 +261,8 @@ def _convert(
     f: "dataclasses.Field[Any]", key: str, value: object, origin: str
 ) -> str | int | float:
     kind: Any = type(f.default)
+    if kind is bool:
+        return _convert_bool(key, value, origin)
     wanted = {"str": "a text", "int": "a whole number", "float": "a number"}[kind.__name__]
     try:
         if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
@@ -265,11 +274,20 @@ def _convert(
         raise _bad(key, value, origin, wanted) from None
     low, high, choices = (f.metadata[name] for name in ("low", "high", "choices"))
     if choices and converted not in choices:
-        raise _bad(key, value, origin, "one of " + ", ".join(choices))
+        raise _bad(key, value, origin, "one of " + ", ".join(map(str, choices)))
     # Negated, so that NaN, which compares false with everything, is refused too.
     if low is not None and not low <= converted <= high:
         raise _bad(key, value, origin, f"{wanted} from {low:g} to {high:g}")
     return converted
+
+
+def _convert_bool(key: str, value: object, origin: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise _bad(key, value, origin, "true or false")
 
 
 def _bad(key: str, value: object, origin: str, expected: str) -> SettingsError:

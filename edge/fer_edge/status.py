@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from fer_edge.daemon import RunTally
 from fer_edge.records import Frame, Observation
 from fer_edge.settings import Setting
+from fer_edge.sources.discovery import FoundCamera
 from fer_edge.sources.stream import without_secrets
 from fer_edge.tables import format_fields, format_table
 from fer_edge.timings import Summary
@@ -109,6 +110,15 @@ def format_demo(result: "DemoResult") -> str:
 def _program() -> str:
     """Return what to type to run this program again, as it was typed."""
     return sys.argv[0] if Path(sys.argv[0]).name == "fer-edge" else "fer-edge"
+
+
+def format_cameras(cameras: Sequence[FoundCamera]) -> str:
+    """Return a table of cameras."""
+    lines = [("--source", "name")]
+    for camera in cameras:
+        formats = f" ({', '.join(camera.formats)})" if camera.formats else ""
+        lines.append((camera.source, f"{camera.name or 'unnamed'}{formats}"))
+    return format_fields(lines)
 
 
 def format_settings(rows: Sequence[Setting]) -> str:

@@ -114,6 +114,8 @@ class MjpegServer:
         pictures: Sent over and over; numbered ones if none are given.
         frames_per_second: Of the stream.
         credentials: "user:password" that a client must send; none if empty.
+        content_type: As the server states it; cameras differ in how they write the boundary.
+        stated_lengths: Whether each picture is preceded by its length.
 
     Attributes:
         behaviour: May be set at any time.
@@ -125,9 +127,13 @@ class MjpegServer:
         *,
         frames_per_second: float = 50.0,
         credentials: str = "",
+        content_type: str = "multipart/x-mixed-replace; boundary=frame",
+        stated_lengths: bool = True,
     ) -> None:
         self.behaviour: Behaviour = "stream"
         self.credentials = credentials
+        self.content_type = content_type
+        self.stated_lengths = stated_lengths
         self.period_seconds = 1 / frames_per_second
         chosen = pictures or [numbered_picture(number) for number in range(LEVELS)]
         self.jpegs = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in chosen]
@@ -191,7 +197,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.end_headers()
                 return
             self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.send_header("Content-Type", camera.content_type)
             self.end_headers()
             self._stream(camera)
         except OSError:
@@ -214,9 +220,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._send(jpeg)
 
     def _send(self, jpeg: bytes) -> None:
-        self.wfile.write(
-            b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
-        )
+        stated = self.server.camera.stated_lengths
+        length = b"Content-Length: %d\r\n" % len(jpeg) if stated else b""
+        self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n" + length + b"\r\n")
         self.wfile.write(jpeg + b"\r\n")
 
     def _pause_while(self, behaviour: Behaviour) -> None:

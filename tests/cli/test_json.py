@@ -120,6 +120,8 @@ def test_config_show():
 def test_sources():
     (result,) = json_lines(ran("sources", "--json"))
     assert isinstance(result, list)
+    fields = {"source", "name", "kind", "usable", "driver", "formats", "problem"}
+    assert all(set(camera) == fields for camera in result)
 
 
 def test_the_shipped_model_is_the_default():

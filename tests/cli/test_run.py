@@ -5,11 +5,12 @@ import subprocess
 
 import numpy as np
 import pytest
-from builders import PORTRAIT, a_picture, encoded, write_files
+from builders import PORTRAIT, PORTRAIT_FACE, a_picture, encoded, write_files
 from command_line import error_line, fer_edge, json_lines, start_fer_edge
 
 from fer_edge.opencv import cv2
 from fer_edge.pictures import read_grey
+from fer_edge.records import Box
 from fer_edge.testing import MjpegServer
 
 
@@ -99,3 +100,43 @@ def test_a_folder_with_one_bad_picture(tmp_path, tiny):
     assert done.returncode == 0
     assert [line["name"] for line in json_lines(done.stdout)] == ["1.png", "3.png"]
     assert "2.png cannot be decoded" in done.stderr
+
+
+def test_a_recording_is_replayed_as_it_was(tmp_path, tiny):
+    recording = tmp_path / "recording.jsonl"
+    fer_edge("run", "--source", PORTRAIT.parent, "--model", tiny, "--output", recording)
+    done = fer_edge("replay", recording, "--pace", "fast")
+    assert done.returncode == 0
+    assert json_lines(done.stdout) == json_lines(recording.read_text())
+    assert "frames" in done.stderr
+
+
+def test_a_recording_is_not_replayed_into_itself(tmp_path, tiny):
+    recording = tmp_path / "recording.jsonl"
+    fer_edge("run", "--source", PORTRAIT.parent, "--model", tiny, "--output", recording)
+    before = recording.read_text()
+    done = fer_edge("replay", recording, "--output", recording)
+    assert done.returncode == 78
+    assert "without end" in done.stderr
+    assert recording.read_text() == before
+
+
+@pytest.mark.parametrize("file", ["no.jsonl", "empty.jsonl"])
+def test_what_cannot_be_replayed_is_said(tmp_path, file):
+    (tmp_path / "empty.jsonl").touch()
+    done = fer_edge("replay", tmp_path / file)
+    assert done.returncode == 1
+    assert "fer-edge run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "flags", [(), ("--set", "source.rotation=90", "--set", "source.mirror=yes")]
+)
+def test_rotation_reaches_the_pictures(tmp_path, tiny, flags):
+    picture = cv2.imread(str(PORTRAIT), cv2.IMREAD_GRAYSCALE)
+    turned = cv2.rotate(cv2.flip(picture, 1), cv2.ROTATE_90_COUNTERCLOCKWISE) if flags else picture
+    cv2.imwrite(str(tmp_path / "a.png"), turned)
+    (line,) = json_lines(fer_edge("run", "--source", tmp_path, "--model", tiny, *flags).stdout)
+    (face,) = line["faces"]
+    box = Box(*face["box"])
+    assert box.iou(PORTRAIT_FACE) > 0.5

@@ -1,8 +1,11 @@
 """From settings to parts."""
 
 import dataclasses
+import sys
 import threading
+import time
 
+import numpy as np
 import pytest
 from builders import PORTRAIT, a_frame, a_picture, encoded, write_files
 from tiny_model import tiny_model
@@ -17,6 +20,8 @@ from fer_edge.assemble import (
 )
 from fer_edge.classify import PictureReader, format_reading
 from fer_edge.errors import ModelError, OutputError, SettingsError, VideoError
+from fer_edge.fake_picamera2 import FakeSensor, PiRig
+from fer_edge.opencv import cv2
 from fer_edge.pictures import read_grey
 from fer_edge.settings import (
     DetectorSettings,
@@ -28,6 +33,7 @@ from fer_edge.settings import (
     TrackerSettings,
 )
 from fer_edge.sources.folder import PictureFolder
+from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.testing import MjpegServer
 
@@ -50,10 +56,49 @@ def test_a_stream_is_a_source():
         assert isinstance(source, NetworkStream)
 
 
+@pytest.mark.parametrize(("uri", "number"), [("picamera", 0), ("picamera:1", 1)])
+def test_a_pi_camera_is_a_source(monkeypatch, uri, number):
+    rig = PiRig(sensors=(FakeSensor(), FakeSensor()))
+    for name, module in rig.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    settings = SourceSettings(
+        uri=uri, width=64, height=48, frames_per_second=50, rotation=90, mirror=True
+    )
+    with make_source(settings) as source:
+        assert isinstance(source, PiCamera)
+        assert rig.busy == {number}
+        assert rig.opened[0].controls["FrameDurationLimits"] == (20000, 20000)
+        assert source.read(5.0).grey.shape == (64, 48)
+
+
+def test_every_source_can_be_turned(tmp_path):
+    picture = a_picture(64, 48)
+    write_files(tmp_path, {"1.png": encoded(picture)})
+    settings = SourceSettings(uri=str(tmp_path), rotation=90, mirror=True)
+    with make_source(settings) as source:
+        assert np.array_equal(source.read(1.0).grey, np.fliplr(np.rot90(picture, -1)))
+
+
+@pytest.mark.parametrize(("pace", "least", "most"), [("own", 0.35, 30), ("fast", 0, 30)])
+def test_a_video_has_a_pace(tmp_path, pace, least, most):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    for seed in range(5):
+        writer.write(cv2.cvtColor(a_picture(64, 48, seed=seed), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    began = time.monotonic()
+    with make_source(SourceSettings(uri=str(path), pace=pace)) as source:
+        while source.read(5.0) is not None:
+            pass
+    assert least < time.monotonic() - began < most
+
+
 @pytest.mark.parametrize(
     ("uri", "error", "found"),
     [
         ("", SettingsError, "no source"),
+        ("picamera:", SettingsError, "names no camera"),
+        ("picamera:front", SettingsError, "names no camera"),
         ("no.mp4", VideoError, "does not exist"),
         ("x" * 300, VideoError, "File name too long"),
     ],

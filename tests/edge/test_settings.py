@@ -151,3 +151,23 @@ def test_a_file_that_is_no_settings_file(tmp_path, content):
 def test_a_folder_is_no_settings_file(tmp_path):
     with pytest.raises(SettingsError, match="cannot be read as settings"):
         read_settings_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("true", True), ("yes", True), ("1", True), ("False", False), ("no", False), ("0", False)],
+)
+def test_a_switch_takes_the_usual_words(given, value):
+    assert resolved(flags={"source.mirror": given}).settings.source.mirror is value
+
+
+def test_a_switch_in_a_file_is_a_boolean():
+    assert resolved(file={"source": {"mirror": True}}).settings.source.mirror is True
+    assert "true or false" in refused(file={"source": {"mirror": 2}})
+    assert "true or false" in refused(flags={"source.mirror": "perhaps"})
+
+
+def test_rotation_is_one_of_four():
+    assert resolved(file={"source": {"rotation": 270}}).settings.source.rotation == 270
+    assert resolved(flags={"source.rotation": "90"}).settings.source.rotation == 90
+    assert "one of 0, 90, 180, 270" in refused(flags={"source.rotation": "45"})

@@ -1,7 +1,9 @@
 """NetworkStream against a real RTSP server, stopped, killed and started again."""
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -86,6 +88,17 @@ def read_on(stream):
     give_up = time.monotonic() + 20
     while stream.read(10.0):
         assert time.monotonic() < give_up, "it never failed"
+
+
+def test_keeps_what_every_source_promises(camera, pytestconfig):
+    suite = pytestconfig.rootpath / "tests/edge/sources/test_conformance.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "given", suite],
+        env=os.environ | {"CONFORMANCE_SOURCE": camera.url}, cwd=pytestconfig.rootpath,
+        check=False, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
 
 
 def test_delivers_moving_pictures(camera):

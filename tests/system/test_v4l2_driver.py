@@ -14,7 +14,8 @@ from fer_edge.testing import numbered_picture
 
 SOURCE = Path(__file__).with_name("v4l2_camera.c")
 SETUP = """
-import json, logging, sys, time
+import dataclasses, json, logging, sys, time
+import numpy as np
 from pathlib import Path
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.sources.v4l2 import V4l2Camera
@@ -49,26 +50,43 @@ def driver(tmp_path_factory):
 
 
 @pytest.fixture
-def run(driver, tmp_path):
+def environment(driver, tmp_path):
     picture, behaviour = tmp_path / "picture.jpg", tmp_path / "behaviour"
     cv2.imwrite(str(picture), numbered_picture(30, width=320, height=240))
+    behaviour.write_text("stream")
+    return {
+        **os.environ,
+        "LD_PRELOAD": str(driver),
+        "CAMERA_PATH": "/dev/video42",
+        "CAMERA_JPEG": str(picture),
+        "CAMERA_BEHAVIOUR": str(behaviour),
+    }
+
+
+@pytest.fixture
+def run(environment):
 
     def run(script):
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": str(driver),
-            "CAMERA_PATH": "/dev/video42",
-            "CAMERA_JPEG": str(picture),
-            "CAMERA_BEHAVIOUR": str(behaviour),
-        }
         done = subprocess.run(
-            [sys.executable, "-c", SETUP + script, behaviour],
+            [sys.executable, "-c", SETUP + script, environment["CAMERA_BEHAVIOUR"]],
             env=environment, check=False, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), done.stderr
 
     return run
+
+
+def test_keeps_what_every_source_promises(environment, pytestconfig):
+    given = {"CONFORMANCE_SOURCE": "/dev/video42", "CONFORMANCE_FAULTS": "stall,garbage,gone"}
+    suite = pytestconfig.rootpath / "tests/edge/sources/test_conformance.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "given", suite],
+        env=environment | given, cwd=pytestconfig.rootpath, check=False, capture_output=True,
+        text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
 
 
 def test_delivers_motion_jpeg_with_the_drivers_clock(run):
@@ -87,16 +105,67 @@ with V4l2Camera(42, width=320, height=240) as camera:
     assert "delivers MJPG 320x240 at 30 frames a second" in log
 
 
-def test_takes_uncompressed_pictures_where_there_is_no_jpeg(run):
-    found, log = run("""
-behave("raw")
-with V4l2Camera("/dev/video42") as camera:
-    frame = camera.read(5.0)
-    answer(shape=frame.grey.shape, mean=frame.grey.mean())
+@pytest.mark.parametrize("form", ["YUYV", "UYVY", "NV12", "GREY"])
+def test_takes_the_grey_out_of_uncompressed_pictures(run, form):
+    found, log = run(f"""
+behave("{form}")
+with V4l2Camera("/dev/video42", width=320, height=240) as camera:
+    grey = camera.read(5.0).grey
+    expected = 250 - np.arange(320) // 2
+    answer(shape=grey.shape, off=int(abs(grey.astype(int) - expected).max()))
 """)
-    assert found["shape"] == [240, 320]
-    assert 120 < found["mean"] < 140
-    assert "delivers YUYV" in log
+    assert found == {"shape": [240, 320], "off": 0}
+    assert f"delivers {form} 320x240" in log
+    assert f"WARNING:fer_edge.sources.v4l2:camera /dev/video42 gives {form}" in log
+    assert "where MJPG 320x240 at 30 frames a second was asked for" in log
+
+
+def test_says_what_was_negotiated_and_warns_of_nothing_else(run):
+    found, log = run("""
+behave("stream")
+with V4l2Camera(42, width=320, height=240) as camera:
+    answer(negotiated=dataclasses.asdict(camera.negotiated))
+""")
+    assert found["negotiated"] == {
+        "format": "MJPG", "width": 320, "height": 240, "frames_per_second": 30.0, "reduced_by": 1,
+    }  # fmt: skip
+    assert "WARNING" not in log
+
+
+def test_warns_of_a_low_rate(run):
+    _, log = run("""
+behave("slow")
+with V4l2Camera(42, width=320, height=240) as camera:
+    answer(frame=camera.read(5.0).index)
+""")
+    assert "gives MJPG 320x240 at 10 frames a second where" in log
+
+
+@pytest.mark.parametrize(
+    ("asked", "shape"), [((160, 120), [120, 160]), ((80, 60), [60, 80]), ((200, 150), [240, 320])]
+)
+def test_shrinks_large_pictures_while_decoding(run, asked, shape):
+    found, _ = run(f"""
+behave("stream")
+with V4l2Camera(42, width={asked[0]}, height={asked[1]}) as camera:
+    frame = camera.read(5.0)
+    answer(shape=frame.grey.shape, number=number_of(frame.grey))
+""")
+    assert found == {"shape": shape, "number": 30}
+
+
+@pytest.mark.parametrize("stamps", ["unstamped", "ahead", "fixed"])
+def test_stamps_that_cannot_be_are_not_believed(run, stamps):
+    found, _ = run(f"""
+behave("{stamps}")
+with V4l2Camera(42, width=320, height=240) as camera:
+    frames = [camera.read(5.0) for _ in range(20)]
+    age_ms = (time.monotonic_ns() - frames[-1].monotonic_ns) / 1e6
+    clocks = [frame.monotonic_ns for frame in frames]
+    answer(age_ms=age_ms, rising=clocks == sorted(set(clocks)))
+""")
+    assert found["rising"]
+    assert 0 <= found["age_ms"] < 45, "younger than the driver's own stamps would make it"
 
 
 @pytest.mark.parametrize("fault", ["stall", "gone", "garbage"])
@@ -130,3 +199,27 @@ behave("{fault}")
 answer(fault=failure_of(lambda: V4l2Camera(42)))
 """)
     assert reason in found["fault"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "usable", "formats"),
+    [
+        ("stream", True, ["YUYV", "MJPG"]),
+        ("GREY", True, ["GREY"]),
+        ("Bayer", False, ["RGGB"]),
+        ("metadata", False, []),
+    ],
+)
+def test_is_found_with_its_formats(run, tmp_path, behaviour, usable, formats):
+    (tmp_path / "video42").mkdir()
+    (tmp_path / "video42" / "name").write_text("A camera: of USB\n")
+    found, _ = run(f"""
+from fer_edge.sources.discovery import find_cameras
+behave("{behaviour}")
+cameras = find_cameras(names=Path({str(tmp_path)!r})).cameras
+answer(camera=next(camera.to_json() for camera in cameras if camera.source == "42"))
+""")
+    camera = found["camera"]
+    assert (camera["name"], camera["driver"]) == ("A camera: of USB", "preloaded")
+    assert (camera["usable"], camera["formats"]) == (usable, formats)
+    assert usable == (not camera["problem"])

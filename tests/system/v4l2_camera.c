@@ -2,7 +2,9 @@
  *
  * Environment: CAMERA_PATH, the device to be; CAMERA_JPEG, a picture in Motion JPEG of 320x240;
  * CAMERA_BEHAVIOUR, a file that holds one word: stream, stall (no frames), garbage (no JPEG),
- * gone (unplugged), raw (knows no Motion JPEG, only YUYV), busy (another program streams).
+ * gone (unplugged), YUYV, UYVY, NV12, GREY (knows this format alone; the luminance falls from left
+ * to right and the colours are 90), Bayer and metadata (nothing to read), slow (10 frames a second), unstamped, fixed (one stamp for all
+ * frames), ahead (stamps of an hour later), busy (another program streams).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,6 +36,19 @@ static int behaves(const char *word) {
     return !strncmp(line, word, strlen(word));
 }
 
+static __u32 only_format(void) {
+    return behaves("YUYV") ? V4L2_PIX_FMT_YUYV : behaves("UYVY") ? V4L2_PIX_FMT_UYVY
+         : behaves("NV12") ? V4L2_PIX_FMT_NV12 : behaves("GREY") ? V4L2_PIX_FMT_GREY
+         : behaves("Bayer") ? V4L2_PIX_FMT_SRGGB8 : 0;
+}
+
+static int knows(__u32 asked) {
+    if (only_format()) return asked == only_format();
+    return asked == V4L2_PIX_FMT_YUYV || asked == V4L2_PIX_FMT_MJPEG;
+}
+
+static int rate(void) { return behaves("slow") ? 10 : RATE; }
+
 static int fail(int code) {
     errno = code;
     return -1;
@@ -41,7 +56,7 @@ static int fail(int code) {
 
 static int open_camera(void) {
     if (behaves("gone")) return fail(ENOENT);
-    struct itimerspec each = {{0, 1000000000 / RATE}, {0, 1000000000 / RATE}};
+    struct itimerspec each = {{0, 1000000000 / rate()}, {0, 1000000000 / rate()}};
     int opened = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     timerfd_settime(opened, 0, &each, NULL); /* readable when a frame is due, as select() asks */
     return camera = opened;
@@ -77,14 +92,18 @@ static void describe(struct v4l2_format *answer) {
     answer->fmt.pix.height = HEIGHT;
     answer->fmt.pix.pixelformat = format;
     answer->fmt.pix.field = V4L2_FIELD_NONE;
-    answer->fmt.pix.bytesperline = format == V4L2_PIX_FMT_YUYV ? WIDTH * 2 : 0;
+    int packed = format == V4L2_PIX_FMT_YUYV || format == V4L2_PIX_FMT_UYVY;
+    answer->fmt.pix.bytesperline = format == V4L2_PIX_FMT_MJPEG ? 0 : packed ? WIDTH * 2 : WIDTH;
     answer->fmt.pix.sizeimage = SIZE;
 }
 
 static int fill(unsigned char *target) {
-    if (format == V4L2_PIX_FMT_YUYV) {
-        memset(target, 128, SIZE);
-        return SIZE;
+    if (format != V4L2_PIX_FMT_MJPEG) {
+        int packed = format == V4L2_PIX_FMT_YUYV || format == V4L2_PIX_FMT_UYVY;
+        memset(target, 90, SIZE);
+        for (int i = 0; i < WIDTH * HEIGHT; i++)
+            target[packed ? 2 * i + (format == V4L2_PIX_FMT_UYVY) : i] = 250 - i % WIDTH / 2;
+        return packed ? SIZE : format == V4L2_PIX_FMT_GREY ? SIZE / 2 : SIZE * 3 / 4;
     }
     if (behaves("garbage")) {
         memset(target, 0x5a, 2000);
@@ -108,6 +127,11 @@ static int take(struct v4l2_buffer *buffer) {
     buffer->length = SIZE;
     buffer->bytesused = fill(memory[index]);
     long long stamp = now.tv_sec * 1000000LL + now.tv_nsec / 1000 - AGE_MS * 1000;
+    if (behaves("ahead")) stamp += 3600000000LL;
+    static long long first;
+    if (!first) first = stamp;
+    if (behaves("fixed")) stamp = first;
+    if (behaves("unstamped")) stamp = 0;
     buffer->timestamp.tv_sec = stamp / 1000000;
     buffer->timestamp.tv_usec = stamp % 1000000;
     buffer->flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC | V4L2_BUF_FLAG_DONE;
@@ -117,30 +141,39 @@ static int take(struct v4l2_buffer *buffer) {
 static int answer(unsigned long request, void *argument) {
     struct v4l2_capability *capability = argument;
     struct v4l2_format *wanted = argument;
-    struct v4l2_streamparm *rate = argument;
+    struct v4l2_fmtdesc *kind = argument;
+    struct v4l2_streamparm *pace = argument;
     struct v4l2_requestbuffers *ask = argument;
     struct v4l2_buffer *buffer = argument;
     switch (request) {
     case VIDIOC_QUERYCAP:
+        memset(capability, 0, sizeof *capability);
         strcpy((char *)capability->card, "Preloaded camera");
-        capability->capabilities = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
+        strcpy((char *)capability->driver, "preloaded");
+        capability->capabilities = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING | V4L2_CAP_DEVICE_CAPS;
+        capability->device_caps = V4L2_CAP_STREAMING |
+            (behaves("metadata") ? V4L2_CAP_META_CAPTURE : V4L2_CAP_VIDEO_CAPTURE);
         return 0;
     case VIDIOC_S_FMT:
     case VIDIOC_TRY_FMT:
-        if (wanted->fmt.pix.pixelformat != V4L2_PIX_FMT_YUYV &&
-            (wanted->fmt.pix.pixelformat != V4L2_PIX_FMT_MJPEG || behaves("raw")))
-            return fail(EINVAL);
+        if (!knows(wanted->fmt.pix.pixelformat)) return fail(EINVAL);
         if (request == VIDIOC_S_FMT) format = wanted->fmt.pix.pixelformat;
         describe(wanted);
+        return 0;
+    case VIDIOC_ENUM_FMT:
+        if (kind->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return fail(EINVAL);
+        if (kind->index >= (only_format() ? 1 : 2)) return fail(EINVAL);
+        kind->pixelformat = only_format() ? only_format()
+                          : kind->index ? V4L2_PIX_FMT_MJPEG : V4L2_PIX_FMT_YUYV;
         return 0;
     case VIDIOC_G_FMT:
         describe(wanted);
         return 0;
     case VIDIOC_S_PARM:
     case VIDIOC_G_PARM:
-        rate->parm.capture.capability = V4L2_CAP_TIMEPERFRAME;
-        rate->parm.capture.timeperframe.numerator = 1;
-        rate->parm.capture.timeperframe.denominator = RATE;
+        pace->parm.capture.capability = V4L2_CAP_TIMEPERFRAME;
+        pace->parm.capture.timeperframe.numerator = 1;
+        pace->parm.capture.timeperframe.denominator = rate();
         return 0;
     case VIDIOC_REQBUFS:
         if (behaves("busy")) return fail(EBUSY);

@@ -11,6 +11,13 @@ from fer_edge.records import Frame, GreyImage
 
 MAX_DAMAGED_IN_A_ROW: Final = 10
 _PLAUSIBLE_AGE_NS: Final = 10 * 10**9
+_REDUCED_GREY: Final = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+_BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Picture(NamedTuple):
@@ -30,6 +37,44 @@ def picture_now(grey: GreyImage) -> Picture:
     return Picture(grey, time.monotonic_ns())
 
 
+class SensorClock:
+    """Turns the time stamps of a driver into the monotonic clock, where they can be believed.
+
+    Drivers stamp with the monotonic clock as a rule; libcamera's documentation names the clock
+    that also runs while the machine sleeps; some stamp with another clock, always the same
+    number, or not at all. A stamp is believed when it is later than the one before and less
+    than ten seconds old on one of the two clocks.
+
+    Attributes:
+        believed: Whether the last stamp was.
+    """
+
+    def __init__(self) -> None:
+        self.believed = False
+        self._last_stamp_ns = 0
+        self._last_ns = 0
+
+    def monotonic_ns(self, stamp_ns: int) -> int:
+        """Return when a frame that has just come was captured, or now; never goes back.
+
+        Args:
+            stamp_ns: Nanoseconds, as the driver says; 0 where it says nothing.
+        """
+        now = time.monotonic_ns()
+        fresh, self._last_stamp_ns = stamp_ns > self._last_stamp_ns, stamp_ns
+        age_ns = _plausible_age(stamp_ns, now) if fresh else None
+        self.believed = age_ns is not None
+        self._last_ns = max(self._last_ns, now - (age_ns or 0))
+        return self._last_ns
+
+
+def _plausible_age(stamp_ns: int, now_ns: int) -> int | None:
+    for clock_ns in (now_ns, time.clock_gettime_ns(_BOOT_CLOCK)):
+        if 0 <= clock_ns - stamp_ns < _PLAUSIBLE_AGE_NS:
+            return clock_ns - stamp_ns
+    return None
+
+
 def to_frame(picture: Picture, *, index: int, name: str = "") -> Frame:
     """Number a picture and add the wall clock of its capture."""
     age_seconds = (time.monotonic_ns() - picture.monotonic_ns) / 1e9
@@ -41,7 +86,7 @@ def read_picture(
     *,
     decode: Callable[[cv2.typing.MatLike], GreyImage | None] | None = None,
     patience_seconds: float = float("inf"),
-    sensor_clock: bool = False,
+    sensor_clock: SensorClock | None = None,
 ) -> Picture | None:
     """Read the next picture that decodes, in grey.
 
@@ -55,7 +100,7 @@ def read_picture(
             `to_grey` if not given.
         patience_seconds: No further attempt after this time; a stalled network stream makes
             each one take its whole read time-out.
-        sensor_clock: Take the driver's time stamp, where it fits the monotonic clock.
+        sensor_clock: Take the driver's time stamp where this believes it; else the time now.
 
     Returns:
         The picture, or None: the end.
@@ -64,7 +109,7 @@ def read_picture(
     for _ in range(MAX_DAMAGED_IN_A_ROW):
         try:
             grabbed = capture.grab()
-            captured_ns = _capture_clock(capture) if sensor_clock else time.monotonic_ns()
+            captured_ns = _capture_clock(capture, sensor_clock)
             retrieved = capture.retrieve()[1] if grabbed else None
             if retrieved is not None and retrieved.size:
                 grey = (decode or to_grey)(retrieved)
@@ -84,17 +129,29 @@ def to_grey(picture: cv2.typing.MatLike) -> GreyImage:
     return picture.reshape(picture.shape[:2]).astype(np.uint8, copy=False)
 
 
-def decode_jpeg(data: cv2.typing.MatLike) -> GreyImage | None:
-    """Return a JPEG as grey; None where it is damaged."""
-    grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+def reduction(size: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """Return by how much to shrink pictures while they are decoded: 1, 2, 4 or 8.
+
+    Args:
+        size: Width and height of the pictures that come.
+        wanted: Of those asked for; the longer side stays at least as long.
+    """
+    fitting = [factor for factor in _REDUCED_GREY if max(size) >= factor * max(wanted)]
+    return max(fitting, default=1)
+
+
+def decode_jpeg(data: cv2.typing.MatLike, *, reduced_by: int = 1) -> GreyImage | None:
+    """Return a JPEG as grey; None where it is damaged.
+
+    Args:
+        data: Its bytes, uint8.
+        reduced_by: 2, 4 or 8 make it so much smaller, for less than decoding it whole.
+    """
+    grey = cv2.imdecode(data, _REDUCED_GREY[reduced_by])
     return None if grey is None else grey.astype(np.uint8, copy=False)
 
 
-def _capture_clock(capture: cv2.VideoCapture) -> int:
-    """Return the driver's time stamp of the frame just grabbed, or else the clock now.
-
-    V4L2 drivers stamp with the monotonic clock as a rule, some with another one or not at all.
-    """
-    now = time.monotonic_ns()
-    stamped = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-    return stamped if 0 <= now - stamped < _PLAUSIBLE_AGE_NS else now
+def _capture_clock(capture: cv2.VideoCapture, sensor_clock: SensorClock | None) -> int:
+    if sensor_clock is None:
+        return time.monotonic_ns()
+    return sensor_clock.monotonic_ns(round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6))

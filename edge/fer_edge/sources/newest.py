@@ -104,9 +104,13 @@ class NewestFrameReader(Closing):
             self._frame = None
             self._changed.notify_all()
         atexit.unregister(self.close)
+        self.interrupt()
         self._thread.join(self._close_timeout_seconds)
         if self._thread.is_alive():
             _log.warning("%s: the capture is stuck and was left behind", self.name)
+
+    def interrupt(self) -> None:
+        """End a wait of the capture thread, from another one, where the source can do that."""
 
     def _has_news(self) -> bool:
         return self._frame is not None or self._ended or self._closed

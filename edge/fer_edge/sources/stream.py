@@ -1,14 +1,20 @@
 """Network streams: RTSP, and MJPEG or whatever else FFmpeg plays over HTTP."""
 
+import http.client
 import os
 import socket
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Iterator
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+import numpy as np
+
 from fer_edge.errors import SettingsError, SourceUnavailableError
 from fer_edge.opencv import cv2
-from fer_edge.sources.capture import Picture, read_picture
+from fer_edge.records import GreyImage
+from fer_edge.sources.capture import MAX_DAMAGED_IN_A_ROW, Picture, decode_jpeg, read_picture
+from fer_edge.sources.mjpeg import MjpegConnection, RefusedError, open_mjpeg
 from fer_edge.sources.newest import NewestFrameReader
 
 PORTS: Final = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
@@ -21,6 +27,7 @@ _DIAGNOSIS_SECONDS: Final = 1.0
 class NetworkStream(NewestFrameReader):
     """The newest frame of a stream, in grey. RTSP goes over TCP.
 
+    Motion JPEG over http is taken apart and decoded to grey here; everything else is FFmpeg's.
     A stream that ends counts as a failure, because a camera's does not.
 
     Args:
@@ -45,12 +52,14 @@ class NetworkStream(NewestFrameReader):
         self._parts = _checked_parts(url)
         self._name = without_secrets(url)
         self._url = f"{self._parts.scheme}:{url.partition(':')[2]}"
+        self._open_timeout_seconds = open_timeout_seconds
         self._read_timeout_seconds = read_timeout_seconds
         self._parameters = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(open_timeout_seconds * 1000),
             cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_timeout_seconds * 1000),
             cv2.CAP_PROP_N_THREADS, decoder_threads,
         ]  # fmt: skip
+        self._connection: MjpegConnection | None = None
         _ask_for_tcp()
         super().__init__(
             self._pictures,
@@ -61,14 +70,50 @@ class NetworkStream(NewestFrameReader):
             fix="check the camera and the network",
         )
 
+    def interrupt(self) -> None:
+        """End a wait for Motion JPEG; FFmpeg ends its own after the read time-out."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
     def _pictures(self) -> Generator[Picture, None, None]:
+        connection = self._open_mjpeg() if self._parts.scheme == "http" else None
+        self._connection = connection
+        if connection is None:
+            yield from self._ffmpeg_pictures()
+        else:
+            with connection:
+                yield from self._mjpeg_pictures(connection)
+        raise self._unavailable("the stream has stopped", fix="check the camera; open it again")
+
+    def _open_mjpeg(self) -> MjpegConnection | None:
+        try:
+            return open_mjpeg(self._parts, timeout_seconds=self._open_timeout_seconds)
+        except RefusedError as error:
+            raise self._unavailable(str(error)) from None
+        except OSError:
+            raise self._unavailable(_diagnose(self._parts)) from None
+
+    def _mjpeg_pictures(self, connection: MjpegConnection) -> Iterator[Picture]:
+        damaged = 0
+        try:
+            for data in connection.jpegs(timeout_seconds=self._read_timeout_seconds):
+                captured_ns = time.monotonic_ns()
+                grey = _decode(data)
+                damaged = damaged + 1 if grey is None else 0
+                if damaged == MAX_DAMAGED_IN_A_ROW:
+                    break
+                if grey is not None:
+                    yield Picture(grey, captured_ns)
+        except (OSError, http.client.HTTPException):
+            pass  # it has stopped, as the caller says
+
+    def _ffmpeg_pictures(self) -> Iterator[Picture]:
         capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, self._parameters)
         try:
             if not capture.isOpened():
                 raise self._unavailable(_diagnose(self._parts))
             while picture := read_picture(capture, patience_seconds=self._read_timeout_seconds):
                 yield picture
-            raise self._unavailable("the stream has stopped", fix="check the camera; open it again")
         finally:
             capture.release()
 
@@ -78,6 +123,13 @@ class NetworkStream(NewestFrameReader):
         return SourceUnavailableError(
             f"{self._name}: {reason}", expected="a stream of pictures", fix=fix
         )
+
+
+def _decode(jpeg: bytes) -> GreyImage | None:
+    try:
+        return decode_jpeg(np.frombuffer(jpeg, np.uint8))
+    except cv2.error:  # of a size beyond OpenCV's limits
+        return None
 
 
 def without_secrets(url: str) -> str:

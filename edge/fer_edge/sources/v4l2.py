@@ -1,24 +1,41 @@
 """Cameras of the Linux kernel (Video4Linux): USB cameras, mostly."""
 
+import dataclasses
 import errno
 import functools
 import logging
 import os
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+import numpy as np
 
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.opencv import cv2
 from fer_edge.records import GreyImage
-from fer_edge.sources.capture import Picture, decode_jpeg, read_picture, to_grey
+from fer_edge.sources.capture import (
+    Picture,
+    SensorClock,
+    decode_jpeg,
+    read_picture,
+    reduction,
+    to_grey,
+)
 from fer_edge.sources.newest import NewestFrameReader
+
+Decoder: TypeAlias = Callable[[cv2.typing.MatLike], GreyImage | None]
 
 _log = logging.getLogger(__name__)
 
 _DEVICES: Final = Path("/dev")
 _NAMES: Final = Path("/sys/class/video4linux")
 _JPEG_FORMATS: Final = frozenset({"MJPG", "JPEG"})
+_PACKED_FORMATS: Final = {"YUYV": 0, "YVYU": 0, "UYVY": 1}
+"""With the channel that holds the luminance."""
+_PLANAR_FORMATS: Final = frozenset({"GREY", "NV12", "NV21", "YU12", "YV12"})
+_NEARLY: Final = 0.9
 _MOST_LISTED: Final = 8  # a Pi has a dozen nodes of codecs beside its cameras
 
 # The longest one read takes; OpenCV's own 10 s would keep a stalled camera busy when it is opened
@@ -27,11 +44,38 @@ _SELECT_TIMEOUT_SECONDS: Final = 2
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(_SELECT_TIMEOUT_SECONDS))
 
 
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What a camera has settled on.
+
+    Attributes:
+        format: Four characters, as Video4Linux names it.
+        width: In pixels, as the camera delivers it.
+        height: The same.
+        frames_per_second: As the driver says; 0 where it does not.
+        reduced_by: By how much pictures are shrunk while they are decoded.
+    """
+
+    format: str
+    width: int
+    height: int
+    frames_per_second: float
+    reduced_by: int = 1
+
+    def __str__(self) -> str:
+        reduced = f", decoded at 1/{self.reduced_by}" if self.reduced_by > 1 else ""
+        return (
+            f"{self.format} {self.width}x{self.height} at {self.frames_per_second:g} "
+            f"frames a second{reduced}"
+        )
+
+
 class V4l2Camera(NewestFrameReader):
     """The newest frame of a camera, in grey, stamped with the driver's own clock.
 
     Motion JPEG is asked for, because uncompressed pictures do not fit through USB 2 at full
-    rate; what the camera settles on is logged.
+    rate; where the camera settles on something else, that is logged as a warning. Pictures more
+    than twice as large as asked for are shrunk while they are decoded.
 
     Args:
         device: Index of /dev/videoN, or a path such as /dev/v4l/by-id/...
@@ -42,6 +86,9 @@ class V4l2Camera(NewestFrameReader):
         buffers: Of the driver. The capture thread empties them at once, so more do not help;
             with a single one the driver has nowhere to put a frame while one is decoded, and
             the rate halves.
+
+    Attributes:
+        negotiated: What the camera has settled on.
 
     Raises:
         SourceUnavailableError: No such camera, no permission, or no frame from it.
@@ -58,13 +105,9 @@ class V4l2Camera(NewestFrameReader):
         buffers: int = 2,
     ) -> None:
         self._path = _DEVICES / f"video{device}" if isinstance(device, int) else Path(device)
-        self._asked = (
-            (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
-            (cv2.CAP_PROP_FRAME_WIDTH, width),
-            (cv2.CAP_PROP_FRAME_HEIGHT, height),
-            (cv2.CAP_PROP_FPS, frames_per_second),
-            (cv2.CAP_PROP_BUFFERSIZE, buffers),
-        )
+        self._asked = Negotiated("MJPG", width, height, frames_per_second)
+        self._buffers = buffers
+        self.negotiated: Negotiated | None = None
         super().__init__(
             self._pictures,
             name=f"camera {self._path}",
@@ -76,20 +119,20 @@ class V4l2Camera(NewestFrameReader):
         _prove_openable(self._path)
         capture = cv2.VideoCapture(str(self._path), cv2.CAP_V4L2)
         try:
-            for setting, value in self._asked:
-                capture.set(setting, value)
+            self._ask(capture)
+            self.negotiated = self._find_negotiated(capture)
             read = functools.partial(
                 read_picture,
                 capture,
-                decode=_choose_decoder(capture),
+                decode=_choose_decoder(capture, self.negotiated),
                 patience_seconds=_SELECT_TIMEOUT_SECONDS,
-                sensor_clock=True,
+                sensor_clock=SensorClock(),
             )
             # isOpened() is true for a camera that has gone: only a frame proves one.
             picture = read()
             if picture is None:
                 raise _no_frame(self._path)
-            _log.info("camera %s delivers %s", self._path, _negotiated(capture))
+            self._report(self.negotiated)
             while picture is not None:
                 yield picture
                 picture = read()
@@ -100,6 +143,34 @@ class V4l2Camera(NewestFrameReader):
             )
         finally:
             capture.release()
+
+    def _ask(self, capture: cv2.VideoCapture) -> None:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*self._asked.format))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._asked.width)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._asked.height)
+        capture.set(cv2.CAP_PROP_FPS, self._asked.frames_per_second)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, self._buffers)
+
+    def _find_negotiated(self, capture: cv2.VideoCapture) -> Negotiated:
+        found = Negotiated(
+            _format_of(capture),
+            int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+            int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+            capture.get(cv2.CAP_PROP_FPS),
+        )
+        if found.format not in _JPEG_FORMATS:
+            return found
+        size, wanted = (found.width, found.height), (self._asked.width, self._asked.height)
+        return dataclasses.replace(found, reduced_by=reduction(size, wanted))
+
+    def _report(self, found: Negotiated) -> None:
+        _log.info("%s delivers %s", self.name, found)
+        slow = 0 < found.frames_per_second < _NEARLY * self._asked.frames_per_second
+        if slow or found.format not in _JPEG_FORMATS:
+            _log.warning(
+                "%s gives %s where %s was asked for; `v4l2-ctl -d %s --list-formats-ext` lists "
+                "what it can do", self.name, found, self._asked, self._path,
+            )  # fmt: skip
 
 
 def list_cameras() -> list[str]:
@@ -133,16 +204,38 @@ def explain_failure(path: Path, error: OSError) -> SourceUnavailableError:
     )
 
 
-def _choose_decoder(capture: cv2.VideoCapture) -> Callable[[cv2.typing.MatLike], GreyImage | None]:
-    """Have a camera's JPEGs handed over as they are; leave other formats to OpenCV.
+def _choose_decoder(capture: cv2.VideoCapture, found: Negotiated) -> Decoder:
+    """Have pictures handed over as they come, and take the grey out of them.
 
     Where OpenCV cannot decode a JPEG it hands out the picture before it once more, or a black
-    one, and says that all is well. Decoding to grey is cheaper than to colour as well.
+    one, and says that all is well. Decoding to grey is cheaper than to colour as well, and an
+    uncompressed picture of most formats holds a grey one.
     """
-    if _format_of(capture) not in _JPEG_FORMATS:
+    decoder: Decoder
+    if found.format in _JPEG_FORMATS:
+        decoder = functools.partial(decode_jpeg, reduced_by=found.reduced_by)
+    elif found.format in _PACKED_FORMATS:
+        decoder = functools.partial(_unpack, channel=_PACKED_FORMATS[found.format])
+    elif found.format in _PLANAR_FORMATS:
+        decoder = functools.partial(_first_plane, height=found.height)
+    else:
         return to_grey
     capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-    return decode_jpeg
+    return decoder
+
+
+def _unpack(picture: cv2.typing.MatLike, *, channel: int) -> GreyImage | None:
+    """Return the luminance out of pairs of luminance and colour, shape (H, W, 2)."""
+    if picture.ndim != 3:
+        return None
+    return cv2.extractChannel(picture, channel).astype(np.uint8, copy=False)
+
+
+def _first_plane(picture: cv2.typing.MatLike, *, height: int) -> GreyImage | None:
+    """Return the luminance, which comes before the colours, of shape (1.5 H, W) or (H, W)."""
+    if picture.ndim != 2 or len(picture) < height:
+        return None
+    return picture[:height].astype(np.uint8, copy=False)
 
 
 def _prove_openable(path: Path) -> None:
@@ -172,9 +265,3 @@ def _device_name(path: Path) -> str:
 def _format_of(capture: cv2.VideoCapture) -> str:
     code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
     return code.to_bytes(4, "little").decode("ascii", "replace")
-
-
-def _negotiated(capture: cv2.VideoCapture) -> str:
-    width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return f"{_format_of(capture)} {width:.0f}x{height:.0f} at {rate:g} frames a second"

@@ -139,6 +139,12 @@ def _refuse_what_is_no_video(path: Path) -> None:
         ) from error
     if not head:
         raise VideoError(f"{path} is empty", expected=_EXPECTED, fix="copy the file again")
+    if head.startswith(b'{"schema":'):
+        raise VideoError(
+            f"{path} holds recorded observations",
+            expected=_EXPECTED,
+            fix=f"use `fer-edge replay {path}`",
+        )
     if _is_text(head):
         # FFmpeg would paint the text as a film, or follow a playlist to other files and hosts.
         raise VideoError(f"{path} holds text", expected=_EXPECTED, fix="name the video itself")

@@ -1,8 +1,10 @@
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from fer_edge.fake_picamera2 import PiRig
 from fer_edge.opencv import cv2
 from fer_edge.testing import MjpegServer, numbered_picture
 
@@ -40,6 +42,15 @@ def pictures(tmp_path: Path) -> Path:
 def camera() -> Iterator[MjpegServer]:
     with MjpegServer() as server:
         yield server
+
+
+@pytest.fixture
+def pi(monkeypatch: pytest.MonkeyPatch) -> PiRig:
+    """A Pi with one camera, as far as picamera2 tells."""
+    rig = PiRig()
+    for name, module in rig.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return rig
 
 
 @pytest.fixture

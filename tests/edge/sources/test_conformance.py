@@ -1,27 +1,63 @@
 """What every source promises, whatever it reads from."""
 
+import gc
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 import pytest
 
+from fer_edge.assemble import make_source
 from fer_edge.errors import SourceUnavailableError
+from fer_edge.fake_picamera2 import PiBehaviour, PiRig
 from fer_edge.protocols import Source
+from fer_edge.settings import SourceSettings
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.newest import NewestFrameReader
+from fer_edge.sources.orientation import Orientation, TurnedSource
+from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.video import VideoFile
-from fer_edge.testing import MjpegServer, ScriptedSource, Stall, numbered_picture
+from fer_edge.testing import Behaviour, MjpegServer, ScriptedSource, Stall, numbered_picture
 
 TIMEOUT_SECONDS = 5.0
 PROMPT_SECONDS = 4.0  # "at once", on a busy machine
 PATIENT = {"open_timeout_seconds": 20.0, "read_timeout_seconds": 10.0}
-FINITE = ("folder", "video", "video at its own pace", "portrait", "script")
-LIVE = ("stream", "newest frame")
+FINITE = ("folder", "video", "video at its own pace", "portrait", "script", "turned")
+GIVEN = os.environ.get("CONFORMANCE_SOURCE", "")
+"""One more live source, by its URI: tests/system plays drivers and servers and runs this suite."""
+LIVE = (
+    "stream", "newest frame", "picamera", "picamera turned", "turned stream",
+    *(["given"] if GIVEN else []),
+)  # fmt: skip
+FAULTS = {
+    "stream": ("stall", "garbage", "end"),
+    "turned stream": ("stall", "garbage", "end"),
+    "picamera": ("stall", "errors"),
+    "picamera turned": ("stall", "errors"),
+    "given": tuple(filter(None, os.environ.get("CONFORMANCE_FAULTS", "").split(","))),
+}
+QUARTER = Orientation(90, mirror=True)
+
+
+def resources() -> tuple[int, int]:
+    """Return the number of threads and of descriptors of this process."""
+    gc.collect()
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
 
 OpenSource = Callable[[str], Source]
 
@@ -36,7 +72,7 @@ def _endless() -> Iterator:
 
 @pytest.fixture
 def open_source(
-    pictures: Path, make_video: Callable[..., Path], camera: MjpegServer
+    pictures: Path, make_video: Callable[..., Path], camera: MjpegServer, pi: PiRig
 ) -> Iterator[OpenSource]:
     opened: list[Source] = []
 
@@ -47,7 +83,12 @@ def open_source(
             "video at its own pace": lambda: VideoFile(make_video(), realtime=True),
             "portrait": lambda: PortraitClip(frames=12),
             "script": lambda: ScriptedSource([*map(numbered_picture, range(5)), Stall(0.05)]),
+            "turned": lambda: TurnedSource(PictureFolder(pictures), QUARTER),
+            "turned stream": lambda: TurnedSource(NetworkStream(camera.url, **PATIENT), QUARTER),
+            "picamera": lambda: PiCamera(width=150, height=100),
+            "picamera turned": lambda: PiCamera(width=150, height=100, orientation=QUARTER),
             "stream": lambda: NetworkStream(camera.url, **PATIENT),
+            "given": lambda: make_source(SourceSettings(uri=GIVEN, width=320, height=240)),
             "newest frame": lambda: NewestFrameReader(
                 _endless, name="endless", open_timeout_seconds=TIMEOUT_SECONDS
             ),
@@ -75,6 +116,21 @@ def live(request: pytest.FixtureRequest, open_source: OpenSource) -> Source:
     return open_source(request.param)
 
 
+@pytest.fixture
+def behave(camera: MjpegServer, pi: PiRig) -> Callable[[str], None]:
+    """Has everything that a source may read from behave in one way."""
+
+    def behave(word: str) -> None:
+        if word in get_args(Behaviour):
+            camera.behaviour = cast("Behaviour", word)
+        if word in get_args(PiBehaviour):
+            pi.behaviour = cast("PiBehaviour", word)
+        if "CAMERA_BEHAVIOUR" in os.environ:
+            Path(os.environ["CAMERA_BEHAVIOUR"]).write_text(word)
+
+    return behave
+
+
 def test_is_a_source(source):
     assert isinstance(source, Source)
 
@@ -92,6 +148,17 @@ def test_frames_can_be_kept(source):
     before = [grey.copy() for grey in kept]
     source.read(TIMEOUT_SECONDS)
     assert all(np.array_equal(grey, copy) for grey, copy in zip(kept, before, strict=True))
+
+
+def test_nothing_is_left_behind(open_source):
+    for kind in FINITE + LIVE:
+        open_source(kind).close()  # whatever a back end loads once is loaded now
+        before = resources()
+        source = open_source(kind)
+        for _ in range(3):
+            source.read(TIMEOUT_SECONDS)
+        source.close()
+        wait_until(lambda before=before: resources() <= before)
 
 
 def test_indices_increase(source):
@@ -126,9 +193,12 @@ def test_a_closed_source_has_ended(source):
     assert source.read(TIMEOUT_SECONDS) is None
 
 
-def test_finite_sources_wait_and_live_ones_do_not(finite, open_source):
+def test_finite_sources_wait(finite):
     assert not finite.live
-    assert all(open_source(kind).live for kind in LIVE)
+
+
+def test_live_sources_do_not_wait(live):
+    assert live.live
 
 
 def test_ends_with_none_and_stays_ended(finite):
@@ -154,6 +224,51 @@ def test_a_live_source_gives_the_newest_frame(live):
     newest = live.read(TIMEOUT_SECONDS)
     assert live.dropped > 0
     assert newest.index > 1
+
+
+@pytest.mark.parametrize("kind", ["stream", "turned stream", "picamera", "picamera turned"])
+def test_a_stalled_source_closes_at_once_and_leaves_nothing(open_source, behave, kind):
+    open_source(kind).close()
+    before = resources()
+    source = open_source(kind)
+    source.read(TIMEOUT_SECONDS)
+    behave("stall")
+    time.sleep(0.2)
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 0.9, "sooner than it gives up a stuck capture"
+    behave("stream")
+    wait_until(lambda: resources() <= before)
+
+
+def read_until_it_fails(source: Source) -> None:
+    give_up = time.monotonic() + 4 * TIMEOUT_SECONDS
+    while source.read(1.0) is not None:
+        assert time.monotonic() < give_up, "it never failed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"), [(kind, fault) for kind in LIVE for fault in FAULTS.get(kind, ())]
+)
+def test_a_fault_is_said_and_the_source_works_again_after_it(open_source, behave, kind, fault):
+    open_source(kind).close()
+    before = resources()
+    source = open_source(kind)
+    assert source.read(TIMEOUT_SECONDS) is not None
+    behave(fault)
+    with pytest.raises(SourceUnavailableError):
+        read_until_it_fails(source)
+    for _ in range(3):
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailableError):
+            source.read(0.2)
+        assert time.monotonic() - began < PROMPT_SECONDS
+    source.close()
+    behave("stream")
+    again = open_source(kind)
+    assert again.read(TIMEOUT_SECONDS) is not None
+    again.close()
+    wait_until(lambda: resources() <= before)
 
 
 def test_a_read_that_finds_nothing_keeps_to_its_time(camera):

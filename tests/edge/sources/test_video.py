@@ -122,6 +122,13 @@ def test_refuses_text_and_playlists(tmp_path, text, suffix):
         VideoFile(path)
 
 
+def test_a_recording_is_known_as_one(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"schema":1,"frame":0}\n')
+    with pytest.raises(VideoError, match=r"recorded observations.*fer-edge replay"):
+        VideoFile(path)
+
+
 def test_refuses_what_is_no_file(tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe.mp4")

@@ -1,0 +1,160 @@
+"""Recorded observations, sent to the sinks once more: no camera, no model."""
+
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from fer_edge.daemon import RunTally
+from fer_edge.errors import DataError
+from fer_edge.protocols import Sink
+from fer_edge.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+"""A recording of several runs would otherwise pause for as long as nothing was running."""
+_EXPECTED: Final = "JSON lines as `fer-edge run` writes them"
+
+
+def read_observations(path: Path) -> Iterator[Observation]:
+    """Yield the observations of a file, one line at a time.
+
+    A line that cannot be read is logged and left out; a run that is killed leaves half a line.
+
+    Raises:
+        DataError: The file cannot be read, or holds no observation.
+    """
+    read = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    observation = parse_observation(json.loads(line))
+                except ValueError as error:  # DataError and every failure of the decoder
+                    _log.warning("%s, line %d is left out: %s", path, number, _reason(error))
+                    continue
+                read += 1
+                yield observation
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror})", expected=_EXPECTED, fix="check the path"
+        ) from error
+    if not read:
+        raise DataError(
+            f"{path} holds no observation",
+            expected=_EXPECTED,
+            fix="record some with `fer-edge run --output FILE`",
+        )
+
+
+def parse_observation(line: Any) -> Observation:
+    """Return the observation that a line of JSON tells of; keys it does not know are ignored.
+
+    Raises:
+        DataError: It is none, or of another schema.
+    """
+    try:
+        schema = line["schema"]
+        if schema != OBSERVATION_SCHEMA:
+            raise _bad(f"schema {schema!r}")
+        timings = {str(stage): float(ms) for stage, ms in line["timings_ms"].items()}
+        return Observation(
+            int(line["frame"]),
+            _finite(line["captured_at"]),
+            tuple(_parse_face(face) for face in line["faces"]),
+            timings,
+            str(line.get("name", "")),
+        )
+    except KeyError as error:
+        raise _bad(f"no {error.args[0]!r}") from error
+    except (AttributeError, TypeError, IndexError) as error:
+        raise _bad(str(error)) from error
+
+
+def replay(
+    observations: Iterable[Observation],
+    sinks: Sequence[Sink],
+    *,
+    realtime: bool = False,
+    stop: threading.Event | None = None,
+) -> RunTally:
+    """Send observations to every sink, as they were recorded.
+
+    Args:
+        observations: In the order of their recording.
+        sinks: Each gets every observation.
+        realtime: Keep the pauses between the captures (pauses of more than five seconds are
+            cut down to these), instead of sending as fast as possible.
+        stop: Set from elsewhere to end before the next observation.
+
+    Raises:
+        DataError: What the observations are read from is unfit.
+        OutputError: A sink cannot write.
+    """
+    stop = stop or threading.Event()
+    tally = RunTally()
+    started = due = time.monotonic()
+    before: float | None = None
+    for observation in observations:
+        if realtime and before is not None:
+            pause = observation.captured_at - before
+            due += min(max(pause, 0.0), _LONGEST_PAUSE_SECONDS)
+            stop.wait(max(0.0, due - time.monotonic()))
+        if stop.is_set():
+            break
+        before = observation.captured_at
+        for sink in sinks:
+            sink.emit(observation)
+        tally.add(observation)
+        tally.seconds = time.monotonic() - started
+    return tally
+
+
+def _parse_face(face: dict[str, Any]) -> Reading:
+    x, y, width, height = (int(value) for value in face["box"])
+    track_id = face.get("track_id")
+    where = Face(
+        Box(x, y, width, height),
+        float(face.get("score", 0.0)),
+        None if track_id is None else int(track_id),
+    )
+    stable = face.get("stable")
+    return Reading(where, _parse_prediction(face), None if stable is None else str(stable))
+
+
+def _parse_prediction(face: dict[str, Any]) -> Prediction:
+    scores = {str(label): float(p) for label, p in face["scores"].items()}
+    if face["label"] not in scores:
+        raise _bad(f"label {face['label']!r} without a score")
+    prediction = Prediction(tuple(scores), tuple(scores.values()))
+    if prediction.label == face["label"]:
+        return prediction
+    if len(scores) != 2:
+        raise _bad(f"label {face['label']!r}, which has not the highest score")
+    # A binary model decides by a threshold, which is not recorded: any that says the same will do.
+    second = prediction.probabilities[1]
+    says_second = face["label"] == prediction.labels[1]
+    threshold = second if says_second else math.nextafter(second, math.inf)
+    return Prediction(prediction.labels, prediction.probabilities, threshold)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise _bad(f"the time {number}")
+    return number
+
+
+def _bad(found: str) -> DataError:
+    return DataError(found, expected=_EXPECTED, fix="leave it out")
+
+
+def _reason(error: ValueError) -> str:
+    return error.found if isinstance(error, DataError) else str(error)

@@ -1,0 +1,307 @@
+"""Cameras of the Raspberry Pi's connector, through picamera2 and libcamera."""
+
+import importlib
+import logging
+import weakref
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import CancelledError
+from contextlib import closing
+from typing import Any, Final
+
+import numpy as np
+
+from fer_edge.errors import DependencyError, SourceUnavailableError
+from fer_edge.records import GreyImage
+from fer_edge.sources.capture import Picture, SensorClock
+from fer_edge.sources.newest import NewestFrameReader
+from fer_edge.sources.orientation import Orientation
+
+_log = logging.getLogger(__name__)
+
+SCHEME: Final = "picamera"
+_STREAM: Final = "lores"
+_GREY_FIRST: Final = frozenset({"YUV420", "YVU420", "NV12", "NV21"})
+"""Formats that begin with a whole grey picture."""
+_BUFFERS: Final = 6
+_NOT_LENT: Final = 3
+"""Buffers that frames in use never hold: picamera2 keeps one, and the camera fills two in turn."""
+
+
+class PiCamera(NewestFrameReader):
+    """The newest frame of a camera of libcamera, in grey, stamped with the sensor's own clock.
+
+    The grey picture is the Y plane of a small YUV420 stream, where it lies in the camera's own
+    buffer: read only, and not copied unless several frames are kept at once.
+
+    Args:
+        number: As `fer-edge sources` and `rpicam-hello --list-cameras` count them.
+        width: Of the pictures to ask for, in pixels; made even.
+        height: The same.
+        frames_per_second: To ask for; the exposure is kept short enough for it.
+        orientation: What the camera can do of it costs nothing.
+        open_timeout_seconds: In which the first frame must come.
+        stall_timeout_seconds: After which a camera that delivers nothing is given up.
+
+    Raises:
+        DependencyError: picamera2 is not installed, or does not fit the numpy here.
+        SourceUnavailableError: No such camera, it is in use, or no frame comes from it.
+    """
+
+    def __init__(
+        self,
+        number: int = 0,
+        *,
+        width: int = 640,
+        height: int = 480,
+        frames_per_second: float = 30.0,
+        orientation: Orientation = Orientation(),  # noqa: B008 - frozen
+        open_timeout_seconds: float = 8.0,
+        stall_timeout_seconds: float = 2.0,
+    ) -> None:
+        self._number = number
+        self._size = (width - width % 2, height - height % 2)
+        self._rate = frames_per_second
+        self._orientation = orientation
+        self._open_timeout_seconds = open_timeout_seconds
+        self._stall_timeout_seconds = stall_timeout_seconds
+        self._camera: Any = None
+        super().__init__(
+            self._pictures,
+            name=f"camera {SCHEME}:{number}",
+            open_timeout_seconds=open_timeout_seconds,
+            close_timeout_seconds=stall_timeout_seconds + 1.0,
+            fix="check that its cable sits firmly at both ends, then restart the machine",
+        )
+
+    def interrupt(self) -> None:
+        """End a wait for a frame that does not come."""
+        camera = self._camera
+        if camera is not None:
+            camera.cancel_all_and_flush()
+
+    def _pictures(self) -> Generator[Picture, None, None]:
+        library = load_library()
+        try:
+            with closing(self._opened(library)) as camera:
+                turn = self._configure(camera)
+                camera.start()
+                _log.info("%s delivers %s", self.name, _negotiated(camera, self._rate))
+                self._camera = camera
+                lender = BufferLender(library, most=_buffers(camera) - _NOT_LENT)
+                try:
+                    for request in self._requests(camera):
+                        picture = lender.lend(request)
+                        yield picture._replace(grey=turn.turn(picture.grey))
+                        del picture  # or its buffer would be held while the next one is awaited
+                finally:
+                    self._camera = None
+                    lender.take_back()
+                    # A request still waited for would be handed to nobody and its buffer lost.
+                    camera.cancel_all_and_flush()
+        except (RuntimeError, IndexError) as error:  # what picamera2 and libcamera raise
+            raise SourceUnavailableError(
+                f"{self.name} cannot be used ({_root_cause(error)})",
+                expected="a free camera that works",
+                fix="stop the program that uses it (`fuser -v /dev/media*` names it), "
+                "or check its cable",
+            ) from error
+
+    def _opened(self, library: Any) -> Any:
+        cameras = library.Picamera2.global_camera_info()
+        if self._number >= len(cameras):
+            raise SourceUnavailableError(
+                f"{self.name} does not exist: libcamera finds {len(cameras)} here",
+                expected="one of these: " + ", ".join(f"{SCHEME}:{i}" for i in range(len(cameras)))
+                if cameras
+                else "a camera",
+                fix="switch the machine off, check the camera's cable at both ends, and run "
+                "`rpicam-hello --list-cameras`; a USB camera is --source 0",
+            )
+        return library.Picamera2(self._number)
+
+    def _configure(self, camera: Any) -> Orientation:
+        """Set up the camera and return what is left to turn.
+
+        A camera can mirror and turn by 180 degrees, for nothing; USB cameras cannot.
+        """
+        wanted = self._orientation
+        vflip = wanted.rotation == 180
+        hflip = wanted.mirror != vflip
+        if wanted.rotation in {90, 270}:
+            hflip = vflip = False  # a copy must be made anyway, and does both at once
+        camera.configure(self._configuration(camera, hflip=hflip, vflip=vflip))
+        got = camera.camera_configuration()["transform"]
+        if (got.hflip, got.vflip, got.transpose) != (hflip, vflip, False):
+            camera.configure(self._configuration(camera))
+        elif hflip or vflip:
+            wanted = Orientation()
+        form = camera.camera_configuration()[_STREAM]["format"]
+        if form not in _GREY_FIRST:
+            raise SourceUnavailableError(
+                f"{self.name} delivers {form}",
+                expected="one of " + ", ".join(sorted(_GREY_FIRST)),
+                fix="a USB camera is read without libcamera: `fer-edge sources` shows its number",
+            )
+        return wanted
+
+    def _configuration(self, camera: Any, **flip: bool) -> dict[str, Any]:
+        transform = importlib.import_module("libcamera").Transform
+        stream = {"size": self._size, "format": "YUV420"}
+        configuration: dict[str, Any] = camera.create_video_configuration(
+            main=dict(stream),  # there must be one, and this is the smallest
+            lores=dict(stream),
+            raw=None,
+            transform=transform(**flip),
+            buffer_count=_BUFFERS,
+            controls=_controls(camera, self._rate),
+            display=None,
+            encode=None,
+            **_sensor(camera, self._rate),
+        )
+        return configuration
+
+    def _requests(self, camera: Any) -> Iterator[Any]:
+        timeout_seconds = self._open_timeout_seconds
+        while True:
+            try:
+                request = camera.capture_request(wait=timeout_seconds)
+            except CancelledError:
+                return
+            except TimeoutError:
+                raise SourceUnavailableError(
+                    f"{self.name} has stopped: no frame for {timeout_seconds:g} s",
+                    expected="frame after frame",
+                    fix="open it again; if that does not help, check its cable and its power",
+                ) from None
+            yield request
+            timeout_seconds = self._stall_timeout_seconds
+
+
+class BufferLender:
+    """Lends the Y planes of a camera's buffers to frames, and returns the buffers after use.
+
+    Frames are dropped by whoever holds them last, on any thread, even inside the garbage
+    collector; there a request must not be released, because that takes a lock. So it is only
+    noted, and released when the next frame comes.
+
+    Args:
+        library: picamera2.
+        most: Buffers lent at once; beyond that, pictures are copied.
+    """
+
+    def __init__(self, library: Any, *, most: int) -> None:
+        self._mapped_array = library.MappedArray
+        self._most = most
+        self._lent = 0
+        self._unused: deque[Any] = deque()
+        self._clock = SensorClock()
+
+    def lend(self, request: Any) -> Picture:
+        """Return a request's picture, and keep the request for as long as the picture is used."""
+        self.take_back()
+        captured_ns = self._clock.monotonic_ns(request.get_metadata().get("SensorTimestamp", 0))
+        stream = request.config[_STREAM]
+        (width, height), stride = stream["size"], stream["stride"]
+        with self._mapped_array(request, _STREAM, reshape=False, write=False) as mapped:
+            # Through a memoryview, or views of views would bypass `memory` for the array below.
+            memory = np.frombuffer(memoryview(mapped.array), np.uint8, count=stride * height)
+        memory.flags.writeable = False
+        plane: GreyImage = memory.reshape(height, stride)[:, :width]
+        if self._lent >= self._most:
+            plane = plane.copy()
+            request.release()
+        else:
+            self._lent += 1
+            # Every view of the plane keeps `memory` alive, however it was made.
+            weakref.finalize(memory, self._unused.append, request).atexit = False
+        return Picture(plane, captured_ns)
+
+    def take_back(self) -> None:
+        """Release the requests of pictures that nobody uses any more."""
+        while self._unused:
+            self._unused.popleft().release()
+            self._lent -= 1
+
+
+def load_library() -> Any:
+    """Import picamera2.
+
+    Raises:
+        DependencyError: It is not installed, or was built for another numpy.
+    """
+    try:
+        return importlib.import_module("picamera2")
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            f"no {error.name} here",
+            expected="picamera2, which comes with Raspberry Pi OS and not from PyPI",
+            fix="run `sudo apt install python3-picamera2`, and make the environment with "
+            "`python3 -m venv --system-site-packages`",
+        ) from error
+    except (ImportError, ValueError, AttributeError) as error:
+        raise DependencyError(
+            f"picamera2 cannot be imported ({error})",
+            expected=f"one that fits the numpy here ({np.__version__})",
+            fix="apt's picamera2 of Raspberry Pi OS bookworm wants numpy 1: "
+            "`pip install 'numpy<2' 'opencv-python-headless<4.12'`",
+        ) from error
+
+
+def list_pi_cameras() -> list[dict[str, Any]]:
+    """Return what libcamera tells of each camera, in the order of their numbers.
+
+    Raises:
+        DependencyError: As `load_library` says.
+    """
+    return list(load_library().Picamera2.global_camera_info())
+
+
+def _sensor(camera: Any, rate: float) -> dict[str, Any]:
+    """Choose a mode of the sensor that sees the whole field and is quick enough.
+
+    Left alone, picamera2 takes the mode nearest in size, which on many sensors shows the
+    middle of the field only.
+    """
+    modes = [mode for mode in camera.sensor_modes if "crop_limits" in mode]
+    if not modes:
+        return {}  # a USB camera
+    field = max(_area(mode["crop_limits"][2:]) for mode in modes)
+    whole = [mode for mode in modes if _area(mode["crop_limits"][2:]) >= 0.9 * field]
+    quick = [mode for mode in whole if mode["fps"] >= rate]
+    if quick:
+        mode = min(quick, key=lambda mode: (_area(mode["size"]), mode["bit_depth"]))
+    else:
+        mode = max(whole, key=lambda mode: mode["fps"])
+    return {"sensor": {"output_size": mode["size"], "bit_depth": mode["bit_depth"]}}
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _controls(camera: Any, rate: float) -> dict[str, Any]:
+    """Return the controls to set, of those that the camera has."""
+    period_us = round(1e6 / rate)
+    wanted: dict[str, Any] = {"FrameDurationLimits": (period_us, period_us)}
+    if "AfMode" in camera.camera_controls:  # the lens would stay where it happens to be
+        modes = importlib.import_module("libcamera").controls.AfModeEnum
+        wanted["AfMode"] = modes.Continuous
+    return {name: value for name, value in wanted.items() if name in camera.camera_controls}
+
+
+def _buffers(camera: Any) -> int:
+    """Return how many buffers there are; libcamera may give fewer than asked for."""
+    return int(camera.libcamera_config.at(0).buffer_count)
+
+
+def _negotiated(camera: Any, rate: float) -> str:
+    stream = camera.camera_configuration()[_STREAM]
+    width, height = stream["size"]
+    return f"{stream['format']} {width}x{height} at {rate:g} frames a second"
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
