@@ -126,6 +126,8 @@ def test_a_pipeline_from_settings(model):
         ("0", "live"),
         ("/dev/video2", "live"),
         ("rtsp://host/s", "live"),
+        ("picamera", "live"),
+        ("picamera:1", "live"),
         (str(PORTRAIT.parent), "pictures"),
         ("clip.mp4", "clip"),
         ("", "live"),
