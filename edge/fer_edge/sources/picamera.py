@@ -2,8 +2,6 @@
 
 import importlib
 import logging
-import weakref
-from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -12,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from fer_edge.errors import DependencyError, SourceUnavailableError
-from fer_edge.records import GreyImage
-from fer_edge.sources.capture import Picture, SensorClock
+from fer_edge.sources.camera_buffers import BufferLender
+from fer_edge.sources.capture import Picture
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.sources.orientation import Orientation
 
@@ -88,7 +86,7 @@ class PiCamera(NewestFrameReader):
                 camera.start()
                 _log.info("%s delivers %s", self.name, _negotiated(camera, self._rate))
                 self._camera = camera
-                lender = BufferLender(library, most=_buffers(camera) - _NOT_LENT)
+                lender = BufferLender(library, stream=_STREAM, most=_buffers(camera) - _NOT_LENT)
                 try:
                     for request in self._requests(camera):
                         picture = lender.lend(request)
@@ -176,52 +174,6 @@ class PiCamera(NewestFrameReader):
                 ) from None
             yield request
             timeout_seconds = self._stall_timeout_seconds
-
-
-class BufferLender:
-    """Lends the Y planes of a camera's buffers to frames, and returns the buffers after use.
-
-    Frames are dropped by whoever holds them last, on any thread, even inside the garbage
-    collector; there a request must not be released, because that takes a lock. So it is only
-    noted, and released when the next frame comes.
-
-    Args:
-        library: picamera2.
-        most: Buffers lent at once; beyond that, pictures are copied.
-    """
-
-    def __init__(self, library: Any, *, most: int) -> None:
-        self._mapped_array = library.MappedArray
-        self._most = most
-        self._lent = 0
-        self._unused: deque[Any] = deque()
-        self._clock = SensorClock()
-
-    def lend(self, request: Any) -> Picture:
-        """Return a request's picture, and keep the request for as long as the picture is used."""
-        self.take_back()
-        captured_ns = self._clock.monotonic_ns(request.get_metadata().get("SensorTimestamp", 0))
-        stream = request.config[_STREAM]
-        (width, height), stride = stream["size"], stream["stride"]
-        with self._mapped_array(request, _STREAM, reshape=False, write=False) as mapped:
-            # Through a memoryview, or views of views would bypass `memory` for the array below.
-            memory = np.frombuffer(memoryview(mapped.array), np.uint8, count=stride * height)
-        memory.flags.writeable = False
-        plane: GreyImage = memory.reshape(height, stride)[:, :width]
-        if self._lent >= self._most:
-            plane = plane.copy()
-            request.release()
-        else:
-            self._lent += 1
-            # Every view of the plane keeps `memory` alive, however it was made.
-            weakref.finalize(memory, self._unused.append, request).atexit = False
-        return Picture(plane, captured_ns)
-
-    def take_back(self) -> None:
-        """Release the requests of pictures that nobody uses any more."""
-        while self._unused:
-            self._unused.popleft().release()
-            self._lent -= 1
 
 
 def load_library() -> Any:

@@ -5,36 +5,21 @@ import errno
 import functools
 import logging
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
-
-import numpy as np
+from typing import Final
 
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
-from fer_edge.sources.capture import (
-    Picture,
-    SensorClock,
-    decode_jpeg,
-    read_picture,
-    reduction,
-    to_grey,
-)
+from fer_edge.sources.capture import Picture, SensorClock, read_picture, reduction
 from fer_edge.sources.newest import NewestFrameReader
-
-Decoder: TypeAlias = Callable[[cv2.typing.MatLike], GreyImage | None]
+from fer_edge.sources.pixel_formats import JPEG_FORMATS, choose_decoder
 
 _log = logging.getLogger(__name__)
 
 _DEVICES: Final = Path("/dev")
 _NAMES: Final = Path("/sys/class/video4linux")
-_JPEG_FORMATS: Final = frozenset({"MJPG", "JPEG"})
-_PACKED_FORMATS: Final = {"YUYV": 0, "YVYU": 0, "UYVY": 1}
-"""With the channel that holds the luminance."""
-_PLANAR_FORMATS: Final = frozenset({"GREY", "NV12", "NV21", "YU12", "YV12"})
 _NEARLY: Final = 0.9
 _MOST_LISTED: Final = 8  # a Pi has a dozen nodes of codecs beside its cameras
 
@@ -124,7 +109,12 @@ class V4l2Camera(NewestFrameReader):
             read = functools.partial(
                 read_picture,
                 capture,
-                decode=_choose_decoder(capture, self.negotiated),
+                decode=choose_decoder(
+                    capture,
+                    self.negotiated.format,
+                    height=self.negotiated.height,
+                    reduced_by=self.negotiated.reduced_by,
+                ),
                 patience_seconds=_SELECT_TIMEOUT_SECONDS,
                 sensor_clock=SensorClock(),
             )
@@ -158,7 +148,7 @@ class V4l2Camera(NewestFrameReader):
             int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
             capture.get(cv2.CAP_PROP_FPS),
         )
-        if found.format not in _JPEG_FORMATS:
+        if found.format not in JPEG_FORMATS:
             return found
         size, wanted = (found.width, found.height), (self._asked.width, self._asked.height)
         return dataclasses.replace(found, reduced_by=reduction(size, wanted))
@@ -166,7 +156,7 @@ class V4l2Camera(NewestFrameReader):
     def _report(self, found: Negotiated) -> None:
         _log.info("%s delivers %s", self.name, found)
         slow = 0 < found.frames_per_second < _NEARLY * self._asked.frames_per_second
-        if slow or found.format not in _JPEG_FORMATS:
+        if slow or found.format not in JPEG_FORMATS:
             _log.warning(
                 "%s gives %s where %s was asked for; `v4l2-ctl -d %s --list-formats-ext` lists "
                 "what it can do", self.name, found, self._asked, self._path,
@@ -202,40 +192,6 @@ def explain_failure(path: Path, error: OSError) -> SourceUnavailableError:
         expected=f"one of the video devices here: {listed}" if cameras else "a camera",
         fix="choose one of them" if cameras else "connect one (this machine has no /dev/video*)",
     )
-
-
-def _choose_decoder(capture: cv2.VideoCapture, found: Negotiated) -> Decoder:
-    """Have pictures handed over as they come, and take the grey out of them.
-
-    Where OpenCV cannot decode a JPEG it hands out the picture before it once more, or a black
-    one, and says that all is well. Decoding to grey is cheaper than to colour as well, and an
-    uncompressed picture of most formats holds a grey one.
-    """
-    decoder: Decoder
-    if found.format in _JPEG_FORMATS:
-        decoder = functools.partial(decode_jpeg, reduced_by=found.reduced_by)
-    elif found.format in _PACKED_FORMATS:
-        decoder = functools.partial(_unpack, channel=_PACKED_FORMATS[found.format])
-    elif found.format in _PLANAR_FORMATS:
-        decoder = functools.partial(_first_plane, height=found.height)
-    else:
-        return to_grey
-    capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-    return decoder
-
-
-def _unpack(picture: cv2.typing.MatLike, *, channel: int) -> GreyImage | None:
-    """Return the luminance out of pairs of luminance and colour, shape (H, W, 2)."""
-    if picture.ndim != 3:
-        return None
-    return cv2.extractChannel(picture, channel).astype(np.uint8, copy=False)
-
-
-def _first_plane(picture: cv2.typing.MatLike, *, height: int) -> GreyImage | None:
-    """Return the luminance, which comes before the colours, of shape (1.5 H, W) or (H, W)."""
-    if picture.ndim != 2 or len(picture) < height:
-        return None
-    return picture[:height].astype(np.uint8, copy=False)
 
 
 def _prove_openable(path: Path) -> None:
