@@ -113,6 +113,14 @@ def test_sizes_that_are_none(size):
     assert "such as 640x480" in done.stderr
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(tmp_path, tiny):
+    (tmp_path / "file").write_text("")
+    started = time.monotonic()
+    done = fer_edge("bench", "--seconds", "30", "--model", tiny, "--out", tmp_path / "file/out")
+    assert "file" in error_line(done, code=1)
+    assert time.monotonic() - started < 20
+
+
 def has_child(pid: int) -> bool:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -94,6 +94,14 @@ def test_few_noisy_samples_decide_nothing():
     assert "measure longer" in result.verdict
 
 
+def test_a_90th_percentile_of_few_samples_is_not_compared():
+    few, many = a_report(n=99), a_report(n=100)
+    names = {change.name for change in compare(few, many).changes}
+    assert "network ms, p50" in names
+    assert "network ms, p90" not in names
+    assert "network ms, p90" in {change.name for change in compare(many, many).changes}
+
+
 def test_a_slow_tail_alone_is_found():
     after = a_report(seed=1)
     values = after["samples"]["pipeline"]

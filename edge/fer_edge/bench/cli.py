@@ -113,6 +113,7 @@ def bench(
         return
     from dataclasses import replace
 
+    from fer_edge.annotate import make_folder
     from fer_edge.bench.page import write_report
     from fer_edge.bench.plan import Bench, BenchPlan
     from fer_edge.bench.run import run_bench
@@ -135,15 +136,19 @@ def bench(
         data=data,
     )
     progress = progress_line()
-    with stop_on_signals() as stop:
-        report = run_bench(Bench(plan, stop=stop, progress=progress))
-    progress("")
     if folder is not None:
-        write_report(report, folder)
+        make_folder(folder)  # before the minutes of work that are to be kept there
+    try:
+        with stop_on_signals() as stop:
+            report = run_bench(Bench(plan, stop=stop, progress=progress))
+    finally:
+        progress("")
     if as_json:
         echo_json(report)
     else:
         echo(format_report(report))
+    if folder is not None:
+        write_report(report, folder)
     if report["interrupted"]:
         click.echo("interrupted; kept what was measured before", err=True)
         sys.exit(_INTERRUPTED)

@@ -15,7 +15,8 @@ from fer_edge.errors import DataError, FerError, RegressionError
 Verdict = Literal["regression", "improvement", "same", "unclear"]
 
 _SEED: Final = 5
-_FEWEST: Final = 20
+_FEWEST_BEYOND: Final = 10
+"""Samples that must lie beyond a percentile on either side; fewer say too little of it."""
 _MEMORY_SLACK_MB: Final = 4.0
 _MUCH_WAITING: Final = 0.1
 _SAME_MACHINE: Final = ("board", "cpu", "architecture", "usable_cores", "governor")
@@ -219,11 +220,13 @@ def _sampled_changes(
     before: Mapping[str, Any], after: Mapping[str, Any], tolerance: float
 ) -> list[Change]:
     one, other = before["samples"], after["samples"]
-    tasks: list[tuple[str, int | None]] = []
-    for name in one:
-        if name in other and min(len(one[name]), len(other[name])) >= _FEWEST:
-            percents = (None,) if name.endswith(" cpu") else (50, 90)
-            tasks += [(name, percent) for percent in percents]
+    tasks = [
+        (name, percent)
+        for name in one
+        if name in other
+        for percent in ((None,) if name.endswith(" cpu") else (50, 90))
+        if _are_enough(min(len(one[name]), len(other[name])), percent)
+    ]
     rng = np.random.default_rng(_SEED)
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(tasks))
     changes = []
@@ -236,6 +239,11 @@ def _sampled_changes(
         verdict = _judge(interval, tolerance, waiting=waiting)
         changes.append(Change(label, a_value, b_value, b_value / a_value, interval, verdict))
     return changes
+
+
+def _are_enough(n: int, percent: int | None) -> bool:
+    share = 0.5 if percent is None else 1 - percent / 100
+    return round(n * share, 6) >= _FEWEST_BEYOND
 
 
 def _judge(interval: tuple[float, float], tolerance: float, *, waiting: float) -> Verdict:

@@ -75,8 +75,6 @@ def sustained_frames(bench: Bench) -> list[GreyImage]:
         return make_scene("one face")
     settings = bench.plan.settings.source
     with make_source(settings) as source:
-        if source.live:
-            return make_scene("one face")
         return next(chunks(source, timeout_seconds=settings.read_timeout_seconds))
 
 

@@ -50,11 +50,14 @@ def distribution_plot(series: Mapping[str, Sequence[float]], *, unit: str) -> st
 def bar_plot(bars: Sequence[tuple[str, Sequence[float]]], *, unit: str) -> str:
     """Return horizontal bars with a whisker: median, and the 90th and 99th percentile.
 
+    A 99th percentile far beyond the others' 90th leaves the plot, so that the bars can be told
+    apart; it then has no mark.
+
     Args:
         bars: Name and (p50, p90, p99) of each.
         unit: Of the values.
     """
-    most = max(values[-1] for _, values in bars) or 1.0
+    most = 1.25 * max(values[1] for _, values in bars) or 1.0
     left, height = 190, len(bars) * _BAR + 34
     scale = (WIDTH - left - 70) / most
     parts = [
@@ -64,14 +67,14 @@ def bar_plot(bars: Sequence[tuple[str, Sequence[float]]], *, unit: str) -> str:
     for row, (name, (p50, p90, p99)) in enumerate(bars):
         top = 8 + row * _BAR
         y = top + _BAR / 2 - 4
-        middle, end, far = (left + value * scale for value in (p50, p90, p99))
+        middle, end, far = (left + min(value, most) * scale for value in (p50, p90, p99))
         width, height_px = max(1.0, p50 * scale), _BAR - 8
         parts += [
             f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="f0" x="{left}" y="{top}" width="{width:.1f}" height="{height_px}"/>',
             f'<path class="s1" d="M{middle:.1f} {y:.1f}H{far:.1f}"/>',
             f'<path class="s1" d="M{end:.1f} {y - 6:.1f}V{y + 6:.1f}"/>',
-            f'<path class="s1" d="M{far:.1f} {y - 4:.1f}V{y + 4:.1f}"/>',
+            f'<path class="s1" d="M{far:.1f} {y - 4:.1f}V{y + 4:.1f}"/>' if p99 <= most else "",
             f'<text x="{far + 6:.1f}" y="{y + 4:.1f}">{p50:.3g}</text>',
         ]
     return _svg(parts, f"percentiles, {unit}", unit, height=height)

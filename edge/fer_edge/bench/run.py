@@ -175,6 +175,8 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
 
 
 def _sustained(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
+    if report["pipeline"] and "dropped" in report["pipeline"]:
+        return  # a camera was measured for these minutes already
     frames = sustained_frames(bench)
     with fresh_pipeline(bench) as pipeline:
         warm = warm_up(pipeline, frames, seconds=Effort(bench.plan.seconds).warmup_seconds)

@@ -22,8 +22,10 @@ def doctor(as_json: bool) -> None:
     from fer_edge.machine import System
 
     progress = progress_line()
-    findings = examine(System(), progress=progress)
-    progress("")
+    try:
+        findings = examine(System(), progress=progress)
+    finally:
+        progress("")
     if as_json:
         echo_json(to_json(findings))
     else:
