@@ -36,8 +36,7 @@ class LitertClassifier:
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         check_tensors(model.contract, inputs, outputs, where=model.path)
         self._has_xnnpack = any(
-            operator["op_name"] == "DELEGATE"
-            for operator in interpreter._get_ops_details()
+            operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details()
         )
         self._invoke: Callable[[], None] = interpreter.invoke
         self._input: Callable[[], Tensor] = interpreter.tensor(inputs[0]["index"])
