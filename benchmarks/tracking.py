@@ -33,8 +33,10 @@ from contenders import (
 from holding import Record, covered, distinct_faces, first_report, overlaps
 from real_data import ROOT, require_data
 
+from fer_edge.assemble import make_pipeline
 from fer_edge.opencv import cv2
-from fer_edge.settings import resolve
+from fer_edge.records import Frame
+from fer_edge.settings import Settings, resolve
 from fer_edge.tables import format_fields, format_table
 from fer_edge.timings import percentile
 
@@ -50,6 +52,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--clips", default="", help="only clips whose name holds this text")
     parser.add_argument("--ours", action="store_true", help="leave the other contenders out")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument(
+        "--live", action="store_true", help="only this: at 30 frames a second, search in a thread"
+    )
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only this: run in a loop")
     return parser.parse_args()
 
@@ -196,6 +201,30 @@ def size_ratio(clips: list[Clip], contenders: list[Contender]) -> dict[str, Any]
     return result
 
 
+def live(clips: list[Clip], settings: Settings) -> dict[str, Any]:
+    """Show clips at 30 frames a second to the pipeline that cameras get: the scout in a thread."""
+    result: dict[str, Any] = {}
+    for clip in clips:
+        pictures = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in clip.pictures()]
+        with make_pipeline(settings, frames="live") as pipeline:
+            spent, wall_ms, with_face = time.process_time(), [], []
+            begun = time.monotonic()
+            for index, grey in enumerate(pictures):
+                time.sleep(max(0.0, begun + index / FRAMES_PER_SECOND - time.monotonic()))
+                start = time.monotonic_ns()
+                seen = pipeline.process(Frame(index, time.time(), start, grey))
+                wall_ms.append((time.monotonic_ns() - start) / 1e6)
+                with_face.append(bool(seen.readings))
+            spent = time.process_time() - spent
+        result[clip.name] = {
+            "cpu_ms": round(spent * 1000 / len(pictures), 3),
+            "held": round(sum(with_face) / len(with_face), 4),
+            "first_face_s": with_face.index(True) / FRAMES_PER_SECOND if any(with_face) else None,
+            "wall_ms": {f"p{p}": round(percentile(wall_ms, p), 3) for p in (50, 90, 99)},
+        }
+    return result
+
+
 def soak(clips: list[Clip], ours: Ours, minutes: float) -> dict[str, Any]:
     """Run clips in a loop as one endless clip; compare memory, threads and descriptors."""
     chosen = [clip.pictures() for clip in clips if clip.name.startswith(("asl_a", "asl_b", "fer"))]
@@ -275,6 +304,9 @@ def main() -> None:
     ours = Ours(settings)
     if arguments.soak:
         print(json.dumps(soak(clips, ours, arguments.soak), indent=1))
+        return
+    if arguments.live:
+        print(json.dumps(live(clips, settings), indent=1))
         return
     contenders: list[Contender] = [ours, Floor()]
     skipped = []

@@ -8,7 +8,6 @@ from fer_edge.stages.patch import cut_patch
 
 _FACE_PX: Final = 24  # a face is shrunk to this: what the correlation costs and how fine it is
 _INNER: Final = 0.8  # of the face is in the template; the rest is hair and background
-_REACH: Final = 0.4  # of a face's width that it may move from where it is expected
 _MIN_PX: Final = 8
 
 
@@ -50,7 +49,7 @@ class Template:
         self._x = (x - patch.left) * patch.across
         self._y = (y - patch.top) * patch.down
 
-    def find(self, grey: GreyImage, x: float, y: float, *, reach: float = _REACH) -> Match | None:
+    def find(self, grey: GreyImage, x: float, y: float, *, reach: float) -> Match | None:
         """Look for the face around a point.
 
         Args:

@@ -9,6 +9,9 @@ from fer_edge.stages.template import Template
 
 _GOOD: Final = 0.6  # correlation from which the face is where the template says
 _ALIKE: Final = 0.8  # below this the face has changed so much that the template is taken anew
+_REACH: Final = 0.35  # of its width that a face may be from where it is expected
+_REACH_PER_SECOND: Final = 1.5  # more after a longer time: frames are dropped, or a find is old
+_FARTHEST: Final = 1.2
 _VELOCITY_GAIN: Final = 0.4
 _SLOWING: Final = 0.8  # of its velocity a hidden face keeps from frame to frame
 _HORIZON_SECONDS: Final = 0.4  # further ahead than this nobody's way is foretold
@@ -114,7 +117,8 @@ class Track:
         passed = max(1e-3, now - self.at)
         self.at = now
         self.check_in -= 1
-        match = self._template.find(grey, x, y)
+        reach = min(_FARTHEST, _REACH + _REACH_PER_SECOND * passed)
+        match = self._template.find(grey, x, y, reach=reach)
         if match is None or match.score < (_ALIKE if crowded else _GOOD):
             self.x, self.y = x, y
             if not crowded:  # who passes behind another one keeps walking
