@@ -157,6 +157,26 @@ def test_two_faces_that_cross_keep_their_numbers():
     assert sorted(last, key=last.__getitem__) == order[::-1], "they have changed sides"
 
 
+def test_another_clip_is_followed_from_its_first_frame_with_new_numbers():
+    pictures, _ = walk([200 + 4 * n for n in range(30)])
+    tracker = a_tracker()
+    first = follow(tracker, pictures)
+    second = follow(tracker, pictures)
+    assert [[face.box for face in faces] for faces in second] == [
+        [face.box for face in faces] for faces in first
+    ]
+    assert second[0][0].track_id != first[0][0].track_id
+
+
+def test_the_same_frame_again_and_again_has_the_same_face():
+    (picture,), _ = walk([320])
+    tracker = a_tracker()
+    frame = next(as_frames([picture]))
+    boxes = [tracker.update(frame)[0].box for _ in range(20)]
+    moved = next(as_frames([picture], first=1))
+    assert tracker.update(moved)[0].box.iou(boxes[-1]) > 0.85
+
+
 def crowd(count):
     wall = a_wall(1280, 720)
     for n in range(count):

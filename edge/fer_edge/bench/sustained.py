@@ -170,9 +170,11 @@ def _first_against_last(points: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _memory_slope(points: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    if len(points) < LEAST_POINTS_FOR_SLOPE:
+    """Return the slope over the second half: in the first, allocators and caches settle."""
+    settled = points[len(points) // 2 :]
+    if len(settled) < LEAST_POINTS_FOR_SLOPE:
         return None
-    at = np.array([point["seconds"] for point in points]) / 3600
-    memory = np.array([point["rss_mb"] for point in points])
+    at = np.array([point["seconds"] for point in settled]) / 3600
+    memory = np.array([point["rss_mb"] for point in settled])
     slope, low, high = slope_interval(at, memory)
     return {"slope": round(slope, 3), "interval": [round(low, 3), round(high, 3)]}

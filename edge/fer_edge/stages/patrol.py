@@ -54,10 +54,19 @@ class Patrol:
         """Take the next frame; a new scene is searched at once."""
         motion = self._motion.update(grey)
         if motion.cut:
-            self._last.clear()
-            self._last_whole.clear()
-            self._planned.clear()
+            self._new_scene()
         return motion
+
+    def start_anew(self) -> None:
+        """Take in that the frames to come are another clip's, whose time begins anew."""
+        self._alert_until = 0.0
+        self._round = 0
+        self._new_scene()
+
+    def _new_scene(self) -> None:
+        self._last.clear()
+        self._last_whole.clear()
+        self._planned.clear()
 
     def alert(self, now: float) -> None:
         """Take in that a face was lost."""

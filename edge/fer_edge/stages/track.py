@@ -114,7 +114,7 @@ class Track:
             False where it is hidden or gone; its place is then where it was heading.
         """
         x, y = self.expected(now)
-        passed = max(1e-3, now - self.at)
+        passed = now - self.at
         self.at = now
         self.check_in -= 1
         reach = min(_FARTHEST, _REACH + _REACH_PER_SECOND * passed)
@@ -126,8 +126,9 @@ class Track:
                 self._vy *= _SLOWING
             self.check_in = min(self.check_in, 1)
             return False
-        self._vx += _VELOCITY_GAIN * ((match.x - self.x) / passed - self._vx)
-        self._vy += _VELOCITY_GAIN * ((match.y - self.y) / passed - self._vy)
+        if passed > 0:
+            self._vx += _VELOCITY_GAIN * ((match.x - self.x) / passed - self._vx)
+            self._vy += _VELOCITY_GAIN * ((match.y - self.y) / passed - self._vy)
         self.x, self.y = match.x, match.y
         self.seen_at = now
         if match.score < _ALIKE:

@@ -70,12 +70,16 @@ class FaceTracker:
         self._lost: list[Track] = []
         self._refuted: list[Track] = []
         self._next_number = 1
+        self._now = float("-inf")
         self._warned = False
         self.left_out = 0
 
     def update(self, frame: Frame) -> list[Face]:
         """Return the faces of the next frame, largest first."""
         grey, now = frame.grey, self._clock(frame)
+        if now < self._now:
+            self._start_anew()
+        self._now = now
         motion = self._patrol.watch(grey)
         hidden = self._step(grey, now)
         if motion.cut:
@@ -101,6 +105,11 @@ class FaceTracker:
     def close(self) -> None:
         """End the scout; may be called twice."""
         self._runner.close()
+
+    def _start_anew(self) -> None:
+        """Forget all faces: time went back, so these are the frames of another clip."""
+        self._tracks, self._lost, self._refuted = [], [], []
+        self._patrol.start_anew()
 
     def _step(self, grey: GreyImage, now: float) -> list[Track]:
         """Follow every face into the frame; return those that were not found again."""
