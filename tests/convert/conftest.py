@@ -21,6 +21,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests that share one process")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Keep what shares the converted networks in one process (with --dist loadgroup)."""
     for item in items:
