@@ -54,7 +54,9 @@ def cut_patch(
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     step = max(1, int(1 / (scale * _LARGEST_RATIO)))
     part = grey[top:bottom:step, left:right:step]
-    pixels = cv2.resize(part, size, interpolation=cv2.INTER_AREA if mean else cv2.INTER_LINEAR_EXACT)
+    pixels = cv2.resize(
+        part, size, interpolation=cv2.INTER_AREA if mean else cv2.INTER_LINEAR_EXACT
+    )
     return Patch(
         cast("GreyImage", pixels), left, top, size[0] / (right - left), size[1] / (bottom - top)
     )
