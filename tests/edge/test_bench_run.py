@@ -98,7 +98,7 @@ def test_a_clip_is_processed_once_as_a_whole(report):
 def test_models_stand_side_by_side(report):
     precisions = [model["precision"] for model in report["models"]]
     assert precisions == ["int8", "float32"]
-    assert all(model["golden_match"] for model in report["models"])
+    assert all(model["golden_match"] and model["xnnpack"] for model in report["models"])
     assert all(model["network"]["n"] >= 30 for model in report["models"])
     assert report["model"]["sha256"] == report["models"][0]["sha256"]
 

@@ -25,6 +25,7 @@ class MeasuredModel:
         model: The file.
         threads: Of its interpreter.
         golden_match: Whether its golden vectors gave the recorded outputs here.
+        accelerated: Whether XNNPACK runs it; None where the runtime does not tell.
         network: Of `invoke` alone; None if not measured.
         with_preprocessing: From grey frame and box to prediction; None if not measured.
     """
@@ -32,6 +33,7 @@ class MeasuredModel:
     model: ModelFile
     threads: int
     golden_match: bool
+    accelerated: bool | None
     network: Samples | None = None
     with_preprocessing: Samples | None = None
 
@@ -41,6 +43,7 @@ class MeasuredModel:
             **describe(self.model),
             "threads": self.threads,
             "golden_match": self.golden_match,
+            "xnnpack": self.accelerated,
             "network": self.network and self.network.to_json(),
             "network_with_preprocessing": self.with_preprocessing
             and self.with_preprocessing.to_json(),
@@ -90,11 +93,10 @@ def measure_models(
     for index, chosen in enumerate(settings):
         model = open_model(chosen.path)
         passed = run_selftest(model, threads=chosen.threads).passed
-        measured.append(MeasuredModel(model, chosen.threads, passed))
+        classifier = make_classifier(chosen)
+        measured.append(MeasuredModel(model, chosen.threads, passed, classifier.accelerated))
         networks[f"network {index + 1}"] = network_alone(model, threads=chosen.threads)
-        whole[f"with preprocessing {index + 1}"] = _with_preprocessing(
-            make_classifier(chosen), picture, box
-        )
+        whole[f"with preprocessing {index + 1}"] = _with_preprocessing(classifier, picture, box)
     samples = measure({**networks, **whole}, effort, stop=stop, progress=progress)
     for mine, network, name in zip(measured, networks, whole, strict=True):
         mine.network, mine.with_preprocessing = samples.get(network), samples.get(name)
@@ -109,8 +111,7 @@ def network_alone(model: ModelFile, *, threads: int) -> Callable[[], None]:
     """
     classifier = LitertClassifier(model, threads=threads)
     classifier.raw_output(read_golden(model).inputs[0])
-    invoke: Callable[[], None] = classifier._invoke
-    return invoke
+    return classifier.invoke
 
 
 def _with_preprocessing(

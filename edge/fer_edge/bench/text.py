@@ -201,6 +201,12 @@ def report_notes(report: Mapping[str, Any]) -> list[str]:
         for model in report.get("models", [])
         if not model["golden_match"]
     ]
+    notes += [
+        f"XNNPACK is off for {model['name']} {model['precision']}, so it runs many times slower; "
+        "`fer-edge doctor` says why"
+        for model in report.get("models", [])
+        if model.get("xnnpack") is False
+    ]
     return notes
 
 

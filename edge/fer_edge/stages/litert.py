@@ -41,6 +41,7 @@ class LitertClassifier:
 
     Attributes:
         accelerated: Whether XNNPACK runs the network; None where the runtime does not tell.
+        invoke: One inference of what was fed last, and nothing else; for measuring.
     """
 
     def __init__(self, model: ModelFile, *, threads: int = 1) -> None:
@@ -51,7 +52,7 @@ class LitertClassifier:
         self.accelerated = _has_delegate(interpreter)
         if self.accelerated is False:
             _log.warning("XNNPACK is off, so the network runs many times slower: %s", _why_off())
-        self._invoke: Callable[[], None] = interpreter.invoke
+        self.invoke: Callable[[], None] = interpreter.invoke
         self._input: Callable[[], Tensor] = interpreter.tensor(inputs[0]["index"])
         self._output: Callable[[], Tensor] = interpreter.tensor(outputs[0]["index"])
 
@@ -79,7 +80,7 @@ class LitertClassifier:
             The output tensor without the batch axis, in the model's dtype; a copy.
         """
         quantise(pixels, self.contract.input, self._input()[0])
-        self._invoke()
+        self.invoke()
         output: Tensor = self._output()[0].copy()
         return output
 
@@ -89,7 +90,7 @@ class LitertClassifier:
 
     def _classify_one(self, grey: GreyImage, box: Box) -> Prediction:
         prepare(grey, box, self.contract.input, self._input()[0])
-        self._invoke()
+        self.invoke()
         return to_prediction(self._output()[0], self.contract)
 
 
