@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from fer_edge.controls import Controls
 from fer_edge.errors import SettingsError
 from fer_edge.models import open_model
 from fer_edge.opencv import cv2
@@ -17,6 +18,7 @@ from fer_edge.settings import (
     SmoothingSettings,
     SourceSettings,
 )
+from fer_edge.sinks.fan_out import Outlet
 from fer_edge.sinks.jsonl import JsonLinesSink
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.orientation import Orientation, turned
@@ -216,7 +218,7 @@ def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
 
 
 def make_sink(settings: OutputSettings) -> Sink:
-    """Open the sink.
+    """Open the file or stream of JSON lines.
 
     Raises:
         OutputError: The file cannot be written.
@@ -224,3 +226,26 @@ def make_sink(settings: OutputSettings) -> Sink:
     if settings.file == "-":
         return JsonLinesSink(sys.stdout)
     return JsonLinesSink.to_file(Path(settings.file))
+
+
+def make_outlets(settings: Settings, controls: Controls) -> list[Outlet]:  # noqa: ARG001
+    """Open every outlet that the settings switch on.
+
+    Args:
+        settings: Of all parts.
+        controls: What outlets may ask of the daemon.
+
+    Raises:
+        FerError: One cannot be opened.
+    """
+    outlets: list[Outlet] = []
+    try:
+        if settings.output.file:
+            # What a person pipes on, or makes of a clip that can be run again, must be whole.
+            whole = settings.output.file == "-" or frames_of(settings.source) != "live"
+            outlets.append(Outlet("jsonl", make_sink(settings.output), essential=whole))
+    except BaseException:
+        for outlet in outlets:
+            outlet.sink.close()
+        raise
+    return outlets

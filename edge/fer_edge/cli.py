@@ -163,32 +163,24 @@ def run(
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.assemble import frames_of, make_pipeline, make_sink, make_source
-    from fer_edge.daemon import run as run_loop
-    from fer_edge.daemon import stop_on_signals
+    from fer_edge.controls import Controls, obey_signals
+    from fer_edge.daemon.assembly import make_service
     from fer_edge.status import LiveStatus, format_tally
 
     flags = {"source.uri": source, "model.path": model, "output.file": output}
-    settings = _resolve(config, assignments, flags).settings
-    pipeline = make_pipeline(settings, frames=frames_of(settings.source))
-    status = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
+    controls = Controls()
+    line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
     with (
-        pipeline,
-        make_source(settings.source) as frames,
-        make_sink(settings.output) as sink,
+        obey_signals(controls),
+        make_service(
+            _resolve(config, assignments, flags).settings,
+            controls,
+            read_settings=lambda: _resolve(config, assignments, flags).settings,
+        ) as service,
     ):
-        with stop_on_signals() as stop:
-            tally = run_loop(
-                frames,
-                pipeline,
-                [sink],
-                read_timeout_seconds=settings.source.read_timeout_seconds,
-                stop=stop,
-                max_frames=max_frames or 0,
-                watch=status.update,
-            )
-        status.clear()
-        click.echo(format_tally(tally, dropped=getattr(frames, "dropped", 0)), err=True)
+        tally = service.run(max_frames=max_frames or 0, watch=line.update)
+        line.clear()
+        click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
 
 
 @cli.command()
@@ -213,8 +205,8 @@ def replay(
     times of their recording.
     """
     from fer_edge.assemble import make_sink
-    from fer_edge.daemon import stop_on_signals
     from fer_edge.errors import SettingsError
+    from fer_edge.loop import stop_on_signals
     from fer_edge.replay import read_observations
     from fer_edge.replay import replay as send
     from fer_edge.status import format_tally

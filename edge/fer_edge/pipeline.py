@@ -1,6 +1,7 @@
 """One frame to one observation."""
 
 from fer_edge.closing import Closing
+from fer_edge.contract import ModelContract
 from fer_edge.protocols import Classifier, Smoother, Tracker
 from fer_edge.records import Frame, Observation, Reading
 from fer_edge.timings import StageClock
@@ -21,6 +22,11 @@ class Pipeline(Closing):
         self._tracker = tracker
         self._classifier = classifier
         self._smoother = smoother
+
+    @property
+    def contract(self) -> ModelContract:
+        """What the model promises."""
+        return self._classifier.contract
 
     def process(self, frame: Frame) -> Observation:
         """Return what is seen in a frame, with milliseconds by stage.

@@ -1,11 +1,12 @@
 """What the parts of a pipeline promise one another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from fer_edge.contract import ModelContract
 from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
+from fer_edge.state import DaemonState, Figure
 
 
 @runtime_checkable
@@ -100,4 +101,17 @@ class Sink(AbstractContextManager["Sink"], Protocol):
 
     def close(self) -> None:
         """Finish; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """A sink that also takes the daemon's state, about once a second, and tells its own."""
+
+    def report(self, state: DaemonState) -> None:
+        """Take the state; returns at once."""
+        ...
+
+    def figures(self) -> Mapping[str, Figure]:
+        """Return what there is to say of the sink itself."""
         ...

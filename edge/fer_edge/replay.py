@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.daemon import RunTally
 from fer_edge.errors import DataError
+from fer_edge.loop import RunTally
 from fer_edge.protocols import Sink
 from fer_edge.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from fer_edge.daemon import RunTally
+from fer_edge.loop import RunTally
 from fer_edge.records import Frame, Observation
 from fer_edge.settings import Setting
 from fer_edge.sources.discovery import FoundCamera

@@ -7,8 +7,8 @@ import pytest
 from builders import a_frame, an_observation
 
 from fer_edge.annotate import write_picture
-from fer_edge.daemon import RunTally
 from fer_edge.errors import OutputError
+from fer_edge.loop import RunTally
 from fer_edge.settings import resolve
 from fer_edge.status import LiveStatus, format_settings, format_tally, settings_to_json
 

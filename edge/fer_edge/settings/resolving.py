@@ -1,4 +1,4 @@
-"""Every setting of the runtime, its default, and where its value came from.
+"""Where each setting's value comes from.
 
 Precedence: flag, then environment `FER_EDGE_SECTION_KEY`, then TOML file, then default.
 """
@@ -7,128 +7,15 @@ import dataclasses
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.errors import SettingsError
+from fer_edge.settings.sections import Settings
 
 ENVIRONMENT_PREFIX: Final = "FER_EDGE_"
 _NOT_SETTINGS: Final = frozenset({"FER_EDGE_CONFIG"})
-
-
-def _setting(
-    default: Any,
-    text: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str | int, ...] = (),
-) -> Any:
-    meta = {"help": text, "low": low, "high": high, "choices": choices}
-    return field(default=default, metadata=meta)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
-    """Where frames come from."""
-
-    uri: str = _setting(
-        "0",
-        "camera number or /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, "
-        "video file, picture folder",
-    )
-    width: int = _setting(640, "frame width asked of a camera, pixels", low=16, high=8192)
-    height: int = _setting(480, "frame height asked of a camera, pixels", low=16, high=8192)
-    frames_per_second: float = _setting(30.0, "rate asked of a camera", low=0.1, high=1000)
-    rotation: int = _setting(0, "degrees to turn pictures clockwise", choices=(0, 90, 180, 270))
-    mirror: bool = _setting(False, "swap left and right, after the rotation")
-    pace: str = _setting(
-        "fast", "of a video file: as fast as possible, or its own", choices=("fast", "own")
-    )
-    open_timeout_seconds: float = _setting(8.0, "bound on opening", low=0.1, high=60)
-    read_timeout_seconds: float = _setting(2.0, "bound on waiting for a frame", low=0.1, high=60)
-
-
-@dataclass(frozen=True, slots=True)
-class DetectorSettings:
-    """How faces are found."""
-
-    cascade: str = _setting("alt2", "Haar cascade", choices=("alt2", "alt", "default"))
-    confirm: str = _setting(
-        "alt",
-        "second cascade for weak finds, or none",
-        choices=("alt", "alt2", "default", ""),
-    )
-    scale_factor: float = _setting(1.1, "ratio between sizes searched", low=1.01, high=2)
-    min_neighbours: int = _setting(2, "overlapping hits needed", low=0, high=100)
-    min_face_px: int = _setting(40, "smallest face, pixels of the shrunk frame", low=20, high=4096)
-    max_side_px: int = _setting(640, "frames are shrunk to this longer side", low=64, high=8192)
-
-
-@dataclass(frozen=True, slots=True)
-class TrackerSettings:
-    """How faces are followed from frame to frame."""
-
-    mode: str = _setting(
-        "follow",
-        "follow faces over time, or search every frame wholly",
-        choices=("follow", "each"),
-    )
-    max_faces: int = _setting(8, "followed at once; further ones are left out", low=1, high=1000)
-    min_face_px: int = _setting(
-        20, "smallest face searched, pixels of a frame of 640", low=20, high=640
-    )
-    budget_ms_per_second: float = _setting(
-        60.0, "CPU time the search for new faces may take", low=1, high=10000
-    )
-    search_seconds: float = _setting(
-        0.13, "between searches while no face is known", low=0.01, high=60
-    )
-    known_search_seconds: float = _setting(
-        0.5, "between searches while one is known", low=0.01, high=60
-    )
-    check_frames: int = _setting(10, "between checks of a known face", low=1, high=1000)
-    coast_seconds: float = _setting(0.5, "a hidden face is still reported", low=0, high=60)
-    trust_seconds: float = _setting(2.0, "until an unconfirmed face is dropped", low=0.1, high=60)
-    remember_seconds: float = _setting(2.0, "a face that returns keeps its number", low=0, high=60)
-
-
-@dataclass(frozen=True, slots=True)
-class SmoothingSettings:
-    """How labels are steadied over time."""
-
-    memory_seconds: float = _setting(0.4, "time constant of the average", low=0.001, high=60)
-    least_probability: float = _setting(0.4, "smoothed, from which a label is given", low=0, high=1)
-    margin: float = _setting(0.1, "by which another label must lead", low=0, high=1)
-    settle_seconds: float = _setting(0.1, "until a new face may get a label", low=0, high=60)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """Which network reads the faces."""
-
-    path: str = _setting("edge-small", "shipped model's name or .tflite file")
-    threads: int = _setting(1, "threads of the interpreter", low=1, high=64)
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSettings:
-    """Where observations go."""
-
-    file: str = _setting("-", "JSON lines file to append to; - is stdout")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All settings, by section."""
-
-    source: SourceSettings = field(default_factory=SourceSettings)
-    detector: DetectorSettings = field(default_factory=DetectorSettings)
-    tracker: TrackerSettings = field(default_factory=TrackerSettings)
-    model: ModelSettings = field(default_factory=ModelSettings)
-    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
-    output: OutputSettings = field(default_factory=OutputSettings)
 
 
 @dataclass(frozen=True, slots=True)

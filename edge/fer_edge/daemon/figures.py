@@ -1,0 +1,135 @@
+"""What a daemon has done so far, as its state says it."""
+
+import os
+import resource
+import time
+from collections import deque
+from typing import Final, NamedTuple
+
+from fer_edge import __version__
+from fer_edge.machine import System, temperature_c, throttle_bits
+from fer_edge.records import Observation
+from fer_edge.state import CameraHealth, DaemonState, Phase, SinkState
+from fer_edge.timings import percentile
+
+_REMEMBERED: Final = 300
+_RATE_SECONDS: Final = 5.0
+_THROTTLED_NOW: Final = 0b1111
+_LOOK_SECONDS: Final = 10.0
+
+
+class Names(NamedTuple):
+    """What a daemon works with.
+
+    Attributes:
+        source: As the settings name it, without passwords.
+        model: Its name.
+        model_sha256: Hash of its network.
+    """
+
+    source: str
+    model: str
+    model_sha256: str
+
+
+class Figures:
+    """Counts frames and makes the daemon's state of them.
+
+    Args:
+        names: What the daemon works with.
+        system: Where temperature and throttling are read.
+
+    Attributes:
+        names: Change with a reload.
+    """
+
+    def __init__(self, names: Names, *, system: System | None = None) -> None:
+        self.names = names
+        self._machine = _Machine(system or System())
+        self._started_at = time.time()
+        self._started = time.monotonic()
+        self._frames = 0
+        self._faces = 0
+        self._moments: deque[float] = deque(maxlen=_REMEMBERED)
+        self._timings: deque[dict[str, float]] = deque(maxlen=_REMEMBERED)
+
+    def add(self, observation: Observation) -> None:
+        """Count one observation."""
+        self._frames += 1
+        self._faces = len(observation.readings)
+        self._moments.append(time.monotonic())
+        self._timings.append(dict(observation.timings))
+
+    def state(
+        self, phase: Phase, camera: CameraHealth, *, dropped: int, sinks: tuple[SinkState, ...]
+    ) -> DaemonState:
+        """Return all that is to be said now."""
+        self._machine.look()
+        return DaemonState(
+            phase=phase,
+            version=__version__,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            uptime_seconds=time.monotonic() - self._started,
+            source=self.names.source,
+            model=self.names.model,
+            model_sha256=self.names.model_sha256,
+            camera=camera,
+            frames=self._frames,
+            dropped=dropped,
+            frames_per_second=self._rate(),
+            faces=self._faces,
+            stages_ms=self._stages(),
+            temperature_c=self._machine.temperature_c,
+            throttled=self._machine.throttled,
+            rss_mb=_rss_mb(),
+            sinks=sinks,
+        )
+
+    def _rate(self) -> float:
+        now = time.monotonic()
+        recent = [moment for moment in self._moments if now - moment <= _RATE_SECONDS]
+        if len(recent) < 2:
+            return 0.0
+        # A full memory reaches back less far than the seconds wanted.
+        span = _RATE_SECONDS if len(recent) < len(self._moments) else now - recent[0]
+        return len(recent) / max(span, 1e-9)
+
+    def _stages(self) -> dict[str, dict[str, float]]:
+        timings = list(self._timings)
+        names = dict.fromkeys(name for timing in timings for name in timing)
+        stages = {}
+        for name in names:
+            values = [timing[name] for timing in timings if name in timing]
+            stages[name] = {"p50": percentile(values, 50), "p99": percentile(values, 99)}
+        return stages
+
+
+class _Machine:
+    """Looks at the machine now and then: that costs file reads, or a short command."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._due = 0.0
+        self._tells = True
+        self.temperature_c: float | None = None
+        self.throttled: bool | None = None
+
+    def look(self) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + _LOOK_SECONDS
+        self.temperature_c = temperature_c(self._system)
+        if self._tells:
+            bits = throttle_bits(self._system)
+            self._tells = bits is not None
+            self.throttled = None if bits is None else bool(bits & _THROTTLED_NOW)
+
+
+def _rss_mb() -> float:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as stream:  # noqa: PTH123 - each second
+            return int(stream.read().split()[1]) * resource.getpagesize() / 1e6
+    except (OSError, ValueError, IndexError):
+        return 0.0

@@ -1,0 +1,155 @@
+"""The loop of `fer-edge run`: frames to outlets, for months."""
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from fer_edge.closing import Closing
+from fer_edge.controls import Controls
+from fer_edge.daemon.camera import SteadyCamera
+from fer_edge.daemon.figures import Figures
+from fer_edge.daemon.heart import Heart
+from fer_edge.loop import RunTally, Watch
+from fer_edge.pipeline import Pipeline
+from fer_edge.records import Frame
+from fer_edge.sinks.fan_out import FanOut
+from fer_edge.state import DaemonState, Phase
+
+_WAIT_SECONDS: Final = 0.5
+"""Longest wait for a frame before the watchdog is fed and wishes are looked at."""
+_REPORT_SECONDS: Final = 1.0
+
+Reload: TypeAlias = Callable[["Service"], None]
+"""Reads the settings anew and puts new parts in the place of those that they concern."""
+
+
+class Service(Closing):
+    """Keeps frames flowing from a camera through a pipeline to the outlets.
+
+    The parts may be replaced between two frames, which is how settings are reloaded.
+
+    Args:
+        camera: Where frames come from.
+        pipeline: What makes observations of them.
+        outlets: Where these go.
+        controls: What is asked of the daemon.
+        figures: What it knows of itself.
+        heart: What systemd is told.
+        reload: Called where the settings are to be read anew; logs what it refuses.
+
+    Attributes:
+        camera: May be replaced.
+        pipeline: May be replaced.
+        outlets: May be replaced.
+        figures: May be changed.
+    """
+
+    def __init__(
+        self,
+        camera: SteadyCamera,
+        pipeline: Pipeline,
+        outlets: FanOut,
+        *,
+        controls: Controls,
+        figures: Figures,
+        heart: Heart,
+        reload: Reload = lambda _service: None,
+    ) -> None:
+        self.camera = camera
+        self.pipeline = pipeline
+        self.outlets = outlets
+        self.figures = figures
+        self._controls = controls
+        self._heart = heart
+        self._reload = reload
+        self._report_due = 0.0
+
+    def run(
+        self,
+        *,
+        max_frames: int = 0,
+        watch: Watch = lambda _frame, _observation, _tally: None,
+    ) -> RunTally:
+        """Run until the source ends, somebody stops it, or `max_frames` are done.
+
+        Args:
+            max_frames: 0 is no limit.
+            watch: Called after each observation.
+
+        Raises:
+            SourceUnavailableError: The camera was given up.
+            OutputError: An essential outlet cannot write.
+        """
+        tally = RunTally()
+        started = time.monotonic()
+        while not self._controls.stopping and not self.camera.ended:
+            if self._controls.take_reload():
+                self._heart.reloading()
+                self._reload(self)
+                self._heart.reloaded()
+            frame = self._next_frame()
+            if frame is not None:
+                observation = self.pipeline.process(frame)
+                self.outlets.emit(observation)
+                self.figures.add(observation)
+                tally.add(observation)
+                tally.seconds = time.monotonic() - started
+                watch(frame, observation, tally)
+                self._heart.ready()
+                if tally.frames == max_frames:
+                    break
+            self._heart.beat()
+            self._report()
+        self._heart.stopping()
+        return tally
+
+    def state(self) -> DaemonState:
+        """Return how the daemon does."""
+        return self.figures.state(
+            self._phase(),
+            self.camera.health(),
+            dropped=self.camera.dropped,
+            sinks=self.outlets.states(),
+        )
+
+    def close(self) -> None:
+        """Close camera, pipeline and outlets; may be called twice."""
+        self.camera.close()
+        self.pipeline.close()
+        self.outlets.close()
+
+    def _next_frame(self) -> Frame | None:
+        if self._controls.enabled:
+            return self.camera.read(_WAIT_SECONDS)
+        self.camera.pause()
+        self._controls.wait(_WAIT_SECONDS)
+        return None
+
+    def _phase(self) -> Phase:
+        if self._controls.stopping:
+            return "stopping"
+        if not self._controls.enabled:
+            return "disabled"
+        return "running" if self.camera.health().phase == "delivering" else "waiting"
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now < self._report_due:
+            return
+        self._report_due = now + _REPORT_SECONDS
+        state = self.state()
+        self._heart.status(status_line(state))
+        self.outlets.report(state)
+
+
+def status_line(state: DaemonState) -> str:
+    """Return what `systemctl status` shows of a state."""
+    camera = state.camera
+    if state.phase == "disabled":
+        return "switched off; the camera is released"
+    if state.phase != "running":
+        return f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s: {camera.problem}"
+    return (
+        f"{state.frames_per_second:.1f} FPS, camera {camera.grade}, {state.faces} "
+        f"{'face' if state.faces == 1 else 'faces'} in view"
+    )

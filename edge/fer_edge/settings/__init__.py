@@ -1,0 +1,33 @@
+"""Every setting of the runtime, its default, and where its value came from."""
+
+from fer_edge.settings.reporting import OutputSettings
+from fer_edge.settings.resolving import (
+    ENVIRONMENT_PREFIX,
+    ResolvedSettings,
+    Setting,
+    read_settings_file,
+    resolve,
+)
+from fer_edge.settings.sections import Settings
+from fer_edge.settings.seeing import (
+    DetectorSettings,
+    ModelSettings,
+    SmoothingSettings,
+    SourceSettings,
+    TrackerSettings,
+)
+
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "DetectorSettings",
+    "ModelSettings",
+    "OutputSettings",
+    "ResolvedSettings",
+    "Setting",
+    "Settings",
+    "SmoothingSettings",
+    "SourceSettings",
+    "TrackerSettings",
+    "read_settings_file",
+    "resolve",
+]

@@ -1,0 +1,105 @@
+"""What the daemon knows about itself, as records that every outlet reads alike."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+STATE_SCHEMA: Final = 1
+
+CameraPhase: TypeAlias = Literal["opening", "delivering", "waiting", "off", "ended"]
+Grade: TypeAlias = Literal["excellent", "good", "fair", "poor", "dead"]
+Phase: TypeAlias = Literal["starting", "running", "waiting", "disabled", "stopping"]
+Figure: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class CameraHealth:
+    """How a camera does.
+
+    Attributes:
+        phase: "waiting" is between two attempts to open it; "off" is not wanted now.
+        grade: From the figures below; `daemon/grading.py` says how.
+        frames_per_second: Delivered over the last seconds.
+        age_ms: Median age of these frames when they were read.
+        seconds_since_frame: Since the last good frame; since the start where there was none.
+        failures: Faults since the start, of any kind.
+        reopenings: How often it was opened again with success.
+        problem: What is wrong now, in a few words; "" where nothing is.
+    """
+
+    phase: CameraPhase = "opening"
+    grade: Grade = "dead"
+    frames_per_second: float = 0.0
+    age_ms: float = 0.0
+    seconds_since_frame: float = 0.0
+    failures: int = 0
+    reopenings: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """How one outlet does.
+
+    Attributes:
+        name: "jsonl", "mqtt", ...
+        emitted: Observations it took.
+        failures: How often it failed.
+        problem: What is wrong now; "" where nothing is.
+        figures: What it says of itself: the spool's size, whether the broker is connected.
+    """
+
+    name: str
+    emitted: int = 0
+    failures: int = 0
+    problem: str = ""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonState:
+    """What the daemon says of itself about once a second.
+
+    Attributes:
+        phase: "waiting" is for a camera; "disabled" was switched off by somebody.
+        version: Of fer-edge.
+        pid: Of the process.
+        started_at: Wall clock, seconds since the epoch.
+        uptime_seconds: Since the start, by the monotonic clock.
+        source: As the settings name it, without passwords.
+        model: Its name.
+        model_sha256: Hash of the model file's network.
+        camera: How the camera does.
+        frames: Processed since the start.
+        dropped: Frames that a newer one replaced before they were processed.
+        frames_per_second: Processed over the last seconds.
+        faces: In the last frame.
+        stages_ms: Median and 99th percentile by stage over the last frames.
+        temperature_c: Of the processor; None where the machine does not tell.
+        throttled: Whether the board slows itself down now; None where it does not tell.
+        rss_mb: Resident memory.
+        sinks: The outlets.
+    """
+
+    phase: Phase
+    version: str
+    pid: int
+    started_at: float
+    uptime_seconds: float
+    source: str
+    model: str
+    model_sha256: str
+    camera: CameraHealth
+    frames: int = 0
+    dropped: int = 0
+    frames_per_second: float = 0.0
+    faces: int = 0
+    stages_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    temperature_c: float | None = None
+    throttled: bool | None = None
+    rss_mb: float = 0.0
+    sinks: tuple[SinkState, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `fer-edge status --json` prints."""
+        return {"schema": STATE_SCHEMA, **asdict(self)}
