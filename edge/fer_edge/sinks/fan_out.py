@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from fer_edge.backoff import Backoff
 from fer_edge.closing import Closing
 from fer_edge.errors import FerError
 from fer_edge.protocols import Reporter, Sink
@@ -76,7 +77,9 @@ class _Course:
         self._emitted = 0
         self._failures = 0
         self._problem = ""
-        self._pause = 0.0
+        self._backoff = Backoff(
+            first_seconds=_FIRST_PAUSE_SECONDS, longest_seconds=_LONGEST_PAUSE_SECONDS
+        )
         self._retry_at = 0.0
 
     def emit(self, observation: Observation) -> None:
@@ -92,7 +95,8 @@ class _Course:
         self._emitted += 1
         if self._problem:
             _log.info("%s works again", self._outlet.name)
-            self._problem, self._pause = "", 0.0
+            self._problem = ""
+            self._backoff.reset()
 
     def report(self, state: DaemonState) -> None:
         if not isinstance(self._outlet.sink, Reporter):
@@ -117,8 +121,8 @@ class _Course:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        self._pause = min(max(_FIRST_PAUSE_SECONDS, 2 * self._pause), _LONGEST_PAUSE_SECONDS)
-        self._retry_at = time.monotonic() + self._pause
+        pause = self._backoff.pause()
+        self._retry_at = time.monotonic() + pause
         if str(error) != self._problem:
-            _log.warning("%s: %s; tried again in %g s", self._outlet.name, error, self._pause)
+            _log.warning("%s: %s; tried again in %.1f s", self._outlet.name, error, pause)
         self._problem = str(error)
