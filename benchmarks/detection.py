@@ -23,7 +23,8 @@ SMALLEST_PX = 40
 FACELESS_CLIPS = ("intel_bottle-detection.mp4", "mediapipe_hand_test_video.mp4")
 CANDIDATES: dict[str, dict[str, Any]] = {
     "product": {},
-    "alt2, unconfirmed": {"confirm": ""},
+    "alt2, confirmed by alt": {"confirm": "alt", "min_neighbours": 2},
+    "alt2, unconfirmed": {"confirm": "", "min_neighbours": 2},
     "alt2, 5 neighbours": {"confirm": "", "min_neighbours": 5},
     "alt, 3 neighbours": {"cascade": "alt", "confirm": "", "min_neighbours": 3},
     "default, 3 neighbours": {"cascade": "default", "confirm": "", "min_neighbours": 3},

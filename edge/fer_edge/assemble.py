@@ -138,7 +138,9 @@ def make_classifier(settings: ModelSettings) -> LitertClassifier:
         ModelError: It is missing, damaged, or breaks its contract.
         DependencyError: There is no usable TFLite runtime.
     """
-    return LitertClassifier(open_model(settings.path), threads=settings.threads)
+    classifier = LitertClassifier(open_model(settings.path), threads=settings.threads)
+    classifier.warn_where_slow()
+    return classifier
 
 
 def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:

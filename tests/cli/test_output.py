@@ -68,8 +68,11 @@ def test_a_full_disk_behind_a_file_of_observations(pictures, tiny):
 
 @pytest.mark.parametrize("command", ["classify", "run"])
 def test_a_reader_that_leaves_ends_the_program_quietly(pictures, tiny, command):
+    first, *_ = sorted(pictures.iterdir())
+    for number in range(1000):  # more lines than a pipe takes in while nobody reads
+        (pictures / f"again-{number}.png").symlink_to(first)
     arguments = {
-        "classify": ["classify", "--crops", "--json", *sorted(pictures.iterdir()) * 30],
+        "classify": ["classify", "--crops", "--json", *sorted(pictures.iterdir())],
         "run": ["run", "--source", pictures],
     }[command]
     process = start_fer_edge(*arguments, "--model", tiny, stdout=PIPE, stderr=PIPE)

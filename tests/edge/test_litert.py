@@ -9,6 +9,7 @@ import pytest
 from builders import a_contract, a_model, a_picture
 from tiny_model import tiny_contract, tiny_flatbuffer
 
+from fer_edge.assemble import make_classifier
 from fer_edge.contract import OutputSpec
 from fer_edge.errors import EXIT_CONFIG, DependencyError, ModelError
 from fer_edge.model_file import ModelFile
@@ -16,6 +17,7 @@ from fer_edge.models import open_model
 from fer_edge.preprocess import prepare_crop, whole_picture
 from fer_edge.protocols import Classifier
 from fer_edge.records import Box
+from fer_edge.settings import ModelSettings
 from fer_edge.stages import litert
 from fer_edge.stages.litert import LitertClassifier, dequantise, to_prediction
 
@@ -191,13 +193,12 @@ def without_xnnpack(monkeypatch):
 
 
 def test_xnnpack_is_on_and_nothing_is_said(caplog):
-    assert LitertClassifier(open_model("edge-small")).accelerated is True
+    assert make_classifier(ModelSettings()).accelerated is True
     assert caplog.records == []
 
 
 def test_without_xnnpack_a_warning_says_so(without_xnnpack, caplog):
-    classifier = LitertClassifier(open_model("edge-small"))
-    assert classifier.accelerated is False
+    assert make_classifier(ModelSettings()).accelerated is False
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.message.startswith("XNNPACK is off, so the network runs many times slower: ")
@@ -205,5 +206,5 @@ def test_without_xnnpack_a_warning_says_so(without_xnnpack, caplog):
 
 def test_a_hidden_cpuinfo_is_named_as_the_reason(without_xnnpack, caplog, monkeypatch, tmp_path):
     monkeypatch.setattr(litert, "_CPU_INFO", tmp_path / "cpuinfo")
-    LitertClassifier(open_model("edge-small"))
+    make_classifier(ModelSettings())
     assert "cannot be read; in a systemd unit ProcSubset=pid hides it" in caplog.text

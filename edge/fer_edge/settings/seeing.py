@@ -32,12 +32,12 @@ class DetectorSettings:
 
     cascade: str = setting("alt2", "Haar cascade", choices=("alt2", "alt", "default"))
     confirm: str = setting(
-        "alt",
-        "second cascade for weak finds, or none",
-        choices=("alt", "alt2", "default", ""),
+        "alt+default",
+        "cascades of which one must find a weak face again, or none",
+        choices=("alt+default", "alt", "alt2", "default", ""),
     )
     scale_factor: float = setting(1.1, "ratio between sizes searched", low=1.01, high=2)
-    min_neighbours: int = setting(2, "overlapping hits needed", low=0, high=100)
+    min_neighbours: int = setting(1, "overlapping hits needed", low=0, high=100)
     min_face_px: int = setting(40, "smallest face, pixels of the shrunk frame", low=20, high=4096)
     max_side_px: int = setting(640, "frames are shrunk to this longer side", low=64, high=8192)
 

@@ -14,19 +14,20 @@ CASCADES: Final = {
 }
 _NESTED: Final = 0.5
 _SURE_HITS: Final = 10
-_CONFIRM_NEIGHBOURS: Final = 3
+_CONFIRM_NEIGHBOURS: Final = {"alt": 3, "alt2": 3, "default": 8}  # the last is easily pleased
 _CONFIRM_SIDE_PX: Final = 80  # faces are shrunk to it: quicker, and enough to confirm
 
 
 class HaarDetector:
     """Searches a whole picture, shrunk to a bounded size, for frontal faces.
 
-    A face on which few hits overlap is confirmed by a second cascade in a window around it,
+    A face on which few hits overlap is confirmed by another cascade in a window around it,
     because their errors differ: benchmarks/detection.py has the figures.
 
     Args:
         cascade: A name of `CASCADES`.
-        confirm: The second cascade, another name of `CASCADES`, or "" for none.
+        confirm: Other names of `CASCADES`, joined by "+": one of them must find a weak face
+            again; "" for none.
         scale_factor: Ratio between two sizes searched; above 1. Larger is faster and coarser.
         min_neighbours: Overlapping hits needed beside the first; larger is stricter.
         min_face_px: Smallest face searched for, in pixels of the shrunk picture.
@@ -41,14 +42,18 @@ class HaarDetector:
         self,
         *,
         cascade: str = "alt2",
-        confirm: str = "alt",
+        confirm: str = "alt+default",
         scale_factor: float = 1.1,
-        min_neighbours: int = 2,
+        min_neighbours: int = 1,
         min_face_px: int = 40,
         max_side_px: int = 640,
     ) -> None:
         self._cascade = load_cascade(cascade)
-        self._confirm = load_cascade(confirm) if confirm else None
+        self._confirm = [
+            (load_cascade(name), _CONFIRM_NEIGHBOURS[name])
+            for name in confirm.split("+")
+            if confirm
+        ]
         self._scale_factor = scale_factor
         self._min_neighbours = min_neighbours
         self._min_face = (min_face_px, min_face_px)
@@ -80,20 +85,23 @@ class HaarDetector:
         ]
 
     def _is_confirmed(self, grey: GreyImage, box: Box) -> bool:
-        """Search a window half as large again with the second cascade, near the box's size."""
-        if self._confirm is None:
+        """Search a window half as large again with the other cascades, near the box's size."""
+        if not self._confirm:
             return True
         margin = round(0.3 * box.width)
         left, top = max(0, box.x - margin), max(0, box.y - margin)
         window = grey[top : box.y + box.height + margin, left : box.x + box.width + margin]
         factor = min(1.0, _CONFIRM_SIDE_PX / box.width)
         smallest, largest = (round(share * box.width * factor) for share in (0.6, 1.5))
-        found = self._confirm.detectMultiScale(
-            _shrink(window, factor), 1.05, _CONFIRM_NEIGHBOURS, 0,
-            (smallest, smallest), (largest, largest),
-        )  # fmt: skip
+        shrunk = _shrink(window, factor)
         inside = Box(box.x - left, box.y - top, box.width, box.height).scaled(factor)
-        return any(Box(*(int(v) for v in other)).iou(inside) > 0.3 for other in found)
+        for cascade, neighbours in self._confirm:
+            found = cascade.detectMultiScale(
+                shrunk, 1.05, neighbours, 0, (smallest, smallest), (largest, largest)
+            )
+            if any(Box(*(int(v) for v in other)).iou(inside) > 0.3 for other in found):
+                return True
+        return False
 
 
 def _shrink(grey: GreyImage, factor: float) -> GreyImage:

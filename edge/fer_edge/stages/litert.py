@@ -28,8 +28,7 @@ class LitertClassifier:
     small leave nothing to share. Pixels are written into the runtime's own input tensor, and its
     output is read where it lies.
 
-    XNNPACK makes int8 networks many times as fast. Where the runtime does without, a warning says
-    so and why.
+    XNNPACK makes int8 networks many times as fast.
 
     Args:
         model: A model file, read and found whole.
@@ -50,11 +49,14 @@ class LitertClassifier:
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         check_tensors(model.contract, inputs, outputs, where=model.path)
         self.accelerated = _has_delegate(interpreter)
-        if self.accelerated is False:
-            _log.warning("XNNPACK is off, so the network runs many times slower: %s", _why_off())
         self.invoke: Callable[[], None] = interpreter.invoke
         self._input: Callable[[], Tensor] = interpreter.tensor(inputs[0]["index"])
         self._output: Callable[[], Tensor] = interpreter.tensor(outputs[0]["index"])
+
+    def warn_where_slow(self) -> None:
+        """Log a warning with the reason where the runtime does without XNNPACK."""
+        if self.accelerated is False:
+            _log.warning("XNNPACK is off, so the network runs many times slower: %s", _why_off())
 
     @property
     def contract(self) -> ModelContract:

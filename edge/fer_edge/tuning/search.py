@@ -19,9 +19,9 @@ VALUES: Final[Mapping[str, Sequence[Value]]] = {
     "detector.max_side_px": (320, 480, 640),
     "detector.scale_factor": (1.1, 1.2, 1.3),
     "detector.min_face_px": (24, 40, 60),
-    "detector.min_neighbours": (2, 3, 5),
+    "detector.min_neighbours": (1, 2, 3, 5),
     "detector.cascade": ("alt2", "alt", "default"),
-    "detector.confirm": ("alt", "default", ""),
+    "detector.confirm": ("alt+default", "alt", ""),
     "model.threads": tuple(n for n in (1, 2, 4) if n <= (os.cpu_count() or 1)),
 }
 """What is tried."""
