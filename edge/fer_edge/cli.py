@@ -250,8 +250,7 @@ def selftest(model: str, as_json: bool) -> None:
     if as_json:
         echo_json(result.to_json())
     elif result.passed:
-        exactly = "exactly" if result.tolerance == 0 else f"within {result.tolerance:g}"
-        echo(f"ok: {result.n} of {result.n} golden vectors match {exactly}")
+        echo(result.to_text())
     result.require()
 
 

@@ -74,7 +74,8 @@ def test_inspect(tiny):
 def test_selftest(tiny):
     (result,) = json_lines(ran("selftest", "--json", tiny))
     assert list(result) == [
-        "model", "model_sha256", "n", "mismatches", "worst_difference", "tolerance", "passed",
+        "model", "model_sha256", "n", "exact", "mismatches", "worst_difference", "tolerance",
+        "passed",
     ]  # fmt: skip
     assert result["passed"] is True
     assert result["mismatches"] == 0

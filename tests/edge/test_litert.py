@@ -13,7 +13,6 @@ from fer_edge.assemble import make_classifier
 from fer_edge.contract import OutputSpec
 from fer_edge.errors import EXIT_CONFIG, DependencyError, ModelError
 from fer_edge.model_file import ModelFile
-from fer_edge.models import open_model
 from fer_edge.preprocess import prepare_crop, whole_picture
 from fer_edge.protocols import Classifier
 from fer_edge.records import Box
