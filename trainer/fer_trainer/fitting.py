@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from fer_trainer.resuming import (
     split_record,
 )
 from fer_trainer.run_folder import RunFolder, not_written, replace_file
+from fer_trainer.teachers import check_teachers, load_teaching, teacher_names
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.distribution import Crew, join_crew
 from fer_trainer.training.loop import RunFiles, new_network, train
@@ -62,6 +64,7 @@ def fit(
     Raises:
         FerError: The folder or the network cannot be used, or training diverged.
     """
+    check_teachers(recipe, content_sha256=split.origin.content_sha256, validation=split.val.names)
     crew = join_crew()
     if crew.process.count > 1 and resume:
         raise SettingsError(
@@ -131,6 +134,7 @@ def _train_and_deliver(
     done = train(
         network, recipe, split.train, split.val,
         files=files, tell=tell, begun=begun, callbacks=callbacks, crew=crew,
+        teach=partial(load_teaching, recipe),
     )  # fmt: skip
     measured = measure(network, recipe, split)
     metrics = {
@@ -224,6 +228,7 @@ def _contract(
             },
             "epochs": metrics["epochs"],
             "training_seed": recipe.training.seed,
+            "teachers": teacher_names(recipe),
             "versions": versions(),
             "git_revision": revision,
         },

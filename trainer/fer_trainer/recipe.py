@@ -165,6 +165,22 @@ class AveragingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DistillationSettings:
+    """Finished runs that teach: what they say of a picture takes a share of its label's place.
+
+    Attributes:
+        teachers: Run folders; of several the mean counts. Same labels, same input size, and
+            trained on none of the pictures that this run sets aside.
+        weight: Share of the target that is the teachers'.
+        temperature: Above 1 makes their answers less sure.
+    """
+
+    teachers: tuple[str, ...] = ()
+    weight: float = bounded(0.5, above=0, most=1)
+    temperature: float = bounded(1.0, above=0, most=20)
+
+
+@dataclass(frozen=True, slots=True)
 class SelectionSettings:
     """When training ends early, and which epoch's weights the run delivers.
 
@@ -228,6 +244,7 @@ class Recipe:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     averaging: AveragingSettings = field(default_factory=AveragingSettings)
+    distillation: DistillationSettings = field(default_factory=DistillationSettings)
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fer_trainer.backend import fused, keras
 from fer_trainer.recipe import AugmentationSettings
+from fer_trainer.training.teaching import Teaching
 from fer_trainer.training.warping import affine_map, warp
 
 ops = keras.ops
@@ -24,6 +25,9 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
     Args:
         settings: What to change and how much.
         seed: The same seed gives the same changes, step by step.
+
+    Attributes:
+        seen: The pictures of the step that is under way, as the network sees them.
     """
 
     def __init__(self, settings: AugmentationSettings, *, seed: int, **options: Any) -> None:
@@ -32,15 +36,17 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._changed = fused(_change)
         self._own_share: Any = None
+        self.seen: Any = None
 
     def call(self, pictures: Any, training: bool = False) -> Any:
         """Return float pictures with a channel axis."""
         if not training:
             return ops.expand_dims(ops.cast(pictures, "float32"), -1)
         drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:])
-        # For `mix_targets`, which the same step calls; never read outside it.
+        # For the targets, which the same step mixes; never read outside it.
         self._own_share = drawn.get("own_share")
-        return self._changed(pictures, drawn)
+        self.seen = self._changed(pictures, drawn)
+        return self.seen
 
     def mix_targets(self, targets: Any) -> Any:
         """Mix targets as the pictures of the same step have been mixed.
@@ -167,7 +173,13 @@ def _erase(x: Any, drawn: Drawn) -> Any:
 
 
 class AugmentedModel(keras.Model):  # type: ignore[misc]
-    """A network behind its augmentation; where pictures are mixed, so are their targets."""
+    """A network behind its augmentation; where pictures are mixed, so are their targets.
+
+    Attributes:
+        teaching: Teachers whose answers take a part of the targets' place; None for none.
+    """
+
+    teaching: Teaching | None = None
 
     def compute_loss(
         self,
@@ -179,7 +191,10 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
     ) -> Any:
         """Return the loss; of the mixed targets when training."""
         if training:
-            y = self.get_layer("augment").mix_targets(y)
+            augment = self.get_layer("augment")
+            y = augment.mix_targets(y)
+            if self.teaching is not None:
+                y = self.teaching.mix(y, augment.seen)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
 

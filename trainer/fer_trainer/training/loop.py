@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,12 @@ from fer_trainer.training.checkpoint import Checkpoint, restore
 from fer_trainer.training.distribution import Crew
 from fer_trainer.training.optimiser import build_optimiser
 from fer_trainer.training.precision import Deliver, choose_precision, network_in, scaled
+from fer_trainer.training.teaching import Teaching
 
 EVALUATION_BATCH: Final = 256
+
+Teach: TypeAlias = Callable[[str], Teaching | None]
+"""Loads the teachers in a precision, if there are any."""
 
 QUICK_MACS: Final = 20_000_000
 """Networks below this are so quick that calling the next step is a tenth of a step's time."""
@@ -79,6 +83,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     begun: Checkpoint | None = None,
     callbacks: Sequence[Any] = (),
     crew: Crew | None = None,
+    teach: Teach = lambda _precision: None,
 ) -> Trained:
     """Train `network` in place; at the end it holds the weights that the recipe delivers.
 
@@ -92,6 +97,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         begun: Where to go on; from the start without it.
         callbacks: The recipe's own, each of a class of its own; see `training.selection`.
         crew: The devices to train on; one without it.
+        teach: Loads the teachers, in a precision.
 
     Raises:
         DivergedError: The loss is no longer a finite number.
@@ -120,6 +126,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         trained = network_in(precision, recipe)
         trained.set_weights(network.get_weights())
         model = augmented(trained, recipe.augmentation, seed=settings.seed)
+        model.teaching = teach(precision)
         model.compile(
             optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
             loss=_loss(recipe),

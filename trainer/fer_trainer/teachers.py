@@ -1,0 +1,86 @@
+"""Find and load the finished runs whose networks teach another one."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_edge.errors import SettingsError
+from fer_trainer import run_folder
+from fer_trainer.finished import load_run
+from fer_trainer.recipe import Recipe
+from fer_trainer.recipe_files import load_recipe
+from fer_trainer.training.precision import network_in
+from fer_trainer.training.teaching import Teaching
+
+
+def load_teaching(recipe: Recipe, precision: str) -> Teaching | None:
+    """Load the teachers that a recipe names; None where it names none.
+
+    Args:
+        recipe: Checked by `check_teachers`.
+        precision: A dtype policy, for teachers too.
+
+    Raises:
+        ModelError: A teacher's run is unfinished or damaged.
+        SettingsError: Its recipe is.
+    """
+    if not recipe.distillation.teachers:
+        return None
+    teachers, orders = [], []
+    for run in map(Path, recipe.distillation.teachers):
+        contract, delivered = load_run(run)
+        teacher = network_in(precision, load_recipe(str(run / run_folder.RECIPE)))
+        teacher.set_weights(delivered.get_weights())
+        teacher.trainable = False
+        teachers.append(teacher)
+        orders.append(tuple(contract.labels.index(label) for label in recipe.label_names))
+    given = recipe.distillation
+    return Teaching(tuple(teachers), tuple(orders), given.weight, given.temperature)
+
+
+def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[str]) -> None:
+    """Refuse teachers that cannot teach this recipe, or would tell it the validation part.
+
+    Args:
+        recipe: Names the runs.
+        content_sha256: Hash of the pictures to train on.
+        validation: Names of the pictures set aside.
+
+    Raises:
+        ModelError: A run is unfinished or damaged.
+        SettingsError: A teacher has other labels or another input, or may have been trained on
+            pictures that this run sets aside.
+    """
+    for run in map(Path, recipe.distillation.teachers):
+        contract, _ = load_run(run)
+        if sorted(contract.labels) != sorted(recipe.label_names):
+            raise SettingsError(
+                f"teacher {run} knows {', '.join(contract.labels)}",
+                expected="the labels of this recipe: " + ", ".join(recipe.label_names),
+                fix="train a teacher with the same labels",
+            )
+        if contract.input.shape != recipe.input_spec.shape or contract.task != "multiclass":
+            raise SettingsError(
+                f"teacher {run} is {contract.task} and takes pictures of {contract.input.shape}",
+                expected=f"a multiclass network for {recipe.input_spec.shape}",
+                fix="choose another teacher",
+            )
+        split = json.loads((run / run_folder.SPLIT).read_text(encoding="utf-8"))
+        seen = set(split["train"]).intersection(validation)
+        if split["content_sha256"] != content_sha256 or seen:
+            raise SettingsError(
+                f"teacher {run} was trained on other data, or on {len(seen):,} of the pictures "
+                "that this run sets aside",
+                expected="a teacher of the same data and split",
+                fix="give both the same data, data.seed and data.validation_fraction",
+            )
+
+
+def teacher_names(recipe: Recipe) -> list[str]:
+    """Return what a contract says of the teachers: recipe and hash of each one's network."""
+    return [
+        f"{load_recipe(str(run / run_folder.RECIPE)).name}, sha256 "
+        + hashlib.sha256((run / run_folder.MODEL).read_bytes()).hexdigest()
+        for run in map(Path, recipe.distillation.teachers)
+    ]
