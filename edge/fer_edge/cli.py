@@ -110,8 +110,13 @@ def classify(
 @cli.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @_model_option
+@click.option(
+    "--votes",
+    type=click.Path(path_type=Path),
+    help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
+)
 @json_option
-def evaluate(data: Path, model: str | None, as_json: bool) -> None:
+def evaluate(data: Path, model: str | None, votes: Path | None, as_json: bool) -> None:
     """Measure a model's accuracy on labelled face crops.
 
     DATA is a folder with a folder for each expression, or with train and test folders (of which
@@ -120,16 +125,19 @@ def evaluate(data: Path, model: str | None, as_json: bool) -> None:
     from fer_edge.assemble import make_classifier
     from fer_edge.evaluate import evaluate as judge
     from fer_edge.labelled import LabelledPictures
+    from fer_edge.majority import read_majority
     from fer_edge.tables import format_table
 
     resolved = _resolve(None, (), {"model.path": model})
     classifier = make_classifier(resolved.settings.model)
+    truth = None if votes is None else read_majority(votes)
     with LabelledPictures(data) as pictures:
-        result = judge(pictures, classifier, progress=_progress("evaluating"))
+        result = judge(pictures, classifier, truth=truth, progress=_progress("evaluating"))
     if as_json:
         echo_json(result.to_json())
         return
-    echo(f"pictures      {result.n}")
+    apart = f" ({result.left_out} left out: no majority, or no label of the model)"
+    echo(f"pictures      {result.n}{apart if result.left_out else ''}")
     echo(f"accuracy      {result.accuracy:.1%}")
     echo(f"macro recall  {result.macro_recall:.1%}\n")
     rows = [

@@ -1,7 +1,7 @@
 """Accuracy of a model on labelled face crops, with the device's own code."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,15 @@ class Evaluation:
         confusion: int64, shape (labels, labels): rows are the true labels, columns the model's.
         model_sha256: Identity of the model.
         unreadable: Names of pictures that could not be decoded; they do not count.
+        left_out: How many pictures did not count because people disagreed about them, or saw
+            what the model has no word for.
     """
 
     labels: tuple[str, ...]
     confusion: NDArray[np.int64]
     model_sha256: str
     unreadable: tuple[str, ...] = ()
+    left_out: int = 0
 
     @property
     def n(self) -> int:
@@ -69,6 +72,7 @@ class Evaluation:
             "labels": list(self.labels),
             "model_sha256": self.model_sha256,
             "unreadable": list(self.unreadable),
+            "left_out": self.left_out,
         }
 
 
@@ -76,6 +80,7 @@ def evaluate(
     data: LabelledPictures,
     classifier: LitertClassifier,
     *,
+    truth: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluation:
     """Judge a model on a data set's test split, or on all of it where there are no splits.
@@ -83,18 +88,21 @@ def evaluate(
     Args:
         data: Labelled face crops.
         classifier: The model.
+        truth: Labels by picture that count instead of the folders' names; pictures without one
+            are left out, and those whose label the model does not know.
         progress: Called with pictures done and pictures in all.
 
     Raises:
         DataError: The data has labels that the model does not know, or too much of it cannot
             be read.
     """
-    pictures = data.for_evaluation()
+    given = data.for_evaluation()
     labels = classifier.contract.labels
-    truth = _true_indices(pictures, labels)
+    pictures = given if truth is None else _relabelled(given, truth, labels)
+    indices = _true_indices(pictures, labels)
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     unreadable = []
-    for done, (picture, true_index) in enumerate(zip(pictures, truth, strict=True), start=1):
+    for done, (picture, true_index) in enumerate(zip(pictures, indices, strict=True), start=1):
         try:
             grey = decode_grey(data.read(picture), where=picture.name)
             pixels = prepare_crop(grey, classifier.contract.input)
@@ -110,7 +118,30 @@ def evaluate(
             expected=f"at most {_MAX_UNREADABLE:.0%}",
             fix="check the data set",
         )
-    return Evaluation(labels, confusion, classifier.contract.flatbuffer_sha256, tuple(unreadable))
+    return Evaluation(
+        labels,
+        confusion,
+        classifier.contract.flatbuffer_sha256,
+        tuple(unreadable),
+        left_out=len(given) - len(pictures),
+    )
+
+
+def _relabelled(
+    pictures: Sequence[LabelledPicture], truth: Mapping[str, str], labels: Sequence[str]
+) -> list[LabelledPicture]:
+    found = [
+        replace(picture, label=truth[picture.name])
+        for picture in pictures
+        if truth.get(picture.name) in labels
+    ]
+    if not found:
+        raise DataError(
+            "none of the pictures has a label that counts",
+            expected="the data set that the votes were given for",
+            fix="check the data and the file given as --votes",
+        )
+    return found
 
 
 def _true_indices(pictures: Sequence[LabelledPicture], labels: Sequence[str]) -> list[int]:

@@ -53,6 +53,21 @@ def test_a_model_that_is_always_right(tmp_path, classifier):
     assert result.model_sha256 == hashlib.sha256(a_model().flatbuffer).hexdigest()
 
 
+def test_given_labels_count_instead_of_the_folders_and_the_rest_is_left_out(tmp_path, classifier):
+    contents = labelled_rightly(classifier)
+    moved = {f"happy/{n}.png": data for n, data in enumerate(contents.values())}
+    truth = {f"happy/{n}.png": name.partition("/")[0] for n, name in enumerate(contents) if n >= 10}
+    truth["happy/11.png"] = "contempt"
+    result = judged(write_files(tmp_path, moved), classifier, truth=truth)
+    assert (result.n, result.accuracy, result.left_out) == (29, 1.0, 11)
+
+
+def test_labels_of_other_pictures_are_refused(tmp_path, classifier):
+    folder = write_files(tmp_path, {"sad/x.png": encoded(noise(1))})
+    with pytest.raises(DataError, match="none of the pictures has a label that counts"):
+        judged(folder, classifier, truth={"sad/y.png": "sad"})
+
+
 def test_rows_are_true_labels_and_columns_the_models(tmp_path, classifier):
     contents = labelled_rightly(classifier)
     said = next(name for name in contents if not name.startswith("sad/"))
