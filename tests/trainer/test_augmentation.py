@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from fer_edge.opencv import cv2
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe
@@ -238,6 +239,40 @@ def test_brightness_moves_the_mean_and_contrast_keeps_it() -> None:
     spread = contrasted.std(axis=(1, 2, 3)) / pictures(1).std()
     assert spread.min() == pytest.approx(0.7, abs=0.03)
     assert spread.max() == pytest.approx(1.3, abs=0.03)
+
+
+def test_a_dark_room_takes_light_from_some_pictures() -> None:
+    light = (
+        changed(dim_probability=0.5, dim=0.8, count=256).mean(axis=(1, 2, 3)) / pictures(1).mean()
+    )
+    untouched = light > 0.9999
+    assert 90 < untouched.sum() < 166
+    assert light.min() == pytest.approx(0.2, abs=0.03)
+    assert light.max() <= 1.0001
+
+
+def test_a_blur_keeps_the_mean_and_is_opencvs_where_all_of_it_is_mixed_in() -> None:
+    drawn = np.random.default_rng(3).integers(0, 256, (1, 48, 48)).astype(np.uint8)
+    layer = Augment(AugmentationSettings(blur_probability=1.0, blur_sigma=1.5), seed=1)
+    found = array(layer(np.repeat(drawn, 256, axis=0), training=True))[..., 0]
+    picture = drawn[0].astype(np.float32)
+    blurred = cv2.GaussianBlur(picture, (9, 9), 1.5, borderType=cv2.BORDER_REPLICATE)
+    # Each is a mixture of the picture and its blur: how much of it, by least squares.
+    share = ((found - picture) * (blurred - picture)).sum(axis=(1, 2))
+    share /= ((blurred - picture) ** 2).sum()
+    assert 0 <= share.min() < 0.03
+    assert 0.97 < share.max() <= 1.001
+    rest = found - picture - share[:, None, None] * (blurred - picture)
+    assert np.abs(rest).max() < 0.01
+
+
+def test_noise_has_the_strength_asked_for_and_stays_within_the_range() -> None:
+    found = changed(noise_probability=0.5, noise_sigma=20, count=256)[..., 0]
+    spread = (found - pictures(256)).std(axis=(1, 2))
+    assert 90 < (spread < 1e-6).sum() < 166
+    assert 15 < spread.max() < 21
+    assert found.min() >= 0
+    assert found.max() <= 255
 
 
 def test_erasing_covers_a_rectangle_in_some_pictures() -> None:

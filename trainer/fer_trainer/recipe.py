@@ -77,6 +77,12 @@ class AugmentationSettings:
             fills the picture again.
         contrast: Fraction by which differences from the mean grow or shrink.
         brightness: Fraction of the full range that is added.
+        dim_probability: Of taking light away, as in a dark room.
+        dim: Largest fraction of the light that is taken.
+        blur_probability: Of a picture that is out of focus, or of few pixels.
+        blur_sigma: Width of the blur, in pixels, of which up to all is mixed in.
+        noise_probability: Of a sensor's noise, which light that was taken does not lessen.
+        noise_sigma: Largest standard deviation of it, in grey levels of 255.
         erase_probability: Of covering a rectangle with an even grey.
         erase_area: Largest share of the picture that is covered.
         mixup: Both parameters of the beta distribution that says how much of another picture,
@@ -92,6 +98,12 @@ class AugmentationSettings:
     crop: float = bounded(0.0, least=0, below=1)
     contrast: float = bounded(0.0, least=0, most=1)
     brightness: float = bounded(0.0, least=0, most=1)
+    dim_probability: float = bounded(0.0, least=0, most=1)
+    dim: float = bounded(0.8, above=0, below=1)
+    blur_probability: float = bounded(0.0, least=0, most=1)
+    blur_sigma: float = bounded(2.0, above=0, most=4)
+    noise_probability: float = bounded(0.0, least=0, most=1)
+    noise_sigma: float = bounded(20.0, above=0, most=100)
     erase_probability: float = bounded(0.0, least=0, most=1)
     erase_area: float = bounded(0.2, above=0, below=1)
     mixup: float = bounded(0.0, least=0, most=10)

@@ -6,6 +6,8 @@ one interpolation only.
 """
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fer_trainer.backend import fused, keras
@@ -34,7 +36,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(**options)
         self.settings = settings
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self._changed = fused(_change)
+        self._changed = fused(partial(_change, taps=_gaussian(settings.blur_sigma)))
         self._own_share: Any = None
         self.seen: Any = None
 
@@ -80,6 +82,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         if given.contrast or given.brightness:
             drawn["gain"] = self._around(count, 1.0, given.contrast)
             drawn["offset"] = self._around(count, 0.0, given.brightness)
+        drawn |= self._draw_camera(count, height, width)
         if given.erase_probability:
             drawn |= self._draw_rectangle(count, height, width)
         if given.mixup:
@@ -110,6 +113,25 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             "right": side * right, "below": below,
         }  # fmt: skip
 
+    def _draw_camera(self, count: Any, height: int, width: int) -> Drawn:
+        """Draw what a poor camera does to a picture; 1 and 0 where it does nothing."""
+        given = self.settings
+        drawn: Drawn = {}
+        if given.dim_probability:
+            drawn["light"] = 1.0 - self._sometimes(count, given.dim_probability, given.dim)
+        if given.blur_probability:
+            drawn["blurred"] = self._sometimes(count, given.blur_probability, 1.0)
+        if given.noise_probability:
+            strength = self._sometimes(count, given.noise_probability, given.noise_sigma)
+            normal = keras.random.normal((count, height, width), seed=self.seed_generator)
+            drawn["noise"] = ops.reshape(strength, (-1, 1, 1)) * normal
+        return drawn
+
+    def _sometimes(self, count: Any, probability: float, most: float) -> Any:
+        """Draw evenly from 0 to `most`, but 0 where the probability says so."""
+        chosen = ops.cast(self._uniform(count, 0.0, 1.0) < probability, "float32")
+        return chosen * self._uniform(count, 0.0, most)
+
     def _draw_rectangle(self, count: Any, height: int, width: int) -> Drawn:
         """Draw where a rectangle lies; its sides are up to 1:3.
 
@@ -136,14 +158,20 @@ def _moves(given: AugmentationSettings) -> bool:
     )  # fmt: skip
 
 
-def _change(pictures: Any, drawn: Drawn) -> Any:
+def _change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
     """Do what has been drawn: uint8 (N, H, W) to float32 (N, H, W, 1)."""
     moved = _move(pictures, drawn) if "xx" in drawn else ops.cast(pictures, "float32")
     x = ops.expand_dims(moved, -1)
     if "gain" in drawn:
         x = _light(x, drawn)
+    if "light" in drawn:
+        x = x * _per_picture(drawn["light"])
+    if "blurred" in drawn:
+        x = x + _per_picture(drawn["blurred"]) * (_blur(x, taps) - x)
     if "chosen" in drawn:
         x = _erase(x, drawn)
+    if "noise" in drawn:
+        x = ops.clip(x + ops.expand_dims(drawn["noise"], -1), 0.0, 255.0)
     if "own_share" in drawn:
         x = _mixed(x, _per_picture(drawn["own_share"]))
     return x
@@ -160,6 +188,27 @@ def _light(x: Any, drawn: Drawn) -> Any:
     mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
     gain, offset = _per_picture(drawn["gain"]), _per_picture(drawn["offset"])
     return ops.clip((x - mean) * gain + mean + 255.0 * offset, 0.0, 255.0)
+
+
+def _gaussian(sigma: float) -> tuple[float, ...]:
+    """Return the taps of a Gaussian, up to two and a half sigmas from the middle, summing to 1."""
+    reach = math.ceil(2.5 * sigma)
+    taps = [math.exp(-0.5 * (at / sigma) ** 2) for at in range(-reach, reach + 1)]
+    return tuple(tap / sum(taps) for tap in taps)
+
+
+def _blur(x: Any, taps: Sequence[float]) -> Any:
+    """Blur along both axes; beyond the edge the border pixel is repeated."""
+    for axis in (1, 2):
+        side, reach = x.shape[axis], len(taps) // 2
+        first, last = (ops.take(x, [place], axis=axis) for place in (0, side - 1))
+        padded = ops.concatenate([*[first] * reach, x, *[last] * reach], axis=axis)
+        if axis == 1:
+            parts = [tap * padded[:, at : at + side] for at, tap in enumerate(taps)]
+        else:
+            parts = [tap * padded[:, :, at : at + side] for at, tap in enumerate(taps)]
+        x = sum(parts[1:], start=parts[0])
+    return x
 
 
 def _erase(x: Any, drawn: Drawn) -> Any:
