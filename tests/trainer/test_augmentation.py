@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from fer_edge.errors import SettingsError
 from fer_edge.opencv import cv2
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
@@ -273,6 +274,31 @@ def test_noise_has_the_strength_asked_for_and_stays_within_the_range() -> None:
     assert 15 < spread.max() < 21
     assert found.min() >= 0
     assert found.max() <= 255
+
+
+def test_scrambled_pictures_have_shuffled_tiles_and_even_targets() -> None:
+    drawn = np.random.default_rng(3).integers(0, 256, (64, 48, 48)).astype(np.uint8)
+    layer = Augment(AugmentationSettings(scramble_probability=0.5), seed=1)
+    found = array(layer(drawn, training=True))[..., 0]
+    touched = (found != drawn).any(axis=(1, 2))
+    assert 20 < touched.sum() < 44
+    tiles = {found[place, :12, :12].tobytes() for place in np.flatnonzero(touched)}
+    originals = {
+        picture[y : y + 12, x : x + 12].astype(np.float32).tobytes()
+        for picture in drawn[touched] for y in range(0, 48, 12) for x in range(0, 48, 12)
+    }  # fmt: skip
+    assert tiles <= originals
+    assert np.array_equal(np.sort(found.reshape(64, -1)), np.sort(drawn.reshape(64, -1)))
+    targets = np.eye(7, dtype=np.float32)[np.arange(64) % 7]
+    taught = array(layer.even_targets(targets))
+    assert np.array_equal(taught[~touched], targets[~touched])
+    assert taught[touched] == pytest.approx(1 / 7)
+
+
+def test_a_picture_that_cannot_be_cut_into_tiles_is_not_scrambled() -> None:
+    overrides = ["augmentation.scramble_probability=0.1", "input.height=50"]
+    with pytest.raises(SettingsError, match="sides that 4 divides"):
+        load_recipe("edge-small", overrides=overrides)
 
 
 def test_erasing_covers_a_rectangle_in_some_pictures() -> None:

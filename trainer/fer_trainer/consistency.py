@@ -13,6 +13,9 @@ from fer_trainer.run_folder import WHOLE
 EPOCH_FIELDS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """What may stand in braces in the name of an epoch's weights."""
 
+_TILES: Final = 4
+"""As `training.augmentation` has it; not imported, because that needs Keras."""
+
 _ENDINGS: Final = {
     "best_weights": ".h5", "last_model": ".h5", "epoch_weights": ".h5",
     "loss_curve": ".png", "accuracy_curve": ".png",
@@ -46,6 +49,14 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             f"{where}: averaging together with the weights of the best epoch",
             expected="one of the two: an average spans many epochs",
             fix="set averaging.momentum=0, or selection.deliver=last without outputs.best_weights",
+        )
+    if recipe.augmentation.scramble_probability and (
+        recipe.input.height % _TILES or recipe.input.width % _TILES
+    ):
+        raise SettingsError(
+            f"{where}: scrambled pictures of {recipe.input.height}x{recipe.input.width}",
+            expected=f"sides that {_TILES} divides",
+            fix="change input.height and input.width, or set augmentation.scramble_probability=0",
         )
     _check_names(recipe.outputs, where)
 

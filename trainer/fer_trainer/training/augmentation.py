@@ -8,7 +8,7 @@ one interpolation only.
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from fer_trainer.backend import fused, keras
 from fer_trainer.recipe import AugmentationSettings
@@ -16,6 +16,9 @@ from fer_trainer.training.teaching import Teaching
 from fer_trainer.training.warping import affine_map, warp
 
 ops = keras.ops
+
+TILES: Final = 4
+"""Along each side of a picture that is scrambled."""
 
 Drawn = dict[str, Any]
 """What is to happen to each picture of a batch: arrays of shape (N,), by name."""
@@ -38,6 +41,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._changed = fused(partial(_change, taps=_gaussian(settings.blur_sigma)))
         self._own_share: Any = None
+        self._scrambled: Any = None
         self.seen: Any = None
 
     def call(self, pictures: Any, training: bool = False) -> Any:
@@ -46,7 +50,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             return ops.expand_dims(ops.cast(pictures, "float32"), -1)
         drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:])
         # For the targets, which the same step mixes; never read outside it.
-        self._own_share = drawn.get("own_share")
+        self._own_share, self._scrambled = drawn.get("own_share"), drawn.get("scrambled")
         self.seen = self._changed(pictures, drawn)
         return self.seen
 
@@ -59,6 +63,18 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         if not self.settings.mixup:
             return targets
         return _mixed(ops.cast(targets, "float32"), ops.reshape(self._own_share, (-1, 1)))
+
+    def even_targets(self, targets: Any) -> Any:
+        """Give every label the same share where the step's picture has been scrambled.
+
+        Args:
+            targets: Float, shape (N, outputs); of a binary network one output.
+        """
+        if not self.settings.scramble_probability:
+            return targets
+        outputs = targets.shape[-1]
+        even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
+        return ops.where(ops.reshape(self._scrambled, (-1, 1)), even, targets)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape with its channel axis."""
@@ -89,6 +105,10 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             share = keras.random.beta((count,), given.mixup, given.mixup, seed=self.seed_generator)
             # A picture's own share is the larger one: accuracy in training keeps its meaning.
             drawn["own_share"] = ops.maximum(share, 1.0 - share)
+        if given.scramble_probability:
+            drawn["scrambled"] = self._uniform(count, 0.0, 1.0) < given.scramble_probability
+            order = keras.random.uniform((count, TILES * TILES), seed=self.seed_generator)
+            drawn["order"] = ops.argsort(order, axis=-1)
         return drawn
 
     def _draw_geometry(self, count: Any, height: int, width: int) -> Drawn:
@@ -174,6 +194,8 @@ def _change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
         x = ops.clip(x + ops.expand_dims(drawn["noise"], -1), 0.0, 255.0)
     if "own_share" in drawn:
         x = _mixed(x, _per_picture(drawn["own_share"]))
+    if "scrambled" in drawn:
+        x = ops.where(_per_picture(drawn["scrambled"]), _shuffle_tiles(x, drawn["order"]), x)
     return x
 
 
@@ -221,6 +243,17 @@ def _erase(x: Any, drawn: Drawn) -> Any:
     return ops.where(chosen, _per_picture(drawn["grey"]), x)
 
 
+def _shuffle_tiles(x: Any, order: Any) -> Any:
+    """Put the tiles of (N, H, W, 1) into an order of each picture's own, shape (N, tiles)."""
+    _, height, width, _ = x.shape
+    tall, wide = height // TILES, width // TILES
+    grid = ops.transpose(ops.reshape(x, (-1, TILES, tall, TILES, wide)), (0, 1, 3, 2, 4))
+    tiles = ops.reshape(grid, (-1, TILES * TILES, tall * wide))
+    shuffled = ops.take_along_axis(tiles, ops.expand_dims(order, -1), axis=1)
+    back = ops.reshape(shuffled, (-1, TILES, TILES, tall, wide))
+    return ops.reshape(ops.transpose(back, (0, 1, 3, 2, 4)), (-1, height, width, 1))
+
+
 class AugmentedModel(keras.Model):  # type: ignore[misc]
     """A network behind its augmentation; where pictures are mixed, so are their targets.
 
@@ -244,6 +277,7 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
             y = augment.mix_targets(y)
             if self.teaching is not None:
                 y = self.teaching.mix(y, augment.seen)
+            y = augment.even_targets(y)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
 
