@@ -45,6 +45,7 @@ def cli() -> None:
       fer-edge bench                       how fast it is on this device
       fer-edge tune                        the best settings for this device and camera
       fer-edge doctor                      what is wrong with this machine
+      fer-edge models                      the models that ship, and how good they are
 
     \b
     Exit codes: 0 ok, 1 failed, 2 usage, 4 slower than before, 69 camera unavailable,
@@ -229,6 +230,20 @@ def replay(
     with make_sink(settings.output) as sink, stop_on_signals() as stop:
         tally = send(read_observations(file), [sink], realtime=pace == "own", stop=stop)
     click.echo(format_tally(tally), err=True)
+
+
+@cli.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the models that ship, with their figures; `inspect NAME` tells all of one."""
+    from fer_edge.inspect import format_models, summarise_model
+    from fer_edge.models import DEFAULT_MODEL, open_model, shipped_models
+
+    summaries = [summarise_model(name, open_model(name)) for name in shipped_models()]
+    if as_json:
+        echo_json(summaries)
+    else:
+        echo(format_models(summaries, default=DEFAULT_MODEL))
 
 
 @cli.command()

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_edge.model_file import ModelFile
-from fer_edge.tables import format_fields
+from fer_edge.tables import format_fields, format_table
 
 
 def describe_model(model: ModelFile) -> dict[str, Any]:
@@ -46,6 +46,59 @@ def format_model(model: ModelFile) -> str:
     ]
     fields += [(f"  {name}", text) for name, text in _flatten(contract.provenance)]
     return format_fields(fields)
+
+
+def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
+    """Return what tells one model from another, as `models --json` lists it.
+
+    The figures are those of the conversion, on pictures that neither training nor choice saw; None
+    where the file has none.
+
+    Args:
+        name: To give as `--model`.
+        model: The file of that name.
+    """
+    contract = model.contract
+    conversion = contract.provenance.get("conversion", {})
+    figures = conversion.get("metrics", {}).get(conversion.get("target"), {})
+    keys = ("n", "accuracy", "accuracy_interval", "macro_recall", "calibration_error")
+    return {
+        "name": name,
+        "labels": list(contract.labels),
+        "network_bytes": len(model.flatbuffer),
+        "model_sha256": contract.flatbuffer_sha256,
+        **{key: figures.get(key) for key in keys},
+    }
+
+
+def format_models(summaries: Sequence[Mapping[str, Any]], *, default: str) -> str:
+    """Return a table of models, and below it what each of them calls a face."""
+
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1%}"
+
+    rows = [
+        [
+            one["name"] + (" (default)" if one["name"] == default else ""),
+            str(len(one["labels"])),
+            f"{one['network_bytes'] / 1024:.0f}",
+            share(one["accuracy"]),
+            "-"
+            if not one["accuracy_interval"]
+            else "{:.1%} to {:.1%}".format(*one["accuracy_interval"]),
+            share(one["macro_recall"]),
+            share(one["calibration_error"]),
+            "-" if one["n"] is None else f"{one['n']:,}",
+        ]
+        for one in summaries
+    ]
+    header = [
+        "model", "labels", "KiB", "accuracy", "95 % interval", "macro recall", "calibration error",
+        "judged on",
+    ]  # fmt: skip
+    table = format_table(header, rows)
+    labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])
+    return f"{table}\n\n{labels}"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from builders import SEVEN, a_picture, encoded, write_files
 from command_line import fer_edge, json_lines
 
 from fer_edge.model_file import read_model
-from fer_edge.models import DEFAULT_MODEL, open_model
+from fer_edge.models import DEFAULT_MODEL, open_model, shipped_models
 
 
 def ran(*arguments):
@@ -69,6 +69,19 @@ def test_inspect(tiny):
     assert result["contract"] == json.loads(read_model(tiny).contract.to_json())
     assert result["members"]["contract.json"] > 0
     assert result["flatbuffer_bytes"] == len(read_model(tiny).flatbuffer)
+
+
+def test_models():
+    (result,) = json_lines(ran("models", "--json"))
+    assert [one["name"] for one in result] == shipped_models()
+    assert all(
+        list(one) == [
+            "name", "labels", "network_bytes", "model_sha256", "n", "accuracy",
+            "accuracy_interval", "macro_recall", "calibration_error",
+        ]
+        for one in result
+    )  # fmt: skip
+    assert all(0.5 < one["accuracy"] < 1 and one["n"] > 3000 for one in result)
 
 
 def test_selftest(tiny):
