@@ -1,0 +1,337 @@
+"""One connection to an MQTT broker, from its beginning to its end."""
+
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from fer_edge.closing import Closing
+from fer_edge.errors import BrokerUnavailableError
+
+Version: TypeAlias = Literal["5", "3.1.1"]
+
+_MOST_BYTES_IN: Final = 4096  # of a packet that the broker may send
+_CONNECT_SECONDS: Final = 5.0
+_RESERVED: Final = 4  # of the broker's window for messages that are no events
+_NO_SUCH_VERSION: Final = "Unsupported protocol version"
+_REMEDIES: Final = {
+    "Not authorized": "check mqtt.username, its password and the broker's access list",
+    "Bad user name or password": "check mqtt.username and its password",
+}
+
+
+class Message(NamedTuple):
+    """What is published.
+
+    Attributes:
+        topic: Where.
+        payload: What.
+        retained: Whether the broker keeps it for those who come later.
+    """
+
+    topic: str
+    payload: str
+    retained: bool = False
+
+
+class Answer(NamedTuple):
+    """A broker's acknowledgement.
+
+    Attributes:
+        number: Of the message, as `publish` gave it.
+        refusal: Why the broker did not take it; "" where it did.
+    """
+
+    number: int
+    refusal: str
+
+
+class Received(NamedTuple):
+    """A message that came.
+
+    Attributes:
+        topic: Where it was published.
+        payload: What.
+        retained: Whether the broker had kept it from earlier.
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A broker and who connects to it.
+
+    Attributes:
+        host: Name or address.
+        port: TCP port.
+        client_id: Who this is; the broker ends an older connection of the same.
+        username: "" for none.
+        password: Goes with it.
+        tls: What certificates are trusted and shown; None for a plain connection.
+        keepalive_seconds: After twice that without an answer the connection is given up.
+    """
+
+    host: str
+    port: int
+    client_id: str
+    username: str = ""
+    password: str = ""
+    tls: ssl.SSLContext | None = None
+    keepalive_seconds: int = 30
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class UnknownVersionError(BrokerUnavailableError):
+    """The broker does not speak this version of MQTT, or hung up without saying why."""
+
+
+class Connection(Closing):
+    """A connection, made in the constructor; after an error it is of no more use.
+
+    Everything happens on the caller's thread, in `step`; callbacks only take note.
+
+    Args:
+        endpoint: The broker.
+        will: What the broker publishes if this end dies.
+        version: Of MQTT. Only version 5 tells of messages that the broker refuses.
+        subscriptions: Topics to listen to.
+
+    Attributes:
+        answers: Acknowledgements not yet looked at.
+        received: Messages not yet looked at.
+        window: Messages that the broker takes before it has acknowledged the first.
+        complaints: What the broker refuses beside published messages.
+
+    Raises:
+        BrokerUnavailableError: It cannot be reached, or refuses.
+        UnknownVersionError: Perhaps it speaks another version.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        will: Message,
+        version: Version,
+        subscriptions: Sequence[str],
+    ) -> None:
+        self.answers: deque[Answer] = deque()
+        self.received: deque[Received] = deque()
+        self.complaints: deque[str] = deque(maxlen=8)
+        self.window = 65_535
+        self._endpoint = endpoint
+        self._version = version
+        self._accepted: ReasonCode | None = None
+        self._ended = ""
+        self._client = self._make_client(will)
+        try:
+            self._connect()
+            self._subscribe(subscriptions)
+        except BaseException:
+            self._hang_up()
+            raise
+
+    def publish(self, message: Message) -> int:
+        """Send a message with QoS 1; return its number, which its `Answer` bears.
+
+        Raises:
+            BrokerUnavailableError: The connection has ended.
+        """
+        info = self._client.publish(message.topic, message.payload, 1, retain=message.retained)
+        if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN}:
+            self._ended = self._ended or f"it cannot be written to ({info.rc.name})"
+        self._require()
+        return info.mid
+
+    def step(self, timeout_seconds: float, *, wake: int = -1) -> None:
+        """Wait for the broker, or for `wake`, and do what there is to do.
+
+        Args:
+            timeout_seconds: Longest wait.
+            wake: File descriptor that ends the wait when it is readable; it is not read.
+
+        Raises:
+            BrokerUnavailableError: The connection has ended.
+        """
+        channel: Any = self._client.socket()
+        if channel is None:
+            self._ended = self._ended or "it has ended"
+            self._require()
+        # TLS may have read more than was asked for; the socket then says nothing of it.
+        waiting = isinstance(channel, ssl.SSLSocket) and channel.pending() > 0
+        readable, writable, _ = select.select(
+            [channel] if wake < 0 else [channel, wake],
+            [channel] if self._client.want_write() else [],
+            [],
+            0.0 if waiting else timeout_seconds,
+        )
+        if waiting or channel in readable:
+            self._client.loop_read()
+        if channel in writable:
+            self._client.loop_write()
+        self._client.loop_misc()
+        self._require()
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker does not publish the will; may be called twice."""
+        self._client.disconnect()
+        self._hang_up()
+
+    def _make_client(self, will: Message) -> Client:
+        endpoint = self._endpoint
+        newest = self._version == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=endpoint.client_id,
+            clean_session=None if newest else True,
+            protocol=MQTTProtocolVersion.MQTTv5 if newest else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = _CONNECT_SECONDS
+        client.max_inflight_messages = 0  # the sender keeps to the window
+        client.will_set(will.topic, will.payload, 1, retain=will.retained)
+        if endpoint.username:
+            client.username_pw_set(endpoint.username, endpoint.password or None)
+        if endpoint.tls is not None:
+            client.tls_set_context(endpoint.tls)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _connect(self) -> None:
+        endpoint = self._endpoint
+        options: dict[str, Any] = {}
+        if self._version == "5":
+            options["clean_start"] = True
+            options["properties"] = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            options["properties"].MaximumPacketSize = _MOST_BYTES_IN
+        try:
+            self._client.connect(
+                endpoint.host, endpoint.port, endpoint.keepalive_seconds, **options
+            )
+        except (OSError, ValueError) as error:
+            raise _unreachable(endpoint, error) from error
+        give_up = time.monotonic() + _CONNECT_SECONDS
+        while self._accepted is None and time.monotonic() < give_up:
+            try:
+                self.step(0.1)
+            except BrokerUnavailableError as error:
+                if self._accepted is None:
+                    raise self._hung_up() from error
+        self._require_acceptance()
+
+    def _require_acceptance(self) -> None:
+        reason = self._accepted
+        if reason is None:
+            raise BrokerUnavailableError(
+                f"{self._endpoint} does not answer as an MQTT broker does",
+                expected="an answer within five seconds",
+                fix="check mqtt.host and mqtt.port",
+            )
+        if str(reason) == _NO_SUCH_VERSION:
+            raise UnknownVersionError(
+                f"the broker {self._endpoint} does not speak MQTT {self._version}",
+                expected="a version that both speak",
+                fix="set mqtt.protocol to auto",
+            )
+        if reason.is_failure:
+            raise BrokerUnavailableError(
+                f"the broker {self._endpoint} refuses the connection ({reason})",
+                expected="a broker that lets this device in",
+                fix=_REMEDIES.get(str(reason), "see the broker's log"),
+            )
+
+    def _hung_up(self) -> BrokerUnavailableError:
+        if self._endpoint.tls is None:
+            return UnknownVersionError(
+                f"{self._endpoint} ends a plain connection without an answer",
+                expected="an MQTT broker; this is how a port for TLS behaves",
+                fix="set mqtt.tls = true, or name the broker's plain port as mqtt.port",
+            )
+        return UnknownVersionError(
+            f"{self._endpoint} ends the encrypted connection without an answer",
+            expected="an MQTT broker; one that wants client certificates behaves so",
+            fix="name mqtt.certificate_file and mqtt.key_file if it does",
+        )
+
+    def _subscribe(self, topics: Sequence[str]) -> None:
+        if topics:
+            self._client.subscribe([(topic, 1) for topic in topics])
+
+    def _require(self) -> None:
+        if self._ended:
+            raise BrokerUnavailableError(
+                f"the connection to {self._endpoint} was lost: {self._ended}",
+                expected="a broker that runs",
+                fix="it is tried again by itself",
+            )
+
+    def _hang_up(self) -> None:
+        channel = self._client.socket()
+        if channel is not None:
+            channel.close()
+
+    def _on_connect(
+        self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:  # fmt: skip
+        self._accepted = reason
+        limit = getattr(properties, "ReceiveMaximum", self.window)
+        self.window = max(1, limit - _RESERVED)
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:  # fmt: skip
+        self._ended = self._ended or str(reason)
+
+    def _on_publish(
+        self, _client: Client, _data: Any, number: int, reason: ReasonCode,
+        _properties: Properties,
+    ) -> None:  # fmt: skip
+        self.answers.append(Answer(number, str(reason) if reason.is_failure else ""))
+
+    def _on_subscribe(
+        self, _client: Client, _data: Any, _number: int, reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:  # fmt: skip
+        refused = {str(reason) for reason in reasons if reason.is_failure}
+        if refused:
+            self.complaints.append(f"it refuses a subscription ({', '.join(sorted(refused))})")
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        self.received.append(Received(message.topic, bytes(message.payload), message.retain))
+
+
+def _unreachable(endpoint: Endpoint, error: Exception) -> BrokerUnavailableError:
+    expected, fix = "a broker that listens there", "check mqtt.host and mqtt.port, and the broker"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        expected = "a certificate of a trusted authority, for this name"
+        fix = "name the authority's certificate as mqtt.ca_file, and the broker as it is certified"
+        error = ValueError(error.verify_message)
+    elif isinstance(error, ssl.SSLError | ConnectionResetError) and endpoint.tls is not None:
+        expected = "a broker that speaks TLS on this port"
+        fix = "name its port for TLS as mqtt.port (often 8883), or check the client certificate"
+    elif isinstance(error, socket.gaierror):
+        expected = "a name that can be looked up"
+    return BrokerUnavailableError(
+        f"the broker {endpoint} cannot be reached ({error})", expected=expected, fix=fix
+    )
