@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge.closing import Closing
+from fer_edge.errors import OutputError
 from fer_edge.events import EventIds
+from fer_edge.sinks.salvage import readable_rows
 from fer_edge.sinks.spool_file import Row, SpoolFile, is_damaged
 from fer_edge.sinks.spool_lock import SpoolLock
 from fer_edge.sinks.wear import WearBudget
@@ -65,7 +67,8 @@ class Spool(Closing):
             again.
 
     Raises:
-        OutputError: Another process uses the file, or this user may not write there.
+        OutputError: Another process uses the file, this user may not write there, or it is a
+            database of another program.
     """
 
     def __init__(
@@ -89,8 +92,13 @@ class Spool(Closing):
         self._counts_saved: Mapping[str, int] | None = None
         self._unkept: deque[Row] = deque()
         self._delivered: set[int] = set()
+        self._thread: threading.Thread | None = None
         self._process_lock = SpoolLock(path)
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self._process_lock.close()
+            raise
         self._first_of_run = self._position + 1
         self.ids = EventIds(after_ms=self._counts["run_ms"])
         self._counts["run_ms"] = self.ids.began_ms
@@ -177,9 +185,11 @@ class Spool(Closing):
             return
         self._closing = True
         self._tend_now.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         self.synchronise()
         with self._turn:
+            self._keep((), always=True)  # what the synchronisation has cost
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -198,6 +208,8 @@ class Spool(Closing):
             extent = self._file.extent()
             counts = self._file.counters()
         except (sqlite3.Error, OSError) as error:
+            if isinstance(error, OutputError) and self._thread is None:
+                raise
             self._say(f"{self._path} cannot be opened ({error}); events wait in memory")
             return
         self.generation += 1
@@ -217,11 +229,17 @@ class Spool(Closing):
         except sqlite3.Error as error:
             if not is_damaged(error):
                 raise
-            _log.error(
-                "the spool is damaged (%s); it is set aside as %s.damaged", error, self._path
-            )
+            rows = readable_rows(self._path)
+            file = SpoolFile.set_aside(self._path, most_bytes=most)
+            file.commit(add=rows)
             self._counts["damaged_files"] += 1
-            return SpoolFile.set_aside(self._path, most_bytes=most)
+            _log.error(
+                "the spool was damaged (%s) and put aside as %s.damaged; %d events could be read",
+                error,
+                self._path,
+                len(rows),
+            )
+            return file
 
     def _reopen(self) -> None:
         if self._file is not None:
@@ -237,7 +255,8 @@ class Spool(Closing):
         """
         if self._file is None or self._unsound:
             return False
-        if not (rows or self._delivered or always):
+        saved = self._counts_saved or {}
+        if not (rows or self._delivered or (always and self._counts != saved)):
             return True
         if rows and self._budget.left < len(rows) * _COMMIT_BYTES:
             self._say("the day's budget of writes is used up; events wait in memory")
@@ -245,8 +264,8 @@ class Spool(Closing):
         size = sum(row.size for row in rows)
         try:
             surplus = self._surplus(self._file, size)
-            counts = self._counts + Counter(dropped_full=len(surplus))
-            saved = self._counts_saved or {}
+            counts = Counter(self._counts)
+            counts["dropped_full"] += len(surplus)
             changed = {name: value for name, value in counts.items() if saved.get(name) != value}
             removed = self._file.commit(
                 add=rows, remove=[*self._delivered, *surplus], counters=changed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from fer_edge.closing import Closing
+from fer_edge.errors import OutputError
 
 _VERSION: Final = 1  # user_version of the database
 _PAGE_BYTES: Final = 1024  # a commit writes whole pages, and an event is smaller than one
@@ -97,6 +98,7 @@ class SpoolFile(Closing):
     Raises:
         sqlite3.Error: It cannot be opened, or is no sound spool (`is_damaged`).
         OSError: It cannot be made.
+        OutputError: It is a database of another program.
     """
 
     def __init__(self, path: Path, *, most_bytes: int) -> None:
@@ -108,6 +110,7 @@ class SpoolFile(Closing):
         self._all_copied = True
         self._db = self._connect()
         try:
+            self._refuse_strangers()
             self._prepare(most_bytes)
             self._sync_db = self._connect()
         except BaseException:
@@ -236,7 +239,6 @@ class SpoolFile(Closing):
         db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
         try:
             db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-            db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA wal_autocheckpoint = 0")
             db.execute(f"PRAGMA journal_size_limit = {_MOST_WAL_BYTES}")
@@ -245,13 +247,22 @@ class SpoolFile(Closing):
             raise
         return db
 
-    def _prepare(self, most_bytes: int) -> None:
-        (said,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+    def _refuse_strangers(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if said != "ok" or version not in {0, _VERSION}:
-            error = sqlite3.DatabaseError(f"no sound spool: {said}, version {version}")
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if version not in {0, _VERSION} or (version == 0 and tables):
+            raise OutputError(
+                f"{self._path} is a database, but no spool of this version",
+                expected="a file of fer-edge's own",
+                fix="name another file as events.spool, or move this one away",
+            )
+
+    def _prepare(self, most_bytes: int) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        (said,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if said != "ok":
+            error = sqlite3.DatabaseError(said)
             error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise error
         self._db.execute(f"PRAGMA max_page_count = {_FILE_FACTOR * most_bytes // _PAGE_BYTES + 64}")
-        if version == 0:
-            self._db.executescript(_SCHEMA)
+        self._db.executescript(_SCHEMA)
