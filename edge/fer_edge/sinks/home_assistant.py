@@ -61,11 +61,6 @@ def discovery(
     return Message(f"{prefix}/device/{topics.node}/config", payload, retained=True)
 
 
-def removal(topics: Topics, prefix: str) -> Message:
-    """Return the message that makes Home Assistant forget the device."""
-    return Message(f"{prefix}/device/{topics.node}/config", "", retained=True)
-
-
 def _of_faces(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {
         "present": {

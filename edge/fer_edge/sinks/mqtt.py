@@ -42,7 +42,6 @@ _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _STEADY_SECONDS: Final = 10.0  # after which a connection counts as a success
 _FAREWELL_SECONDS: Final = 1.0
-_MOST_COMMAND_BYTES: Final = 16
 _BIRTH_SECONDS: Final = 3.0
 """Within which a fleet answers Home Assistant, so that not all do at once."""
 _NEVER: Final = float("inf")
@@ -166,7 +165,7 @@ class MqttSink(Closing):
         self._closed = True
         self._closing.set()
         self._stir()
-        self._thread.join(2 * _FAREWELL_SECONDS)
+        self._thread.join(1.5 * _FAREWELL_SECONDS)
         self._spool.listener = lambda: None
         self._spool.close()
         if not self._thread.is_alive():  # it may hang in a connection attempt, and still need it
@@ -260,9 +259,11 @@ class MqttSink(Closing):
         return born
 
     def _switch(self, message: Received) -> bool:
+        wanted = _COMMANDS.get(message.payload)
         # A retained command would come back with every connection, long after it was meant.
-        wanted = _COMMANDS.get(message.payload[:_MOST_COMMAND_BYTES])
-        if message.topic != self._announcing.topics.enabled or wanted is None or message.retained:
+        if wanted is None or message.retained or not self._announcing.commands:
+            return False
+        if message.topic != self._announcing.topics.enabled:
             return False
         if wanted != self._controls.enabled:
             _log.info("switched %s by a message", "on" if wanted else "off")
