@@ -42,6 +42,7 @@ def fault_table(count: int, rate: float) -> dict[str, dict[str, Any]]:
     plan = {"count": count, "rate": rate}
     cases: dict[str, Callable[[Path], dict[str, Any]]] = {
         "broker killed, 3.5 s down": lambda f: faults.broker_killed(f, down_seconds=3.5, **plan),
+        "broker frozen, keepalive 5 s": lambda f: faults.broker_frozen(f, **plan),
         "publisher killed three times": lambda f: faults.publisher_killed(f, **plan),
         "broker, then publisher killed": lambda f: faults.both_killed(f, down_seconds=3.5, **plan),
         "TLS wrong, then right": lambda f: faults.tls_wrong(f, **plan),

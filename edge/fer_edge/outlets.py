@@ -15,12 +15,12 @@ from fer_edge.errors import SettingsError
 from fer_edge.events import Deriver, EventIds, FaceEvents, Origin
 from fer_edge.secrets import read_secret
 from fer_edge.settings import EventSettings, MqttSettings, Settings
+from fer_edge.sinks.endpoint import Endpoint, Version
 from fer_edge.sinks.events import EventSink, open_event_file
 from fer_edge.sinks.fan_out import Outlet
 from fer_edge.sinks.spool import Spool, SpoolBounds
 
 if TYPE_CHECKING:
-    from fer_edge.sinks.broker import Endpoint, Version
     from fer_edge.sinks.mqtt import Announcing
 
 _MEGABYTE: Final = 1_000_000
@@ -133,7 +133,7 @@ def _mqtt_outlet(
     contract: ModelContract,
     controls: Controls,
     spool: Spool,
-    endpoint: "Endpoint",
+    endpoint: Endpoint,
 ) -> Outlet:
     from fer_edge.sinks.mqtt import MqttSink  # noqa: PLC0415 - paho only where it is wanted
 
@@ -195,9 +195,7 @@ def _node(settings: MqttSettings) -> str:
     return host or "fer-edge"
 
 
-def _endpoint(settings: MqttSettings, node: str) -> "Endpoint":
-    from fer_edge.sinks.broker import Endpoint  # noqa: PLC0415 - paho only where it is wanted
-
+def _endpoint(settings: MqttSettings, node: str) -> Endpoint:
     password = read_secret("mqtt-password", file=settings.password_file)
     if password and not settings.tls and settings.host not in _NEARBY:
         _log.warning("mqtt.tls is off: the password goes to %s unencrypted", settings.host)

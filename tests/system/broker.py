@@ -90,12 +90,14 @@ class Mosquitto:
     def read_access_list_anew(self):
         self._process.send_signal(signal.SIGHUP)
 
+    def freeze(self):
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self):
         self._process.kill()
-        self._process.wait()
-
-    def stop(self):
-        self._process.terminate()
         self._process.wait()
 
     def __enter__(self):

@@ -40,6 +40,22 @@ def broker_killed(folder, *, count, rate, down_seconds):
             return finish(publisher, subscriber)
 
 
+def broker_frozen(folder, *, count, rate):
+    """The broker stops answering while its connections stay; noticed by its missing pings."""
+    with Mosquitto(folder) as broker, Subscriber(broker.port) as subscriber:
+        settings = plain(broker, **{"mqtt.keepalive_seconds": 5})
+        with Publisher(folder, count=count, rate=rate, settings=settings) as publisher:
+            wait_until(lambda: subscriber.count() > count // 4)
+            broker.freeze()
+            began = time.monotonic()
+            publisher.wait_for_emission()
+            wait_until(lambda: not publisher.figures()["connected"])
+            noticed = time.monotonic() - began
+            broker.thaw()
+            told = finish(publisher, subscriber)
+    return told | {"noticed_seconds": round(noticed, 1)}
+
+
 def publisher_killed(folder, *, count, rate, times=3):
     with Mosquitto(folder) as broker, Subscriber(broker.port) as subscriber:
         settings = plain(broker)

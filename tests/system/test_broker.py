@@ -51,6 +51,11 @@ def test_a_broker_killed_and_restarted(tmp_path):
     nothing_lost(faults.broker_killed(tmp_path, count=COUNT, rate=RATE, down_seconds=1.0))
 
 
+def test_a_frozen_broker_is_noticed(tmp_path):
+    told = nothing_lost(faults.broker_frozen(tmp_path, count=COUNT, rate=RATE))
+    assert told["noticed_seconds"] < 15, "twice the keepalive of 5 s, and some"
+
+
 def test_a_publisher_killed_three_times(tmp_path):
     told = nothing_lost(faults.publisher_killed(tmp_path, count=COUNT, rate=RATE))
     assert told["duplicates"] < 400  # what was on its way or not yet removed, each time

@@ -1,13 +1,11 @@
 """One connection to an MQTT broker, from its beginning to its end."""
 
 import select
-import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -17,17 +15,18 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from fer_edge.closing import Closing
 from fer_edge.errors import BrokerUnavailableError
-
-Version: TypeAlias = Literal["5", "3.1.1"]
+from fer_edge.sinks.endpoint import (
+    Endpoint,
+    Version,
+    hung_up,
+    refused,
+    silent,
+    unreachable,
+)
 
 _MOST_BYTES_IN: Final = 4096  # of a packet that the broker may send
 _CONNECT_SECONDS: Final = 5.0
 _RESERVED: Final = 4  # of the broker's window for messages that are no events
-_NO_SUCH_VERSION: Final = "Unsupported protocol version"
-_REMEDIES: Final = {
-    "Not authorized": "check mqtt.username, its password and the broker's access list",
-    "Bad user name or password": "check mqtt.username and its password",
-}
 
 
 class Message(NamedTuple):
@@ -68,36 +67,6 @@ class Received(NamedTuple):
     topic: str
     payload: bytes
     retained: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A broker and who connects to it.
-
-    Attributes:
-        host: Name or address.
-        port: TCP port.
-        client_id: Who this is; the broker ends an older connection of the same.
-        username: "" for none.
-        password: Goes with it.
-        tls: What certificates are trusted and shown; None for a plain connection.
-        keepalive_seconds: After twice that without an answer the connection is given up.
-    """
-
-    host: str
-    port: int
-    client_id: str
-    username: str = ""
-    password: str = ""
-    tls: ssl.SSLContext | None = None
-    keepalive_seconds: int = 30
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-class UnknownVersionError(BrokerUnavailableError):
-    """The broker does not speak this version of MQTT, or hung up without saying why."""
 
 
 class Connection(Closing):
@@ -228,49 +197,18 @@ class Connection(Closing):
                 endpoint.host, endpoint.port, endpoint.keepalive_seconds, **options
             )
         except (OSError, ValueError) as error:
-            raise _unreachable(endpoint, error) from error
+            raise unreachable(endpoint, error) from error
         give_up = time.monotonic() + _CONNECT_SECONDS
         while self._accepted is None and time.monotonic() < give_up:
             try:
                 self.step(0.1)
             except BrokerUnavailableError as error:
                 if self._accepted is None:
-                    raise self._hung_up() from error
-        self._require_acceptance()
-
-    def _require_acceptance(self) -> None:
-        reason = self._accepted
-        if reason is None:
-            raise BrokerUnavailableError(
-                f"{self._endpoint} does not answer as an MQTT broker does",
-                expected="an answer within five seconds",
-                fix="check mqtt.host and mqtt.port",
-            )
-        if str(reason) == _NO_SUCH_VERSION:
-            raise UnknownVersionError(
-                f"the broker {self._endpoint} does not speak MQTT {self._version}",
-                expected="a version that both speak",
-                fix="set mqtt.protocol to auto",
-            )
-        if reason.is_failure:
-            raise BrokerUnavailableError(
-                f"the broker {self._endpoint} refuses the connection ({reason})",
-                expected="a broker that lets this device in",
-                fix=_REMEDIES.get(str(reason), "see the broker's log"),
-            )
-
-    def _hung_up(self) -> BrokerUnavailableError:
-        if self._endpoint.tls is None:
-            return UnknownVersionError(
-                f"{self._endpoint} ends a plain connection without an answer",
-                expected="an MQTT broker; this is how a port for TLS behaves",
-                fix="set mqtt.tls = true, or name the broker's plain port as mqtt.port",
-            )
-        return UnknownVersionError(
-            f"{self._endpoint} ends the encrypted connection without an answer",
-            expected="an MQTT broker; one that wants client certificates behaves so",
-            fix="name mqtt.certificate_file and mqtt.key_file if it does",
-        )
+                    raise hung_up(endpoint) from error
+        if self._accepted is None:
+            raise silent(endpoint)
+        if self._accepted.is_failure:
+            raise refused(endpoint, self._version, str(self._accepted))
 
     def _subscribe(self, topics: Sequence[str]) -> None:
         if topics:
@@ -319,19 +257,3 @@ class Connection(Closing):
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.received.append(Received(message.topic, bytes(message.payload), message.retain))
-
-
-def _unreachable(endpoint: Endpoint, error: Exception) -> BrokerUnavailableError:
-    expected, fix = "a broker that listens there", "check mqtt.host and mqtt.port, and the broker"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        expected = "a certificate of a trusted authority, for this name"
-        fix = "name the authority's certificate as mqtt.ca_file, and the broker as it is certified"
-        error = ValueError(error.verify_message)
-    elif isinstance(error, ssl.SSLError | ConnectionResetError) and endpoint.tls is not None:
-        expected = "a broker that speaks TLS on this port"
-        fix = "name its port for TLS as mqtt.port (often 8883), or check the client certificate"
-    elif isinstance(error, socket.gaierror):
-        expected = "a name that can be looked up"
-    return BrokerUnavailableError(
-        f"the broker {endpoint} cannot be reached ({error})", expected=expected, fix=fix
-    )

@@ -15,15 +15,9 @@ from fer_edge.closing import Closing
 from fer_edge.controls import Controls
 from fer_edge.errors import BrokerUnavailableError, OutputError
 from fer_edge.records import Observation
-from fer_edge.sinks.broker import (
-    Connection,
-    Endpoint,
-    Message,
-    Received,
-    UnknownVersionError,
-    Version,
-)
+from fer_edge.sinks.broker import Connection, Message, Received
 from fer_edge.sinks.delivery import Delivery
+from fer_edge.sinks.endpoint import Endpoint, UnknownVersionError, Version
 from fer_edge.sinks.home_assistant import BIRTH, birth_topic
 from fer_edge.sinks.spool import Spool
 from fer_edge.sinks.topics import (

@@ -4,7 +4,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Final
 from fer_edge.closing import Closing
 from fer_edge.errors import OutputError
 from fer_edge.events import EventIds
-from fer_edge.sinks.salvage import readable_rows
+from fer_edge.sinks.salvage import open_or_salvage
 from fer_edge.sinks.spool_file import Row, SpoolFile, is_damaged
 from fer_edge.sinks.spool_lock import SpoolLock
+from fer_edge.sinks.unkept import Unkept
 from fer_edge.sinks.wear import WearBudget
 from fer_edge.state import Figure
 
@@ -90,7 +91,7 @@ class Spool(Closing):
         self._rows = self._bytes = self._position = 0
         self._counts: Counter[str] = Counter()
         self._counts_saved: Mapping[str, int] | None = None
-        self._unkept: deque[Row] = deque()
+        self._unkept = Unkept(_MOST_UNKEPT)
         self._delivered: set[int] = set()
         self._thread: threading.Thread | None = None
         self._process_lock = SpoolLock(path)
@@ -113,10 +114,7 @@ class Spool(Closing):
             row = Row(self._position, self._clock(), payload)
             kept = not self._unkept and self._keep((row,))
             if not kept:
-                self._unkept.append(row)
-                if len(self._unkept) > _MOST_UNKEPT:
-                    self._unkept.popleft()
-                    self._counts["dropped_unkept"] += 1
+                self._counts["dropped_unkept"] += self._unkept.add(row)
         self.listener()
         return kept
 
@@ -128,17 +126,16 @@ class Spool(Closing):
                 try:
                     rows = self._read_file(self._file, after, limit)
                 except sqlite3.Error as error:
+                    self.generation += 1  # what could not be read must not be skipped later
                     self._failed(error)
-            rows += [row for row in self._unkept if row.position > after]
+            rows += self._unkept.after(after)
         return rows[:limit]
 
     def deliver(self, positions: Iterable[int]) -> None:
         """Take note that events are delivered; they are removed soon, at the latest on closing."""
         with self._turn:
-            self._delivered.update(positions)
-            if self._unkept:
-                waiting = [row for row in self._unkept if row.position not in self._delivered]
-                self._unkept = deque(waiting)
+            wanted = set(positions)
+            self._delivered |= wanted - self._unkept.take_out(wanted)
             if len(self._delivered) >= _DELIVERED_BATCH:
                 self._keep(())
 
@@ -147,7 +144,7 @@ class Spool(Closing):
         with self._turn:
             names = ("dropped_full", "dropped_old", "dropped_unkept", "damaged_files")
             return {
-                "waiting": self._rows - len(self._delivered) + len(self._unkept),
+                "waiting": max(0, self._rows - len(self._delivered)) + len(self._unkept),
                 "waiting_bytes": self._bytes,
                 "unkept": len(self._unkept),
                 **{name: self._counts[name] for name in names},
@@ -204,7 +201,8 @@ class Spool(Closing):
 
     def _open(self) -> None:
         try:
-            self._file = self._open_sound()
+            self._file, damaged = open_or_salvage(self._path, most_bytes=self._bounds.bytes)
+            self._counts["damaged_files"] += damaged
             extent = self._file.extent()
             counts = self._file.counters()
         except (sqlite3.Error, OSError) as error:
@@ -217,29 +215,10 @@ class Spool(Closing):
         self._rows, self._bytes, last = extent
         self._position = max(self._position, last)
         if self._counts_saved is None:  # the first time
-            self._counts.update(counts)
+            self._counts.update(counts)  # adds
             self._budget.left = counts.get("budget_left", self._budget.left)
         self._counts_saved = counts
         self._say("")
-
-    def _open_sound(self) -> SpoolFile:
-        most = self._bounds.bytes
-        try:
-            return SpoolFile(self._path, most_bytes=most)
-        except sqlite3.Error as error:
-            if not is_damaged(error):
-                raise
-            rows = readable_rows(self._path)
-            file = SpoolFile.set_aside(self._path, most_bytes=most)
-            file.commit(add=rows)
-            self._counts["damaged_files"] += 1
-            _log.error(
-                "the spool was damaged (%s) and put aside as %s.damaged; %d events could be read",
-                error,
-                self._path,
-                len(rows),
-            )
-            return file
 
     def _reopen(self) -> None:
         if self._file is not None:
@@ -318,10 +297,11 @@ class Spool(Closing):
         if abs(jump) < _CLOCK_JUMP_SECONDS:
             return
         self._clock_offset += jump
-        self._unkept = deque(row._replace(kept_at=row.kept_at + jump) for row in self._unkept)
+        self._unkept.shift_ages(jump)
         if self._file is not None and not self._unsound:
             try:
                 self._file.shift_ages(jump, since=self._first_of_run)
+                self._dirty = True
             except sqlite3.Error as error:
                 self._failed(error)
 
