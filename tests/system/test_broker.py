@@ -102,6 +102,42 @@ def test_both_versions_of_the_protocol(tmp_path, protocol):
             assert publisher.figures()["protocol"] == protocol
 
 
+def problem_of(folder, settings, words):
+    with broker.Publisher(folder, count=1, rate=1, settings=settings) as publisher:
+        publisher.wait_for_emission()
+        wait_until(lambda: words in publisher.figures()["problem"], what=words)
+        assert publisher.figures()["waiting"] == 1
+
+
+def test_tls_to_a_plain_port_is_said(tmp_path):
+    with broker.Mosquitto(tmp_path) as server:
+        problem_of(tmp_path, faults.plain(server, **{"mqtt.tls": True}), "speaks TLS on this port")
+
+
+def test_a_wrong_password_is_said(tmp_path):
+    (tmp_path / "passwords").touch(0o600)
+    (tmp_path / "password").write_text("a guess\n")
+    lines = [f"password_file {tmp_path}/passwords"]
+    with broker.Mosquitto(tmp_path, lines=lines, anonymous=False) as server:
+        login = {"mqtt.username": "hall", "mqtt.password_file": tmp_path / "password"}
+        problem_of(tmp_path, faults.plain(server, **login), "refuses the connection")
+
+
+def test_two_devices_of_one_name_are_said(tmp_path):
+    (tmp_path / "other").mkdir()
+    with broker.Mosquitto(tmp_path) as server:
+        plan = {"count": 1, "rate": 1, "settings": faults.plain(server)}
+        with (
+            broker.Publisher(tmp_path, **plan) as one,
+            broker.Publisher(tmp_path / "other", **plan) as other,
+        ):
+            one.wait_for_emission()
+            other.wait_for_emission()
+            wait_until(
+                lambda: any("mqtt.node" in device.figures()["problem"] for device in (one, other))
+            )
+
+
 # The daemon itself.
 
 

@@ -26,6 +26,7 @@ from fer_edge.sinks.endpoint import (
 
 _MOST_BYTES_IN: Final = 4096  # of a packet that the broker may send
 _CONNECT_SECONDS: Final = 5.0
+_NO_REASON: Final = "Unspecified error"
 _RESERVED: Final = 4  # of the broker's window for messages that are no events
 
 
@@ -219,7 +220,8 @@ class Connection(Closing):
             raise BrokerUnavailableError(
                 f"the connection to {self._endpoint} was lost: {self._ended}",
                 expected="a broker that runs",
-                fix="it is tried again by itself",
+                fix="it is tried again by itself; if it is lost again and again, look for another "
+                "client of the same name (mqtt.node)",
             )
 
     def _hang_up(self) -> None:
@@ -239,7 +241,8 @@ class Connection(Closing):
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:  # fmt: skip
-        self._ended = self._ended or str(reason)
+        told = str(reason)
+        self._ended = self._ended or ("it was ended" if told == _NO_REASON else told)
 
     def _on_publish(
         self, _client: Client, _data: Any, number: int, reason: ReasonCode,

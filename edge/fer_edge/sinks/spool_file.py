@@ -20,12 +20,12 @@ _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _SCHEMA: Final = f"""
 BEGIN;
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
     position INTEGER PRIMARY KEY,
     kept_at REAL NOT NULL,
     payload TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS counters (
+CREATE TABLE counters (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -110,8 +110,7 @@ class SpoolFile(Closing):
         self._all_copied = True
         self._db = self._connect()
         try:
-            self._refuse_strangers()
-            self._prepare(most_bytes)
+            self._prepare(most_bytes, is_new=self._is_new())
             self._sync_db = self._connect()
         except BaseException:
             self._db.close()
@@ -247,7 +246,8 @@ class SpoolFile(Closing):
             raise
         return db
 
-    def _refuse_strangers(self) -> None:
+    def _is_new(self) -> bool:
+        """Return whether the file is empty; refuse a database of others before it is touched."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version not in {0, _VERSION} or (version == 0 and tables):
@@ -256,13 +256,16 @@ class SpoolFile(Closing):
                 expected="a file of fer-edge's own",
                 fix="name another file as events.spool, or move this one away",
             )
+        return bool(version == 0)
 
-    def _prepare(self, most_bytes: int) -> None:
+    def _prepare(self, most_bytes: int, *, is_new: bool) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA max_page_count = {_FILE_FACTOR * most_bytes // _PAGE_BYTES + 64}")
+        if is_new:
+            self._db.executescript(_SCHEMA)
+            return
         (said,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
             error = sqlite3.DatabaseError(said)
             error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise error
-        self._db.execute(f"PRAGMA max_page_count = {_FILE_FACTOR * most_bytes // _PAGE_BYTES + 64}")
-        self._db.executescript(_SCHEMA)
