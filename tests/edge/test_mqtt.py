@@ -56,6 +56,10 @@ class TinyBroker:
         body = struct.pack("!H", len(name)) + name + (b"\0" if self.levels[-1] == 5 else b"")
         self._channels[-1].sendall(packet(0x30 | retained, body + payload))
 
+    def promise(self, length):
+        """Begin a message of so many bytes, and send only a few of them."""
+        self._channels[-1].sendall(heading(0x30, length) + bytes(64))
+
     def hang_up(self):
         self._channels[-1].shutdown(socket.SHUT_RDWR)
 
@@ -117,13 +121,17 @@ class TinyBroker:
             channel.sendall(packet(0x40, number))
 
 
-def packet(head, body):
-    length, encoded = len(body), b""
+def heading(head, length):
+    encoded = b""
     while True:
         length, digit = divmod(length, 128)
         encoded += bytes([digit | (0x80 if length else 0)])
         if not length:
-            return bytes([head]) + encoded + body
+            return bytes([head]) + encoded
+
+
+def packet(head, body):
+    return heading(head, len(body)) + body
 
 
 def remaining_length(stream):
@@ -275,6 +283,15 @@ def test_commands_may_be_switched_off(outlets, tiny_broker):
     assert controls.enabled
     described = json.loads(broker.of("homeassistant/device/hall/config")[0])
     assert "enabled" not in described["components"]
+
+
+def test_a_message_too_long_is_not_read_to_its_end(outlets, tiny_broker):
+    """A broker that speaks MQTT 5 keeps it back; an older one does not know the limit."""
+    broker = tiny_broker("old")
+    _, mqtt = outlets(broker.port)
+    wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
+    broker.promise(200_000_000)
+    wait_until(lambda: mqtt.figures()["connections"] == 2)
 
 
 def test_a_flood_of_births_is_answered_once_a_while(outlets, tiny_broker):

@@ -36,7 +36,7 @@ class EventSettings:
     )
     sync_seconds: float = setting(5.0, "of events that a power cut may cost", low=0.1, high=600)
     written_mb_per_day: float = setting(
-        200.0, "written to the disk for events at most; then they wait in memory", low=1, high=1e6
+        500.0, "written to the disk for events at most; then they wait in memory", low=1, high=1e6
     )
 
 

@@ -152,6 +152,7 @@ class Connection(Closing):
         )
         if waiting or channel in readable:
             self._client.loop_read()
+            self._refuse_long_packets()
         if channel in writable:
             self._client.loop_write()
         self._client.loop_misc()
@@ -223,6 +224,13 @@ class Connection(Closing):
                 fix="it is tried again by itself; if it is lost again and again, look for another "
                 "client of the same name (mqtt.node)",
             )
+
+    def _refuse_long_packets(self) -> None:
+        # MQTT 5 lets the broker know the limit; for 3.1.1 only the client's own buffer tells.
+        arriving = getattr(self._client, "_in_packet", {}).get("remaining_length", 0)
+        if arriving > _MOST_BYTES_IN:
+            self._ended = self._ended or f"it sends a message of {arriving} bytes"
+            self._hang_up()
 
     def _hang_up(self) -> None:
         channel = self._client.socket()

@@ -171,18 +171,19 @@ class MqttSink(Closing):
 
     def _work(self) -> None:
         pauses = Backoff(first_seconds=_FIRST_PAUSE_SECONDS, longest_seconds=_LONGEST_PAUSE_SECONDS)
-        attempt = 0
         while not self._closing.is_set():
-            version = self._versions[attempt % len(self._versions)]
-            try:
-                self._keep_connected(version, pauses)
-            except UnknownVersionError as error:
-                attempt += 1
-                self._say(str(error))
-                if attempt % len(self._versions):
-                    continue  # the next version at once
-            except BrokerUnavailableError as error:
-                self._say(str(error))
+            # Always from the newest version on: a broker that just died may have looked like an
+            # old one, and only the newest tells of messages that it refuses.
+            for version in self._versions:
+                try:
+                    self._keep_connected(version, pauses)
+                except UnknownVersionError as error:
+                    self._say(str(error))
+                except BrokerUnavailableError as error:
+                    self._say(str(error))
+                    break
+                if self._closing.is_set():
+                    return
             self._closing.wait(pauses.pause())
 
     def _keep_connected(self, version: Version, pauses: Backoff) -> None:
