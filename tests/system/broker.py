@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -49,9 +50,11 @@ class Mosquitto:
         folder: For its files.
         lines: Further configuration: users, certificates, an access list.
         anonymous: Whether anybody may do anything.
+        verbatim: The shipped file as it is, but for the port and for the folder that stands for
+            /etc/mosquitto.
     """
 
-    def __init__(self, folder, *, lines=(), anonymous=True):
+    def __init__(self, folder, *, lines=(), anonymous=True, verbatim=False):
         self.port = a_free_port()
         self.folder = Path(folder)
         self._configuration = self.folder / "mosquitto.conf"
@@ -65,8 +68,13 @@ class Mosquitto:
             shipped.append("allow_anonymous true")
         if os.getuid() == 0:
             shipped.append("user root")
+        if verbatim:
+            text = (SHIPPED / "fer-edge.conf").read_text()
+            text = text.replace("/etc/mosquitto", str(self.folder))
+            shipped = [text.replace("listener 8883", f"listener {self.port} 127.0.0.1")]
+            shipped += ["user root"] if os.getuid() == 0 else []
         own = ["persistence true", f"persistence_location {self.folder}/"]
-        listener = [f"listener {self.port} 127.0.0.1", *lines]
+        listener = [] if verbatim else [f"listener {self.port} 127.0.0.1", *lines]
         self._configuration.write_text("\n".join([*listener, *shipped, *own]) + "\n")
         self._process = None
         self.start()
@@ -115,14 +123,23 @@ class Mosquitto:
 class Subscriber:
     """Counts events as a consumer does that wants to miss none: with a session that is kept."""
 
-    def __init__(self, port, *, username="", password="", certificates=None, topics="fer/#"):
+    def __init__(
+        self,
+        port,
+        *,
+        username="",
+        password="",
+        certificates=None,
+        topics="fer/#",
+        client_id="the-counting-subscriber",
+    ):
         self.ids = []
         self.payloads = []
         self.messages = []
         self._turn = threading.Condition()
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id="the-counting-subscriber",
+            client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
         )
         client.reconnect_delay_set(1, 1)
@@ -148,6 +165,13 @@ class Subscriber:
         """Return the payloads of a topic so far."""
         with self._turn:
             return [payload for name, payload, _ in self.messages if name == topic]
+
+    def refused(self, topic):
+        """Publish something; return whether the broker refused it."""
+        answers = queue.Queue()
+        self.client.on_publish = lambda _client, _data, _number, reason, _more: answers.put(reason)
+        self.client.publish(topic, "online", 1)
+        return answers.get(timeout=10).is_failure
 
     def count(self):
         with self._turn:
@@ -249,6 +273,13 @@ class Publisher:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             stream.close()
+
+
+def add_users(file, password, *names):
+    """Let users log in, as docs/mqtt.md says."""
+    file.touch(0o600)
+    for name in names:
+        subprocess.run(["mosquitto_passwd", "-b", file, name, password], check=True)
 
 
 def tally(accepted, received):

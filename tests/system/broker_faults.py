@@ -11,7 +11,16 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from broker import Mosquitto, Publisher, Subscriber, make_certificates, tally, wait_until
+from broker import (
+    SHIPPED,
+    Mosquitto,
+    Publisher,
+    Subscriber,
+    add_users,
+    make_certificates,
+    tally,
+    wait_until,
+)
 
 SECRET = "mqtt-password-of-a-test"
 
@@ -128,11 +137,9 @@ def tls_wrong(folder, *, count, rate):
 def access_denied(folder, *, count, rate):
     """The access list forbids the device's events, later allows them."""
     folder = Path(folder)
-    (folder / "passwords").touch(0o600)
+    add_users(folder / "passwords", SECRET, "hall", "reader")
     (folder / "password").write_text(SECRET + "\n")
-    for user in ("hall", "reader"):
-        subprocess.run(["mosquitto_passwd", "-b", folder / "passwords", user, SECRET], check=True)
-    shipped = (Path(__file__).parents[2] / "deploy/mosquitto/fer-edge.acl").read_text()
+    shipped = (SHIPPED / "fer-edge.acl").read_text()
     forbidding = shipped.replace("pattern write fer/%u/events\n", "")
     assert forbidding != shipped
     access = folder / "access"

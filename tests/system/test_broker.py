@@ -102,6 +102,63 @@ def test_both_versions_of_the_protocol(tmp_path, protocol):
             assert publisher.figures()["protocol"] == protocol
 
 
+@pytest.fixture
+def shipped_broker(tmp_path):
+    """The shipped configuration as it is, installed as docs/mqtt.md says."""
+    (tmp_path / "certs").mkdir()
+    certificates = broker.make_certificates(tmp_path / "certs")
+    shutil.copy(certificates / "ca.pem", certificates / "fer-edge-ca.pem")
+    broker.add_users(
+        tmp_path / "fer-edge.passwd", faults.SECRET, "hall", "porch", "reader", "home-assistant"
+    )
+    shutil.copy(broker.SHIPPED / "fer-edge.acl", tmp_path)
+    (tmp_path / "fer-edge.acl").chmod(0o600)
+    (tmp_path / "password").write_text(faults.SECRET)
+    with broker.Mosquitto(tmp_path, verbatim=True) as server:
+        yield server
+
+
+def client_of(server, name, topics="fer/#"):
+    return broker.Subscriber(
+        server.port, username=name, password=faults.SECRET, topics=topics, client_id=name,
+        certificates=server.folder / "certs",
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl: apt-get install openssl")
+def test_the_shipped_configuration_as_it_is(shipped_broker, tmp_path):
+    settings = faults.plain(
+        shipped_broker,
+        **{
+            "mqtt.tls": True,
+            "mqtt.ca_file": tmp_path / "certs/ca.pem",
+            "mqtt.username": "hall",
+            "mqtt.password_file": tmp_path / "password",
+        },
+    )
+    plan = {"count": 50, "rate": 500, "settings": settings}
+    with (
+        client_of(shipped_broker, "reader") as reader,
+        client_of(shipped_broker, "porch") as porch,
+        client_of(shipped_broker, "home-assistant") as home,
+        broker.Publisher(tmp_path, **plan) as hall,
+    ):
+        hall.wait_for_emission()
+        assert faults.finish(hall, reader)["received"] == 50
+        assert reader.of("fer/hall/availability") == ["online"]
+        assert porch.ids == [], "one device reads nothing of another"
+        assert hall.figures()["problem"] == ""
+        for who, topic in (
+            (porch, "fer/hall/events"),
+            (porch, "fer/hall/enabled/set"),
+            (reader, "fer/hall/enabled/set"),
+            (reader, "homeassistant/status"),
+        ):
+            assert who.refused(topic), topic
+        assert not home.refused("fer/hall/enabled/set")
+        assert not home.refused("homeassistant/status")
+
+
 def problem_of(folder, settings, words):
     with broker.Publisher(folder, count=1, rate=1, settings=settings) as publisher:
         publisher.wait_for_emission()
