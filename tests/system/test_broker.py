@@ -223,7 +223,7 @@ def start(server, camera, tmp_path):
     """Start `fer-edge run` with the broker; end it if the test has not."""
     started = []
 
-    def start_it(**changes):
+    def start_it(config=None, **changes):
         settings = {
             "output.file": "",
             "events.purpose": PURPOSE,
@@ -233,6 +233,8 @@ def start(server, camera, tmp_path):
             **{key.replace("__", "."): value for key, value in changes.items()},
         }
         assignments = [f"--set={key}={value}" for key, value in settings.items()]
+        if config is not None:
+            assignments.append(f"--config={config}")
         process = start_fer_edge(
             "run", "--source", camera.url, *assignments, cwd=tmp_path,
             environment={"STATE_DIRECTORY": str(tmp_path / "state")},
@@ -315,6 +317,22 @@ def test_the_switch_releases_the_camera_and_only_clean_commands_count(start, rea
     assert (last_state(reader)["enabled"], last_state(reader)["faces"]) == ("OFF", 0)
     reader.client.publish("fer/hall/enabled/set", "ON", 1)
     wait_until(lambda: last_state(reader).get("phase") == "running")
+
+
+def test_settings_read_anew_reach_the_next_event(start, reader, tmp_path):
+    settings = tmp_path / "fer-edge.toml"
+    settings.write_text("[smoothing]\nmargin = 0.1\n")
+    process = start(config=settings)
+    wait_until(lambda: reader.count() == 1, what="a face")
+    # Another smoother: the pipeline begins anew, and with it the numbers of the faces.
+    settings.write_text("[smoothing]\nmargin = 0.2\n")
+    process.send_signal(signal.SIGHUP)
+    wait_until(lambda: reader.count() == 3, what="its leaving and return")
+    events = [json.loads(payload) for payload in reader.payloads]
+    assert [event["kind"] for event in events] == ["appeared", "left", "appeared"]
+    assert events[0]["id"].partition("-")[0] != events[2]["id"].partition("-")[0]
+    assert [event["id"] for event in events] == sorted(event["id"] for event in events)
+    wait_until(lambda: reader.of("fer/hall/availability") == ["online", "offline", "online"])
 
 
 def test_a_retained_command_is_not_obeyed(start, reader):
