@@ -8,6 +8,7 @@ from fer_edge.controls import Controls
 from fer_edge.errors import SettingsError
 from fer_edge.models import open_model
 from fer_edge.opencv import cv2
+from fer_edge.outlets import make_event_outlets
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Sink, Source, Tracker
 from fer_edge.settings import (
@@ -230,7 +231,7 @@ def make_sink(settings: OutputSettings) -> Sink:
     return JsonLinesSink.to_file(Path(settings.file))
 
 
-def make_outlets(settings: Settings, controls: Controls) -> list[Outlet]:  # noqa: ARG001
+def make_outlets(settings: Settings, controls: Controls) -> list[Outlet]:
     """Open every outlet that the settings switch on.
 
     Args:
@@ -246,6 +247,9 @@ def make_outlets(settings: Settings, controls: Controls) -> list[Outlet]:  # noq
             # What a person pipes on, or makes of a clip that can be run again, must be whole.
             whole = settings.output.file == "-" or frames_of(settings.source) != "live"
             outlets.append(Outlet("jsonl", make_sink(settings.output), essential=whole))
+        if settings.events.file or settings.mqtt.host:
+            contract = open_model(settings.model.path).contract
+            outlets += make_event_outlets(settings, contract, controls)
     except BaseException:
         for outlet in outlets:
             outlet.sink.close()

@@ -53,6 +53,12 @@ class SourceUnavailableError(FerError, OSError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class BrokerUnavailableError(FerError, OSError):
+    """A message broker cannot be reached, or refuses."""
+
+    exit_code = EXIT_UNAVAILABLE
+
+
 class ModelError(FerError, ValueError):
     """A model file is missing, broken, of another kind, or breaks its contract."""
 

@@ -107,7 +107,8 @@ class _Reloading:
             pipeline = make_pipeline(new, frames=frames_of(new.source))
             service.pipeline.close()
             service.pipeline = pipeline
-        if any(section not in {*_SEEING, _WATCHED} for section in changed):
+        # Another pipeline counts tracks anew and may read with another model: events must know.
+        if other_frames or any(section != _WATCHED for section in changed):
             self._swap_outlets(service, new)
         if _WATCHED in changed:
             # A device can be held only once, so the old one goes before the new one comes.

@@ -1,6 +1,6 @@
 """Every setting of the runtime, its default, and where its value came from."""
 
-from fer_edge.settings.reporting import OutputSettings
+from fer_edge.settings.reporting import EventSettings, MqttSettings, OutputSettings
 from fer_edge.settings.resolving import (
     ENVIRONMENT_PREFIX,
     ResolvedSettings,
@@ -20,7 +20,9 @@ from fer_edge.settings.seeing import (
 __all__ = [
     "ENVIRONMENT_PREFIX",
     "DetectorSettings",
+    "EventSettings",
     "ModelSettings",
+    "MqttSettings",
     "OutputSettings",
     "ResolvedSettings",
     "Setting",

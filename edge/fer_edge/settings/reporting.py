@@ -10,3 +10,56 @@ class OutputSettings:
     """Where observations go."""
 
     file: str = setting("-", "JSON lines file to append to; - is stdout, empty is none")
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettings:
+    """What is told of faces, and how it is kept until it is delivered."""
+
+    mode: str = setting(
+        "faces",
+        "events of single faces, or only counts of many (then nothing else tells of one face)",
+        choices=("faces", "aggregate"),
+    )
+    purpose: str = setting("", "what the events are for, in a sentence; stands in each of them")
+    file: str = setting("", "JSON lines file to append events to; empty is none")
+    settle_seconds: float = setting(
+        1.0, "until a face without a label appears, or a missing label is a change", low=0, high=60
+    )
+    left_seconds: float = setting(2.5, "until a face that is away has left", low=0.1, high=3600)
+    aggregate_seconds: float = setting(300.0, "period of counts", low=10, high=86_400)
+    least_faces: int = setting(5, "in a period, for its counts to be sent", low=2, high=10_000)
+    spool: str = setting("", "file of undelivered events; empty is events.db in the state folder")
+    spool_mb: float = setting(16.0, "of undelivered events; oldest go first", low=0.1, high=4096)
+    spool_days: float = setting(
+        7.0, "after which an undelivered event is dropped", low=0.01, high=365
+    )
+    sync_seconds: float = setting(5.0, "of events that a power cut may cost", low=0.1, high=600)
+    written_mb_per_day: float = setting(
+        500.0, "written to the disk for events at most; then they wait in memory", low=1, high=1e6
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """The broker that gets events and state."""
+
+    host: str = setting("", "broker's name or address; empty is no MQTT")
+    port: int = setting(0, "broker's port; 0 is 8883 with TLS and 1883 without", low=0, high=65_535)
+    protocol: str = setting(
+        "auto", "version of MQTT; auto tries 5 first", choices=("auto", "5", "3.1.1")
+    )
+    username: str = setting("", "name to log in with; empty is none")
+    password_file: str = setting("", "file of the password; else the secret mqtt-password")
+    tls: bool = setting(False, "encrypt, and check the broker's certificate")
+    ca_file: str = setting("", "certificate of the broker's authority; empty is the system's")
+    certificate_file: str = setting("", "this device's own certificate; empty is none")
+    key_file: str = setting("", "its private key; empty is in the same file")
+    base: str = setting("fer", "first level of every topic")
+    node: str = setting("", "this device's name in topics; empty is the host name")
+    keepalive_seconds: int = setting(30, "between signs of life", low=5, high=3600)
+    in_flight: int = setting(50, "events sent before the first is acknowledged", low=1, high=1000)
+    state_seconds: float = setting(30.0, "between states where little changes", low=1, high=3600)
+    commands: bool = setting(True, "whether messages may switch the device off and on")
+    home_assistant: bool = setting(True, "announce the device to Home Assistant")
+    discovery_prefix: str = setting("homeassistant", "Home Assistant's discovery topic")

@@ -1,0 +1,330 @@
+"""Events that wait for their delivery: on disk, in order, within bounds."""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fer_edge.closing import Closing
+from fer_edge.errors import OutputError
+from fer_edge.events import EventIds
+from fer_edge.sinks.salvage import open_or_salvage
+from fer_edge.sinks.spool_file import Row, SpoolFile, is_damaged
+from fer_edge.sinks.spool_lock import SpoolLock
+from fer_edge.sinks.unkept import Unkept
+from fer_edge.sinks.wear import WearBudget
+from fer_edge.state import Figure
+
+_MOST_UNKEPT: Final = 1000  # events that wait in memory while the file takes none
+_DELIVERED_BATCH: Final = 50  # delivered events that are removed in one commit
+_COMMIT_BYTES: Final = 4096  # foreseen of the budget for one commit, until it is measured
+_CHUNK: Final = 64
+_CLOCK_JUMP_SECONDS: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolBounds:
+    """What a spool may take.
+
+    Attributes:
+        bytes: Of events; the oldest are dropped for new ones.
+        age_seconds: After which an event is dropped.
+        sync_seconds: Between two synchronisations with the disk: what a power cut may cost.
+        written_bytes_per_day: Beyond which new events are kept in memory only.
+    """
+
+    bytes: int
+    age_seconds: float
+    sync_seconds: float
+    written_bytes_per_day: float
+
+
+class Spool(Closing):
+    """Keeps events until they are delivered.
+
+    An event that `append` says it has kept survives the death of the process at once, and a power
+    cut from the next synchronisation on. While the file takes none (full, failing or damaged disk,
+    used-up budget of writes) up to 1,000 events wait in memory instead, and move there when it does
+    again. A damaged file is set aside. Every event dropped is counted; counters live in the file.
+
+    Safe from several threads. A thread of its own synchronises, so that no caller waits for a disk.
+
+    Args:
+        path: The SQLite file.
+        bounds: What it may take.
+        clock: Wall clock, seconds since the epoch.
+
+    Attributes:
+        ids: Gives ids that sort after those of all earlier runs with this file.
+        listener: Called after each event that came, from the thread that brought it.
+        generation: Counts the times that the file was opened; then what was read once may come
+            again.
+
+    Raises:
+        OutputError: Another process uses the file, this user may not write there, or it is a
+            database of another program.
+    """
+
+    def __init__(
+        self, path: Path, bounds: SpoolBounds, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.listener: Callable[[], None] = lambda: None
+        self.generation = 0
+        self._path = path
+        self._bounds = bounds
+        self._clock = clock
+        self._clock_offset = clock() - time.monotonic()
+        self._budget = WearBudget(bounds.written_bytes_per_day)
+        self._turn = threading.Lock()
+        self._tend_now = threading.Event()
+        self._closing = False
+        self._file: SpoolFile | None = None
+        self._unsound = self._dirty = False
+        self._problem = ""
+        self._rows = self._bytes = self._position = 0
+        self._counts: Counter[str] = Counter()
+        self._counts_saved: Mapping[str, int] | None = None
+        self._unkept = Unkept(_MOST_UNKEPT)
+        self._delivered: set[int] = set()
+        self._thread: threading.Thread | None = None
+        self._process_lock = SpoolLock(path)
+        try:
+            self._open()
+        except BaseException:
+            self._process_lock.close()
+            raise
+        self._first_of_run = self._position + 1
+        self.ids = EventIds(after_ms=self._counts["run_ms"])
+        self._counts["run_ms"] = self.ids.began_ms
+        self._keep((), always=True)
+        self._thread = threading.Thread(target=self._tend, name="spool", daemon=True)
+        self._thread.start()
+
+    def append(self, payload: str) -> bool:
+        """Take an event; return whether it is kept in the file, and not in memory only."""
+        with self._turn:
+            self._position += 1
+            row = Row(self._position, self._clock(), payload)
+            kept = not self._unkept and self._keep((row,))
+            if not kept:
+                self._counts["dropped_unkept"] += self._unkept.add(row)
+        self.listener()
+        return kept
+
+    def read(self, after: int, limit: int) -> list[Row]:
+        """Return the lowest undelivered events above a position."""
+        with self._turn:
+            rows: list[Row] = []
+            if self._file is not None and not self._unsound:
+                try:
+                    rows = self._read_file(self._file, after, limit)
+                except sqlite3.Error as error:
+                    self.generation += 1  # what could not be read must not be skipped later
+                    self._failed(error)
+            rows += self._unkept.after(after)
+        return rows[:limit]
+
+    def deliver(self, positions: Iterable[int]) -> None:
+        """Take note that events are delivered; they are removed soon, at the latest on closing."""
+        with self._turn:
+            wanted = set(positions)
+            self._delivered |= wanted - self._unkept.take_out(wanted)
+            if len(self._delivered) >= _DELIVERED_BATCH:
+                self._keep(())
+
+    def figures(self) -> Mapping[str, Figure]:
+        """Return what there is to say of it."""
+        with self._turn:
+            names = ("dropped_full", "dropped_old", "dropped_unkept", "damaged_files")
+            return {
+                "waiting": max(0, self._rows - len(self._delivered)) + len(self._unkept),
+                "waiting_bytes": self._bytes,
+                "unkept": len(self._unkept),
+                **{name: self._counts[name] for name in names},
+                "written_bytes": self._counts["written_bytes"],
+                "spool_problem": self._problem,
+            }
+
+    def synchronise(self) -> None:
+        """Bring everything onto the disk, and see to the bounds; done by itself in time."""
+        with self._turn:
+            if self._file is None or self._unsound or not self._file.is_in_place():
+                self._reopen()
+            self._follow_clock()
+            self._drop_old()
+            if self._keep(tuple(self._unkept), always=self._closing):
+                self._unkept.clear()
+            file, dirty, self._dirty = self._file, self._dirty, False
+        if file is None or not dirty:
+            return
+        try:
+            written = file.checkpoint()  # takes as long as the disk does, so nobody waits for it
+        except sqlite3.Error as error:
+            with self._turn:
+                self._dirty = True
+                self._failed(error)
+            return
+        with self._turn:
+            self._budget.spend(written)
+            self._counts["written_bytes"] += written
+            self._counts["budget_left"] = max(0, self._budget.left)
+
+    def close(self) -> None:
+        """Write what is left, and close the file; may be called twice."""
+        if self._closing:
+            return
+        self._closing = True
+        self._tend_now.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.synchronise()
+        with self._turn:
+            self._keep((), always=True)  # what the synchronisation has cost
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+        self._process_lock.close()
+
+    def _tend(self) -> None:
+        while not self._closing:
+            self._tend_now.wait(self._bounds.sync_seconds)
+            self._tend_now.clear()
+            if not self._closing:
+                self.synchronise()
+
+    def _open(self) -> None:
+        try:
+            self._file, damaged = open_or_salvage(self._path, most_bytes=self._bounds.bytes)
+            self._counts["damaged_files"] += damaged
+            extent = self._file.extent()
+            counts = self._file.counters()
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, OutputError) and self._thread is None:
+                raise
+            self._say(f"{self._path} cannot be opened ({error}); events wait in memory")
+            return
+        self.generation += 1
+        self._unsound = False
+        self._rows, self._bytes, last = extent
+        self._position = max(self._position, last)
+        if self._counts_saved is None:  # the first time
+            self._counts.update(counts)  # adds
+            self._budget.left = counts.get("budget_left", self._budget.left)
+        self._counts_saved = counts
+        self._say("")
+
+    def _reopen(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._rows = self._bytes = 0
+        self._open()
+
+    def _keep(self, rows: tuple[Row, ...], *, always: bool = False) -> bool:
+        """Add rows, remove delivered ones and what must go for the new; return whether it worked.
+
+        Counters that have changed go with it, or `always`.
+        """
+        if self._file is None or self._unsound:
+            return False
+        saved = self._counts_saved or {}
+        if not (rows or self._delivered or (always and self._counts != saved)):
+            return True
+        if rows and self._budget.left < len(rows) * _COMMIT_BYTES:
+            self._say("the day's budget of writes is used up; events wait in memory")
+            return False
+        size = sum(row.size for row in rows)
+        try:
+            surplus = self._surplus(self._file, size)
+            counts = Counter(self._counts)
+            counts["dropped_full"] += len(surplus)
+            changed = {name: value for name, value in counts.items() if saved.get(name) != value}
+            removed = self._file.commit(
+                add=rows, remove=[*self._delivered, *surplus], counters=changed
+            )
+        except sqlite3.Error as error:
+            self._failed(error)
+            return False
+        self._counts, self._counts_saved = counts, dict(counts)
+        self._delivered.clear()
+        self._rows += len(rows) - removed.rows
+        self._bytes += size - removed.bytes
+        self._dirty = True
+        self._budget.foresee(_COMMIT_BYTES)
+        self._say("")
+        return True
+
+    def _surplus(self, file: SpoolFile, size: int) -> list[int]:
+        """Return the oldest positions that must go so that so many bytes fit."""
+        surplus: list[int] = []
+        excess = self._bytes + size - self._bounds.bytes
+        after = 0
+        while excess > 0 and (rows := file.read(after, _CHUNK)):
+            for row in rows:
+                after = row.position
+                if excess > 0:
+                    excess -= row.size
+                    if after not in self._delivered:
+                        surplus.append(after)
+        return surplus
+
+    def _drop_old(self) -> None:
+        if self._file is None or self._unsound:
+            return
+        limit = self._clock() - self._bounds.age_seconds
+        try:
+            while old := [row for row in self._file.read(0, _CHUNK) if row.kept_at < limit]:
+                positions = {row.position for row in old}
+                removed = self._file.commit(remove=positions)
+                self._counts["dropped_old"] += len(positions - self._delivered)
+                self._delivered -= positions
+                self._rows -= removed.rows
+                self._bytes -= removed.bytes
+                self._dirty = True
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def _follow_clock(self) -> None:
+        """A device without a clock of its own learns the time late: then ages move with it."""
+        jump = self._clock() - time.monotonic() - self._clock_offset
+        if abs(jump) < _CLOCK_JUMP_SECONDS:
+            return
+        self._clock_offset += jump
+        self._unkept.shift_ages(jump)
+        if self._file is not None and not self._unsound:
+            try:
+                self._file.shift_ages(jump, since=self._first_of_run)
+                self._dirty = True
+            except sqlite3.Error as error:
+                self._failed(error)
+
+    def _read_file(self, file: SpoolFile, after: int, limit: int) -> list[Row]:
+        found: list[Row] = []
+        while len(found) < limit:
+            rows = file.read(after, limit)
+            found += [row for row in rows if row.position not in self._delivered]
+            if len(rows) < limit:
+                break
+            after = rows[-1].position
+        return found
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        self._say(f"{self._path}: {error}; events wait in memory")
+        if is_damaged(error):
+            self._unsound = True  # the tending thread sets it aside
+            self._tend_now.set()
+
+    def _say(self, problem: str) -> None:
+        if problem != self._problem:
+            if problem:
+                _log.error("%s", problem)
+            else:
+                _log.info("the spool %s works", self._path)
+        self._problem = problem

@@ -1,0 +1,98 @@
+"""What Home Assistant is told, and whether it fits what is published."""
+
+import json
+import re
+
+import pytest
+from builders import SEVEN, a_face, a_reading, an_observation
+
+from fer_edge.sinks.home_assistant import discovery
+from fer_edge.sinks.topics import Topics, describe_state
+from fer_edge.state import CameraHealth, DaemonState
+
+TOPICS = Topics("fer", "hall")
+
+
+def described(**changes):
+    options = {"labels": SEVEN, "of_faces": True, "commands": True}
+    message = discovery(TOPICS, "homeassistant", **options | changes)
+    assert message.retained, "without that it is gone when Home Assistant restarts"
+    return message, json.loads(message.payload)
+
+
+def a_published_state():
+    state = DaemonState(
+        "running", "1", 1, 0.0, 1.0, "0", "m", "ab", CameraHealth("delivering", problem="dark"),
+        temperature_c=51.23, stages_ms={"age": {"p50": 12.34}},
+    )  # fmt: skip
+    reading = a_reading(face=a_face(track_id=1), stable="happy")
+    seen = an_observation(readings=(reading,))
+    return describe_state(state, seen, enabled=True, of_faces=True)
+
+
+def test_the_device_and_its_entities_are_described_in_one_message():
+    message, told = described()
+    assert message.topic == "homeassistant/device/hall/config"
+    assert told["device"]["identifiers"] == ["fer_hall"]
+    assert told["origin"]["name"] == "fer-edge"
+    assert told["availability_topic"] == "fer/hall/availability"
+    platforms = {name: entity["platform"] for name, entity in told["components"].items()}
+    assert platforms == {
+        "present": "binary_sensor", "faces": "sensor", "expression": "sensor",
+        "confidence": "sensor", "frames_per_second": "sensor", "latency": "sensor",
+        "temperature": "sensor", "camera_problem": "binary_sensor", "enabled": "switch",
+    }  # fmt: skip
+
+
+def test_every_entity_has_a_name_of_its_own_for_good():
+    _, told = described()
+    ids = [entity["unique_id"] for entity in told["components"].values()]
+    assert len(set(ids)) == len(ids)
+    assert all(one.startswith("fer_hall_") for one in ids)
+
+
+def test_every_template_reads_what_the_state_holds():
+    _, told = described()
+    published = a_published_state()
+    for entity in told["components"].values():
+        fields = re.findall(r"value_json\.(\w+)", entity["value_template"])
+        assert fields
+        assert set(fields) <= published.keys()
+
+
+def test_values_are_what_home_assistant_understands():
+    """Renders the templates, which are Jinja's, where that is installed."""
+    jinja2 = pytest.importorskip("jinja2", reason="no jinja2 to render templates with")
+    _, told = described()
+    shown = {
+        name: jinja2.Template(entity["value_template"]).render(value_json=a_published_state())
+        for name, entity in told["components"].items()
+    }
+    assert shown["present"] == "ON"
+    assert shown["expression"] in told["components"]["expression"]["options"]
+    assert shown["confidence"] == "100.0"
+    assert shown["camera_problem"] == "ON"
+    assert shown["temperature"] == "51.2"
+
+
+def test_every_expression_may_be_shown():
+    _, told = described()
+    options = told["components"]["expression"]["options"]
+    assert options == [*SEVEN, "uncertain", "none"]
+
+
+def test_the_switch_speaks_the_daemons_commands():
+    _, told = described()
+    switch = told["components"]["enabled"]
+    assert switch["command_topic"] == "fer/hall/enabled/set"
+    assert (switch["payload_on"], switch["payload_off"]) == ("ON", "OFF")
+
+
+def test_in_aggregate_mode_no_entity_is_of_a_face():
+    _, told = described(of_faces=False)
+    assert not told["components"].keys() & {"present", "faces", "expression", "confidence"}
+
+
+def test_without_commands_there_is_no_switch():
+    _, told = described(commands=False)
+    assert "enabled" not in told["components"]

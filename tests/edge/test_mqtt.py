@@ -1,0 +1,441 @@
+"""The MQTT outlet against a broker of a few lines, and the settings that lead to it.
+
+What only a real broker shows is in tests/system/test_broker.py.
+"""
+
+import json
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from builders import a_contract, a_face, a_reading, an_observation
+from command_line import clean_environment, error_line, fer_edge
+
+from fer_edge.controls import Controls
+from fer_edge.errors import OutputError, SettingsError
+from fer_edge.outlets import make_event_outlets, spool_path
+from fer_edge.settings import EventSettings, resolve
+from fer_edge.sinks.topics import describe_state, needs_telling
+from fer_edge.state import CameraHealth, DaemonState
+
+PURPOSE = "light follows who is there"
+
+
+class TinyBroker:
+    """Speaks as much MQTT as a publisher needs, and misbehaves on request.
+
+    Args:
+        behaviour: "old" knows no MQTT 5, "rude" hangs up instead of saying so, "silent" never
+            answers, "strict" lets nobody in, "forgetful" acknowledges nothing.
+    """
+
+    def __init__(self, behaviour=""):
+        self.behaviour = behaviour
+        self.levels = []
+        self.passwords = []
+        self.published = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._channels = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._server.close()
+        for channel in self._channels:
+            channel.close()
+
+    def of(self, topic):
+        return [payload for name, payload in list(self.published) if name == topic]
+
+    def send(self, topic, payload, *, retained=False):
+        name = topic.encode()
+        body = struct.pack("!H", len(name)) + name + (b"\0" if self.levels[-1] == 5 else b"")
+        self._channels[-1].sendall(packet(0x30 | retained, body + payload))
+
+    def promise(self, length):
+        """Begin a message of so many bytes, and send only a few of them."""
+        self._channels[-1].sendall(heading(0x30, length) + bytes(64))
+
+    def hang_up(self):
+        self._channels[-1].shutdown(socket.SHUT_RDWR)
+
+    def _accept(self):
+        while True:
+            try:
+                channel, _ = self._server.accept()
+            except OSError:
+                return
+            self._channels.append(channel)
+            threading.Thread(target=self._serve, args=(channel,), daemon=True).start()
+
+    def _serve(self, channel):
+        try:
+            with channel.makefile("rb") as stream:
+                while head := stream.read(1):
+                    self._answer(channel, head[0], stream.read(remaining_length(stream)))
+        except (OSError, ValueError):
+            pass
+        finally:
+            channel.close()
+
+    def _answer(self, channel, head, body):
+        kind = head & 0xF0
+        if kind == 0x10:
+            self._greet(channel, body)
+        elif kind == 0x30:
+            self._take(channel, head, body)
+        elif kind == 0x80:
+            extra = b"\0" if self.levels[-1] == 5 else b""
+            channel.sendall(packet(0x90, body[:2] + extra + b"\1\1"))
+        elif kind == 0xC0:
+            channel.sendall(packet(0xD0, b""))
+
+    def _greet(self, channel, body):
+        level = body[6]
+        self.levels.append(level)
+        self.passwords.append(body)
+        newest = level == 5
+        if self.behaviour == "silent":
+            return
+        if newest and self.behaviour == "rude":
+            channel.shutdown(socket.SHUT_RDWR)
+        elif newest and self.behaviour == "old":
+            channel.sendall(packet(0x20, b"\0\1"))
+            channel.shutdown(socket.SHUT_RDWR)
+        elif self.behaviour == "strict":
+            channel.sendall(packet(0x20, b"\0\x87\0" if newest else b"\0\5"))
+        else:
+            channel.sendall(packet(0x20, b"\0\0\0" if newest else b"\0\0"))
+
+    def _take(self, channel, head, body):
+        (length,) = struct.unpack("!H", body[:2])
+        topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
+        number = rest[:2]
+        payload = rest[3 if self.levels[-1] == 5 else 2 :].decode()
+        self.published.append((topic, payload))
+        if head & 0x06 and self.behaviour != "forgetful":
+            channel.sendall(packet(0x40, number))
+
+
+def heading(head, length):
+    encoded = b""
+    while True:
+        length, digit = divmod(length, 128)
+        encoded += bytes([digit | (0x80 if length else 0)])
+        if not length:
+            return bytes([head]) + encoded
+
+
+def packet(head, body):
+    return heading(head, len(body)) + body
+
+
+def remaining_length(stream):
+    length = shift = 0
+    while True:
+        (digit,) = stream.read(1)
+        length |= (digit & 0x7F) << shift
+        shift += 7
+        if not digit & 0x80:
+            return length
+
+
+def wait_until(condition, *, seconds=10.0):
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def tiny_broker():
+    brokers = []
+
+    def start(behaviour=""):
+        brokers.append(TinyBroker(behaviour))
+        return brokers[-1]
+
+    yield start
+    for one in brokers:
+        one.close()
+
+
+@pytest.fixture
+def outlets(tmp_path, monkeypatch):
+    """Open the outlets of events and MQTT as the daemon does."""
+    opened = []
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+
+    def open_them(port, controls=None, **changes):
+        flags = {
+            "output.file": "", "events.purpose": PURPOSE, "mqtt.host": "127.0.0.1",
+            "mqtt.port": str(port), "mqtt.node": "hall",
+            **{key.replace("__", "."): str(value) for key, value in changes.items()},
+        }  # fmt: skip
+        settings = resolve(flags=flags, environment={}, file={}).settings
+        made = make_event_outlets(settings, a_contract(), controls or Controls())
+        opened.extend(made)
+        return [outlet.sink for outlet in made]
+
+    yield open_them
+    for outlet in opened:
+        outlet.sink.close()
+
+
+def seen(label):
+    return an_observation(readings=(a_reading(face=a_face(track_id=1), stable=label),))
+
+
+def a_state(**changes):
+    fields = {
+        "phase": "running", "version": "1", "pid": 1, "started_at": 0.0, "uptime_seconds": 1.0,
+        "source": "0", "model": "m", "model_sha256": "ab", "camera": CameraHealth("delivering"),
+        "stages_ms": {"age": {"p50": 12.34, "p99": 20.0}},
+    }  # fmt: skip
+    return DaemonState(**fields | changes)
+
+
+@pytest.mark.parametrize(("behaviour", "levels"), [("", [5]), ("old", [5, 4]), ("rude", [5, 4])])
+def test_an_older_broker_is_spoken_to_in_its_version(outlets, tiny_broker, behaviour, levels):
+    broker = tiny_broker(behaviour)
+    events, mqtt = outlets(broker.port)
+    events.emit(seen("happy"))
+    wait_until(lambda: broker.of("fer/hall/events"))
+    wait_until(lambda: mqtt.figures()["waiting"] == 0)
+    assert broker.levels == levels
+    assert mqtt.figures()["protocol"] == {5: "5", 4: "3.1.1"}[levels[-1]]
+    assert mqtt.figures()["problem"] == ""
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [("strict", "refuses the connection (Not authorized)"), ("silent", "does not answer")],
+)
+def test_a_broker_that_does_not_let_us_in_is_named(outlets, tiny_broker, behaviour, words):
+    events, mqtt = outlets(tiny_broker(behaviour).port)
+    events.emit(seen("happy"))
+    wait_until(lambda: words in mqtt.figures()["problem"])
+    assert mqtt.figures()["waiting"] == 1
+    assert not mqtt.figures()["connected"]
+
+
+def test_a_port_where_nobody_listens_is_named(outlets):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    _, mqtt = outlets(port)
+    wait_until(lambda: "Connection refused" in mqtt.figures()["problem"])
+
+
+def test_an_event_that_is_not_acknowledged_comes_again_with_the_same_id(outlets, tiny_broker):
+    broker = tiny_broker("forgetful")
+    events, mqtt = outlets(broker.port)
+    for label in ("happy", "sad", "happy"):
+        events.emit(seen(label))
+    wait_until(lambda: len(broker.of("fer/hall/events")) == 3)
+    assert mqtt.figures()["waiting"] == 3
+    broker.behaviour = ""
+    broker.hang_up()
+    wait_until(lambda: mqtt.figures()["waiting"] == 0)
+    sent = broker.of("fer/hall/events")
+    assert len(sent) == 6
+    assert sent[:3] == sent[3:]
+
+
+def test_no_more_is_sent_than_the_window_holds(outlets, tiny_broker):
+    broker = tiny_broker("forgetful")
+    events, _ = outlets(broker.port, mqtt__in_flight=10)
+    for number in range(100):
+        events.emit(seen(("happy", "sad")[number % 2]))
+    wait_until(lambda: len(broker.of("fer/hall/events")) == 10)
+    time.sleep(0.2)
+    assert len(broker.of("fer/hall/events")) == 10
+
+
+def test_commands_switch_and_nothing_else_does(outlets, tiny_broker):
+    broker = tiny_broker()
+    controls = Controls()
+    _, mqtt = outlets(broker.port, controls)
+    wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
+    for payload in (b"", b"off", b"OFF\n", b"0", b"\xff\xfe", b"OFF" * 1000):
+        broker.send("fer/hall/enabled/set", payload)
+    broker.send("fer/hall/enabled/set", b"OFF", retained=True)
+    broker.send("fer/another/enabled/set", b"OFF")
+    wait_until(lambda: mqtt.figures()["ignored_commands"] == 8)
+    assert controls.enabled
+    broker.send("fer/hall/enabled/set", b"OFF")
+    wait_until(lambda: not controls.enabled)
+    broker.send("fer/hall/enabled/set", b"ON")
+    wait_until(lambda: controls.enabled)
+
+
+def test_commands_may_be_switched_off(outlets, tiny_broker):
+    broker = tiny_broker()
+    controls = Controls()
+    outlets(broker.port, controls, mqtt__commands=False)
+    wait_until(lambda: broker.of("homeassistant/device/hall/config"))
+    broker.send("fer/hall/enabled/set", b"OFF")
+    broker.send("homeassistant/status", b"online")
+    wait_until(lambda: len(broker.of("homeassistant/device/hall/config")) == 2)
+    assert controls.enabled
+    described = json.loads(broker.of("homeassistant/device/hall/config")[0])
+    assert "enabled" not in described["components"]
+
+
+def test_a_message_too_long_is_not_read_to_its_end(outlets, tiny_broker):
+    """A broker that speaks MQTT 5 keeps it back; an older one does not know the limit."""
+    broker = tiny_broker("old")
+    _, mqtt = outlets(broker.port)
+    wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
+    broker.promise(200_000_000)
+    wait_until(lambda: mqtt.figures()["connections"] == 2)
+
+
+def test_a_flood_of_births_is_answered_once_a_while(outlets, tiny_broker):
+    broker = tiny_broker()
+    outlets(broker.port)
+    wait_until(lambda: broker.of("homeassistant/device/hall/config"))
+    for _ in range(500):
+        broker.send("homeassistant/status", b"online")
+    wait_until(lambda: len(broker.of("homeassistant/device/hall/config")) >= 2)
+    assert len(broker.of("homeassistant/device/hall/config")) < 5
+
+
+def test_the_state_is_told_when_something_matters(outlets, tiny_broker):
+    broker = tiny_broker()
+    _, mqtt = outlets(broker.port)
+    mqtt.emit(seen("happy"))
+    for number in range(20):
+        mqtt.report(a_state(frames_per_second=float(number)))
+    wait_until(lambda: broker.of("fer/hall/state"))
+    mqtt.emit(seen("sad"))
+    mqtt.report(a_state())
+    wait_until(lambda: len(broker.of("fer/hall/state")) == 2)
+    first, second = map(json.loads, broker.of("fer/hall/state"))
+    assert (first["faces"], first["expression"], first["latency_ms"]) == (1, "happy", 12.3)
+    assert second["expression"] == "sad"
+
+
+def test_no_faces_are_told_once_nothing_is_looked_at():
+    running = describe_state(a_state(), seen("happy"), enabled=True, of_faces=True)
+    waiting = describe_state(a_state(phase="waiting"), seen("happy"), enabled=True, of_faces=True)
+    assert (running["faces"], waiting["faces"]) == (1, 0)
+    assert needs_telling(waiting, running)
+    counts_only = describe_state(a_state(), seen("happy"), enabled=True, of_faces=False)
+    assert not counts_only.keys() & {"faces", "expression", "confidence"}
+
+
+def test_closing_ends_soon_whatever_the_broker_does(outlets, tiny_broker):
+    for broker in (tiny_broker("silent"), tiny_broker("forgetful"), tiny_broker()):
+        events, mqtt = outlets(broker.port)
+        events.emit(seen("happy"))
+        time.sleep(0.2)
+        began = time.monotonic()
+        events.close()
+        mqtt.close()
+        mqtt.close()
+        assert time.monotonic() - began < 2.5
+
+
+def test_what_is_undelivered_goes_with_the_next_run(outlets, tiny_broker):
+    first = outlets(tiny_broker("strict").port)
+    first[0].emit(seen("happy"))
+    for sink in first:
+        sink.close()
+    broker = tiny_broker()
+    outlets(broker.port)
+    wait_until(lambda: len(broker.of("fer/hall/events")) == 2)
+    kinds = [json.loads(payload)["kind"] for payload in broker.of("fer/hall/events")]
+    assert kinds == ["appeared", "left"]
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"events.purpose": " "}, "what for"),
+        ({"events.purpose": "x" * 501}, "what for"),
+        ({"events.mode": "aggregate", "output.file": "-"}, "tells of faces"),
+        ({"tracker.mode": "each"}, "tracker.mode"),
+        ({"mqtt.node": "hall/#"}, "mqtt.node"),
+        ({"mqtt.base": "+"}, "mqtt.base"),
+        ({"mqtt.discovery_prefix": ""}, "mqtt.discovery_prefix"),
+        ({"mqtt.ca_file": "ca.pem"}, "mqtt.tls"),
+        ({"mqtt.tls": "yes", "mqtt.ca_file": "missing.pem"}, "missing.pem"),
+        ({"mqtt.password_file": "missing"}, "mqtt-password"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(tmp_path, changes, words):
+    flags = {
+        "output.file": "", "events.purpose": PURPOSE, "mqtt.host": "127.0.0.1", "mqtt.node": "hall",
+        "events.spool": str(tmp_path / "events.db"), **changes,
+    }  # fmt: skip
+    settings = resolve(flags=flags, environment={}, file={}).settings
+    with pytest.raises(SettingsError, match=words):
+        make_event_outlets(settings, a_contract(), Controls())
+    assert not (tmp_path / "events.db").exists()
+
+
+def test_a_password_comes_from_a_file_or_a_credential(outlets, tiny_broker, tmp_path, monkeypatch):
+    (tmp_path / "mqtt-password").write_text("from a credential\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    broker = tiny_broker()
+    outlets(broker.port, mqtt__username="hall")
+    wait_until(lambda: broker.passwords)
+    assert broker.passwords[0].endswith(b"from a credential")
+
+
+def test_without_a_broker_or_a_file_there_is_no_outlet(tmp_path):
+    settings = resolve(flags={}, environment={}, file={}).settings
+    assert make_event_outlets(settings, a_contract(), Controls()) == []
+
+
+def test_events_may_go_to_a_file_alone(tmp_path):
+    file = tmp_path / "events.jsonl"
+    flags = {"events.file": str(file), "events.purpose": PURPOSE}
+    settings = resolve(flags=flags, environment={}, file={}).settings
+    (outlet,) = make_event_outlets(settings, a_contract(), Controls())
+    outlet.sink.emit(seen("happy"))
+    assert json.loads(file.read_text())["expression"] == "happy"
+    outlet.sink.close()
+    assert [file] == list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_opened_is_said(tmp_path):
+    flags = {"events.file": str(tmp_path / "no" / "events"), "events.purpose": PURPOSE}
+    settings = resolve(flags=flags, environment={}, file={}).settings
+    with pytest.raises(OutputError, match=r"events\.file"):
+        make_event_outlets(settings, a_contract(), Controls())
+
+
+def test_the_spool_lies_in_the_state_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("STATE_DIRECTORY", f"/var/lib/fer-edge:{tmp_path}")
+    assert str(spool_path(EventSettings())) == "/var/lib/fer-edge/events.db"
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.setenv("XDG_STATE_HOME", "/home/pi/state")
+    assert str(spool_path(EventSettings())) == "/home/pi/state/fer-edge/events.db"
+    assert str(spool_path(EventSettings(spool="/run/events.db"))) == "/run/events.db"
+
+
+def test_the_command_line_says_what_is_missing(tmp_path):
+    done = fer_edge("run", "--source", tmp_path, "--set", "mqtt.host=127.0.0.1")
+    assert "events.purpose" in error_line(done, code=78)
+
+
+def test_the_client_is_loaded_only_where_it_is_wanted(tmp_path):
+    code = (
+        "import sys\nfrom fer_edge.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "assert not [name for name in sys.modules if name.startswith('paho')]\n"
+        "assert 'sqlite3' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], env=clean_environment(), check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
