@@ -144,6 +144,13 @@ class Service(Closing):
 
 def status_line(state: DaemonState) -> str:
     """Return what `systemctl status` shows of a state."""
+    line = _camera_line(state)
+    return (
+        f"{line}; {state.model} serves, for {state.model_problem}" if state.model_problem else line
+    )
+
+
+def _camera_line(state: DaemonState) -> str:
     camera = state.camera
     if state.phase == "disabled":
         return "switched off; the camera is released"
