@@ -8,7 +8,7 @@ readonly CONFIG=/etc/fer-edge/config.toml
 readonly STATE=/var/lib/fer-edge
 readonly UNIT=fer-edge.service
 readonly UNITS=/etc/systemd/system
-readonly SYSUSERS=/etc/sysusers.d/fer-edge.conf
+readonly ACCOUNT=fer-edge
 readonly COMMAND=/usr/local/bin/fer-edge
 readonly PICAMERA2=/usr/lib/python3/dist-packages/picamera2
 readonly NEEDED_MB=450
@@ -110,6 +110,8 @@ parse_arguments() {
         shift
     done
     [[ $ready_seconds =~ ^[1-9][0-9]{0,3}$ ]] || die 2 "--ready-seconds $ready_seconds: expected a number"
+    if [ -n "$from" ]; then from=$(cd "$from" 2>/dev/null && pwd) || die 2 "--from: no such folder"; fi
+    cd / # the folder that it is called from may be gone, or be one that is removed
     [ "$purge" = no ] || [ "$action" = uninstall ] || die 2 "--purge goes with --uninstall"
 }
 
@@ -207,9 +209,7 @@ check_space() {
 }
 
 find_source() {
-    from=${from:-$here/..}
-    [ -d "$from" ] || die 2 "--from $from is no folder"
-    from=$(cd "$from" && pwd)
+    from=$(cd "${from:-$here/..}" && pwd)
     local wheels=("$from"/fer_edge-*.whl)
     if [ -f "$from/edge/pyproject.toml" ]; then
         package=$from/edge
@@ -370,11 +370,10 @@ make_user() {
     local user
     user=$(value User "$1/$UNIT")
     [ -n "$user" ] && [ "$(value DynamicUser "$1/$UNIT")" != yes ] || return 0
-    [ ! -f "$1/fer-edge.sysusers" ] || put "$1/fer-edge.sysusers" "$SYSUSERS"
     if getent passwd "$user" >/dev/null; then return; fi
     changed=yes
-    if [ -f "$SYSUSERS" ] && command -v systemd-sysusers >/dev/null; then
-        do_it systemd-sysusers "$SYSUSERS"
+    if [ -f "$1/fer-edge.sysusers" ] && command -v systemd-sysusers >/dev/null; then
+        do_it systemd-sysusers "$1/fer-edge.sysusers"
     else
         do_it useradd --system --user-group --no-create-home --home-dir "$STATE" \
             --shell /usr/sbin/nologin --comment 'FER edge' "$user"
@@ -418,7 +417,7 @@ become_ready() {
 
 tell_why() {
     say "the daemon's state: $(property ActiveState), last exit code $(property ExecMainStatus); its last words:"
-    journalctl --unit "$UNIT" --lines 5 --no-pager --output cat 2>/dev/null | sed 's/^/    /' >&2 || true
+    journalctl --unit "$UNIT" --identifier fer-edge --lines 5 --no-pager --output cat 2>/dev/null | sed 's/^/    /' >&2 || true
 }
 
 # Starts what was installed. Goes back where a daemon that was running does not run any more.
@@ -489,7 +488,7 @@ install_release() {
     enable_unit
     start_daemon "$was_active" "$old" "$new"
     keep_previous "$old" "$new"
-    say "release $new is installed"
+    if [ "$changed" = yes ]; then say "release $new is installed"; else say "nothing to do"; fi
     finish
 }
 
@@ -512,8 +511,6 @@ roll_back() {
 
 uninstall() {
     [ "$dry" = yes ] || [ "$(id -u)" = 0 ] || die 1 "not root; run it with sudo"
-    local user
-    user=$(value User "$UNITS/$UNIT")
     if [ -e "$UNITS/$UNIT" ] && command -v systemctl >/dev/null; then
         if has_systemd; then do_it systemctl stop "$UNIT"; fi
         do_it systemctl disable --quiet "$UNIT"
@@ -522,12 +519,11 @@ uninstall() {
     if [ "$(readlink "$COMMAND")" = "$PREFIX/venv/bin/fer-edge" ]; then drop "$COMMAND"; fi
     drop "$PREFIX"
     if [ "$purge" = yes ]; then
-        user=${user:-$(sed -n 's/^u \([^ ]*\) .*/\1/p' "$SYSUSERS" 2>/dev/null)}
-        drop "$UNITS/$UNIT.d" "$(dirname "$CONFIG")" "$STATE" /var/lib/private/fer-edge "$SYSUSERS"
-        if [ -n "$user" ] && getent passwd "$user" >/dev/null; then
+        drop "$UNITS/$UNIT.d" "$(dirname "$CONFIG")" "$STATE" /var/lib/private/fer-edge
+        if [ "$(getent passwd "$ACCOUNT" | cut -d : -f 6)" = "$STATE" ]; then
             changed=yes
-            say "removes the user $user"
-            do_it userdel "$user"
+            say "removes the user $ACCOUNT"
+            do_it userdel "$ACCOUNT"
         fi
     else
         say "settings, state and user stay; --uninstall --purge removes them, too"

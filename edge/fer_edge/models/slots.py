@@ -61,6 +61,13 @@ class ModelSlots:
         """Return where a slot's model is, or would be."""
         return self.folder / slot / _MODEL
 
+    def holds(self, slot: Slot) -> bool:
+        """Tell whether a slot has a model, or something that cannot even be looked at."""
+        try:
+            return self.path(slot).exists()
+        except OSError:
+            return True
+
     def staged_path(self, slot: Slot) -> Path:
         """Return where a slot's next model lies while it is tried."""
         return self.path(slot).with_name(_MODEL + _NEW)
@@ -77,6 +84,12 @@ class ModelSlots:
                 return _parse_pointer(file.read(_MOST_POINTER_BYTES))
         except FileNotFoundError:
             return Pointer()
+        except PermissionError as error:
+            raise ModelError(
+                f"{path}, which says which model serves, is not for everybody to read",
+                expected="root or the daemon",
+                fix="run it with sudo",
+            ) from error
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"{path}, which says which model serves, cannot be used ({error})",
@@ -154,7 +167,7 @@ class ModelSlots:
         try:
             pointer = self.pointer()
         except ModelError:  # a whole model in a slot is worth more than the place of a broken one
-            return next((slot for slot in SLOTS if not self.path(slot).exists()), "b")
+            return next((slot for slot in SLOTS if not self.holds(slot)), "b")
         free = [slot for slot in SLOTS if slot != pointer.serving]
         return next((slot for slot in free if slot != pointer.before), free[0])
 

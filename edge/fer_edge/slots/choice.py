@@ -71,11 +71,11 @@ def _candidates(slots: ModelSlots, problems: list[str]) -> Iterator[Place]:
     except ModelError as error:
         _log.error("%s", error)
         problems.append(error.found)
-        yield from (slot for slot in SLOTS if slots.path(slot).exists())
+        yield from (slot for slot in SLOTS if slots.holds(slot))
         return
     yield first
     if first != "shipped":
-        yield from (slot for slot in SLOTS if slot != first and slots.path(slot).exists())
+        yield from (slot for slot in SLOTS if slot != first and slots.holds(slot))
 
 
 def _try(path: Path, place: Place, known: Serving | None) -> Serving:

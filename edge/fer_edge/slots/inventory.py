@@ -100,7 +100,7 @@ def _describe(place: Place, found: Inventory) -> str:
 
 
 def _look(place: Place, slots: ModelSlots, *, verify: bool) -> Holding | None:
-    if place != "shipped" and not slots.path(place).exists():
+    if place != "shipped" and not slots.holds(place):
         return None
     try:
         model = (try_place if verify else read_place)(place, slots)
