@@ -520,7 +520,11 @@ uninstall() {
     drop "$PREFIX"
     if [ "$purge" = yes ]; then
         drop "$UNITS/$UNIT.d" "$(dirname "$CONFIG")" "$STATE" /var/lib/private/fer-edge
-        if [ "$(getent passwd "$ACCOUNT" | cut -d : -f 6)" = "$STATE" ]; then
+        if [ "$(getent passwd "$ACCOUNT" | cut -d : -f 6)" != "$STATE" ]; then
+            :
+        elif ! command -v userdel >/dev/null; then
+            say "no userdel here: the user $ACCOUNT stays"
+        else
             changed=yes
             say "removes the user $ACCOUNT"
             do_it userdel "$ACCOUNT"

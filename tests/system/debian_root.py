@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 _RELEASES: Final = {(3, 11): "bookworm", (3, 13): "trixie"}
 """By their Python, so that wheels for this one fit."""
 _PACKAGES: Final = (
-    "systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "libstdc++6",
+    "systemd", "systemd-sysv", "dbus", "passwd", "python3", "python3-venv", "libstdc++6",
     "python3-numpy", "python3-bottleneck",  # bottleneck is built for Debian's numpy
 )  # fmt: skip
 _TOOLS: Final = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}

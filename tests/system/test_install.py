@@ -2,9 +2,7 @@
 
 import importlib.util
 import shutil
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,11 +19,8 @@ def load(name):
     return module
 
 
-debian_root = load("debian_root")
+debian_root, bundle = load("debian_root"), load("bundle")
 ROOT = debian_root.ROOT
-CONSTRAINTS = ROOT / "constraints.txt"
-SCRIPT = "/root/bundle/deploy/install.sh"
-DEPENDENCIES = ("click", "numpy", "opencv-python-headless", "ai-edge-litert")
 
 pytestmark = [
     pytest.mark.xdist_group("install"),
@@ -35,104 +30,21 @@ pytestmark = [
 ]
 
 
-def pip(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "pip", *map(str, arguments)],
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-
-
-def older_pins():
-    """The versions that go with numpy 1, which constraints.txt has for 32-bit ARM."""
-    lines = CONSTRAINTS.read_text().splitlines()
-    pins = [line.partition(" ;")[0] for line in lines if "platform_machine == 'armv7l'" in line]
-    return [pin for pin in pins if pin.startswith(("numpy==", "opencv-python-headless=="))]
-
-
-def download(folder):
-    done = pip("download", "--dest", folder, "--constraint", CONSTRAINTS, *DEPENDENCIES)
-    if not done.returncode:
-        done = pip("download", "--no-deps", "--dest", folder, *older_pins())
-    if done.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        said = done.stderr.strip().splitlines()[-1]
-        raise debian_root.MissingError(f"no package index can be reached ({said})")
-
-
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    """A folder with the edge's wheel and all that it needs."""
-    folder = tmp_path_factory.mktemp("wheels")
-    recipe = CONSTRAINTS.read_text() + sys.version
+def make_root(tmp_path_factory):
+    """Make a fresh Debian with all that install.sh needs."""
     try:
-        shutil.copytree(debian_root.kept("wheels", recipe, download), folder, dirs_exist_ok=True)
+        wheels = bundle.make_wheels(tmp_path_factory.mktemp("bundle") / "wheels")
     except debian_root.MissingError as error:
         pytest.skip(str(error))
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
-    subprocess.run([*build, ROOT / "edge"], check=True, capture_output=True, timeout=300)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory, wheels):
-    """A fresh Debian with all that install.sh needs, and no network."""
 
     def make(name):
         try:
-            root = debian_root.debian(tmp_path_factory.mktemp(name) / "root")
+            return bundle.make_root(tmp_path_factory.mktemp(name) / "root", wheels)
         except debian_root.MissingError as error:
             pytest.skip(str(error))
-        target = root / "root" / "bundle"
-        for folder in ("deploy", "systemd"):
-            shutil.copytree(ROOT / folder, target / folder)
-        shutil.copy(CONSTRAINTS, target)
-        shutil.copytree(wheels, target, dirs_exist_ok=True)
-        return root
 
     return make
-
-
-class Device:
-    """A Debian and what install.sh makes of it."""
-
-    def __init__(self, system):
-        self.system, self.root = system, system.root
-
-    def run(self, *command):
-        return self.system.run(*command)
-
-    def install(self, *options, code=0):
-        done = self.run(SCRIPT, "--offline", *options)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    def changed(self, *options):
-        """Run install.sh; tell whether it says that it changed anything."""
-        line = self.install(*options).stdout
-        assert line.startswith(("changed=yes release=", "changed=no release=")), line
-        return line.startswith("changed=yes")
-
-    @property
-    def release(self):
-        link = self.root / "opt/fer-edge/venv"
-        return link.readlink().parent.name if link.is_symlink() else None
-
-    def releases(self):
-        return {path.name for path in (self.root / "opt/fer-edge/releases").iterdir()}
-
-    def works(self):
-        return self.run("fer-edge", "selftest").returncode == 0
-
-    def offer(self, change=None):
-        """Put another edge into the bundle: its wheel with some members changed."""
-        (wheel,) = (self.root / "root/bundle").glob("fer_edge-*.whl")
-        original = wheel.with_suffix(".original")
-        if not original.exists():
-            shutil.copy(wheel, original)
-        with zipfile.ZipFile(original) as old, zipfile.ZipFile(wheel, "w") as new:
-            for entry in old.infolist():
-                data = old.read(entry)
-                new.writestr(entry, (change or {}).get(entry.filename, lambda data: data)(data))
 
 
 def flip(data):
@@ -164,13 +76,13 @@ def times(root):
 
 
 @pytest.fixture(scope="module")
-def fresh(bundle):
+def fresh(make_root):
     """A Debian on which nothing was installed, and its files."""
-    root = bundle("chroot")
+    root = make_root("chroot")
     before = dict(debian_root.files(root))
     system = debian_root.Chroot(root)
     try:
-        yield Device(system), before
+        yield bundle.Device(system), before
     finally:
         system.close()
 
@@ -320,7 +232,7 @@ def test_wrong_usage(installed, options, code, said):
 
 def test_uninstall_keeps_what_is_the_users(installed):
     assert installed.changed("--uninstall")
-    assert installed.release is None
+    assert not installed.release
     assert (installed.root / "etc/fer-edge/config.toml").exists()
     assert (installed.root / "var/lib/fer-edge/models").exists()
     assert not (installed.root / "etc/systemd/system/fer-edge.service").exists()
@@ -343,9 +255,9 @@ def test_purge_leaves_nothing(installed, fresh):
 
 
 @pytest.fixture(scope="module")
-def running(bundle):
+def running(make_root):
     """A Debian that runs systemd, the daemon installed and ready with a camera of ours."""
-    root = bundle("booted")
+    root = make_root("booted")
     with MjpegServer([a_picture(160, 120)]) as camera:
         (root / "etc/fer-edge").mkdir()
         config = (ROOT / "deploy/config.toml").read_text()
@@ -357,7 +269,7 @@ def running(bundle):
         except debian_root.MissingError as error:
             pytest.skip(str(error))
         try:
-            device = Device(system)
+            device = bundle.Device(system)
             assert device.changed()
             yield device
         finally:
