@@ -243,7 +243,7 @@ choose_camera() {
     camera=${camera:-$(value camera "$PREFIX/releases/$(current_release)/complete")}
     [ -n "$camera" ] || if [ -d "$PICAMERA2" ]; then camera=picamera2; else camera=all; fi
     [ "$camera" = all ] || [ -f "$systemd/drop-ins/$camera.conf" ] ||
-        die 2 "--camera $camera: expected all or one of $(cd "$systemd/drop-ins" && echo ./*.conf)"
+        die 2 "--camera $camera: expected all or one of $(basename -a -s .conf "$systemd"/drop-ins/*.conf | xargs)"
     site_packages=no numpy=own
     [ "$camera" = picamera2 ] || return 0
     [ -d "$PICAMERA2" ] || die 1 "no picamera2; run: sudo apt install -y python3-picamera2"
@@ -255,7 +255,7 @@ choose_camera() {
 # Everything that a release is made of, as one hash.
 fingerprint() {
     {
-        echo "1 $version $camera $site_packages $numpy $offline"
+        echo "1 $version $camera $site_packages $numpy"
         python3 -c 'import sys; print(sys.version, sys.executable)'
         if [ -d "$package" ]; then
             (cd "$package" && find . -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum)
@@ -343,9 +343,9 @@ try_release() {
     fi
 }
 
-# Keeps the release before, and no others.
+# Keeps the release before, if it still works, and no others. keep_previous OLD NEW WORKS
 keep_previous() {
-    if [ "$1" != "$2" ] && is_release "$1"; then point "releases/$1" "$PREFIX/previous"; fi
+    if [ "$1" != "$2" ] && [ "$3" = yes ] && is_release "$1"; then point "releases/$1" "$PREFIX/previous"; fi
     remove_unfinished
 }
 
@@ -436,7 +436,7 @@ start_daemon() {
     fi
     tell_why
     if [ "$was_active" != active ] || [ "$old" = none ] || [ "$old" = "$new" ]; then
-        keep_previous "$old" "$new"
+        keep_previous "$old" "$new" yes
         say "installed, but the daemon is not ready; see: journalctl -u fer-edge"
         finish 69
     fi
@@ -466,13 +466,14 @@ install_release() {
     find_source
     choose_camera
     lock
-    local print old new was_active=unknown
+    local print old new works=no was_active=unknown
     print=$(fingerprint)
     old=$(current_release)
     new=$old
+    if timeout 120 "$PREFIX/venv/bin/fer-edge" selftest >/dev/null 2>&1; then works=yes; fi
     if has_systemd; then was_active=$(property ActiveState); fi
-    if [ "$force" = yes ] || [ "$(value fingerprint "$PREFIX/releases/$old/complete")" != "$print" ] ||
-        ! timeout 120 "$PREFIX/venv/bin/fer-edge" selftest >/dev/null 2>&1; then
+    if [ "$force" = yes ] || [ "$works" = no ] ||
+        [ "$(value fingerprint "$PREFIX/releases/$old/complete")" != "$print" ]; then
         check_space
         changed=yes
         new=$version-$(date -u +%Y%m%dT%H%M%SZ)
@@ -487,7 +488,7 @@ install_release() {
     write_config
     enable_unit
     start_daemon "$was_active" "$old" "$new"
-    keep_previous "$old" "$new"
+    keep_previous "$old" "$new" "$works"
     if [ "$changed" = yes ]; then say "release $new is installed"; else say "nothing to do"; fi
     finish
 }

@@ -1,5 +1,6 @@
 """What deploy/install.sh installs from, in a Debian of its own, and what it makes of that."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from debian_root import ROOT, Answer, Booted, Chroot, MissingError, debian, kept
 
 SCRIPT: Final = "/root/bundle/deploy/install.sh"
 _CONSTRAINTS: Final = ROOT / "constraints.txt"
-_DEPENDENCIES: Final = ("click", "numpy", "opencv-python-headless", "ai-edge-litert")
+_DEPENDENCIES: Final = ("click", "numpy", "opencv-python-headless", "ai-edge-litert", "hatchling")
 
 Change = Mapping[str, Callable[[bytes], bytes]]
 """What becomes of the members of a wheel."""
@@ -24,8 +25,8 @@ def make_wheels(folder: Path) -> Path:
     Raises:
         MissingError: There is no package index.
     """
-    recipe = _CONSTRAINTS.read_text() + sys.version
-    shutil.copytree(kept("wheels", recipe, _download), folder)
+    recipe = repr((_CONSTRAINTS.read_text(), _DEPENDENCIES, sys.version))
+    shutil.copytree(kept("wheels", recipe, _download), folder, copy_function=_link)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     subprocess.run([*build, ROOT / "edge"], check=True, capture_output=True, timeout=300)
     return folder
@@ -42,8 +43,17 @@ def make_root(folder: Path, wheels: Path) -> Path:
     for name in ("deploy", "systemd"):
         shutil.copytree(ROOT / name, target / name)
     shutil.copy(_CONSTRAINTS, target)
-    shutil.copytree(wheels, target, dirs_exist_ok=True)
+    shutil.copytree(wheels, target, dirs_exist_ok=True, copy_function=_link)
     return root
+
+
+def make_checkout(root: Path) -> str:
+    """Put a checkout into a Debian made by `make_root`; return its path there."""
+    target = root / "root" / "checkout"
+    for name in ("deploy", "systemd", "edge"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(_CONSTRAINTS, target)
+    return "/root/checkout"
 
 
 def download(folder: Path, *requirements: object) -> None:
@@ -78,7 +88,8 @@ class Device:
 
     def install(self, *options: str, code: int = 0) -> Answer:
         """Run install.sh, which must end with this exit code."""
-        done = self.run(SCRIPT, "--offline", *options)
+        # What builds a checkout's wheel looks there, too.
+        done = self.run("env", "PIP_FIND_LINKS=/root/bundle", SCRIPT, "--offline", *options)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -108,12 +119,20 @@ class Device:
         original = wheel.with_suffix(".original")
         if not original.exists():
             shutil.copy(wheel, original)
+        wheel.unlink()  # others may share its bytes
         with zipfile.ZipFile(original) as old, zipfile.ZipFile(wheel, "w") as new:
             for entry in old.infolist():
                 data = old.read(entry)
                 if entry.filename in change:
                     data = change[entry.filename](data)
                 new.writestr(entry, data)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
 
 
 def _older_pins() -> list[str]:

@@ -263,7 +263,7 @@ def running(make_root):
             pytest.skip(str(error))
         try:
             device = bundle.Device(system)
-            assert device.changed()
+            assert device.changed("--from", bundle.make_checkout(root))
             yield device
         finally:
             system.close()
@@ -293,7 +293,7 @@ def test_the_daemon_is_ready(running):
 
 def test_a_run_without_news_leaves_the_daemon_alone(running):
     before = program(running)
-    assert not running.changed()
+    assert not running.changed("--from", "/root/checkout")
     assert program(running) == before
 
 
