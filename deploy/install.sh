@@ -456,7 +456,8 @@ lock() {
     [ "$dry" = no ] || return 0
     mkdir -p "$PREFIX/releases"
     exec 9<"$PREFIX"
-    flock --nonblock 9 || die 1 "another install.sh is at work"
+    # What a killed run has left may take a moment to end.
+    flock --timeout 10 9 || die 1 "another install.sh is at work"
 }
 
 # --- what can be asked for ---------------------------------------------------------------------
