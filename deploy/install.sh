@@ -62,7 +62,7 @@ Standard output is one line, `changed=yes release=NAME` or `changed=no release=N
 done is told on standard error.
 
 Exit codes: 0 done; 1 failed, and what was there before still is; 2 wrong usage; 69 installed,
-but the daemon is not ready (no camera, say); 78 the new release refuses the settings.
+but the daemon does not become ready; 78 the new release refuses the settings.
 TEXT
 }
 

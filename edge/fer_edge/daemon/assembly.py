@@ -1,6 +1,5 @@
 """A service from settings, and the same service under other settings."""
 
-import dataclasses
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -13,10 +12,9 @@ from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.service import Service
 from fer_edge.errors import FerError
-from fer_edge.pipeline import Pipeline
 from fer_edge.settings import Settings
 from fer_edge.sinks.fan_out import FanOut
-from fer_edge.slots.choice import Serving, serve
+from fer_edge.slots.choice import SlotReader, serving_of
 from fer_edge.sources.stream import without_secrets
 
 _SEEING: Final = ("detector", "tracker", "smoothing", "model")
@@ -38,8 +36,9 @@ def make_service(
     Raises:
         FerError: A part cannot be made.
     """
-    serving = serve(settings.model.path)
-    pipeline = _make_pipeline(settings, serving)
+    slots = SlotReader()
+    settings = slots.fill_in(settings)
+    pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     try:
         outlets = FanOut(make_outlets(settings, controls))
         try:
@@ -55,9 +54,9 @@ def make_service(
         pipeline,
         outlets,
         controls=controls,
-        figures=Figures(_names(settings, serving, pipeline.contract)),
+        figures=Figures(_names(settings, pipeline.contract)),
         heart=Heart(),
-        reload=_Reloading(settings, serving, read_settings=read_settings, controls=controls),
+        reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
     )
 
 
@@ -70,21 +69,14 @@ def make_camera(settings: Settings) -> SteadyCamera:
     return SteadyCamera(lambda: make_source(settings.source))
 
 
-def _make_pipeline(settings: Settings, serving: Serving) -> Pipeline:
-    model = dataclasses.replace(settings.model, path=serving.model)
-    return make_pipeline(
-        dataclasses.replace(settings, model=model), frames=frames_of(settings.source)
-    )
-
-
-def _names(settings: Settings, serving: Serving, contract: ModelContract) -> Names:
+def _names(settings: Settings, contract: ModelContract) -> Names:
     uri = settings.source.uri
     return Names(
         source=without_secrets(uri) if "://" in uri else uri,
-        model=serving.name,
+        model=serving_of(settings.model).name,
         model_sha256=contract.flatbuffer_sha256,
-        model_place=serving.place,
-        model_problem=serving.problem,
+        model_place=serving_of(settings.model).place,
+        model_problem=serving_of(settings.model).problem,
     )
 
 
@@ -92,15 +84,9 @@ class _Reloading:
     """Puts new parts in the place of those whose settings have changed; keeps the others."""
 
     def __init__(
-        self,
-        settings: Settings,
-        serving: Serving,
-        *,
-        read_settings: Callable[[], Settings],
-        controls: Controls,
+        self, settings: Settings, read_settings: Callable[[], Settings], controls: Controls
     ) -> None:
         self._settings = settings
-        self._serving = serving
         self._read_settings = read_settings
         self._controls = controls
 
@@ -121,22 +107,18 @@ class _Reloading:
             for section in Settings.__dataclass_fields__
             if getattr(old, section) != getattr(new, section)
         ]
-        serving = serve(new.model.path, known=self._serving)
-        if serving != self._serving and "model" not in changed:
-            changed.append("model")  # the slots hold another one
         other_frames = frames_of(old.source) != frames_of(new.source)
         if other_frames or any(section in _SEEING for section in changed):
-            pipeline = _make_pipeline(new, serving)
+            pipeline = make_pipeline(new, frames=frames_of(new.source))
             service.pipeline.close()
             service.pipeline = pipeline
-            self._serving = serving
         if any(section not in {*_SEEING, _WATCHED} for section in changed):
             self._swap_outlets(service, new)
         if _WATCHED in changed:
             # A device can be held only once, so the old one goes before the new one comes.
             service.camera.close()
             service.camera = make_camera(new)
-        service.figures.names = _names(new, self._serving, service.pipeline.contract)
+        service.figures.names = _names(new, service.pipeline.contract)
         return changed
 
     def _swap_outlets(self, service: Service, new: Settings) -> None:

@@ -11,6 +11,7 @@ from fer_edge.errors import FerError, ModelError
 from fer_edge.model_file import MAX_MODEL_BYTES, sha256_hex
 from fer_edge.models import DEFAULT_MODEL, open_model
 from fer_edge.models.slots import SLOT, SLOTS, ModelSlots, Place
+from fer_edge.settings import ModelSettings, Settings
 from fer_edge.slots.trial import try_model
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,43 @@ class Serving:
     place: Place | Literal[""] = ""
     identity: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel(ModelSettings):
+    """Settings of a model that the slots have chosen."""
+
+    serving: Serving = Serving(DEFAULT_MODEL, DEFAULT_MODEL)
+
+
+class SlotReader:
+    """Puts the model that serves into settings that leave it to the slots.
+
+    A slot that holds another file than before makes these settings differ, so that a reload
+    takes the new model.
+
+    Args:
+        slots: Other ones than the daemon's own.
+    """
+
+    def __init__(self, slots: ModelSlots | None = None) -> None:
+        self._slots = slots
+        self._known: Serving | None = None
+
+    def fill_in(self, settings: Settings) -> Settings:
+        """Return the settings with what serves now."""
+        if settings.model.path != SLOT:
+            return settings
+        self._known = serve(SLOT, slots=self._slots, known=self._known)
+        model = ServedModel(self._known.model, settings.model.threads, self._known)
+        return dataclasses.replace(settings, model=model)
+
+
+def serving_of(settings: ModelSettings) -> Serving:
+    """Return what the settings say of the model that is used."""
+    if isinstance(settings, ServedModel):
+        return settings.serving
+    return Serving(settings.path, settings.path)
 
 
 def serve(model: str, *, slots: ModelSlots | None = None, known: Serving | None = None) -> Serving:
