@@ -16,13 +16,16 @@ from builders import a_contract
 from command_line import PROGRAM, clean_environment
 from tiny_model import golden_files, tiny_flatbuffer, tiny_model, with_golden
 
+from fer_edge.daemon.figures import Figures, Names
 from fer_edge.errors import EXIT_CONFIG, FerError, ModelError, OutputError
 from fer_edge.model_file import MAX_MODEL_BYTES, parse_model, write_model
 from fer_edge.models import open_model
 from fer_edge.models.slots import ModelSlots, Pointer
 from fer_edge.selftest import read_golden
+from fer_edge.settings import ModelSettings, Settings
 from fer_edge.slots.changing import install, roll_back
-from fer_edge.slots.choice import serve
+from fer_edge.slots.choice import SlotReader, serve, serving_of
+from fer_edge.state import CameraHealth
 
 OLD, NEW = tiny_model(seed=1), tiny_model(seed=2)
 
@@ -238,6 +241,29 @@ def test_a_runtime_that_crashes_does_not_take_the_daemon_along(device, monkeypat
     sha, problem = device.serving()
     assert sha == SHIPPED
     assert "dies of signal 11" in problem
+
+
+def test_a_slot_that_holds_another_model_changes_the_settings(device):
+    reader = SlotReader(device.slots)
+    asked = Settings(model=ModelSettings(path="slot", threads=2))
+    first = reader.fill_in(asked)
+    assert (first.model.path, first.model.threads) == ("edge-small", 2)
+    device.install(OLD)
+    second = reader.fill_in(asked)
+    assert serving_of(second.model).place == "a"
+    assert second.model != first.model
+    assert reader.fill_in(asked) == second
+    device.slots.path("a").write_bytes(NEW)
+    assert reader.fill_in(asked).model != second.model
+
+
+def test_the_daemons_state_tells_what_serves(both):
+    both.slots.path("b").write_bytes(damaged())
+    serving = serve("slot", slots=both.slots)
+    names = Names("0", serving.name, "", serving.place, serving.problem)
+    told = Figures(names).state("running", CameraHealth(), dropped=0, sinks=()).to_json()
+    assert (told["model"], told["model_place"]) == ("tiny", "a")
+    assert told["model_problem"].startswith("slot b: ")
 
 
 def test_a_model_named_by_the_settings_is_none_of_its_business(device):

@@ -76,6 +76,7 @@ def play(device, *options, **variables):
     }
     here = {"ansible_python_interpreter": "/usr/bin/python3", "ansible_become": False}
     done = device.run(
+        "env", "ANSIBLE_PIPELINING=True",
         "/root/ansible/bin/ansible-playbook", "--inventory", "/root/inventory.ini",
         "--extra-vars", json.dumps({**here, **given}), *options,
         "/root/bundle/deploy/ansible/site.yml",
