@@ -26,8 +26,8 @@ Installs the FER edge daemon, or upgrades it: the same command again. For Raspbe
   sudo deploy/install.sh
 
 A new release is built beside the one that runs. It must pass its self-test, read one picture, accept
-the settings, and, where it replaces a daemon that was running, become ready; otherwise what
-was there before is put back. Run again without anything new, it changes nothing. It asks no
+the settings, and, where it replaces a daemon that was running, become ready, with frames coming
+if they came before; otherwise what was there before is put back. Run again without anything new, it changes nothing. It asks no
 questions and needs no network beyond a package index.
 
 Options:
@@ -79,7 +79,7 @@ die() {
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 action=install from='' offline=no camera='' start=yes ready_seconds=60
-force=no purge=no dry=no verbose=no changed=no building='' scratch=''
+force=no purge=no dry=no verbose=no changed=no building='' scratch='' saw=no
 
 parse_arguments() {
     while [ $# -gt 0 ]; do
@@ -394,9 +394,15 @@ write_config() {
 
 # --- the daemon --------------------------------------------------------------------------------
 
+# Asks the daemon itself whether frames come; fails where they do not, or where it does not tell.
+sees() {
+    timeout 20 "$PREFIX/venv/bin/fer-edge" status --json 2>/dev/null |
+        python3 -c 'import json, sys; sys.exit(not json.load(sys.stdin)["frames_per_second"] > 0)' 2>/dev/null
+}
+
 property() { systemctl show --property="$1" --value "$UNIT"; }
 
-# Restarts the daemon; waits until it is ready, and a little longer.
+# Restarts the daemon; waits until it is ready, a little longer, and for frames if some came before.
 become_ready() {
     local before end=$((SECONDS + ready_seconds)) process
     systemctl daemon-reload
@@ -410,7 +416,8 @@ become_ready() {
         if [ "$(property ActiveState)" != active ]; then continue; fi
         process=$(property MainPID)
         sleep "$SETTLE_SECONDS"
-        if [ "$(property ActiveState)" = active ] && [ "$(property MainPID)" = "$process" ]; then return 0; fi
+        if [ "$(property ActiveState)" != active ] || [ "$(property MainPID)" != "$process" ]; then continue; fi
+        if [ "$saw" = no ] || sees; then return 0; fi
     done
     return 1
 }
@@ -473,6 +480,7 @@ install_release() {
     new=$old
     if timeout 120 "$PREFIX/venv/bin/fer-edge" selftest >/dev/null 2>&1; then works=yes; fi
     if has_systemd; then was_active=$(property ActiveState); fi
+    if [ "$was_active" = active ] && sees; then saw=yes; fi
     if [ "$force" = yes ] || [ "$works" = no ] ||
         [ "$(value fingerprint "$PREFIX/releases/$old/complete")" != "$print" ]; then
         check_space

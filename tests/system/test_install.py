@@ -65,6 +65,13 @@ BROKEN_DAEMON = {
         "\nif 'NOTIFY_SOCKET' in os.environ:\n    raise RuntimeError('broken')\n"
     )
 }
+# Ready, but no frame ever comes.
+BLIND_DAEMON = {
+    "fer_edge/daemon/service.py": append(
+        "\n\ndef _wait(service):\n    service._heart.ready()\n    service._controls.wait(0.5)\n"
+        "\n\nService._next_frame = _wait\n"
+    )
+}
 BROKEN_PROGRAM = {"fer_edge/pipeline.py": append("\nraise RuntimeError('broken')\n")}
 
 
@@ -314,6 +321,16 @@ def test_a_daemon_that_does_not_become_ready_is_rolled_back(running):
     assert "broken" in done.stderr, "the daemon's own last words are shown"
     assert (running.release, running.releases()) == (old, {old})
     assert shown(running, "ActiveState") == "active"
+
+
+def test_a_daemon_that_loses_its_camera_is_rolled_back(running):
+    if running.run("fer-edge", "status", "--json").returncode:
+        pytest.skip("this daemon cannot be asked how it does")
+    old = running.release
+    running.offer(BLIND_DAEMON)
+    assert f"release {old} is back" in running.install("--ready-seconds", "12", code=1).stderr
+    assert running.release == old
+    assert "FPS" in shown(running, "StatusText")
 
 
 def test_an_upgrade_restarts_the_daemon(running):
