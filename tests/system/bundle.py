@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,8 @@ from debian_root import ROOT, Answer, Booted, Chroot, MissingError, debian, kept
 
 SCRIPT: Final = "/root/bundle/deploy/install.sh"
 _CONSTRAINTS: Final = ROOT / "constraints.txt"
-_DEPENDENCIES: Final = ("click", "numpy", "opencv-python-headless", "ai-edge-litert", "hatchling")
+_PROJECT: Final = tomllib.loads((ROOT / "edge" / "pyproject.toml").read_text())
+_NEEDED: Final = (*_PROJECT["project"]["dependencies"], *_PROJECT["build-system"]["requires"])
 
 Change = Mapping[str, Callable[[bytes], bytes]]
 """What becomes of the members of a wheel."""
@@ -25,7 +27,7 @@ def make_wheels(folder: Path) -> Path:
     Raises:
         MissingError: There is no package index.
     """
-    recipe = repr((_CONSTRAINTS.read_text(), _DEPENDENCIES, sys.version))
+    recipe = repr((_CONSTRAINTS.read_text(), _NEEDED, sys.version))
     shutil.copytree(kept("wheels", recipe, _download), folder, copy_function=_link)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     subprocess.run([*build, ROOT / "edge"], check=True, capture_output=True, timeout=300)
@@ -143,6 +145,6 @@ def _older_pins() -> list[str]:
 
 
 def _download(folder: Path) -> None:
-    download(folder, "--constraint", _CONSTRAINTS, *_DEPENDENCIES)
+    download(folder, "--constraint", _CONSTRAINTS, *_NEEDED)
     if sys.version_info < (3, 12):
         download(folder, "--no-deps", *_older_pins())
