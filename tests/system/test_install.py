@@ -69,7 +69,7 @@ BROKEN_DAEMON = {
 BLIND_DAEMON = {
     "fer_edge/daemon/service.py": append(
         "\n\ndef _wait(service):\n    service._heart.ready()\n    service._controls.wait(0.5)\n"
-        "\n\nService._next_frame = _wait\n"
+        "\n\nimport os\nif 'NOTIFY_SOCKET' in os.environ:\n    Service._next_frame = _wait\n"
     )
 }
 BROKEN_PROGRAM = {"fer_edge/pipeline.py": append("\nraise RuntimeError('broken')\n")}
