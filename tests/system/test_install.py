@@ -328,7 +328,7 @@ def test_a_daemon_that_loses_its_camera_is_rolled_back(running):
         pytest.skip("this daemon cannot be asked how it does")
     old = running.release
     running.offer(BLIND_DAEMON)
-    assert f"release {old} is back" in running.install("--ready-seconds", "12", code=1).stderr
+    assert f"release {old} is back" in running.install("--ready-seconds", "8", code=1).stderr
     assert running.release == old
     assert "FPS" in shown(running, "StatusText")
 
