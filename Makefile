@@ -25,10 +25,12 @@ test: setup ## Run every test; those that lack something say what.
 arm: setup ## Run the edge on emulated Raspberry Pis alone; says what to install for that.
 	$(BIN)/python -m pytest -n $(WORKERS) tests/system/test_arm.py
 
-lint: setup ## Check style and the direction of imports.
+lint: setup ## Check style, shell scripts (where shellcheck is) and the direction of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
+	@if command -v shellcheck >/dev/null; then shellcheck --exclude=SC2016 .ci/run deploy/install.sh benchmarks/*.sh; \
+	  else echo "no shellcheck: shell scripts are not checked (apt install shellcheck)"; fi
 
 types: setup ## Check types strictly in all three packages.
 	$(BIN)/mypy

@@ -21,6 +21,7 @@ from fer_edge.options import model_option as _model_option
 from fer_edge.options import resolve_settings as _resolve
 from fer_edge.options import settings_options as _settings_options
 from fer_edge.options import show_progress as _progress
+from fer_edge.slots.cli import model as model_group
 from fer_edge.tuning.cli import tune
 
 
@@ -368,6 +369,7 @@ def check(file: Path) -> None:
 
 cli.add_command(bench)
 cli.add_command(doctor)
+cli.add_command(model_group)
 cli.add_command(tune)
 
 

@@ -91,7 +91,7 @@ def read_model(path: Path) -> ModelFile:
     Raises:
         ModelError: Missing, no TFLite model, without contract, damaged, or contradicting itself.
     """
-    return parse_model(_read_bytes(path), where=str(path))
+    return parse_model(read_bytes(path), where=str(path))
 
 
 def parse_model(data: bytes, *, where: str) -> ModelFile:
@@ -123,7 +123,12 @@ def parse_model(data: bytes, *, where: str) -> ModelFile:
     return ModelFile(where, flatbuffer, contract, members)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a file that is not larger than any model.
+
+    Raises:
+        ModelError: It is missing, larger, or cannot be read.
+    """
     expected = "a .tflite file with its contract"
     try:
         if path.is_dir():

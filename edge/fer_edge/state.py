@@ -69,6 +69,8 @@ class DaemonState:
         source: As the settings name it, without passwords.
         model: Its name.
         model_sha256: Hash of the model file's network.
+        model_place: Of `fer-edge model`: "a", "b", "shipped"; "" where the settings name a model.
+        model_problem: Why another model serves than the one that should; "" where none does.
         camera: How the camera does.
         frames: Processed since the start.
         dropped: Frames that a newer one replaced before they were processed.
@@ -99,6 +101,8 @@ class DaemonState:
     throttled: bool | None = None
     rss_mb: float = 0.0
     sinks: tuple[SinkState, ...] = ()
+    model_place: str = ""
+    model_problem: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `fer-edge status --json` prints."""

@@ -14,6 +14,7 @@ from fer_edge.daemon.service import Service
 from fer_edge.errors import FerError
 from fer_edge.settings import Settings
 from fer_edge.sinks.fan_out import FanOut
+from fer_edge.slots.choice import SlotReader, serving_of
 from fer_edge.sources.stream import without_secrets
 
 _SEEING: Final = ("detector", "tracker", "smoothing", "model")
@@ -35,6 +36,8 @@ def make_service(
     Raises:
         FerError: A part cannot be made.
     """
+    slots = SlotReader()
+    settings = slots.fill_in(settings)
     pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     try:
         outlets = FanOut(make_outlets(settings, controls))
@@ -53,7 +56,7 @@ def make_service(
         controls=controls,
         figures=Figures(_names(settings, pipeline.contract)),
         heart=Heart(),
-        reload=_Reloading(settings, read_settings, controls),
+        reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
     )
 
 
@@ -70,8 +73,10 @@ def _names(settings: Settings, contract: ModelContract) -> Names:
     uri = settings.source.uri
     return Names(
         source=without_secrets(uri) if "://" in uri else uri,
-        model=settings.model.path,
+        model=serving_of(settings.model).name,
         model_sha256=contract.flatbuffer_sha256,
+        model_place=serving_of(settings.model).place,
+        model_problem=serving_of(settings.model).problem,
     )
 
 

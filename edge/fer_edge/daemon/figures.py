@@ -25,11 +25,15 @@ class Names(NamedTuple):
         source: As the settings name it, without passwords.
         model: Its name.
         model_sha256: Hash of its network.
+        model_place: Where it lies, if that is a slot; see `DaemonState`.
+        model_problem: Why it is not the one that should serve.
     """
 
     source: str
     model: str
     model_sha256: str
+    model_place: str = ""
+    model_problem: str = ""
 
 
 class Figures:
@@ -74,6 +78,8 @@ class Figures:
             source=self.names.source,
             model=self.names.model,
             model_sha256=self.names.model_sha256,
+            model_place=self.names.model_place,
+            model_problem=self.names.model_problem,
             camera=camera,
             frames=self._frames,
             dropped=dropped,

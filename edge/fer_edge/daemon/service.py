@@ -138,7 +138,7 @@ class Service(Closing):
             return
         self._report_due = now + _REPORT_SECONDS
         state = self.state()
-        self._heart.status(status_line(state))
+        self._heart.status(status_line(state) + model_note(state))
         self.outlets.report(state)
 
 
@@ -153,3 +153,8 @@ def status_line(state: DaemonState) -> str:
         f"{state.frames_per_second:.1f} FPS, camera {camera.grade}, {state.faces} "
         f"{'face' if state.faces == 1 else 'faces'} in view"
     )
+
+
+def model_note(state: DaemonState) -> str:
+    """Return what the status line adds where another model serves than the one that should."""
+    return f"; {state.model} serves, for {state.model_problem}" if state.model_problem else ""

@@ -5,6 +5,7 @@ from typing import Final
 
 from fer_edge.errors import ModelError
 from fer_edge.model_file import ModelFile, read_model
+from fer_edge.models.slots import SLOT, ModelSlots
 
 DEFAULT_MODEL: Final = "edge-small"
 _FOLDER: Final = Path(__file__).parent
@@ -17,11 +18,15 @@ def shipped_models() -> list[str]:
 
 
 def open_model(name_or_path: str) -> ModelFile:
-    """Read a shipped model by name, or a model file by path.
+    """Read a shipped model by name, a model file by path, or with "slot" the model that serves.
 
     Raises:
         ModelError: There is neither, or the file breaks its contract.
     """
+    if name_or_path == SLOT:
+        slots = ModelSlots()
+        place = slots.pointer().serving
+        return open_model(DEFAULT_MODEL) if place == "shipped" else read_model(slots.path(place))
     if name_or_path in shipped_models():
         return read_model(_FOLDER / f"{name_or_path}{_SUFFIX}")
     path = Path(name_or_path)

@@ -84,5 +84,7 @@ class SmoothingSettings:
 class ModelSettings:
     """Which network reads the faces."""
 
-    path: str = setting("edge-small", "shipped model's name or .tflite file")
+    path: str = setting(
+        "edge-small", "shipped model's name, .tflite file, or slot: `fer-edge model`"
+    )
     threads: int = setting(1, "threads of the interpreter", low=1, high=64)

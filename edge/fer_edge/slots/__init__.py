@@ -1,0 +1,1 @@
+"""Models that serve only after they have passed on this device; `fer-edge model`."""

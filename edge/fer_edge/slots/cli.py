@@ -1,0 +1,108 @@
+"""`fer-edge model`: models that are changed without ever being without one."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fer_edge.commands import echo, echo_json, json_option
+
+if TYPE_CHECKING:
+    from fer_edge.slots.changing import Change
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _state_option(command: _F) -> _F:
+    return click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The daemon's state folder, where the slots are.  [default: /var/lib/fer-edge]",
+    )(command)
+
+
+@click.group()
+def model() -> None:
+    """Change the daemon's model, with a way back.
+
+    There are two slots, a and b, beside the model that ships. A new model is copied into the one
+    that does not serve and runs its golden vectors there, on this device; only if all match does
+    it serve. A daemon whose settings say `path = "slot"` under [model] uses it from its next start
+    or `systemctl reload fer-edge` on. Should the model fail its test then, the other slot's
+    serves, or the shipped one.
+    """
+
+
+@model.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_state_option
+@json_option
+def install(file: Path, state: Path | None, as_json: bool) -> None:
+    """Let a model serve, if it passes its own test on this device.
+
+    With --json, prints {"changed", "serving", "before", "name", "sha256"}.
+    """
+    from fer_edge.models.slots import ModelSlots
+    from fer_edge.slots.changing import install as change
+
+    _tell(change(file, ModelSlots(state)), as_json=as_json)
+
+
+@model.command()
+@_state_option
+@json_option
+def rollback(state: Path | None, as_json: bool) -> None:
+    """Let the model serve that served before, if it still passes its test.
+
+    With --json, prints {"changed", "serving", "before", "name", "sha256"}.
+    """
+    from fer_edge.models.slots import ModelSlots
+    from fer_edge.slots.changing import roll_back
+
+    _tell(roll_back(ModelSlots(state)), as_json=as_json)
+
+
+@model.command()
+@click.option("--verify", is_flag=True, help="Run the golden vectors of each model here.")
+@_state_option
+@json_option
+def status(verify: bool, state: Path | None, as_json: bool) -> None:
+    """Tell which model serves, and what is in the slots.
+
+    The exit code is 78 where the model that is to serve cannot. With --json, prints
+    {"folder", "serving", "before", "problem", "places": {"a", "b", "shipped":
+    {"name", "sha256", "problem"}}}; an empty slot is null.
+    """
+    from fer_edge.errors import EXIT_CONFIG
+    from fer_edge.models.slots import ModelSlots
+    from fer_edge.slots.inventory import format_inventory, take_inventory
+
+    found = take_inventory(ModelSlots(state), verify=verify)
+    if as_json:
+        echo_json(found.to_json())
+    else:
+        echo(format_inventory(found))
+    if not found.sound:
+        sys.exit(EXIT_CONFIG)
+
+
+def _tell(change: "Change", *, as_json: bool) -> None:
+    pointer, contract = change.pointer, change.model.contract
+    if as_json:
+        echo_json(
+            {
+                "changed": change.changed,
+                "serving": pointer.serving,
+                "before": pointer.before,
+                "name": contract.name,
+                "sha256": contract.flatbuffer_sha256,
+            }
+        )
+        return
+    place = pointer.serving if pointer.serving == "shipped" else f"slot {pointer.serving}"
+    served = "serves" if change.changed else "serves already"
+    echo(f"{contract.name} ({place}, sha256 {contract.flatbuffer_sha256[:12]}...) {served}")
+    if change.changed:
+        click.echo("a running daemon takes it with: sudo systemctl reload fer-edge", err=True)
