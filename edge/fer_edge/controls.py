@@ -1,9 +1,9 @@
 """What may be asked of a running daemon, from signals and from other threads."""
 
+import queue
 import signal
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -11,14 +11,15 @@ class Controls:
     """Wishes that the loop looks at between two frames; safe from any thread and signal handler."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
-        self._reload = False
+        self._stopping = self._reload = False
         self._enabled = True
+        # An event's lock may be held by the very loop that a signal handler interrupts.
+        self._wishes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     @property
     def stopping(self) -> bool:
         """Whether the run is to end."""
-        return self._stop.is_set()
+        return self._stopping
 
     @property
     def enabled(self) -> bool:
@@ -28,14 +29,17 @@ class Controls:
     @enabled.setter
     def enabled(self, value: bool) -> None:
         self._enabled = value
+        self._wake()
 
     def stop(self) -> None:
         """End after the current frame."""
-        self._stop.set()
+        self._stopping = True
+        self._wake()
 
     def reload(self) -> None:
         """Read the settings anew before the next frame."""
         self._reload = True
+        self._wake()
 
     def take_reload(self) -> bool:
         """Return whether settings are to be read anew, once for each wish."""
@@ -43,8 +47,14 @@ class Controls:
         return wished
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not beyond a wish to stop."""
-        self._stop.wait(seconds)
+        """Sleep, but not beyond a new wish, nor where the end is near."""
+        if not self._stopping:
+            with suppress(queue.Empty):
+                self._wishes.get(timeout=seconds)
+
+    def _wake(self) -> None:
+        if self._wishes.empty():
+            self._wishes.put(None)
 
 
 @contextmanager
