@@ -16,7 +16,7 @@ from fer_edge.controls import Controls, obey_signals
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.service import Service, status_line
-from fer_edge.errors import OutputError
+from fer_edge.errors import FerError, OutputError
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.state import CameraHealth, DaemonState, SinkState
 from fer_edge.testing import ScriptedSource
@@ -94,7 +94,7 @@ class Running:
     def _run(self):
         try:
             self.service.run()
-        except Exception as error:
+        except FerError as error:
             self.failure = error
 
     def stop(self):

@@ -59,7 +59,7 @@ class Booted:
     """
 
     def __init__(self, root: Path, shown: dict[Path, Path]) -> None:
-        self._console = tempfile.TemporaryFile()
+        self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
         self._nspawn = subprocess.Popen(
             [
                 *("systemd-nspawn", "--quiet", f"--directory={root}", "--volatile=overlay"),
