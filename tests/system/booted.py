@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import Requirement
+from system.emulated import MissingError, mirror
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SYSTEMD: Final = REPOSITORY / "systemd"
@@ -41,10 +42,6 @@ _TOOLS: Final = {
 _BOOT_SECONDS: Final = 30.0
 _HALT: Final = signal.SIGRTMIN + 4
 """What asks PID 1 to power off."""
-
-
-class MissingError(Exception):
-    """Booting is impossible here; says why, and what would help."""
 
 
 class Booted:
@@ -103,6 +100,29 @@ class Booted:
             raise AssertionError(f"{command} gave {done.returncode}: {done.stdout}{done.stderr}")
         return done
 
+    def systemctl(self, *arguments: object, check: bool = True) -> str:
+        """Run systemctl and return what it says."""
+        return self.run("systemctl", *arguments, check=check).stdout.strip()
+
+    def properties(self, *names: str, unit: str = UNIT) -> list[str]:
+        """Return properties of a unit."""
+        told = self.systemctl("show", unit, *(f"--property={name}" for name in names))
+        found = dict(line.split("=", 1) for line in told.splitlines())
+        return [found[name] for name in names]
+
+    def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
+        """Write a file there, as root, and the folders above it."""
+        there = self.path(path)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.touch(mode=mode)
+        there.chmod(mode)
+        there.write_text(text)
+
+    def journal(self, unit: str = UNIT) -> str:
+        """Return what a unit has said so far."""
+        self.run("journalctl", "--sync")
+        return self.run("journalctl", f"--unit={unit}", "--output=cat").stdout
+
     def close(self) -> None:
         """Power it off; may be called twice."""
         if self._nspawn.poll() is None:
@@ -156,15 +176,10 @@ def boot() -> Booted:
     if release is None:
         raise MissingError(f"no Debian has {PYTHON}, which the wheels here are for")
     system = Booted(_root(release), _shown())
-    for source, target in (
-        (SYSTEMD / UNIT, f"/etc/systemd/system/{UNIT}"),
-        (SYSTEMD / "fer-edge.sysusers", "/usr/lib/sysusers.d/fer-edge.conf"),
-    ):
-        system.path(target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, system.path(target))
-    system.path("/etc/fer-edge").mkdir()
+    system.write(f"/etc/systemd/system/{UNIT}", (SYSTEMD / UNIT).read_text())
+    system.write("/usr/lib/sysusers.d/fer-edge.conf", (SYSTEMD / "fer-edge.sysusers").read_text())
     system.run("systemd-sysusers")
-    system.run("systemctl", "daemon-reload")
+    system.systemctl("daemon-reload")
     return system
 
 
@@ -219,14 +234,14 @@ def _make_root(release: str, root: Path) -> None:
     done = subprocess.run(
         [
             *("mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(_PACKAGES)}"),
-            *("--aptopt=Acquire::Retries 3", release, root),
+            *("--aptopt=Acquire::Retries 3", release, root, mirror()),
         ],
         check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     if done.returncode:
         shutil.rmtree(root, ignore_errors=True)
-        said = done.stderr.strip().splitlines() or ["no word"]
-        raise MissingError(f"Debian's packages cannot be had: {said[-1]}")
+        said = [line for line in done.stderr.splitlines() if line.startswith("E:")] or ["no word"]
+        raise MissingError(f"mmdebstrap cannot get {release}: {said[0]}")
     venv = root / VENV.relative_to("/")
     (venv / "bin").mkdir(parents=True)
     (venv / "lib" / PYTHON / "site-packages").mkdir(parents=True)

@@ -1,0 +1,346 @@
+"""The shipped unit under a systemd that has really booted."""
+
+import json
+import re
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+from builders import PORTRAIT
+from system.booted import SYSTEMD, UNIT, VENV, boot
+from system.emulated import MissingError
+
+from fer_edge.pictures import read_grey
+from fer_edge.testing import MjpegServer
+
+HERE = Path(__file__).parent
+PROBE = "fer-edge-probe.service"
+INSTALLED = f"/etc/systemd/system/{UNIT}"
+DROP_INS = sorted(path.stem for path in (SYSTEMD / "drop-ins").glob("*.conf"))
+MOST_EXPOSURE = {"network": 1.1}
+"""By drop-in, of `systemd-analyze security`; the others may reach 1.3."""
+
+pytestmark = pytest.mark.xdist_group("booted")
+
+
+@pytest.fixture(scope="module")
+def booted():
+    try:
+        system = boot()
+    except MissingError as error:
+        pytest.skip(str(error))
+    yield system
+    system.close()
+
+
+@pytest.fixture
+def camera():
+    with MjpegServer([read_grey(PORTRAIT)], frames_per_second=15) as server:
+        yield server
+
+
+class Service:
+    """The unit, and what an operator does with it."""
+
+    def __init__(self, system):
+        self.system = system
+
+    def configure(self, uri, *, more=""):
+        text = f'[source]\nuri = "{uri}"\n[output]\nfile = ""\n{more}'
+        self.system.write("/etc/fer-edge/config.toml", text)
+
+    def drop_in(self, text, *, name="test", unit=UNIT):
+        self.system.write(f"/etc/systemd/system/{unit}.d/{name}.conf", text)
+        self.system.systemctl("daemon-reload")
+
+    def start(self, *, check=True):
+        self.system.systemctl("start", UNIT, check=check)
+
+    def stop(self):
+        """Stop it; return how many seconds that took."""
+        began = time.monotonic()
+        self.system.systemctl("stop", UNIT)
+        return time.monotonic() - began
+
+    def told(self, name):
+        return self.system.properties(name)[0]
+
+    @property
+    def pid(self):
+        return int(self.told("MainPID"))
+
+    def wait_until(self, condition, *, seconds):
+        """Wait until a condition holds; return the seconds that took."""
+        began = time.monotonic()
+        while not condition():
+            waited = time.monotonic() - began
+            assert waited < seconds, self.system.systemctl("status", UNIT, check=False)
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def is_back(self, *, since):
+        """Return whether another process than this one serves."""
+        state, pid = self.system.properties("ActiveState", "MainPID")
+        return state == "active" and int(pid) not in {0, since}
+
+    def probe(self, command, *, more=""):
+        """Run a command as a unit of its own with the same sandbox; return what it printed."""
+        text = (SYSTEMD / UNIT).read_text().replace("fer-edge run", "fer-edge probe")
+        self.system.write(f"/etc/systemd/system/{PROBE}", text)
+        self.drop_in(
+            "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecReload=\n"
+            f"StandardOutput=truncate:/run/probe.json\nExecStart=\nExecStart={command}\n{more}",
+            unit=PROBE,
+        )
+        self.system.systemctl("start", PROBE)
+        return json.loads(self.system.path("/run/probe.json").read_text())
+
+
+@pytest.fixture
+def service(booted):
+    yield Service(booted)
+    booted.systemctl("stop", UNIT, check=False)
+    for folder in ("system.control", "system"):
+        for unit in (UNIT, PROBE):
+            booted.run("rm", "-rf", f"/etc/systemd/{folder}/{unit}.d")
+    booted.run("rm", "-rf", "/etc/credstore", "/etc/fer-edge", "/var/lib/fer-edge")
+    booted.systemctl("daemon-reload")
+    booted.systemctl("reset-failed")
+    booted.run("journalctl", "--rotate", "--vacuum-time=1us")
+
+
+@pytest.fixture
+def running(service, camera):
+    service.configure(camera.url)
+    service.start()
+    return service
+
+
+def with_drop_in(service, name):
+    if name:
+        service.drop_in((SYSTEMD / "drop-ins" / f"{name}.conf").read_text(), name="camera")
+
+
+@pytest.mark.parametrize("drop_in", ["", *DROP_INS])
+def test_systemd_finds_nothing_to_complain_of(booted, service, drop_in):
+    with_drop_in(service, drop_in)
+    done = booted.run("systemd-analyze", "verify", INSTALLED, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("drop_in", ["", *DROP_INS])
+def test_little_is_exposed(booted, service, drop_in):
+    with_drop_in(service, drop_in)
+    threshold = round(MOST_EXPOSURE.get(drop_in, 1.3) * 10)
+    done = booted.run(
+        "systemd-analyze", "security", "--offline=true", f"--threshold={threshold}", INSTALLED,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-500:]
+
+
+def test_it_is_ready_in_time_and_tells_how_it_does(running):
+    moments = ("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+    started_us, ready_us = map(int, running.system.properties(*moments))
+    assert (ready_us - started_us) / 1e6 < 3
+    told = re.compile(r"\d+\.\d FPS, camera \w+, 1 face in view")
+    running.wait_until(lambda: told.fullmatch(running.told("StatusText")), seconds=5)
+
+
+@pytest.mark.parametrize("drop_in", DROP_INS)
+def test_it_serves_with_each_drop_in(service, camera, drop_in):
+    with_drop_in(service, drop_in)
+    service.configure(camera.url)
+    service.start()
+    assert service.told("ActiveState") == "active"
+
+
+def test_the_golden_vectors_match_in_the_sandbox(service):
+    result = service.probe(f"{VENV}/bin/fer-edge selftest --json")
+    assert result["passed"]
+    assert result["n"] > 0
+
+
+def inference_ms(service, *, sandbox, more="", rounds=300):
+    probe = "/opt/fer-edge/inference_probe.py"
+    service.system.write(probe, (HERE / "inference_probe.py").read_text())
+    if sandbox:
+        return service.probe(f"{VENV}/bin/python {probe} {rounds}", more=more)["p50_ms"]
+    return json.loads(service.system.run(VENV / "bin/python", probe, rounds).stdout)["p50_ms"]
+
+
+def test_the_network_runs_at_full_speed_in_the_sandbox(service):
+    ratios = [
+        inference_ms(service, sandbox=True) / inference_ms(service, sandbox=False) for _ in range(3)
+    ]
+    assert statistics.median(ratios) < 1.5
+    slow = inference_ms(service, sandbox=True, more="ProcSubset=pid\n", rounds=30)
+    assert slow > 3 * inference_ms(service, sandbox=False), "the measurement cannot tell"
+
+
+def test_the_sandbox_keeps_what_it_promises(booted, service):
+    for path, mode in (("/dev/video0", "0660"), ("/dev/video1", "0600")):
+        booted.run("rm", "-f", path)
+        # The numbers of /dev/zero, which every unit may open: so what counts is the owner.
+        booted.run("mknod", "--mode", mode, path, "c", 1, 5)
+    booted.run("chgrp", "video", "/dev/video0")
+    booted.write("/opt/fer-edge/sandbox_probe.py", (HERE / "sandbox_probe.py").read_text())
+    folders = "/,/etc,/etc/fer-edge,/usr,/opt/fer-edge,/var,/home,/root,/sys,/proc/sys,/dev"
+    own = "/var/lib/fer-edge,/run/fer-edge,/tmp,/dev/shm"
+    paths = "/dev/video0,/dev/video1,/etc/shadow,/proc/cpuinfo,/proc/kmsg"
+    found = service.probe(
+        f"{VENV}/bin/python /opt/fer-edge/sandbox_probe.py {folders},{own} {paths} {own}"
+    )
+    assert {folder for folder, said in found["write"].items() if said == "ok"} == set(
+        own.split(",")
+    )
+    assert found["open"] == {
+        "/dev/video0": "ok", "/dev/video1": "EACCES",
+        "/etc/shadow": "EACCES", "/proc/cpuinfo": "ok", "/proc/kmsg": "EACCES",
+    }  # fmt: skip
+    assert set(found["execute"].values()) == {"EACCES"}
+    assert [kind for kind, said in found["socket"].items() if said == "ok"] == [
+        "AF_UNIX", "AF_INET", "AF_INET6",
+    ]  # fmt: skip
+    assert found["call back"] == "ok"
+    assert found["writable and executable memory"] == "EPERM"
+    assert found["namespace"] == "EPERM"
+    assert found["kill"] == "EPERM"
+    assert found["processes"] == [found["pid"]]
+    assert found["capabilities"] == ["0" * 16] * 3
+    assert found["privileges"] == ["1", "2"]
+    assert found["user"] != "0"
+
+
+def test_a_process_that_is_stopped_is_restarted_by_the_watchdog(running):
+    deadline = int(running.told("WatchdogUSec").removesuffix("s"))
+    pid = running.pid
+    running.system.systemctl("kill", "--kill-whom=main", "--signal=STOP", UNIT)
+    took = running.wait_until(lambda: running.is_back(since=pid), seconds=deadline + 5)
+    assert took > deadline / 2
+    journal = running.system.journal()
+    assert "Watchdog timeout" in journal
+    assert "most recent call first" in journal, "the journal does not say where it hung"
+
+
+def test_it_survives_being_killed(running):
+    pid = running.pid
+    running.system.systemctl("kill", "--kill-whom=main", "--signal=KILL", UNIT)
+    running.wait_until(lambda: running.is_back(since=pid), seconds=5)
+
+
+def test_credentials_are_for_the_service_alone(booted, service, camera):
+    camera.credentials = "eye:sesame"
+    address = camera.url.replace("://", "://eye:sesame@")
+    booted.write("/etc/credstore/fer-edge.source-uri", address, mode=0o600)
+    booted.write("/etc/credstore/fer-edge.mqtt-password", "open sesame", mode=0o600)
+    service.configure("secret")
+    service.start()
+    folder = f"/run/credentials/{UNIT}"
+    read = f"cat {folder}/source-uri {folder}/mqtt-password"
+    assert booted.run("setpriv", "--reuid=fer-edge", "--clear-groups", "sh", "-c", read).stdout
+    for user in ("nobody", "daemon"):
+        done = booted.run(
+            "setpriv", f"--reuid={user}", "--regid=video", "--clear-groups", "sh", "-c", read,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode
+        assert "ermission denied" in done.stderr
+    shown = booted.systemctl("show", UNIT) + booted.systemctl("status", UNIT) + booted.journal()
+    shown += booted.run("cat", f"/proc/{service.pid}/cmdline").stdout
+    shown += booted.run("cat", f"/proc/{service.pid}/environ").stdout
+    assert "sesame" not in shown
+
+
+def test_sigterm_ends_it_cleanly_and_soon(running):
+    assert running.stop() < 3
+    assert running.system.properties("Result", "ExecMainStatus", "ActiveState") == [
+        "success", "0", "inactive",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "stall"])
+def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
+    pytest.importorskip("fer_edge.daemon.opener", reason="the loop itself opens the camera")
+    service.configure(camera.url)
+    if behaviour == "silent":
+        camera.behaviour = "silent"
+        service.system.systemctl("start", "--no-block", UNIT)
+        time.sleep(2)
+        assert service.told("ActiveState") == "activating"
+    else:
+        service.start()
+        camera.behaviour = "stall"
+        service.wait_until(
+            lambda: re.match("camera (waiting|opening)", service.told("StatusText")), seconds=10
+        )
+    assert service.stop() < 3
+    assert service.system.properties("Result", "ExecMainStatus") == ["success", "0"]
+
+
+def test_a_reload_keeps_camera_and_process(running, camera):
+    camera.credentials = "nobody:may"  # who connects anew is refused
+    pid = running.pid
+    running.configure(camera.url, more="[smoothing]\nmemory_seconds = 1.0\n")
+    running.system.systemctl("reload", UNIT)
+    running.wait_until(
+        lambda: "settings read anew: smoothing" in running.system.journal(), seconds=5
+    )
+    running.wait_until(lambda: running.told("SubState") == "running", seconds=5)
+    time.sleep(1.5)
+    assert running.pid == pid
+    assert "1 face in view" in running.told("StatusText")
+
+
+def test_a_reload_of_a_wrong_file_is_refused_and_said(running, camera):
+    pid = running.pid
+    running.configure(camera.url, more="[smoothing]\nmemroy_seconds = 1.0\n")
+    running.system.systemctl("reload", UNIT)
+    running.wait_until(
+        lambda: "the new settings are not used" in running.system.journal(), seconds=5
+    )
+    running.wait_until(lambda: running.told("SubState") == "running", seconds=5)
+    assert "did you mean 'smoothing.memory_seconds'?" in running.system.journal()
+    assert running.pid == pid
+
+
+def test_a_wrong_configuration_is_not_tried_again(service, camera):
+    service.configure(camera.url, more="[sorce]\nuri = 1\n")
+    service.start(check=False)
+    time.sleep(4)
+    assert service.system.properties("ActiveState", "ExecMainStatus", "NRestarts") == [
+        "failed", "78", "0",
+    ]  # fmt: skip
+    assert "unknown setting 'sorce.uri'" in service.system.journal()
+
+
+def test_a_camera_that_is_not_there_at_the_start_is_waited_for(service, camera):
+    camera.stop()
+    service.configure(camera.url)
+    service.system.systemctl("start", "--no-block", UNIT)
+    time.sleep(4)
+    camera.start()
+    told = re.compile(r"[1-9]\d*\.\d FPS.*")
+    service.wait_until(lambda: told.match(service.told("StatusText")), seconds=15)
+    assert service.told("ExecMainStatus") in {"0", "69"}
+
+
+@pytest.mark.parametrize(("code", "again"), [(1, True), (69, True), (2, False), (78, False)])
+def test_what_a_person_must_mend_is_not_tried_again(service, code, again):
+    service.drop_in(
+        f"[Service]\nRestartSec=100ms\nExecStart=\nExecStart=/bin/sh -c 'exit {code}'\n"
+    )
+    service.start(check=False)
+    time.sleep(1)
+    assert (int(service.told("NRestarts")) > 0) == again
+
+
+def test_a_program_that_crashes_at_every_start_is_given_up(service):
+    service.drop_in(
+        "[Service]\nRestartSec=10ms\nExecStart=\nExecStart=/bin/sh -c 'kill -SEGV $$$$'\n"
+    )
+    service.start(check=False)
+    service.wait_until(lambda: service.told("ActiveState") == "failed", seconds=30)
+    assert service.told("NRestarts") == "20"
+    assert "repeated too quickly" in service.system.journal()
