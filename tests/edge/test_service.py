@@ -29,7 +29,7 @@ class PhasedCamera:
 
     def __init__(self, phase="delivering"):
         self.phase = phase
-        self.problem = ""
+        self.failures = 0
         self.ended = False
         self.dropped = 0
         self.paused = 0
@@ -46,7 +46,7 @@ class PhasedCamera:
         self.paused += 1
 
     def health(self):
-        return CameraHealth(self.phase, "good", seconds_since_frame=4.2, problem=self.problem)
+        return CameraHealth(self.phase, "good", seconds_since_frame=4.2, failures=self.failures)
 
     def close(self):
         self._source.close()
@@ -139,6 +139,13 @@ def test_not_ready_while_the_camera_opens_yet_alive(manager):
         assert beats_within(manager, 2 * WATCHDOG_SECONDS) >= 2
         assert "READY=1" not in manager.said
         run.camera.phase = "delivering"
+        manager.wait_for("READY=1")
+
+
+def test_a_camera_that_fails_at_the_start_is_a_state_of_a_daemon_that_is_ready(manager):
+    camera = PhasedCamera("opening")
+    camera.failures = 1
+    with running(manager, camera):
         manager.wait_for("READY=1")
 
 

@@ -131,8 +131,11 @@ class Service(Closing):
         fault: what comes after either is a state, and the status line tells it.
         """
         self._heart.beat()
-        if delivered or self._phase() == "disabled" or self.camera.health().phase != "opening":
-            self._heart.ready()
+        if not delivered and self._controls.enabled:
+            camera = self.camera.health()
+            if camera.phase == "opening" and not camera.failures:
+                return
+        self._heart.ready()
 
     def _phase(self) -> Phase:
         if self._controls.stopping:
