@@ -1,6 +1,5 @@
 """The shipped unit under a systemd that has really booted."""
 
-import json
 import re
 import statistics
 import time
@@ -8,16 +7,14 @@ from pathlib import Path
 
 import pytest
 from builders import PORTRAIT
-from system.booted import SYSTEMD, UNIT, VENV, boot
+from system.booted import UNIT, VENV, boot
 from system.emulated import MissingError
+from system.installed_unit import DROP_INS, INSTALLED, InstalledUnit
 
 from fer_edge.pictures import read_grey
 from fer_edge.testing import MjpegServer
 
 HERE = Path(__file__).parent
-PROBE = "fer-edge-probe.service"
-INSTALLED = f"/etc/systemd/system/{UNIT}"
-DROP_INS = sorted(path.stem for path in (SYSTEMD / "drop-ins").glob("*.conf"))
 MOST_EXPOSURE = {"network": 1.1}
 """By drop-in, of `systemd-analyze security`; the others may reach 1.3."""
 
@@ -40,74 +37,11 @@ def camera():
         yield server
 
 
-class Service:
-    """The unit, and what an operator does with it."""
-
-    def __init__(self, system):
-        self.system = system
-
-    def configure(self, uri, *, more=""):
-        text = f'[source]\nuri = "{uri}"\n[output]\nfile = ""\n{more}'
-        self.system.write("/etc/fer-edge/config.toml", text)
-
-    def drop_in(self, text, *, name="test", unit=UNIT):
-        self.system.write(f"/etc/systemd/system/{unit}.d/{name}.conf", text)
-        self.system.systemctl("daemon-reload")
-
-    def start(self, *, check=True):
-        self.system.systemctl("start", UNIT, check=check)
-
-    def stop(self):
-        """Stop it; return how many seconds that took."""
-        began = time.monotonic()
-        self.system.systemctl("stop", UNIT)
-        return time.monotonic() - began
-
-    def told(self, name):
-        return self.system.properties(name)[0]
-
-    @property
-    def pid(self):
-        return int(self.told("MainPID"))
-
-    def wait_until(self, condition, *, seconds):
-        """Wait until a condition holds; return the seconds that took."""
-        began = time.monotonic()
-        while not condition():
-            waited = time.monotonic() - began
-            assert waited < seconds, self.system.systemctl("status", UNIT, check=False)
-            time.sleep(0.05)
-        return time.monotonic() - began
-
-    def is_back(self, *, since):
-        """Return whether another process than this one serves."""
-        state, pid = self.system.properties("ActiveState", "MainPID")
-        return state == "active" and int(pid) not in {0, since}
-
-    def probe(self, command, *, more=""):
-        """Run a command as a unit of its own with the same sandbox; return what it printed."""
-        text = (SYSTEMD / UNIT).read_text().replace("fer-edge run", "fer-edge probe")
-        self.system.write(f"/etc/systemd/system/{PROBE}", text)
-        self.drop_in(
-            "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecReload=\n"
-            f"StandardOutput=truncate:/run/probe.json\nExecStart=\nExecStart={command}\n{more}",
-            unit=PROBE,
-        )
-        self.system.systemctl("start", PROBE)
-        return json.loads(self.system.path("/run/probe.json").read_text())
-
-
 @pytest.fixture
 def service(booted):
-    yield Service(booted)
-    booted.systemctl("stop", UNIT, check=False)
-    for folder in ("system.control", "system"):
-        for unit in (UNIT, PROBE):
-            booted.run("rm", "-rf", f"/etc/systemd/{folder}/{unit}.d")
-    booted.run("rm", "-rf", "/etc/credstore", "/etc/fer-edge", "/var/lib/fer-edge")
-    booted.systemctl("daemon-reload")
-    booted.systemctl("reset-failed")
-    booted.run("journalctl", "--rotate", "--vacuum-time=1us")
+    service = InstalledUnit(booted)
+    yield service
+    service.forget()
 
 
 @pytest.fixture
@@ -117,21 +51,16 @@ def running(service, camera):
     return service
 
 
-def with_drop_in(service, name):
-    if name:
-        service.drop_in((SYSTEMD / "drop-ins" / f"{name}.conf").read_text(), name="camera")
-
-
 @pytest.mark.parametrize("drop_in", ["", *DROP_INS])
 def test_systemd_finds_nothing_to_complain_of(booted, service, drop_in):
-    with_drop_in(service, drop_in)
+    service.use_drop_in(drop_in)
     done = booted.run("systemd-analyze", "verify", INSTALLED, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("drop_in", ["", *DROP_INS])
 def test_little_is_exposed(booted, service, drop_in):
-    with_drop_in(service, drop_in)
+    service.use_drop_in(drop_in)
     threshold = round(MOST_EXPOSURE.get(drop_in, 1.3) * 10)
     done = booted.run(
         "systemd-analyze", "security", "--offline=true", f"--threshold={threshold}", INSTALLED,
@@ -150,7 +79,7 @@ def test_it_is_ready_in_time_and_tells_how_it_does(running):
 
 @pytest.mark.parametrize("drop_in", DROP_INS)
 def test_it_serves_with_each_drop_in(service, camera, drop_in):
-    with_drop_in(service, drop_in)
+    service.use_drop_in(drop_in)
     service.configure(camera.url)
     service.start()
     assert service.told("ActiveState") == "active"
@@ -162,21 +91,13 @@ def test_the_golden_vectors_match_in_the_sandbox(service):
     assert result["n"] > 0
 
 
-def inference_ms(service, *, sandbox, more="", rounds=300):
-    probe = "/opt/fer-edge/inference_probe.py"
-    service.system.write(probe, (HERE / "inference_probe.py").read_text())
-    if sandbox:
-        return service.probe(f"{VENV}/bin/python {probe} {rounds}", more=more)["p50_ms"]
-    return json.loads(service.system.run(VENV / "bin/python", probe, rounds).stdout)["p50_ms"]
-
-
 def test_the_network_runs_at_full_speed_in_the_sandbox(service):
     ratios = [
-        inference_ms(service, sandbox=True) / inference_ms(service, sandbox=False) for _ in range(3)
+        service.inference_ms(sandbox=True) / service.inference_ms(sandbox=False) for _ in range(3)
     ]
     assert statistics.median(ratios) < 1.5
-    slow = inference_ms(service, sandbox=True, more="ProcSubset=pid\n", rounds=30)
-    assert slow > 3 * inference_ms(service, sandbox=False), "the measurement cannot tell"
+    slow = service.inference_ms(sandbox=True, more="ProcSubset=pid\n", rounds=30)
+    assert slow > 3 * service.inference_ms(sandbox=False), "the measurement cannot tell"
 
 
 def test_the_sandbox_keeps_what_it_promises(booted, service):
@@ -215,8 +136,7 @@ def test_the_sandbox_keeps_what_it_promises(booted, service):
 
 def test_a_process_that_is_stopped_is_restarted_by_the_watchdog(running):
     deadline = int(running.told("WatchdogUSec").removesuffix("s"))
-    pid = running.pid
-    running.system.systemctl("kill", "--kill-whom=main", "--signal=STOP", UNIT)
+    pid = running.kill("STOP")
     took = running.wait_until(lambda: running.is_back(since=pid), seconds=deadline + 5)
     assert took > deadline / 2
     journal = running.system.journal()
@@ -225,8 +145,7 @@ def test_a_process_that_is_stopped_is_restarted_by_the_watchdog(running):
 
 
 def test_it_survives_being_killed(running):
-    pid = running.pid
-    running.system.systemctl("kill", "--kill-whom=main", "--signal=KILL", UNIT)
+    pid = running.kill("KILL")
     running.wait_until(lambda: running.is_back(since=pid), seconds=5)
 
 
