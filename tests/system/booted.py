@@ -85,8 +85,8 @@ class Booted:
         """Run a command in it, as root; fail where it fails, unless `check` is off."""
         done = subprocess.run(
             [
-                *("nsenter", f"--target={self.leader}", "--all", "--root", "--wd=/"),
-                *("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"),
+                *("nsenter", f"--target={self.leader}", "--all", "--root"),
+                *("env", "--chdir=/", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"),
                 *map(str, command),
             ],
             cwd="/",
@@ -118,10 +118,11 @@ class Booted:
         there.chmod(mode)
         there.write_text(text)
 
-    def journal(self, unit: str = UNIT) -> str:
-        """Return what a unit has said so far."""
+    def journal(self, *, priority: str = "debug") -> str:
+        """Return what the unit has said so far that is at least so grave."""
         self.run("journalctl", "--sync")
-        return self.run("journalctl", f"--unit={unit}", "--output=cat").stdout
+        wanted = (f"--unit={UNIT}", f"--priority={priority}")
+        return self.run("journalctl", *wanted, "--output=cat").stdout
 
     def close(self) -> None:
         """Power it off; may be called twice."""

@@ -220,7 +220,7 @@ def test_a_reload_of_a_wrong_file_is_refused_and_said(running, camera):
         lambda: "the new settings are not used" in running.system.journal(), seconds=5
     )
     running.wait_until(lambda: running.told("SubState") == "running", seconds=5)
-    assert "did you mean 'smoothing.memory_seconds'?" in running.system.journal()
+    assert "did you mean 'smoothing.memory_seconds'?" in running.system.journal(priority="err")
     assert running.pid == pid
 
 
@@ -231,7 +231,7 @@ def test_a_wrong_configuration_is_not_tried_again(service, camera):
     assert service.system.properties("ActiveState", "ExecMainStatus", "NRestarts") == [
         "failed", "78", "0",
     ]  # fmt: skip
-    assert "unknown setting 'sorce.uri'" in service.system.journal()
+    assert "unknown setting 'sorce.uri'" in service.system.journal(priority="err")
 
 
 def test_a_camera_that_is_not_there_at_the_start_is_waited_for(service, camera):
