@@ -39,6 +39,8 @@ _TOOLS: Final = {
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
 }
+_RECIPE: Final = 1
+"""To be raised where what is made of the packages changes."""
 _BOOT_SECONDS: Final = 30.0
 _HALT: Final = signal.SIGRTMIN + 4
 """What asks PID 1 to power off."""
@@ -48,14 +50,16 @@ class Booted:
     """A running system.
 
     Args:
-        root: Debian's files; not changed.
+        release: Of Debian.
         shown: Folders and files shown in it, read-only, by their path there.
 
     Raises:
         MissingError: It does not boot here.
     """
 
-    def __init__(self, root: Path, shown: dict[Path, Path]) -> None:
+    def __init__(self, release: str, shown: dict[Path, Path]) -> None:
+        self._held = contextlib.ExitStack()
+        root = self._held.enter_context(_root(release))
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
         self._nspawn = subprocess.Popen(
             [
@@ -136,6 +140,7 @@ class Booted:
                 self._nspawn.terminate()
                 self._nspawn.wait(20)
         self._console.close()
+        self._held.close()
 
     def _find_leader(self) -> int | None:
         """Return its first process, as it is numbered out here."""
@@ -176,7 +181,7 @@ def boot() -> Booted:
     release = _RELEASES.get(sys.version_info[:2])
     if release is None:
         raise MissingError(f"no Debian has {PYTHON}, which the wheels here are for")
-    system = Booted(_root(release), _shown())
+    system = Booted(release, _shown())
     system.write(f"/etc/systemd/system/{UNIT}", (SYSTEMD / UNIT).read_text())
     system.write("/usr/lib/sysusers.d/fer-edge.conf", (SYSTEMD / "fer-edge.sysusers").read_text())
     system.run("systemd-sysusers")
@@ -212,23 +217,42 @@ def _dependencies() -> Iterator[Distribution]:
         yield found
 
 
-def _root(release: str) -> Path:
-    """Return Debian's files with an empty virtual environment, made where they are not yet."""
+@contextlib.contextmanager
+def _root(release: str) -> Iterator[Path]:
+    """Give Debian's files with an empty virtual environment, made where they are not yet.
+
+    While they are in use nobody removes them; those of other recipes go when nobody uses them.
+    """
     folder = Path(tempfile.gettempdir()) / f"fer-edge-booted-{os.geteuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != os.geteuid() or folder.is_symlink():
         raise MissingError(f"{folder} belongs to somebody else")
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    root = folder / f"{release}-{recipe}"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    recipe = repr((_RECIPE, _PACKAGES, PYTHON, VENV))
+    root = folder / f"{release}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    with contextlib.ExitStack() as making:
+        _lock(making, folder / "lock", fcntl.LOCK_EX)
+        for old in folder.iterdir():
+            if old.is_dir() and (old.suffix == ".making" or old != root):
+                _remove_unused(old)
         if not root.exists():
-            for old in folder.glob(f"{release}-*"):
-                shutil.rmtree(old)
-            making = folder / f"{release}-{recipe}.making"
-            _make_root(release, making)
-            making.rename(root)
-    return root
+            unfinished = root.with_suffix(".making")
+            _make_root(release, unfinished)
+            unfinished.rename(root)
+        in_use = contextlib.ExitStack()
+        _lock(in_use, root.with_suffix(".lock"), fcntl.LOCK_SH)
+    with in_use:
+        yield root
+
+
+def _lock(stack: contextlib.ExitStack, path: Path, kind: int) -> None:
+    file = stack.enter_context(path.open("w"))
+    fcntl.flock(file, kind)
+
+
+def _remove_unused(root: Path) -> None:
+    with contextlib.ExitStack() as stack, contextlib.suppress(BlockingIOError):
+        _lock(stack, root.with_suffix(".lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(root)
 
 
 def _make_root(release: str, root: Path) -> None:
