@@ -102,7 +102,9 @@ class _Reloading:
         except FerError as error:
             _refuse(error)
             return
-        refused = self._replace(service, changed, new)
+        # Another pipeline counts its tracks anew, and may read with another model: outlets must know.
+        outlets = pipeline is not None or any(name != _WATCHED for name in changed)
+        refused = self._replace(service, new, outlets=outlets, camera=_WATCHED in changed)
         if refused is not None:
             if pipeline is not None:
                 pipeline.close()
@@ -126,13 +128,14 @@ class _Reloading:
             return make_pipeline(new, frames=frames)
         return None
 
-    def _replace(self, service: Service, changed: list[str], new: Settings) -> FerError | None:
+    def _replace(
+        self, service: Service, new: Settings, *, outlets: bool, camera: bool
+    ) -> FerError | None:
         """Replace outlets and camera; return why that is refused, if it is."""
-        outlets = any(name not in {*_SEEING, _WATCHED} for name in changed)
         try:
             if outlets:
                 self._open_outlets(service, new)
-            if _WATCHED in changed:
+            if camera:
                 # A device can be held only once, so the old one goes before the new one comes.
                 service.camera.close()
                 service.camera = make_camera(new)
