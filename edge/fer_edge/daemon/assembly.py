@@ -102,7 +102,7 @@ class _Reloading:
         except FerError as error:
             _refuse(error)
             return
-        # Another pipeline counts its tracks anew, and may read with another model: outlets must know.
+        # Another pipeline counts tracks anew, and may have another model: outlets must know.
         outlets = pipeline is not None or any(name != _WATCHED for name in changed)
         refused = self._replace(service, new, outlets=outlets, camera=_WATCHED in changed)
         if refused is not None:
