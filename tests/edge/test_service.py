@@ -260,18 +260,19 @@ def a_state(phase, **changes):
 def test_the_status_line_tells_what_matters():
     lost = CameraHealth("waiting", "dead", seconds_since_frame=12.4, problem="no route to it")
     dark = CameraHealth("delivering", "fair", problem="the picture is dark")
-    sinks = (SinkState("mqtt", problem="the broker is away"), SinkState("jsonl"))
+    sinks = (SinkState("jsonl", problem="disk full"), SinkState("mqtt"))
+    offline = (SinkState("mqtt", figures={"connected": False}),)
     lines = [
         status_line(a_state("running", frames_per_second=14.96, faces=1)),
         status_line(a_state("running", faces=2, sinks=sinks, throttled=True)),
-        status_line(a_state("running", camera=dark)),
+        status_line(a_state("running", camera=dark, sinks=offline)),
         status_line(a_state("waiting", camera=lost, sinks=sinks)),
         status_line(a_state("disabled", camera=CameraHealth("off"))),
     ]
     assert lines == [
         "15.0 FPS, camera good, 1 face in view",
-        "0.0 FPS, camera good, 2 faces in view, mqtt fails, throttled",
-        "0.0 FPS, camera fair, 0 faces in view: the picture is dark",
-        "camera waiting for 12 s, mqtt fails: no route to it",
+        "0.0 FPS, camera good, 2 faces in view, jsonl fails, throttled",
+        "0.0 FPS, camera fair, 0 faces in view, mqtt offline: the picture is dark",
+        "camera waiting for 12 s, jsonl fails: no route to it",
         "switched off; the camera is released",
     ]

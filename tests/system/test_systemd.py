@@ -1,6 +1,7 @@
 """The shipped unit under a systemd that has really booted."""
 
 import re
+import socket
 import statistics
 import time
 from pathlib import Path
@@ -195,6 +196,24 @@ def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
             lambda: re.match("camera (waiting|opening)", service.told("StatusText")), seconds=10
         )
     assert service.stop() < 3
+    assert service.system.properties("Result", "ExecMainStatus") == ["success", "0"]
+
+
+@pytest.mark.parametrize("broker", ["nobody listens", "nobody answers"])
+def test_it_ends_soon_while_its_broker_is_away(service, camera, broker):
+    pytest.importorskip("fer_edge.sinks.mqtt", reason="there is no MQTT yet")
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        if broker == "nobody answers":
+            mute.listen()
+        port = mute.getsockname()[1]
+        service.configure(
+            camera.url,
+            more=f'[events]\npurpose = "a test"\n[mqtt]\nhost = "127.0.0.1"\nport = {port}\n',
+        )
+        service.start()
+        service.wait_until(lambda: "mqtt offline" in service.told("StatusText"), seconds=5)
+        assert service.stop() < 3
     assert service.system.properties("Result", "ExecMainStatus") == ["success", "0"]
 
 

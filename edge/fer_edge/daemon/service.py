@@ -164,7 +164,9 @@ def status_line(state: DaemonState) -> str:
         parts = [f"{state.frames_per_second:.1f} FPS", f"camera {camera.grade}", faces]
     else:
         parts = [f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s"]
-    parts += [f"{sink.name} fails" for sink in state.sinks if sink.problem]
+    for sink in state.sinks:
+        if sink.problem or sink.figures.get("connected") is False:
+            parts.append(f"{sink.name} {'fails' if sink.problem else 'offline'}")
     if state.throttled:
         parts.append("throttled")
     line = ", ".join(parts)
