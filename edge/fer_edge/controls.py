@@ -1,20 +1,22 @@
 """What may be asked of a running daemon, from signals and from other threads."""
 
-import queue
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
+from typing import Final
+
+_LOOK_SECONDS: Final = 0.05
 
 
 class Controls:
     """Wishes that the loop looks at between two frames; safe from any thread and signal handler."""
 
     def __init__(self) -> None:
+        # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
         self._stopping = self._reload = False
         self._enabled = True
-        # An event's lock may be held by the very loop that a signal handler interrupts.
-        self._wishes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     @property
     def stopping(self) -> bool:
@@ -29,32 +31,31 @@ class Controls:
     @enabled.setter
     def enabled(self, value: bool) -> None:
         self._enabled = value
-        self._wake()
 
     def stop(self) -> None:
         """End after the current frame."""
         self._stopping = True
-        self._wake()
 
     def reload(self) -> None:
         """Read the settings anew before the next frame."""
         self._reload = True
-        self._wake()
 
     def take_reload(self) -> bool:
         """Return whether settings are to be read anew, once for each wish."""
-        wished, self._reload = self._reload, False
-        return wished
+        if not self._reload:
+            return False
+        self._reload = False  # in two steps: a wish in between is fulfilled with this one
+        return True
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not beyond a new wish, nor where the end is near."""
-        if not self._stopping:
-            with suppress(queue.Empty):
-                self._wishes.get(timeout=seconds)
-
-    def _wake(self) -> None:
-        if self._wishes.empty():
-            self._wishes.put(None)
+        """Sleep, but not beyond a new wish."""
+        deadline = time.monotonic() + seconds
+        enabled = self._enabled
+        while not (self._stopping or self._reload or self._enabled is not enabled):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _LOOK_SECONDS))
 
 
 @contextmanager

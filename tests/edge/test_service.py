@@ -229,13 +229,37 @@ def test_a_signal_during_a_wait_never_blocks():
     previous = signal.signal(signal.SIGALRM, lambda *_: controls.stop())
     moments = random.Random(0)
     try:
-        for _ in range(20_000):
+        for _ in range(10_000):
             controls = Controls()
             signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-6, 3e-5))
             controls.wait(0.0001)
         signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
         signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.mark.parametrize("wish", ["stop", "reload", "switch off"])
+def test_a_wish_ends_a_wait(wish):
+    controls = Controls()
+
+    def ask():
+        if wish == "switch off":
+            controls.enabled = False
+        else:
+            getattr(controls, wish)()
+
+    asking = threading.Timer(0.05, ask)
+    asking.start()
+    began = time.monotonic()
+    controls.wait(20)
+    asking.join()
+    assert time.monotonic() - began < 5
+
+
+def test_a_wait_that_is_over_at_once_ends():
+    """A queue's does not, in CPython 3.11."""
+    for _ in range(10_000):
+        Controls().wait(2e-6)
 
 
 def test_signals_are_obeyed_and_handed_back():
