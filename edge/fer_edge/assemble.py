@@ -1,5 +1,6 @@
 """From settings to concrete parts: the only place that maps names to classes."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -11,6 +12,7 @@ from fer_edge.opencv import cv2
 from fer_edge.outlets import make_event_outlets
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Sink, Source, Tracker
+from fer_edge.secrets import read_secret
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,
@@ -40,6 +42,7 @@ from fer_edge.stages.tracking import FaceTracker
 
 Frames: TypeAlias = Literal["live", "clip", "pictures"]
 
+_HIDDEN: Final = "secret"
 _BURST_SECONDS: Final = 1.5
 """Of its budget the search may take at once: for the first frame, and after another scene."""
 
@@ -52,10 +55,30 @@ def make_source(settings: SourceSettings) -> Source:
     Raises:
         FerError: It cannot be opened.
     """
+    settings = dataclasses.replace(settings, uri=source_uri(settings))
     orientation = Orientation(settings.rotation, settings.mirror)
     if _is_pi_camera(settings.uri):
         return _make_pi_camera(settings, orientation)
     return turned(_make_upright_source(settings), orientation)
+
+
+def source_uri(settings: SourceSettings) -> str:
+    """Return the URI that the settings name; one that is secret is read anew each time.
+
+    Raises:
+        SettingsError: There is no secret, or it is no stream.
+    """
+    if settings.uri != _HIDDEN:
+        return settings.uri
+    uri = read_secret("source-uri", file=settings.uri_file).strip()
+    if "://" not in uri:  # what it is instead may hold a password, too, so it is not shown
+        raise SettingsError(
+            "source.uri = 'secret', and the secret is " + ("no stream" if uri else "nowhere"),
+            expected="scheme://user:password@host/path in source.uri_file, in the environment as "
+            "FER_EDGE_SECRET_SOURCE_URI, or as systemd's credential source-uri",
+            fix="put it there; a folder of this name is ./secret",
+        )
+    return uri
 
 
 def _is_pi_camera(uri: str) -> bool:
@@ -190,8 +213,12 @@ def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmooth
 
 
 def frames_of(settings: SourceSettings) -> Frames:
-    """Return what the frames of a source are, from its URI alone."""
-    uri = settings.uri
+    """Return what the frames of a source are, from its URI alone.
+
+    Raises:
+        SettingsError: As `source_uri` says.
+    """
+    uri = source_uri(settings)
     if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri or _is_pi_camera(uri):
         return "live"
     return "pictures" if _is_folder(Path(uri)) else "clip"

@@ -175,11 +175,13 @@ def run(
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
     from fer_edge.controls import Controls, obey_signals
     from fer_edge.daemon.assembly import make_service
+    from fer_edge.daemon.heart import tell_where_it_hung
     from fer_edge.status import LiveStatus, format_tally
 
     flags = {"source.uri": source, "model.path": model, "output.file": output}
     controls = Controls()
     line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
+    tell_where_it_hung()
     with (
         obey_signals(controls),
         make_service(

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fer_edge.errors import EXIT_FAILED, FerError, OutputError
+from fer_edge.journal import ERROR, JournalFormatter, goes_to_journal
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -74,7 +75,8 @@ def echo_json(value: object) -> None:
 
 def report_error(error: FerError) -> None:
     """Print an error as one line on stderr."""
-    click.echo("error: " + " ".join(str(error).splitlines()), err=True)
+    mark = ERROR if goes_to_journal(sys.stderr) else ""
+    click.echo(f"{mark}error: {' '.join(str(error).splitlines())}", err=True)
 
 
 def run_command_line(
@@ -96,6 +98,8 @@ def run_command_line(
         stream=sys.stderr if verbose else _own_stderr(),
         force=True,
     )
+    if goes_to_journal(sys.stderr):
+        logging.getLogger().handlers[0].setFormatter(JournalFormatter())
     stdout = sys.stdout
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)

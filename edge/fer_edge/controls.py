@@ -1,24 +1,27 @@
 """What may be asked of a running daemon, from signals and from other threads."""
 
 import signal
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
+
+_LOOK_SECONDS: Final = 0.05
 
 
 class Controls:
     """Wishes that the loop looks at between two frames; safe from any thread and signal handler."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
-        self._reload = False
+        # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
+        self._stopping = self._reload = False
         self._enabled = True
 
     @property
     def stopping(self) -> bool:
         """Whether the run is to end."""
-        return self._stop.is_set()
+        return self._stopping
 
     @property
     def enabled(self) -> bool:
@@ -31,7 +34,7 @@ class Controls:
 
     def stop(self) -> None:
         """End after the current frame."""
-        self._stop.set()
+        self._stopping = True
 
     def reload(self) -> None:
         """Read the settings anew before the next frame."""
@@ -39,12 +42,20 @@ class Controls:
 
     def take_reload(self) -> bool:
         """Return whether settings are to be read anew, once for each wish."""
-        wished, self._reload = self._reload, False
-        return wished
+        if not self._reload:
+            return False
+        self._reload = False  # in two steps: a wish in between is fulfilled with this one
+        return True
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not beyond a wish to stop."""
-        self._stop.wait(seconds)
+        """Sleep, but not beyond a new wish."""
+        deadline = time.monotonic() + seconds
+        enabled = self._enabled
+        while not (self._stopping or self._reload or self._enabled is not enabled):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _LOOK_SECONDS))
 
 
 @contextmanager

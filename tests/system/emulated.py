@@ -202,7 +202,7 @@ def _extract(machine: Machine, target: Path) -> None:
     done = subprocess.run(
         [
             "mmdebstrap", "--quiet", "--variant=extract", f"--architectures={machine.architecture}",
-            f"--include={packages}", machine.release, target, _mirror(),
+            f"--include={packages}", machine.release, target, mirror(),
         ],
         check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
@@ -303,7 +303,7 @@ def _metadata(site: Path) -> Iterator[Message]:
             yield BytesHeaderParser().parse(file)
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Return where Debian's packages come from: as told, or as this machine's own do."""
     told = os.environ.get("DEBIAN_MIRROR")
     if told:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from fer_edge.assemble import frames_of, make_outlets, make_pipeline, make_source
+from fer_edge.assemble import frames_of, make_outlets, make_pipeline, make_source, source_uri
 from fer_edge.contract import ModelContract
 from fer_edge.controls import Controls
 from fer_edge.daemon.camera import SteadyCamera
@@ -12,6 +12,7 @@ from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.service import Service
 from fer_edge.errors import FerError
+from fer_edge.pipeline import Pipeline
 from fer_edge.settings import Settings
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.slots.choice import SlotReader, serving_of
@@ -70,7 +71,7 @@ def make_camera(settings: Settings) -> SteadyCamera:
 
 
 def _names(settings: Settings, contract: ModelContract) -> Names:
-    uri = settings.source.uri
+    uri = source_uri(settings.source)
     return Names(
         source=without_secrets(uri) if "://" in uri else uri,
         model=serving_of(settings.model).name,
@@ -81,7 +82,10 @@ def _names(settings: Settings, contract: ModelContract) -> Names:
 
 
 class _Reloading:
-    """Puts new parts in the place of those whose settings have changed; keeps the others."""
+    """Puts new parts in the place of those whose settings have changed; keeps the others.
+
+    All or nothing: where one of the new parts cannot be made, the old ones go on.
+    """
 
     def __init__(
         self, settings: Settings, read_settings: Callable[[], Settings], controls: Controls
@@ -91,41 +95,66 @@ class _Reloading:
         self._controls = controls
 
     def __call__(self, service: Service) -> None:
+        """Read the settings and apply what has changed; log what is refused.
+
+        Raises:
+            FerError: Neither the new parts can be opened nor the old ones again.
+        """
         try:
             new = self._read_settings()
-            changed = self._apply(service, new)
+            changed = self._changed(new)
+            pipeline = self._new_pipeline(changed, new)
         except FerError as error:
-            _log.error("the new settings are not used: %s", error)
+            _refuse(error)
             return
+        # Another pipeline counts tracks anew, and may have another model: outlets must know.
+        outlets = pipeline is not None or any(name != _WATCHED for name in changed)
+        refused = self._replace(service, new, outlets=outlets, camera=_WATCHED in changed)
+        if refused is not None:
+            if pipeline is not None:
+                pipeline.close()
+            _refuse(refused)
+            return
+        if pipeline is not None:
+            service.pipeline.close()
+            service.pipeline = pipeline
+        service.figures.names = _names(new, service.pipeline.contract)
         self._settings = new
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
 
-    def _apply(self, service: Service, new: Settings) -> list[str]:
-        old = self._settings
-        changed = [
-            section
-            for section in Settings.__dataclass_fields__
-            if getattr(old, section) != getattr(new, section)
-        ]
-        other_frames = frames_of(old.source) != frames_of(new.source)
-        if other_frames or any(section in _SEEING for section in changed):
-            pipeline = make_pipeline(new, frames=frames_of(new.source))
-            service.pipeline.close()
-            service.pipeline = pipeline
-        # Another pipeline counts tracks anew and may read with another model: events must know.
-        if other_frames or any(section != _WATCHED for section in changed):
-            self._swap_outlets(service, new)
-        if _WATCHED in changed:
-            # A device can be held only once, so the old one goes before the new one comes.
-            service.camera.close()
-            service.camera = make_camera(new)
-        service.figures.names = _names(new, service.pipeline.contract)
-        return changed
+    def _changed(self, new: Settings) -> list[str]:
+        sections = Settings.__dataclass_fields__
+        return [name for name in sections if getattr(self._settings, name) != getattr(new, name)]
 
-    def _swap_outlets(self, service: Service, new: Settings) -> None:
-        service.outlets.close()  # files and ports can be held only once
+    def _new_pipeline(self, changed: list[str], new: Settings) -> Pipeline | None:
+        """Return another pipeline, where one is needed: what fails most goes first."""
+        frames = frames_of(new.source)
+        if frames != frames_of(self._settings.source) or any(name in _SEEING for name in changed):
+            return make_pipeline(new, frames=frames)
+        return None
+
+    def _replace(
+        self, service: Service, new: Settings, *, outlets: bool, camera: bool
+    ) -> FerError | None:
+        """Replace outlets and camera; return why that is refused, if it is."""
         try:
-            service.outlets = FanOut(make_outlets(new, self._controls))
-        except FerError:
-            service.outlets = FanOut(make_outlets(self._settings, self._controls))
-            raise
+            if outlets:
+                self._open_outlets(service, new)
+            if camera:
+                # A device can be held only once, so the old one goes before the new one comes.
+                service.camera.close()
+                service.camera = make_camera(new)
+        except FerError as error:
+            # The old camera opens again with its next read.
+            if outlets:
+                self._open_outlets(service, self._settings)
+            return error
+        return None
+
+    def _open_outlets(self, service: Service, settings: Settings) -> None:
+        service.outlets.close()  # files and ports can be held only once
+        service.outlets = FanOut(make_outlets(settings, self._controls))
+
+
+def _refuse(error: FerError) -> None:
+    _log.error("the new settings are not used: %s", error)

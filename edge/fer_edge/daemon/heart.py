@@ -1,14 +1,19 @@
 """What systemd is told: ready, alive, the status line (sd_notify(3)), over its datagram socket."""
 
+import contextlib
+import faulthandler
 import logging
 import os
 import socket
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 _log = logging.getLogger(__name__)
 _BEATS_PER_DEADLINE: Final = 4
+_SEND_SECONDS: Final = 1.0
+_MOST_STATUS_CHARACTERS: Final = 300
 
 
 class Heart:
@@ -19,6 +24,8 @@ class Heart:
 
     Args:
         environment: The process's: NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID.
+
+    Source: sd_notify(3) and sd_watchdog_enabled(3).
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -27,6 +34,12 @@ class Heart:
         self._due = 0.0
         self._ready = False
         self._status = ""
+        self._deaf = False
+
+    @property
+    def heard(self) -> bool:
+        """Whether a service manager listens: then nobody sits in front of the program."""
+        return bool(self._address)
 
     def ready(self) -> None:
         """Say once that the start is over."""
@@ -36,28 +49,43 @@ class Heart:
 
     def beat(self) -> None:
         """Feed the watchdog, if it is time to."""
-        now = time.monotonic()
-        if self._period and now >= self._due:
-            self._due = now + self._period
-            self._say("WATCHDOG=1")
+        if time.monotonic() >= self._due:
+            self._beat_now()
 
     def status(self, text: str) -> None:
         """Set the line that `systemctl status` shows."""
+        text = " ".join(text.split())[:_MOST_STATUS_CHARACTERS]
         if text != self._status:
             self._status = text
-            self._say("STATUS=" + " ".join(text.split()))
+            self._say(f"STATUS={text}")
 
-    def reloading(self) -> None:
-        """Say that settings are being read anew; `reloaded` must follow."""
+    @contextlib.contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Say that settings are being read anew, and that this is over, however it ends.
+
+        The whole of the watchdog's deadline is left for it. Before the start is over nothing is
+        said: systemd would take READY for its end.
+        """
+        if not self._ready:
+            yield
+            return
+        self._beat_now()
         self._say(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-
-    def reloaded(self) -> None:
-        """Say that this is over."""
-        self._say("READY=1")
+        try:
+            yield
+        finally:
+            self._say("READY=1")
+            self._beat_now()
 
     def stopping(self) -> None:
         """Say that the end has begun."""
         self._say("STOPPING=1")
+        self.status("stopping")
+
+    def _beat_now(self) -> None:
+        if self._period:
+            self._due = time.monotonic() + self._period
+            self._say("WATCHDOG=1")
 
     def _say(self, message: str) -> None:
         if not self._address:
@@ -66,10 +94,23 @@ class Heart:
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                channel.settimeout(1.0)
-                channel.sendto(message.encode(), address)
+                channel.settimeout(_SEND_SECONDS)
+                channel.sendto(message.encode(errors="replace"), address)
         except OSError as error:
-            _log.warning("systemd cannot be told %s (%s)", message.partition("=")[0], error)
+            if not self._deaf:
+                _log.warning("systemd cannot be told %s (%s)", message.partition("=")[0], error)
+            self._deaf = True
+        else:
+            self._deaf = False
+
+
+def tell_where_it_hung() -> None:
+    """Have a watchdog's SIGABRT, and a crash in native code, say where every thread was.
+
+    Without it all that the journal has of a daemon that hung is that it did.
+    """
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # no stderr that can be written
+        faulthandler.enable(sys.stderr)
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float:

@@ -84,9 +84,8 @@ class Service(Closing):
         started = time.monotonic()
         while not self._controls.stopping and not self.camera.ended:
             if self._controls.take_reload():
-                self._heart.reloading()
-                self._reload(self)
-                self._heart.reloaded()
+                with self._heart.reloading():
+                    self._reload(self)
             frame = self._next_frame()
             if frame is not None:
                 observation = self.pipeline.process(frame)
@@ -95,10 +94,9 @@ class Service(Closing):
                 tally.add(observation)
                 tally.seconds = time.monotonic() - started
                 watch(frame, observation, tally)
-                self._heart.ready()
                 if tally.frames == max_frames:
                     break
-            self._heart.beat()
+            self._live(delivered=frame is not None)
             self._report()
         self._heart.stopping()
         return tally
@@ -125,6 +123,20 @@ class Service(Closing):
         self._controls.wait(_WAIT_SECONDS)
         return None
 
+    def _live(self, *, delivered: bool) -> None:
+        """Feed the watchdog, and end the start where it is over.
+
+        Each turn of the loop is alive: it has delivered a frame, or waits as the camera or a
+        switch tells it to, both within bounds. READY needs the camera's first frame or first
+        fault: what comes after either is a state, and the status line tells it.
+        """
+        self._heart.beat()
+        if not delivered and self._controls.enabled:
+            camera = self.camera.health()
+            if camera.phase == "opening" and not camera.failures:
+                return
+        self._heart.ready()
+
     def _phase(self) -> Phase:
         if self._controls.stopping:
             return "stopping"
@@ -144,15 +156,21 @@ class Service(Closing):
 
 def status_line(state: DaemonState) -> str:
     """Return what `systemctl status` shows of a state."""
-    camera = state.camera
     if state.phase == "disabled":
         return "switched off; the camera is released"
-    if state.phase != "running":
-        return f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s: {camera.problem}"
-    return (
-        f"{state.frames_per_second:.1f} FPS, camera {camera.grade}, {state.faces} "
-        f"{'face' if state.faces == 1 else 'faces'} in view"
-    )
+    camera = state.camera
+    if state.phase == "running":
+        faces = f"{state.faces} {'face' if state.faces == 1 else 'faces'} in view"
+        parts = [f"{state.frames_per_second:.1f} FPS", f"camera {camera.grade}", faces]
+    else:
+        parts = [f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s"]
+    for sink in state.sinks:
+        if sink.problem or sink.figures.get("connected") is False:
+            parts.append(f"{sink.name} {'fails' if sink.problem else 'offline'}")
+    if state.throttled:
+        parts.append("throttled")
+    line = ", ".join(parts)
+    return f"{line}: {camera.problem}" if camera.problem else line
 
 
 def model_note(state: DaemonState) -> str:

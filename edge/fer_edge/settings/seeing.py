@@ -12,8 +12,9 @@ class SourceSettings:
     uri: str = setting(
         "0",
         "camera number or /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, "
-        "video file, picture folder",
+        "video file, picture folder; secret is read from where secrets are",
     )
+    uri_file: str = setting("", "file with a secret uri, such as a stream's with its password")
     width: int = setting(640, "frame width asked of a camera, pixels", low=16, high=8192)
     height: int = setting(480, "frame height asked of a camera, pixels", low=16, high=8192)
     frames_per_second: float = setting(30.0, "rate asked of a camera", low=0.1, high=1000)

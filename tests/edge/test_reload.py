@@ -1,0 +1,222 @@
+"""Settings read anew while a camera runs: what has changed is replaced, the rest stays."""
+
+import dataclasses
+import json
+import logging
+
+import numpy as np
+import pytest
+from builders import a_contract, a_picture
+from tiny_model import tiny_model
+
+from fer_edge.controls import Controls
+from fer_edge.daemon.assembly import make_service
+from fer_edge.errors import FerError, SettingsError
+from fer_edge.settings import OutputSettings, Settings, SmoothingSettings, SourceSettings
+from fer_edge.testing import MjpegServer
+
+ELSEWHERE = "user:password"
+"""What a camera asks of new connections once it may not be opened again."""
+
+
+@pytest.fixture
+def camera():
+    with MjpegServer([a_picture(160, 120)], frames_per_second=100) as server:
+        yield server
+
+
+class Daemon:
+    """A service whose settings a test replaces between frames."""
+
+    def __init__(self, folder, url):
+        self.folder = folder
+        self.model("one")
+        self.settings = Settings(
+            source=SourceSettings(uri=url),
+            model=dataclasses.replace(Settings().model, path=self.model("one")),
+            output=OutputSettings(file=str(folder / "one.jsonl")),
+        )
+        self.wrong = None
+        self.controls = Controls()
+        self.seen = []
+
+    def model(self, name):
+        path = self.folder / f"{name}.tflite"
+        path.write_bytes(tiny_model(a_contract()))
+        return str(path)
+
+    def lines(self, name):
+        path = self.folder / f"{name}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def change(self, **sections):
+        self.settings = dataclasses.replace(self.settings, **sections)
+
+    def read_settings(self):
+        if self.wrong is not None:
+            raise self.wrong
+        return self.settings
+
+    def run(self, *acts):
+        """Run; after every five frames reload with what the next act has changed."""
+
+        def watch(frame, observation, tally):
+            self.seen.append((frame, observation))
+            turn, rest = divmod(tally.frames, 5)
+            if rest == 0 and turn <= len(acts):
+                acts[turn - 1](service)
+                self.controls.reload()
+            elif rest == 0:
+                self.controls.stop()
+
+        with make_service(
+            self.settings, self.controls, read_settings=self.read_settings
+        ) as service:
+            service.run(watch=watch)
+            return service
+
+
+@pytest.fixture
+def daemon(tmp_path, camera):
+    return Daemon(tmp_path, camera.url)
+
+
+def test_another_model_serves_and_the_camera_stays(daemon, camera, caplog):
+    def act(service):
+        camera.credentials = ELSEWHERE
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=daemon.model("two")))
+
+    with caplog.at_level(logging.INFO):
+        service = daemon.run(act)
+    assert service.state().model.endswith("two.tflite")
+    assert len(daemon.lines("one")) == 10
+    assert [frame.index for frame, _ in daemon.seen] == sorted(
+        frame.index for frame, _ in daemon.seen
+    )
+    assert "settings read anew: model" in caplog.text
+
+
+def test_another_output_is_opened_and_the_camera_stays(daemon, camera):
+    def act(service):
+        camera.credentials = ELSEWHERE
+        daemon.change(output=OutputSettings(file=str(daemon.folder / "two.jsonl")))
+
+    daemon.run(act)
+    assert [len(daemon.lines("one")), len(daemon.lines("two"))] == [5, 5]
+
+
+def test_another_camera_is_turned_to(daemon):
+    bright = np.full((60, 80), 250, np.uint8)
+    with MjpegServer([bright], frames_per_second=100) as other:
+        service = daemon.run(lambda _service: daemon.change(source=SourceSettings(uri=other.url)))
+        assert service.state().source == other.url
+    assert daemon.seen[-1][0].grey.shape == (60, 80)
+    assert len(daemon.lines("one")) == 10
+
+
+def test_nothing_changed_changes_nothing(daemon, camera, caplog):
+    parts = []
+
+    def act(service):
+        camera.credentials = ELSEWHERE
+        parts.extend((service.camera, service.pipeline, service.outlets))
+
+    with caplog.at_level(logging.INFO):
+        service = daemon.run(act)
+    assert parts == [service.camera, service.pipeline, service.outlets]
+    assert "nothing has changed" in caplog.text
+
+
+def refused(daemon, act, camera, caplog):
+    """Reload; assert that it is refused, said, and that everything goes on as before."""
+    kept = []
+
+    def act_and_keep(service):
+        camera.credentials = ELSEWHERE
+        kept.extend((service.camera, service.pipeline, service.figures.names))
+        act(service)
+
+    service = daemon.run(act_and_keep)
+    assert kept == [service.camera, service.pipeline, service.figures.names]
+    assert len(daemon.lines("one")) == 10
+    (error,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert error.message.startswith("the new settings are not used: ")
+    return error.message
+
+
+def test_a_wrong_file_is_refused_and_said(daemon, camera, caplog):
+    def act(_service):
+        daemon.wrong = SettingsError("unknown setting 'source.url'", expected="uri", fix="fix it")
+
+    assert "source.url" in refused(daemon, act, camera, caplog)
+
+
+def test_a_model_that_is_not_there_is_refused_and_nothing_else_is_changed(daemon, camera, caplog):
+    def act(_service):
+        daemon.change(
+            model=dataclasses.replace(daemon.settings.model, path=str(daemon.folder / "no.tflite")),
+            output=OutputSettings(file=str(daemon.folder / "two.jsonl")),
+            smoothing=SmoothingSettings(memory_seconds=9.0),
+        )
+
+    assert "no.tflite" in refused(daemon, act, camera, caplog)
+    assert daemon.lines("two") == []
+
+
+def test_an_output_that_cannot_be_opened_is_refused_and_the_former_goes_on(daemon, camera, caplog):
+    def act(_service):
+        daemon.change(
+            model=dataclasses.replace(daemon.settings.model, path=daemon.model("two")),
+            output=OutputSettings(file=str(daemon.folder / "no" / "two.jsonl")),
+        )
+
+    assert "two.jsonl" in refused(daemon, act, camera, caplog)
+
+
+def test_where_not_even_the_former_output_opens_the_run_ends(daemon, camera):
+    def act(_service):
+        daemon.change(output=OutputSettings(file=str(daemon.folder / "no" / "two.jsonl")))
+        (daemon.folder / "one.jsonl").unlink()
+        (daemon.folder / "one.jsonl").mkdir()
+
+    with pytest.raises(FerError, match=r"one\.jsonl"):
+        daemon.run(act)
+
+
+def test_after_a_refusal_the_next_good_file_is_taken(daemon, camera):
+    def act(_service):
+        daemon.wrong = SettingsError("wrong", expected="right", fix="mend it")
+
+    def mend(_service):
+        daemon.wrong = None
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=daemon.model("two")))
+
+    assert daemon.run(act, mend).state().model.endswith("two.tflite")
+    assert len(daemon.lines("one")) == 15
+
+
+@pytest.mark.parametrize("place", ["file", "environment", "credential"])
+def test_a_secret_address_is_read_where_secrets_are(daemon, camera, tmp_path, monkeypatch, place):
+    camera.credentials = "eye:se/cret"
+    address = camera.url.replace("://", "://eye:se%2Fcret@") + "\n"
+    (tmp_path / "source-uri").write_text(address)
+    source = SourceSettings(uri="secret")
+    if place == "file":
+        source = SourceSettings(uri="secret", uri_file=str(tmp_path / "source-uri"))
+    elif place == "environment":
+        monkeypatch.setenv("FER_EDGE_SECRET_SOURCE_URI", address)
+    else:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    daemon.change(source=source)
+    service = daemon.run(lambda _service: None)
+    assert service.state().source == camera.url.replace("://", "://***@")
+    assert "se%2Fcret" not in json.dumps(service.state().to_json())
+
+
+@pytest.mark.parametrize("kept", ["", "eye:secret@camera"])
+def test_a_secret_that_is_no_address_is_refused_without_showing_it(daemon, monkeypatch, kept):
+    monkeypatch.setenv("FER_EDGE_SECRET_SOURCE_URI", kept)
+    daemon.change(source=SourceSettings(uri="secret"))
+    with pytest.raises(SettingsError, match="source-uri") as caught:
+        daemon.run(lambda _service: None)
+    assert "eye" not in str(caught.value)

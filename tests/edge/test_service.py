@@ -1,0 +1,302 @@
+"""The daemon's loop: what it tells systemd, how it waits, and how it ends."""
+
+import itertools
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from builders import a_picture, an_observation
+from notify_socket import NotifySocket
+
+from fer_edge.controls import Controls, obey_signals
+from fer_edge.daemon.figures import Figures, Names
+from fer_edge.daemon.heart import Heart
+from fer_edge.daemon.service import Service, status_line
+from fer_edge.errors import FerError, OutputError
+from fer_edge.sinks.fan_out import FanOut
+from fer_edge.state import CameraHealth, DaemonState, SinkState
+from fer_edge.testing import ScriptedSource
+
+WATCHDOG_SECONDS = 0.8
+
+
+class PhasedCamera:
+    """A camera of which a test sets the phase: "delivering" gives frames, others none."""
+
+    def __init__(self, phase="delivering"):
+        self.phase = phase
+        self.failures = 0
+        self.ended = False
+        self.dropped = 0
+        self.paused = 0
+        self._source = ScriptedSource(itertools.repeat(a_picture()), live=True)
+
+    def read(self, timeout_seconds):
+        if self.phase == "delivering":
+            time.sleep(0.01)
+            return self._source.read(timeout_seconds)
+        time.sleep(timeout_seconds)
+        return None
+
+    def pause(self):
+        self.paused += 1
+
+    def health(self):
+        return CameraHealth(self.phase, "good", seconds_since_frame=4.2, failures=self.failures)
+
+    def close(self):
+        self._source.close()
+
+
+class StoppablePipeline:
+    """A pipeline that hangs for as long as a test holds it."""
+
+    def __init__(self):
+        self.free = threading.Event()
+        self.free.set()
+
+    def process(self, frame):
+        assert self.free.wait(30)
+        return an_observation(frame_index=frame.index)
+
+    def close(self):
+        """Nothing to end."""
+
+
+@pytest.fixture
+def manager(tmp_path):
+    with NotifySocket(tmp_path / "notify") as manager:
+        yield manager
+
+
+class Running:
+    """A service that runs on a thread of its own."""
+
+    def __init__(self, manager, camera, *, reload=lambda _service: None, enabled=True):
+        self.camera = camera
+        self.pipeline = StoppablePipeline()
+        self.controls = Controls()
+        self.controls.enabled = enabled
+        self.failure = None
+        self.service = Service(
+            camera, self.pipeline, FanOut([]),
+            controls=self.controls,
+            figures=Figures(Names("a camera", "a model", "0" * 64)),
+            heart=Heart(manager.environment(WATCHDOG_USEC=str(round(WATCHDOG_SECONDS * 1e6)))),
+            reload=reload,
+        )  # fmt: skip
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        try:
+            self.service.run()
+        except FerError as error:
+            self.failure = error
+
+    def stop(self):
+        self.pipeline.free.set()
+        self.controls.stop()
+        began = time.monotonic()
+        self.thread.join(10)
+        return time.monotonic() - began
+
+
+@contextmanager
+def running(manager, camera=None, **options):
+    run = Running(manager, camera or PhasedCamera(), **options)
+    run.thread.start()
+    try:
+        yield run
+    finally:
+        run.stop()
+        run.service.close()
+
+
+def beats(manager):
+    return manager.said.count("WATCHDOG=1")
+
+
+def beats_within(manager, seconds):
+    before = beats(manager)
+    time.sleep(seconds)
+    return beats(manager) - before
+
+
+def test_ready_comes_with_the_first_frame_and_the_status_follows(manager):
+    with running(manager):
+        manager.wait_for("READY=1")
+        manager.wait_for("STATUS=")
+        assert beats(manager)
+
+
+def test_not_ready_while_the_camera_opens_yet_alive(manager):
+    with running(manager, PhasedCamera("opening")) as run:
+        manager.wait_for("STATUS=camera opening for 4 s")
+        assert beats_within(manager, 2 * WATCHDOG_SECONDS) >= 2
+        assert "READY=1" not in manager.said
+        run.camera.phase = "delivering"
+        manager.wait_for("READY=1")
+
+
+def test_a_camera_that_fails_at_the_start_is_a_state_of_a_daemon_that_is_ready(manager):
+    camera = PhasedCamera("opening")
+    camera.failures = 1
+    with running(manager, camera):
+        manager.wait_for("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("phase", "enabled"), [("delivering", True), ("waiting", True), ("off", False)]
+)
+def test_fed_while_frames_flow_and_while_it_knows_what_it_waits_for(manager, phase, enabled):
+    with running(manager, PhasedCamera(phase), enabled=enabled):
+        manager.wait_for("READY=1")
+        assert beats_within(manager, 2 * WATCHDOG_SECONDS) >= 2
+
+
+def test_a_pipeline_that_hangs_starves_the_watchdog(manager):
+    with running(manager) as run:
+        manager.wait_for("READY=1")
+        run.pipeline.free.clear()
+        time.sleep(0.1)
+        assert beats_within(manager, 2 * WATCHDOG_SECONDS) == 0
+        run.pipeline.free.set()
+        assert beats_within(manager, WATCHDOG_SECONDS) >= 1
+
+
+def test_a_camera_call_that_hangs_starves_the_watchdog(manager):
+    camera = PhasedCamera()
+    with running(manager, camera):
+        manager.wait_for("READY=1")
+        camera.read = lambda _timeout: time.sleep(3 * WATCHDOG_SECONDS)
+        time.sleep(0.1)
+        assert beats_within(manager, 2 * WATCHDOG_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("phase", "enabled"),
+    [("delivering", True), ("opening", True), ("waiting", True), ("off", False)],
+)
+def test_it_stops_soon_in_every_state_and_says_so(manager, phase, enabled):
+    with running(manager, PhasedCamera(phase), enabled=enabled) as run:
+        manager.wait_for("WATCHDOG=1")
+        assert run.stop() < 1.5
+        assert "STOPPING=1" in manager.said
+        assert run.failure is None
+
+
+def test_switched_off_it_releases_the_camera_until_switched_on(manager):
+    with running(manager) as run:
+        manager.wait_for("READY=1")
+        run.controls.enabled = False
+        manager.wait_for("STATUS=switched off")
+        assert run.camera.paused
+        run.controls.enabled = True
+        time.sleep(1.2)
+        assert "1 face in view" in [said for said in manager.said if "STATUS" in said][-1]
+
+
+def test_a_reload_is_between_reloading_and_ready(manager):
+    with running(manager, reload=lambda _service: time.sleep(0.05)) as run:
+        manager.wait_for("READY=1")
+        run.controls.reload()
+        manager.wait_for("RELOADING=1")
+        time.sleep(0.3)
+        kinds = [said.partition("=")[0] for said in manager.said]
+        assert kinds.count("READY") == 2
+        assert kinds.index("RELOADING") < len(kinds) - 1 - kinds[::-1].index("READY")
+
+
+def test_a_reload_that_cannot_go_back_ends_the_run(manager):
+    def fail(_service):
+        raise OutputError("the port is taken", expected="a free one", fix="free it")
+
+    with running(manager, reload=fail) as run:
+        manager.wait_for("READY=1")
+        run.controls.reload()
+        run.thread.join(5)
+        assert isinstance(run.failure, OutputError)
+        assert manager.said.count("READY=1") == 2
+
+
+def test_a_signal_during_a_wait_never_blocks():
+    """An event, which takes a lock, does: within seconds, where signals come at any moment."""
+    controls = Controls()
+    previous = signal.signal(signal.SIGALRM, lambda *_: controls.stop())
+    moments = random.Random(0)
+    try:
+        for _ in range(10_000):
+            controls = Controls()
+            signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-6, 3e-5))
+            controls.wait(0.0001)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.mark.parametrize("wish", ["stop", "reload", "switch off"])
+def test_a_wish_ends_a_wait(wish):
+    controls = Controls()
+
+    def ask():
+        if wish == "switch off":
+            controls.enabled = False
+        else:
+            getattr(controls, wish)()
+
+    asking = threading.Timer(0.05, ask)
+    asking.start()
+    began = time.monotonic()
+    controls.wait(20)
+    asking.join()
+    assert time.monotonic() - began < 5
+
+
+def test_a_wait_that_is_over_at_once_ends():
+    """A queue's does not, in CPython 3.11."""
+    for _ in range(10_000):
+        Controls().wait(2e-6)
+
+
+def test_signals_are_obeyed_and_handed_back():
+    before = signal.getsignal(signal.SIGHUP)
+    controls = Controls()
+    with obey_signals(controls):
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert controls.take_reload()
+        assert not controls.take_reload()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert controls.stopping
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def a_state(phase, **changes):
+    return DaemonState(
+        phase, "1", 1, 0.0, 1.0, "camera", "model", "0" * 64,
+        **{"camera": CameraHealth("delivering", "good"), **changes},
+    )  # fmt: skip
+
+
+def test_the_status_line_tells_what_matters():
+    lost = CameraHealth("waiting", "dead", seconds_since_frame=12.4, problem="no route to it")
+    dark = CameraHealth("delivering", "fair", problem="the picture is dark")
+    sinks = (SinkState("jsonl", problem="disk full"), SinkState("mqtt"))
+    offline = (SinkState("mqtt", figures={"connected": False}),)
+    lines = [
+        status_line(a_state("running", frames_per_second=14.96, faces=1)),
+        status_line(a_state("running", faces=2, sinks=sinks, throttled=True)),
+        status_line(a_state("running", camera=dark, sinks=offline)),
+        status_line(a_state("waiting", camera=lost, sinks=sinks)),
+        status_line(a_state("disabled", camera=CameraHealth("off"))),
+    ]
+    assert lines == [
+        "15.0 FPS, camera good, 1 face in view",
+        "0.0 FPS, camera good, 2 faces in view, jsonl fails, throttled",
+        "0.0 FPS, camera fair, 0 faces in view, mqtt offline: the picture is dark",
+        "camera waiting for 12 s, jsonl fails: no route to it",
+        "switched off; the camera is released",
+    ]

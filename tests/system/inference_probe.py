@@ -1,0 +1,22 @@
+"""Tells the shipped network's processor time for a face, as JSON: milliseconds, median."""
+
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from fer_edge.models import open_model
+from fer_edge.records import Box
+from fer_edge.stages.litert import LitertClassifier
+
+classifier = LitertClassifier(open_model("edge-small"))
+picture = np.random.default_rng(0).integers(0, 256, (480, 640), np.uint8)
+boxes = [Box(200, 100, 160, 160)]
+times = []
+for _ in range(int(sys.argv[1])):
+    began = time.thread_time()
+    classifier.classify(picture, boxes)
+    times.append((time.thread_time() - began) * 1000)
+print(json.dumps({"p50_ms": statistics.median(times[len(times) // 5 :])}))
