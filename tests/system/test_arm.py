@@ -63,7 +63,7 @@ PROBE = """
 import hashlib, json, platform, sys
 import numpy, fer_edge.opencv
 from fer_edge.models import open_model
-from fer_edge.selftest import KERNEL_TOLERANCE, read_golden
+from fer_edge.selftest import read_golden
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.stages.litert import LitertClassifier
 model = open_model("edge-small")
