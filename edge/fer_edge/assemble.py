@@ -244,6 +244,10 @@ def make_outlets(settings: Settings, controls: Controls) -> list[Outlet]:  # noq
             # What a person pipes on, or makes of a clip that can be run again, must be whole.
             whole = settings.output.file == "-" or frames_of(settings.source) != "live"
             outlets.append(Outlet("jsonl", make_sink(settings.output), essential=whole))
+        if settings.web.port:
+            from fer_edge.sinks.web import WebSink  # noqa: PLC0415 - 0.1 s that few runs need
+
+            outlets.append(Outlet("web", WebSink(settings.web)))
     except BaseException:
         for outlet in outlets:
             outlet.sink.close()

@@ -7,6 +7,7 @@ from typing import Final
 from fer_edge.assemble import frames_of, make_outlets, make_pipeline, make_source
 from fer_edge.contract import ModelContract
 from fer_edge.controls import Controls
+from fer_edge.daemon.announcing import shown_source
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
@@ -14,7 +15,6 @@ from fer_edge.daemon.service import Service
 from fer_edge.errors import FerError
 from fer_edge.settings import Settings
 from fer_edge.sinks.fan_out import FanOut
-from fer_edge.sources.stream import without_secrets
 
 _SEEING: Final = ("detector", "tracker", "smoothing", "model")
 _WATCHED: Final = "source"
@@ -67,9 +67,8 @@ def make_camera(settings: Settings) -> SteadyCamera:
 
 
 def _names(settings: Settings, contract: ModelContract) -> Names:
-    uri = settings.source.uri
     return Names(
-        source=without_secrets(uri) if "://" in uri else uri,
+        source=shown_source(settings.source.uri),
         model=settings.model.path,
         model_sha256=contract.flatbuffer_sha256,
     )

@@ -19,6 +19,8 @@ _WAIT_SECONDS: Final = 0.5
 """Longest wait for a frame before the watchdog is fed and wishes are looked at."""
 _REPORT_SECONDS: Final = 1.0
 
+Announce: TypeAlias = Callable[[DaemonState], None]
+"""Takes the newest state for whoever asks the process how it does; returns at once."""
 Reload: TypeAlias = Callable[["Service"], None]
 """Reads the settings anew and puts new parts in the place of those that they concern."""
 
@@ -69,12 +71,14 @@ class Service(Closing):
         *,
         max_frames: int = 0,
         watch: Watch = lambda _frame, _observation, _tally: None,
+        announce: Announce = lambda _state: None,
     ) -> RunTally:
         """Run until the source ends, somebody stops it, or `max_frames` are done.
 
         Args:
             max_frames: 0 is no limit.
             watch: Called after each observation.
+            announce: Called with each new state, about once a second.
 
         Raises:
             SourceUnavailableError: The camera was given up.
@@ -99,8 +103,9 @@ class Service(Closing):
                 if tally.frames == max_frames:
                     break
             self._heart.beat()
-            self._report()
+            self._report(announce)
         self._heart.stopping()
+        announce(self.state())
         return tally
 
     def state(self) -> DaemonState:
@@ -132,7 +137,7 @@ class Service(Closing):
             return "disabled"
         return "running" if self.camera.health().phase == "delivering" else "waiting"
 
-    def _report(self) -> None:
+    def _report(self, announce: Announce) -> None:
         now = time.monotonic()
         if now < self._report_due:
             return
@@ -140,6 +145,7 @@ class Service(Closing):
         state = self.state()
         self._heart.status(status_line(state))
         self.outlets.report(state)
+        announce(state)
 
 
 def status_line(state: DaemonState) -> str:

@@ -1,6 +1,6 @@
 """Every setting of the runtime, its default, and where its value came from."""
 
-from fer_edge.settings.reporting import OutputSettings
+from fer_edge.settings.reporting import DaemonSettings, OutputSettings, WebSettings
 from fer_edge.settings.resolving import (
     ENVIRONMENT_PREFIX,
     ResolvedSettings,
@@ -19,6 +19,7 @@ from fer_edge.settings.seeing import (
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
+    "DaemonSettings",
     "DetectorSettings",
     "ModelSettings",
     "OutputSettings",
@@ -28,6 +29,7 @@ __all__ = [
     "SmoothingSettings",
     "SourceSettings",
     "TrackerSettings",
+    "WebSettings",
     "read_settings_file",
     "resolve",
 ]

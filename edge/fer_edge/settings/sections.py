@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fer_edge.settings.reporting import OutputSettings
+from fer_edge.settings.reporting import DaemonSettings, OutputSettings, WebSettings
 from fer_edge.settings.seeing import (
     DetectorSettings,
     ModelSettings,
@@ -22,3 +22,5 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    web: WebSettings = field(default_factory=WebSettings)

@@ -1,0 +1,199 @@
+"""A small HTTP/1.1 server whose use of memory, time and connections is bounded."""
+
+import asyncio
+import http
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from fer_edge.closing import Closing
+from fer_edge.errors import OutputError
+
+MOST_REQUEST_BYTES: Final = 8192
+MOST_CONNECTIONS: Final = 16
+_METHODS: Final = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked.
+
+    Attributes:
+        path: Without what follows a question mark.
+        headers: By name in lower case; of several alike, the last.
+    """
+
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is answered.
+
+    Attributes:
+        status: Such as 200.
+        body: All of it.
+        content_type: Of the body.
+        headers: Further ones.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer: TypeAlias = Callable[[Request], Response]
+"""Called in the listener's thread; returns at once."""
+
+
+class HttpListener(Closing):
+    """Answers GET and HEAD from a thread of its own, one request a connection.
+
+    Beyond `MOST_CONNECTIONS` at once the oldest is cut off: one that asks and reads quickly is
+    served even while others hold on to theirs.
+
+    Args:
+        address: Where to listen.
+        port: 0 is any that is free.
+        answer: What makes responses.
+        patience_seconds: For a whole request, and again for taking the whole response.
+
+    Raises:
+        OutputError: The port cannot be listened at.
+    """
+
+    def __init__(
+        self, address: str, port: int, answer: Answer, *, patience_seconds: float = 5.0
+    ) -> None:
+        self._answer = answer
+        self._patience_seconds = patience_seconds
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._socket = _listen(address, port)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still answers."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Cut all connections off and listen no more; may be called twice."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(2.0)
+        self._socket.close()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(
+            self._converse, sock=self._socket, limit=MOST_REQUEST_BYTES
+        )
+        await self._stop.wait()
+        server.close()
+        for task in list(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:  # start_server makes one for each connection
+            return
+        if len(self._open) >= MOST_CONNECTIONS:
+            next(iter(self._open)).cancel()
+        self._open[task] = writer
+        try:
+            await self._exchange(reader, writer)
+        except (OSError, EOFError, TimeoutError, asyncio.CancelledError):
+            writer.transport.abort()
+        finally:
+            del self._open[task]
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(self._patience_seconds):
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.LimitOverrunError:
+                head = b""
+        body = True
+        if not head:
+            response = plain(431)
+        else:
+            method, request = _parse(head)
+            response = self._respond(method, request)
+            body = method != "HEAD"
+        async with asyncio.timeout(self._patience_seconds):
+            writer.write(_serialise(response, body=body))
+            await writer.drain()
+            writer.write_eof()
+
+    def _respond(self, method: str, request: Request | None) -> Response:
+        if request is None:
+            return plain(400)
+        if method not in _METHODS:
+            return plain(405, Allow=", ".join(_METHODS))
+        return self._answer(request)
+
+
+def plain(status: int, **headers: str) -> Response:
+    """Return a response that says what its status means, and no more."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, f"{http.HTTPStatus(status).phrase}\n".encode(), headers=named)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=MOST_CONNECTIONS)
+    except OSError as error:
+        raise OutputError(
+            f"port {port} of {address or 'all addresses'} cannot be listened at "
+            f"({error.strerror or error})",
+            expected="a free port and an address of this machine",
+            fix="choose others as web.port and web.address",
+        ) from error
+
+
+def _parse(head: bytes) -> tuple[str, Request | None]:
+    """Return method and request; no request where it is none of HTTP/1."""
+    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    words = first.split(" ")
+    if len(words) != 3 or words[2] not in {"HTTP/1.0", "HTTP/1.1"} or words[1][:1] != "/":
+        return "", None
+    headers = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            return "", None
+        headers[name.lower()] = value.strip()
+    return words[0], Request(words[1].partition("?")[0], headers)
+
+
+def _serialise(response: Response, *, body: bool) -> bytes:
+    headers = {
+        "Content-Type": response.content_type,
+        "Content-Length": str(len(response.body)),
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Connection": "close",
+        **response.headers,
+    }
+    lines = [f"HTTP/1.1 {response.status} {http.HTTPStatus(response.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return head + response.body if body else head

@@ -1,0 +1,88 @@
+"""What is seen and how the daemon does, in Prometheus' text format."""
+
+import threading
+import time
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from fer_edge.health import Pulse
+from fer_edge.records import Observation
+from fer_edge.sinks.state_metrics import PREFIX, StateCollector
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds in seconds: a stage on a desktop takes a tenth of a millisecond, a frame of a
+network camera that lags is seconds old."""
+_AGE: Final = "age"
+_FRESH_SECONDS: Final = 0.5
+
+
+class PrometheusMetrics:
+    """Counts what every frame showed and took, and tells it with the daemon's state.
+
+    Frames come from the loop, questions from another thread. Labels take few values only: stages
+    and expressions are those of the program and its model.
+
+    Args:
+        pulse: Where the daemon's newest state is.
+    """
+
+    def __init__(self, pulse: Pulse) -> None:
+        # They double the series and tell nothing that is asked here.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._registry.register(StateCollector(pulse))
+        ProcessCollector(registry=self._registry)
+        self._stages = Histogram(
+            f"{PREFIX}_stage_seconds", "Time that a stage took for a frame.", ["stage"],
+            buckets=BUCKETS, registry=self._registry,
+        )  # fmt: skip
+        self._age = Histogram(
+            f"{PREFIX}_frame_age_seconds", "From capture to result, waiting included.",
+            buckets=BUCKETS, registry=self._registry,
+        )  # fmt: skip
+        self._faces = Counter(
+            f"{PREFIX}_faces", "Faces read: one for each face in each frame.",
+            registry=self._registry,
+        )  # fmt: skip
+        self._expressions = Counter(
+            f"{PREFIX}_expressions",
+            "Faces read, by expression: the steady label where labels are steadied.",
+            ["expression"], registry=self._registry,
+        )  # fmt: skip
+        self._lock = threading.Lock()
+        self._text = b""
+        self._text_due = 0.0
+
+    def add(self, observation: Observation) -> None:
+        """Count one observation."""
+        for stage, milliseconds in observation.timings.items():
+            taken = self._age if stage == _AGE else self._stages.labels(stage)
+            taken.observe(milliseconds / 1000)
+        for reading in observation.readings:
+            self._faces.inc()
+            self._expressions.labels(reading.stable or reading.prediction.label).inc()
+
+    def text(self) -> bytes:
+        """Return all metrics.
+
+        Asked more often than twice a second, the same text is given again: making it takes
+        a millisecond or more in which no frame is processed.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._text_due:
+                self._text = generate_latest(self._registry)
+                self._text_due = now + _FRESH_SECONDS
+            return self._text
