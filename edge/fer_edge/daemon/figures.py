@@ -4,6 +4,7 @@ import os
 import resource
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from fer_edge import __version__
@@ -51,14 +52,14 @@ class Figures:
         self._frames = 0
         self._faces = 0
         self._moments: deque[float] = deque(maxlen=_REMEMBERED)
-        self._timings: deque[dict[str, float]] = deque(maxlen=_REMEMBERED)
+        self._timings: deque[Mapping[str, float]] = deque(maxlen=_REMEMBERED)
 
     def add(self, observation: Observation) -> None:
         """Count one observation."""
         self._frames += 1
         self._faces = len(observation.readings)
         self._moments.append(time.monotonic())
-        self._timings.append(dict(observation.timings))
+        self._timings.append(observation.timings)
 
     def state(
         self, phase: Phase, camera: CameraHealth, *, dropped: int, sinks: tuple[SinkState, ...]
@@ -101,6 +102,7 @@ class Figures:
         stages = {}
         for name in names:
             values = [timing[name] for timing in timings if name in timing]
+            values.sort()  # once for both
             stages[name] = {"p50": percentile(values, 50), "p99": percentile(values, 99)}
         return stages
 

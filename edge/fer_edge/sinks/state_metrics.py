@@ -55,7 +55,6 @@ def _about(state: DaemonState) -> Iterator[Metric]:
         "phase", "1 for what the daemon does now, 0 for the others.", state.phase, _PHASES
     )
     yield _gauge("uptime_seconds", "Since the start.", state.uptime_seconds)
-    yield _gauge("resident_memory_bytes", "Resident memory.", state.rss_mb * 1e6)
     if state.temperature_c is not None:
         yield _gauge("temperature_celsius", "Of the processor.", state.temperature_c)
     if state.throttled is not None:

@@ -56,6 +56,7 @@ class WebSink(Closing):
             OutputError: The listener has ended.
         """
         self._pulse.beat(state)
+        self._metrics.count()
         if not self._listener.alive:
             raise OutputError(
                 "metrics and health are no longer answered",
