@@ -71,8 +71,7 @@ def ask(paths: Sequence[Path], *, patience_seconds: float = PATIENCE_SECONDS) ->
 def _ask(path: Path, channel: socket.socket, deadline: float) -> Told | None:
     name = run_name(path)
     try:
-        _wait_until(channel, deadline)
-        channel.connect(str(path))
+        _connect(channel, path, deadline)
     except (ConnectionRefusedError, FileNotFoundError):
         return None
     except PermissionError:
@@ -87,11 +86,22 @@ def _ask(path: Path, channel: socket.socket, deadline: float) -> Told | None:
         state = read_state(document)
     except TimeoutError:
         return _silent(name, pid)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return Told(name, pid, {}, None, ("its answer is not one of this version of fer-edge",))
     age = float(document.get("age_seconds", 0.0))
     problems = why_not_well(state, age_seconds=age, alive_seconds=ALIVE_SECONDS)
     return Told(str(document.get("name", name)), pid, document, state, tuple(problems))
+
+
+def _connect(channel: socket.socket, path: Path, deadline: float) -> None:
+    while True:
+        _wait_until(channel, deadline)
+        try:
+            return channel.connect(str(path))
+        except BlockingIOError:  # its queue is full
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _silent(name: str, pid: int) -> Told:
@@ -120,8 +130,7 @@ def read_state(document: Mapping[str, Any]) -> DaemonState:
     """Return the state that a document holds; fields of later versions are passed over.
 
     Raises:
-        TypeError: A field is missing, or the document is something else.
-        AttributeError: The same.
+        TypeError, LookupError, AttributeError: A field is missing, or it is something else.
     """
     fields = _known(DaemonState, document)
     fields["camera"] = CameraHealth(**_known(CameraHealth, fields["camera"]))

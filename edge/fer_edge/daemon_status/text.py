@@ -79,7 +79,7 @@ def _outlet(sink: SinkState) -> str:
 
 
 def _figure(name: str, value: Figure) -> str:
-    words = name.removesuffix("_total").replace("_", " ")
+    words = name.replace("_", " ")
     if isinstance(value, bool):
         return words if value else f"not {words}"
     if isinstance(value, float):

@@ -71,7 +71,7 @@ class HttpListener(Closing):
     ) -> None:
         self._answer = answer
         self._patience_seconds = patience_seconds
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._open: dict[asyncio.Task[None], None] = {}  # in the order of their coming
         self._socket = _listen(address, port)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -114,14 +114,16 @@ class HttpListener(Closing):
         if task is None:  # start_server makes one for each connection
             return
         if len(self._open) >= MOST_CONNECTIONS:
-            next(iter(self._open)).cancel()
-        self._open[task] = writer
+            oldest = next(iter(self._open))
+            del self._open[oldest]  # it ends only later, and must not be taken twice
+            oldest.cancel()
+        self._open[task] = None
         try:
             await self._exchange(reader, writer)
         except (OSError, EOFError, TimeoutError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
-            del self._open[task]
+            self._open.pop(task, None)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -11,6 +11,13 @@ from fer_edge.health import Pulse
 from fer_edge.state import CameraHealth, DaemonState, Grade, Phase, SinkState
 
 PREFIX: Final = "fer_edge"
+GROWING: Final = frozenset(
+    {
+        "connections", "damaged_files", "delivered", "dropped_full", "dropped_old",
+        "dropped_unkept", "ignored_commands", "refused", "requests", "written_bytes",
+    }
+)  # fmt: skip
+"""Figures of outlets that only grow, and so are counters; all others are gauges."""
 _GRADES: Final[tuple[str, ...]] = get_args(Grade)
 _PHASES: Final[tuple[str, ...]] = get_args(Phase)
 
@@ -117,8 +124,8 @@ def _figures(sink: SinkState) -> Iterator[Metric]:
             continue
         name = re.sub(r"\W", "_", f"{sink.name}_{key}", flags=re.ASCII)
         text = f"What the outlet {sink.name} says of itself: {key.replace('_', ' ')}."
-        if name.endswith("_total"):
-            yield _counter(name.removesuffix("_total"), text, value)
+        if key in GROWING:
+            yield _counter(name, text, value)
         else:
             yield _gauge(name, text, value)
 

@@ -66,7 +66,7 @@ class WebSink(Closing):
 
     def figures(self) -> Mapping[str, Figure]:
         """Return how much was asked, and how often somebody without the token was refused."""
-        return {"requests_total": self._requests, "refused_total": self._refused}
+        return {"requests": self._requests, "refused": self._refused}
 
     def close(self) -> None:
         """Listen no more; may be called twice."""
