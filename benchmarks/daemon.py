@@ -3,9 +3,10 @@
 All outlets are on: JSON lines to a file, metrics scraped every five seconds, the status socket, and
 events over MQTT where a broker is installed. CPU time is that of the whole process.
 
-- Overhead: the same video at its own pace of 30 frames a second, once through `fer-edge run` and
-  once through source and pipeline alone (bare_loop.py). Decoding is in both, so it is not in the
-  difference; the difference is given as a share of the pipeline alone, without decoding.
+- Overhead: the same video at its own pace of 30 frames a second, through `fer-edge run` and at the
+  same time, in two more processes, through source and pipeline alone (bare_loop.py). Decoding is
+  in all, so it is not in the difference; the difference is given as a share of the pipeline alone,
+  without decoding. How far the two equal processes lie apart tells what the machine adds.
 - Idle: a network camera (Motion JPEG over HTTP from this script) at 15 frames a second, no face in
   view; decoding counts. A still room with sensor noise, and clips in which something else moves.
 - Start: from the start of the process to READY=1 on the notification socket, with that camera.
@@ -42,7 +43,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--repeats", type=int, default=3, help="of each measurement")
+    parser.add_argument("--repeats", type=int, default=5, help="of each measurement")
     parser.add_argument("--idle-seconds", type=float, default=30.0, help="for each idle scene")
     return parser.parse_args()
 
@@ -84,43 +85,54 @@ def idle_scenes(clips: list[Clip]) -> dict[str, list[Picture]]:
     return {"still room": still, **scenes}
 
 
-def bare(settings: list[str], last: int) -> tuple[float, float]:
-    """Return milliseconds of CPU a frame: of the whole process, and of the pipeline alone."""
-    command = [sys.executable, str(Path(__file__).with_name("bare_loop.py")), *settings]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-    )
-    rows = {row[0]: row for row in map(json.loads, done.stdout.splitlines())}
-    before, after = rows[WARM_UP_FRAMES], rows[last]
-    frames = last - WARM_UP_FRAMES
-    return 1e3 * (after[1] - before[1]) / frames, 1e3 * (after[2] - before[2]) / frames
+class Bare:
+    """The pipeline and its source as a process that is running already."""
 
+    def __init__(self, settings: list[str]) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("bare_loop.py")), *settings]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
 
-def whole(folder: Path, settings: list[str], last: int, broker_port: int) -> float:
-    """Return milliseconds of CPU a frame of the daemon."""
-    with MeasuredDaemon(folder, *settings, broker_port=broker_port) as daemon:
-        daemon.wait_for(WARM_UP_FRAMES)
-        frames, cpu = daemon.frames(), daemon.cpu_seconds()
-        daemon.wait_for(last, timeout_seconds=60 + last / PACE)
-        return 1e3 * (daemon.cpu_seconds() - cpu) / (daemon.frames() - frames)
+    def milliseconds(self, last: int) -> tuple[float, float]:
+        """Return those of CPU a frame: of the whole process, and of the pipeline alone."""
+        told, _ = self._process.communicate()
+        rows = {row[0]: row for row in map(json.loads, told.splitlines())}
+        before, after = rows[WARM_UP_FRAMES], rows[last]
+        frames = last - WARM_UP_FRAMES
+        return 1e3 * (after[1] - before[1]) / frames, 1e3 * (after[2] - before[2]) / frames
 
 
 def overhead(folder: Path, clips: list[Clip], repeats: int, broker_port: int) -> dict[str, Any]:
+    """Measure the daemon and, at the same time, twice what it is compared with."""
     video = folder / "clip.avi"
     last = (write_video(video, clips) - 20) // 30 * 30
     settings = [f"source.uri={video}", "source.pace=own"]
     rounds = []
     for _ in range(repeats):
-        loop_ms, pipeline_ms = bare(settings, last)
-        rounds.append((loop_ms, pipeline_ms, whole(folder, settings, last, broker_port)))
-    shares = [(daemon - loop) / pipeline for loop, pipeline, daemon in rounds]
+        loops = [Bare(settings), Bare(settings)]
+        with MeasuredDaemon(folder, *settings, broker_port=broker_port) as daemon:
+            daemon.wait_for(WARM_UP_FRAMES)
+            frames, cpu = daemon.frames(), daemon.cpu_seconds()
+            daemon.wait_for(last, timeout_seconds=60 + last / PACE)
+            daemon_ms = 1e3 * (daemon.cpu_seconds() - cpu) / (daemon.frames() - frames)
+        (one, one_inside), (other, other_inside) = (loop.milliseconds(last) for loop in loops)
+        pipeline = (one_inside + other_inside) / 2
+        rounds.append(
+            {
+                "bare_ms": (one + other) / 2,
+                "pipeline_ms": pipeline,
+                "daemon_ms": daemon_ms,
+                "between_equals": abs(one - other) / pipeline,
+            }
+        )
     return {
         "frames": last - WARM_UP_FRAMES,
-        "bare_ms": [loop for loop, _, _ in rounds],
-        "pipeline_ms": [pipeline for _, pipeline, _ in rounds],
-        "daemon_ms": [daemon for _, _, daemon in rounds],
-        "overhead_of_pipeline": shares,
-        "overhead_of_bare": [daemon / loop - 1 for loop, _, daemon in rounds],
+        **{name: [each[name] for each in rounds] for name in rounds[0]},
+        "overhead_of_pipeline": [
+            (each["daemon_ms"] - each["bare_ms"]) / each["pipeline_ms"] for each in rounds
+        ],
+        "overhead_of_bare": [each["daemon_ms"] / each["bare_ms"] - 1 for each in rounds],
     }
 
 
@@ -154,6 +166,26 @@ def starts(folder: Path, pictures: list[Picture], repeats: int, broker_port: int
     return taken
 
 
+def format_cost(cost: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return lines of a table."""
+    milliseconds = {
+        "pipeline alone": "pipeline_ms",
+        "with its source": "bare_ms",
+        "daemon": "daemon_ms",
+    }
+    shares = {
+        "overhead": ("overhead_of_pipeline", "the pipeline alone"),
+        "two equals lie apart": ("between_equals", "the pipeline alone"),
+        "overhead, too": ("overhead_of_bare", "the pipeline with its source"),
+    }
+    return [
+        (name, f"{median(cost[key], '.3f')} ms a frame") for name, key in milliseconds.items()
+    ] + [
+        (name, f"{median(cost[key], '.1f', 100)} % of {whole}")
+        for name, (key, whole) in shares.items()
+    ]
+
+
 def median(values: list[float], form: str, factor: float = 1.0) -> str:
     low, high = min(values), max(values)
     return (
@@ -182,16 +214,11 @@ def main() -> None:
         format_fields(
             [
                 ("events and MQTT", "on" if port else "off: no broker, or no such settings"),
-                ("pipeline alone", median(cost["pipeline_ms"], ".3f") + " ms a frame"),
-                ("with its source", median(cost["bare_ms"], ".3f") + " ms a frame"),
-                ("daemon", median(cost["daemon_ms"], ".3f") + " ms a frame"),
-                ("overhead", median(cost["overhead_of_pipeline"], ".1f", 100)
-                 + " % of the pipeline alone"),
-                ("", median(cost["overhead_of_bare"], ".1f", 100) + " % of it with its source"),
+                *format_cost(cost),
                 ("start to READY=1", median(ready, ".2f") + " s"),
             ]
         )
-    )  # fmt: skip
+    )
     rows = [
         [name, f"{100 * told['core_share']:.1f} %", f"{told['frames_per_second']:.1f}"]
         for name, told in quiet.items()

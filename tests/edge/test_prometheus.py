@@ -1,6 +1,5 @@
 """What Prometheus gets to read."""
 
-import dataclasses
 import re
 import threading
 from pathlib import Path
@@ -11,7 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from states import a_camera, a_state
 
 from fer_edge.health import Pulse
+from fer_edge.settings import WebSettings
 from fer_edge.sinks.prometheus import BUCKETS, PrometheusMetrics
+from fer_edge.sinks.state_metrics import GROWING
+from fer_edge.sinks.web import WebSink
 from fer_edge.state import SinkState
 
 TIMINGS = {"detect": 0.3, "classify": 0.05, "age": 40.0}
@@ -189,26 +191,42 @@ def test_two_threads_lose_no_observation():
     assert Scraped(metrics.text())["faces_total"] == 3000
 
 
-def documented():
-    page = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
-    rows = re.findall(
-        r"^\| `((?:fer_edge|process)_\w+)` \| (\w+) \| ([^|]*) \|", page, re.MULTILINE
-    )
-    return {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+def test_faces_are_not_told_of_where_that_is_not_wanted():
+    pulse = Pulse()
+    metrics = PrometheusMetrics(pulse, faces=False)
+    metrics.add(seen())
+    pulse.beat(a_state())
+    text = metrics.text().decode()
+    assert "happy" not in text
+    assert "fer_edge_faces" not in text
+    assert "fer_edge_expressions" not in text
+    assert "fer_edge_frames_total 1200.0" in text
 
 
-def told(found):
-    rows = {}
+PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+RULES = (Path(__file__).parents[2] / "deploy/prometheus/fer-edge.rules.yml").read_text()
+
+
+def rows(found):
+    """Return the rows of the page's table."""
     for family in found.families.values():
-        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
         name = family.name + ("_total" if family.type == "counter" else "")
-        rows[name] = (family.type, tuple(sorted(labels)))
-    return rows
+        shown = ", ".join(f"`{label}`" for label in labels)
+        yield f"| `{name}` | {family.type} | {shown} | {family.documentation} |"
 
 
 def test_the_page_lists_every_metric_and_no_other():
-    state = dataclasses.replace(a_state(), sinks=(SinkState("jsonl"),))
-    here = told(scrape(seen(), state=state))
-    page = documented()
-    own = {name for name in page if name.startswith(("fer_edge_web_", "fer_edge_mqtt_"))}
-    assert {name: row for name, row in page.items() if name not in own} == here
+    with WebSink(WebSettings(port=0)) as web:
+        sinks = (SinkState("jsonl"), SinkState("web", figures=web.figures()))
+    expected = list(rows(scrape(seen(), state=a_state(sinks=sinks))))
+    written = re.findall(r"^\| `(?:fer_edge|process)_.*\|$", PAGE, re.MULTILINE)
+    assert sorted(written) == sorted(expected)
+
+
+def test_alerts_look_at_metrics_that_there_are():
+    named = set(re.findall(r"\bfer_edge_\w+", RULES))
+    listed = set(re.findall(r"`(fer_edge_\w+)`", PAGE))
+    figures = {"waiting", *(f"{figure}_total" for figure in GROWING)}
+    assert named <= listed | {f"fer_edge_mqtt_{figure}" for figure in figures}
+    assert len(named) >= 8

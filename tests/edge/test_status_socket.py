@@ -234,6 +234,17 @@ def test_a_stopped_process_is_told_in_time(place, other_process):
     assert found.to_json()["pid"] == other_process.pid
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_somebody_else_is_told_that_they_may_not_ask(place):
+    with a_socket(place) as told:
+        os.seteuid(65534)
+        try:
+            (found,) = ask([told.path])
+        finally:
+            os.seteuid(0)
+    assert "may be asked by root, or by members of its group, only" in found.problems[0]
+
+
 def test_a_killed_process_does_not_count(place, other_process):
     assert len(ask([place / "status.sock"])) == 1
     other_process.kill()

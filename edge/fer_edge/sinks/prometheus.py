@@ -41,13 +41,15 @@ class PrometheusMetrics:
 
     Args:
         pulse: Where the daemon's newest state is.
+        faces: Whether to tell how many faces there are and what they show, which with few people
+            in view says something of each; the rest tells of frames and machine alone.
     """
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, pulse: Pulse, *, faces: bool = True) -> None:
         # They double the series and tell nothing that is asked here.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._registry.register(StateCollector(pulse))
+        self._registry.register(StateCollector(pulse, faces=faces))
         ProcessCollector(registry=self._registry)
         self._stages = Histogram(
             f"{PREFIX}_stage_seconds",
@@ -62,16 +64,16 @@ class PrometheusMetrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
+        self._tells_faces = faces
+        told = self._registry if faces else None
         self._faces = Counter(
-            f"{PREFIX}_faces",
-            "Faces read: one for each face in each frame.",
-            registry=self._registry,
+            f"{PREFIX}_faces", "Faces read: one for each face in each frame.", registry=told
         )
         self._expressions = Counter(
             f"{PREFIX}_expressions",
             "Faces read, by expression: the steady label where labels are steadied.",
             ["expression"],
-            registry=self._registry,
+            registry=told,
         )
         self._waiting: deque[Observation] = deque()
         self._lock = threading.Lock()
@@ -108,6 +110,6 @@ class PrometheusMetrics:
         for stage, milliseconds in observation.timings.items():
             taken = self._age if stage == _AGE else self._stages.labels(stage)
             taken.observe(milliseconds / 1000)
-        for reading in observation.readings:
+        for reading in observation.readings if self._tells_faces else ():
             self._faces.inc()
             self._expressions.labels(reading.stable or reading.prediction.label).inc()

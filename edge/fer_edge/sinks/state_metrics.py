@@ -27,10 +27,12 @@ class StateCollector:
 
     Args:
         pulse: Where the newest state is.
+        faces: Whether to tell how many faces there are.
     """
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, pulse: Pulse, *, faces: bool = True) -> None:
         self._pulse = pulse
+        self._tells_faces = faces
 
     def describe(self) -> list[Metric]:
         """Return nothing: which metrics there are depends on the state."""
@@ -47,6 +49,8 @@ class StateCollector:
         if state is not None:
             yield from _about(state)
             yield from _flow(state)
+            if self._tells_faces:
+                yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
             yield from _camera(state.camera)
             yield from _outlets(state.sinks)
 
@@ -74,7 +78,6 @@ def _flow(state: DaemonState) -> Iterator[Metric]:
         "frames_dropped", "Frames replaced by newer ones before they were read.", state.dropped
     )
     yield _gauge("frames_per_second", "Processed over the last seconds.", state.frames_per_second)
-    yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
 
 
 def _camera(camera: CameraHealth) -> Iterator[Metric]:

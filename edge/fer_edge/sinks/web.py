@@ -25,17 +25,18 @@ class WebSink(Closing):
 
     Args:
         settings: Where to listen, and who may ask.
+        faces: Whether to tell of faces, or of frames and machine alone.
 
     Raises:
         SettingsError: It would listen beyond this machine without a token, or the token is short.
         OutputError: The port cannot be listened at.
     """
 
-    def __init__(self, settings: WebSettings) -> None:
+    def __init__(self, settings: WebSettings, *, faces: bool = True) -> None:
         self._guard = Guard(settings)
         self._alive_seconds = settings.alive_seconds
         self._pulse = Pulse()
-        self._metrics = PrometheusMetrics(self._pulse)
+        self._metrics = PrometheusMetrics(self._pulse, faces=faces)
         self._requests = 0
         self._refused = 0
         self._listener = HttpListener(settings.address, settings.port, self.answer)
