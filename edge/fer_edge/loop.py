@@ -45,7 +45,8 @@ class RunTally:
         """Count one observation."""
         self.frames += 1
         self.frames_with_face += bool(observation.readings)
-        self.labels.update(reading.prediction.label for reading in observation.readings)
+        for reading in observation.readings:
+            self.labels[reading.prediction.label] += 1
         self.timings.append(observation.timings)
 
     def stages(self) -> dict[str, Summary]:

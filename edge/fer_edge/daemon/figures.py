@@ -4,7 +4,7 @@ import os
 import resource
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from fer_edge import __version__
@@ -17,6 +17,7 @@ _REMEMBERED: Final = 300
 _RATE_SECONDS: Final = 5.0
 _THROTTLED_NOW: Final = 0b1111
 _LOOK_SECONDS: Final = 10.0
+_SUMMARY_SECONDS: Final = 3.0
 
 
 class Names(NamedTuple):
@@ -53,6 +54,8 @@ class Figures:
         self._faces = 0
         self._moments: deque[float] = deque(maxlen=_REMEMBERED)
         self._timings: deque[Mapping[str, float]] = deque(maxlen=_REMEMBERED)
+        self._summary: dict[str, dict[str, float]] = {}
+        self._summary_due = 0.0
 
     def add(self, observation: Observation) -> None:
         """Count one observation."""
@@ -97,14 +100,20 @@ class Figures:
         return len(recent) / max(span, 1e-9)
 
     def _stages(self) -> dict[str, dict[str, float]]:
-        timings = list(self._timings)
-        names = dict.fromkeys(name for timing in timings for name in timing)
-        stages = {}
-        for name in names:
-            values = [timing[name] for timing in timings if name in timing]
-            values.sort()  # once for both
-            stages[name] = {"p50": percentile(values, 50), "p99": percentile(values, 99)}
-        return stages
+        """Return percentiles by stage; made anew every few seconds, for sorting takes time."""
+        now = time.monotonic()
+        if now >= self._summary_due and self._timings:
+            self._summary_due = now + _SUMMARY_SECONDS
+            self._summary = _summarise(self._timings)
+        return self._summary
+
+
+def _summarise(timings: Collection[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    stages = {}
+    for name in dict.fromkeys(name for timing in timings for name in timing):
+        values = sorted(timing[name] for timing in timings if name in timing)
+        stages[name] = {"p50": percentile(values, 50), "p99": percentile(values, 99)}
+    return stages
 
 
 class _Machine:
