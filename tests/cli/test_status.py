@@ -6,7 +6,7 @@ import time
 
 import pytest
 from builders import a_picture
-from command_line import error_line, fer_edge, json_lines, start_fer_edge
+from command_line import error_line, fer_edge, json_lines, start_fer_edge, stop_process
 
 from fer_edge.testing import MjpegServer
 
@@ -79,7 +79,7 @@ def test_a_daemon_that_runs_well_says_so(home, start, camera):
 
 def test_a_stopped_daemon_is_told_within_two_seconds(home, start):
     process = start()
-    process.send_signal(signal.SIGSTOP)
+    stop_process(process.pid)
     began = time.monotonic()
     done = fer_edge("status", environment=home)
     taken = time.monotonic() - began

@@ -1,14 +1,18 @@
-"""Lines made by hand say what the encoder says."""
+"""Lines made by hand say what the encoder says, and each is whole in the file."""
 
+import contextlib
 import json
 import math
 import random
+import resource
 
 import pytest
 from builders import SEVEN, a_face, a_prediction, a_reading, an_observation
 
+from fer_edge.errors import OutputError
 from fer_edge.records import Box
 from fer_edge.sinks.json_line import json_line
+from fer_edge.sinks.jsonl import JsonLinesSink
 
 
 def at_random(seed):
@@ -61,3 +65,28 @@ def test_what_json_cannot_say_is_refused(bad, where):
     timings = {"age": bad} if where == "timings" else {}
     with pytest.raises(ValueError, match=r"range|JSON"):
         json_line(an_observation(readings=(reading,), timings=timings))
+
+
+@contextlib.contextmanager
+def no_file_longer_than(size):
+    """Let writes beyond a size fail, as on a full disk: the last one is cut short."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 1, 40])
+def test_a_line_that_a_full_disk_cuts_off_is_finished_before_the_next(tmp_path, room):
+    path = tmp_path / "lines.jsonl"
+    with JsonLinesSink.to_file(path) as sink:
+        sink.emit(an_observation(frame_index=1))
+        with no_file_longer_than(path.stat().st_size + room):
+            for frame in (2, 3):
+                with pytest.raises(OutputError, match="cannot be written"):
+                    sink.emit(an_observation(frame_index=frame))
+        sink.emit(an_observation(frame_index=4))
+    frames = [json.loads(line)["frame"] for line in path.read_text().splitlines()]
+    assert frames == ([1, 2, 4] if room else [1, 4])

@@ -3,13 +3,13 @@
 import json
 import multiprocessing
 import os
-import signal
 import socket
 import stat
 import threading
 import time
 
 import pytest
+from command_line import stop_process
 from states import a_camera, a_state
 
 from fer_edge.daemon import announcing as announcing_module
@@ -224,7 +224,7 @@ def other_process(place):
 
 
 def test_a_stopped_process_is_told_in_time(place, other_process):
-    os.kill(other_process.pid, signal.SIGSTOP)
+    stop_process(other_process.pid)
     began = time.monotonic()
     (found,) = ask([place / "status.sock"])
     assert time.monotonic() - began < 2

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from fer_edge.state import DaemonState
 _MODE: Final = 0o660
 _BACKLOG: Final = 8
 _SEND_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -73,10 +75,11 @@ class StatusSocket(Closing):
         while not self._closed:
             try:
                 channel, _ = self._socket.accept()
-            except OSError as error:
+            except OSError as error:  # too many open files, for instance
                 if not self._closed:
-                    _log.warning("the status socket has failed (%s)", error)
-                return
+                    _log.warning("the status socket fails (%s)", error)
+                    time.sleep(_PAUSE_SECONDS)
+                continue
             with channel, contextlib.suppress(OSError):
                 channel.settimeout(_SEND_SECONDS)
                 channel.sendall(json.dumps(self._document()).encode())

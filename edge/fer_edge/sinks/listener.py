@@ -1,6 +1,7 @@
 """A small HTTP/1.1 server whose use of memory, time and connections is bounded."""
 
 import asyncio
+import contextlib
 import http
 import socket
 import threading
@@ -13,6 +14,7 @@ from fer_edge.errors import OutputError
 
 MOST_REQUEST_BYTES: Final = 8192
 MOST_CONNECTIONS: Final = 16
+_FAREWELL_SECONDS: Final = 2.0
 _METHODS: Final = ("GET", "HEAD")
 
 
@@ -90,9 +92,9 @@ class HttpListener(Closing):
 
     def close(self) -> None:
         """Cut all connections off and listen no more; may be called twice."""
-        if self._thread.is_alive():
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(2.0)
+        self._thread.join(_FAREWELL_SECONDS)
         self._socket.close()
 
     def _run(self) -> None:
