@@ -69,7 +69,7 @@ class MeasuredDaemon:
         if broker_port:
             self.outlets.append("events and MQTT")
             chosen += ["mqtt.host=127.0.0.1", f"mqtt.port={broker_port}"]
-            chosen += [f"events.spool={folder / 'events.db'}"]
+            chosen += [f"events.spool={folder / 'events.db'}", "events.purpose=measuring"]
         self._ready_after = 0.0
         self._ready = threading.Event()
         self._started = time.monotonic()

@@ -42,7 +42,14 @@ def a_state(**changes: Any) -> DaemonState:
                 1190,
                 2,
                 "",
-                {"connected": True, "protocol": "5", "waiting": 12, "delivered": 80},
+                {
+                    "connected": True,
+                    "protocol": "5",
+                    "waiting": 12,
+                    "delivered": 80,
+                    "refused": 0,
+                    "problem": "",
+                },
             ),
         ),
     )

@@ -2,7 +2,7 @@
 
 import time
 
-from fer_edge.state import DaemonState
+from fer_edge.state import DaemonState, SinkState
 
 
 class Pulse:
@@ -64,4 +64,20 @@ def why_not_well(state: DaemonState, *, age_seconds: float, alive_seconds: float
         alive_seconds: From which age on the loop counts as hung.
     """
     reasons = why_not_delivering(state, age_seconds=age_seconds, alive_seconds=alive_seconds)
-    return reasons + [f"{sink.name}: {sink.problem}" for sink in state.sinks if sink.problem]
+    return reasons + [
+        f"{sink.name}: {problem}" for sink in state.sinks for problem in problems_of(sink)
+    ]
+
+
+def problems_of(sink: SinkState) -> list[str]:
+    """Return what is wrong with an outlet: why it fails, and what its own figures complain of.
+
+    An outlet that never fails outright, since a spool stands between, tells its problems as
+    texts among its figures, named "problem" or "..._problem".
+    """
+    complaints = [
+        str(value)
+        for name, value in sink.figures.items()
+        if value and name.rpartition("_")[2] == "problem"
+    ]
+    return [sink.problem, *complaints] if sink.problem else complaints

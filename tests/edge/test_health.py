@@ -41,6 +41,13 @@ def test_a_failing_outlet_is_not_well_but_delivers():
     assert why_not_well(state, age_seconds=0, alive_seconds=5) == ["jsonl: no space"]
 
 
+@pytest.mark.parametrize("name", ["problem", "spool_problem"])
+def test_what_an_outlet_complains_of_among_its_figures_counts(name):
+    figures = {name: "not authorised", "protocol": "5", "problems_before": 3}
+    state = a_state(sinks=(SinkState("mqtt", 1, 0, "", figures),))
+    assert why_not_well(state, age_seconds=0, alive_seconds=5) == ["mqtt: not authorised"]
+
+
 def test_a_pulse_ages_from_its_start_and_each_beat_renews_it(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("fer_edge.health.time.monotonic", lambda: now[0])

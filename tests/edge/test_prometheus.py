@@ -130,6 +130,14 @@ def test_an_outlets_own_figures():
     assert found.value("outlet_up", outlet="mqtt") == 0
 
 
+def test_an_outlets_name_is_not_said_twice():
+    figures = {"events": 3, "events_appeared": 2, "problem": ""}
+    found = scrape(state=a_state(sinks=(SinkState("events", 5, 0, "", figures),)))
+    assert found["events_total"] == 3
+    assert found["events_appeared_total"] == 2
+    assert found.value("outlet_up", outlet="events") == 1
+
+
 def test_what_the_machine_does_not_tell_is_left_out():
     found = scrape(state=a_state(temperature_c=None, throttled=None))
     assert not {"fer_edge_temperature_celsius", "fer_edge_throttled"} & set(found.families)

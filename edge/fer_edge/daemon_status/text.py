@@ -74,7 +74,11 @@ def _outlet(sink: SinkState) -> str:
     said = [_n(sink.emitted, "observation")]
     if sink.failures:
         said.append(_n(sink.failures, "failure"))
-    said += [_figure(name, value) for name, value in sink.figures.items()]
+    said += [
+        _figure(name, value)
+        for name, value in sink.figures.items()
+        if (value or value is False) and not name.endswith("problem")  # those stand above
+    ]
     return ", ".join(said)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import http
 import socket
 import threading
@@ -15,6 +16,8 @@ from fer_edge.errors import OutputError
 MOST_REQUEST_BYTES: Final = 8192
 MOST_CONNECTIONS: Final = 16
 _FAREWELL_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 1.0
+_END: Final = b"\r\n\r\n"
 _METHODS: Final = ("GET", "HEAD")
 
 
@@ -102,49 +105,57 @@ class HttpListener(Closing):
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(
-            self._converse, sock=self._socket, limit=MOST_REQUEST_BYTES
-        )
+        accepting = asyncio.create_task(self._accept())
         await self._stop.wait()
-        server.close()
-        for task in list(self._open):
+        ending = [accepting, *self._open]
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:  # start_server makes one for each connection
-            return
-        if len(self._open) >= MOST_CONNECTIONS:
-            oldest = next(iter(self._open))
-            del self._open[oldest]  # it ends only later, and must not be taken twice
-            oldest.cancel()
-        self._open[task] = None
-        try:
-            await self._exchange(reader, writer)
-        except (OSError, EOFError, TimeoutError, asyncio.CancelledError):
-            writer.transport.abort()
-        finally:
-            self._open.pop(task, None)
-            writer.close()
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(self._patience_seconds):
+    async def _accept(self) -> None:
+        while True:
             try:
-                head = await reader.readuntil(b"\r\n\r\n")
-            except asyncio.LimitOverrunError:
-                head = b""
-        body = True
-        if not head:
-            response = plain(431)
-        else:
+                channel, _ = await self._loop.sock_accept(self._socket)
+            except OSError:  # too many open files, for instance
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if len(self._open) >= MOST_CONNECTIONS:
+                oldest = next(iter(self._open))
+                del self._open[oldest]  # it ends only later, and must not be taken twice
+                oldest.cancel()
+            task = asyncio.create_task(self._converse(channel))
+            self._open[task] = None
+            task.add_done_callback(functools.partial(self._ended, channel))
+
+    def _ended(self, channel: socket.socket, task: asyncio.Task[None]) -> None:
+        self._open.pop(task, None)
+        channel.close()
+
+    async def _converse(self, channel: socket.socket) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._patience_seconds):
+                head = await self._receive(channel)
+            if head is None:
+                return
             method, request = _parse(head)
-            response = self._respond(method, request)
-            body = method != "HEAD"
-        async with asyncio.timeout(self._patience_seconds):
-            writer.write(_serialise(response, body=body))
-            await writer.drain()
-            writer.write_eof()
+            response = (
+                plain(431) if len(head) > MOST_REQUEST_BYTES else self._respond(method, request)
+            )
+            async with asyncio.timeout(self._patience_seconds):
+                sent = _serialise(response, body=method != "HEAD")
+                await self._loop.sock_sendall(channel, sent)
+            channel.shutdown(socket.SHUT_WR)
+
+    async def _receive(self, channel: socket.socket) -> bytes | None:
+        """Return a request's head, or more than it may hold; None where it ends before."""
+        head = b""
+        while _END not in head and len(head) <= MOST_REQUEST_BYTES:
+            part = await self._loop.sock_recv(channel, MOST_REQUEST_BYTES)
+            if not part:
+                return None
+            head += part
+        end = head.find(_END)
+        return head if end < 0 else head[: end + len(_END)]
 
     def _respond(self, method: str, request: Request | None) -> Response:
         if request is None:
@@ -163,7 +174,7 @@ def plain(status: int, **headers: str) -> Response:
 def _listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server((address, port), family=family, backlog=MOST_CONNECTIONS)
+        listening = socket.create_server((address, port), family=family, backlog=MOST_CONNECTIONS)
     except OSError as error:
         raise OutputError(
             f"port {port} of {address or 'all addresses'} cannot be listened at "
@@ -171,6 +182,8 @@ def _listen(address: str, port: int) -> socket.socket:
             expected="a free port and an address of this machine",
             fix="choose others as web.port and web.address",
         ) from error
+    listening.setblocking(False)
+    return listening
 
 
 def _parse(head: bytes) -> tuple[str, Request | None]:

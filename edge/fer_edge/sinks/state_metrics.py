@@ -7,14 +7,16 @@ from typing import Final, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from fer_edge.health import Pulse
+from fer_edge.health import Pulse, problems_of
 from fer_edge.state import CameraHealth, DaemonState, Grade, Phase, SinkState
 
 PREFIX: Final = "fer_edge"
 GROWING: Final = frozenset(
     {
         "connections", "damaged_files", "delivered", "dropped_full", "dropped_old",
-        "dropped_unkept", "ignored_commands", "refused", "requests", "written_bytes",
+        "dropped_unkept", "events", "events_aggregate", "events_appeared", "events_changed",
+        "events_left", "first_kept_in_memory", "ignored_commands", "refused", "requests",
+        "unwritten", "withheld_periods", "written_bytes",
     }
 )  # fmt: skip
 """Figures of outlets that only grow, and so are counters; all others are gauges."""
@@ -114,7 +116,7 @@ def _outlets(sinks: tuple[SinkState, ...]) -> Iterator[Metric]:
     for sink in sinks:
         emitted.add_metric([sink.name], sink.emitted)
         failures.add_metric([sink.name], sink.failures)
-        well.add_metric([sink.name], not sink.problem)
+        well.add_metric([sink.name], not problems_of(sink))
     yield from (emitted, failures, well)
     for sink in sinks:
         yield from _figures(sink)
@@ -125,7 +127,8 @@ def _figures(sink: SinkState) -> Iterator[Metric]:
     for key, value in sink.figures.items():
         if isinstance(value, str):
             continue
-        name = re.sub(r"\W", "_", f"{sink.name}_{key}", flags=re.ASCII)
+        own = key == sink.name or key.startswith(f"{sink.name}_")
+        name = re.sub(r"\W", "_", key if own else f"{sink.name}_{key}", flags=re.ASCII)
         text = f"What the outlet {sink.name} says of itself: {key.replace('_', ' ')}."
         if key in GROWING:
             yield _counter(name, text, value)
