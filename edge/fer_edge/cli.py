@@ -182,14 +182,14 @@ def run(
     line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
     with (
         obey_signals(controls),
-        announcing(settings) as announce,
+        announcing(settings) as tell,
         make_service(
             settings,
             controls,
             read_settings=lambda: _resolve(config, assignments, flags).settings,
         ) as service,
     ):
-        tally = service.run(max_frames=max_frames or 0, watch=line.update, announce=announce)
+        tally = service.run(max_frames=max_frames or 0, watch=line.update, tell=tell)
         line.clear()
         click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
 

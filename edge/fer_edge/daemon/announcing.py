@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fer_edge import __version__
-from fer_edge.daemon.service import Announce
+from fer_edge.daemon.service import Tell
 from fer_edge.daemon.status_place import own_folder
 from fer_edge.daemon.status_socket import StatusSocket
 from fer_edge.errors import OutputError
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def announcing(settings: Settings) -> Iterator[Announce]:
+def announcing(settings: Settings) -> Iterator[Tell]:
     """Tell whoever asks how the daemon does, from before its camera is opened to its end.
 
     A run that can have no socket does its work all the same, and says why nobody can ask it.

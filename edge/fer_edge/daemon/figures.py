@@ -92,12 +92,13 @@ class Figures:
 
     def _rate(self) -> float:
         now = time.monotonic()
-        recent = [moment for moment in self._moments if now - moment <= _RATE_SECONDS]
-        if len(recent) < 2:
-            return 0.0
-        # A full memory reaches back less far than the seconds wanted.
-        span = _RATE_SECONDS if len(recent) < len(self._moments) else now - recent[0]
-        return len(recent) / max(span, 1e-9)
+        recent = self._moments
+        # A full memory, and one that has only begun, reach back less far than the seconds wanted.
+        span = now - recent[0] if recent else 0.0
+        while recent and now - recent[0] > _RATE_SECONDS:
+            span = _RATE_SECONDS
+            recent.popleft()
+        return len(recent) / max(span, 1e-9) if len(recent) > 1 else 0.0
 
     def _stages(self) -> dict[str, dict[str, float]]:
         """Return percentiles by stage; made anew every few seconds, for sorting takes time."""

@@ -19,10 +19,10 @@ _WAIT_SECONDS: Final = 0.5
 """Longest wait for a frame before the watchdog is fed and wishes are looked at."""
 _REPORT_SECONDS: Final = 1.0
 
-Announce: TypeAlias = Callable[[DaemonState], None]
-"""Takes the newest state for whoever asks the process how it does; returns at once."""
 Reload: TypeAlias = Callable[["Service"], None]
 """Reads the settings anew and puts new parts in the place of those that they concern."""
+Tell: TypeAlias = Callable[[DaemonState], None]
+"""Takes the daemon's state, for whoever watches."""
 
 
 class Service(Closing):
@@ -71,14 +71,14 @@ class Service(Closing):
         *,
         max_frames: int = 0,
         watch: Watch = lambda _frame, _observation, _tally: None,
-        announce: Announce = lambda _state: None,
+        tell: Tell = lambda _state: None,
     ) -> RunTally:
         """Run until the source ends, somebody stops it, or `max_frames` are done.
 
         Args:
             max_frames: 0 is no limit.
             watch: Called after each observation.
-            announce: Called with each new state, about once a second.
+            tell: Called with the daemon's state about once a second.
 
         Raises:
             SourceUnavailableError: The camera was given up.
@@ -103,9 +103,9 @@ class Service(Closing):
                 if tally.frames == max_frames:
                     break
             self._heart.beat()
-            self._report(announce)
+            self._report(tell)
         self._heart.stopping()
-        announce(self.state())
+        tell(self.state())
         return tally
 
     def state(self) -> DaemonState:
@@ -137,7 +137,7 @@ class Service(Closing):
             return "disabled"
         return "running" if self.camera.health().phase == "delivering" else "waiting"
 
-    def _report(self, announce: Announce) -> None:
+    def _report(self, tell: Tell) -> None:
         now = time.monotonic()
         if now < self._report_due:
             return
@@ -145,7 +145,7 @@ class Service(Closing):
         state = self.state()
         self._heart.status(status_line(state))
         self.outlets.report(state)
-        announce(state)
+        tell(state)
 
 
 def status_line(state: DaemonState) -> str:

@@ -74,8 +74,6 @@ class _Course:
 
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
-        # Asked once: whether a class follows a protocol takes long to find out.
-        self._reporter = outlet.sink if isinstance(outlet.sink, Reporter) else None
         self._emitted = 0
         self._failures = 0
         self._problem = ""
@@ -101,15 +99,16 @@ class _Course:
             self._backoff.reset()
 
     def report(self, state: DaemonState) -> None:
-        if self._reporter is None:
+        if not isinstance(self._outlet.sink, Reporter):
             return
         try:
-            self._reporter.report(state)
+            self._outlet.sink.report(state)
         except (FerError, OSError) as error:
             self._failed(error)
 
     def state(self) -> SinkState:
-        figures = self._reporter.figures() if self._reporter is not None else {}
+        sink = self._outlet.sink
+        figures = sink.figures() if isinstance(sink, Reporter) else {}
         return SinkState(self._outlet.name, self._emitted, self._failures, self._problem, figures)
 
     def close(self) -> None:
