@@ -2,17 +2,15 @@
 
 import threading
 import time
-from collections import deque
+from bisect import bisect_left
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Final
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
 
 from fer_edge.health import Pulse
 from fer_edge.records import Observation
@@ -25,6 +23,7 @@ BUCKETS: Final = (
 )  # fmt: skip
 """Upper bounds in seconds: a stage on a desktop takes a tenth of a millisecond, a frame of a
 network camera that lags is seconds old."""
+_NAMES: Final = (*map(str, BUCKETS), "+Inf")
 _AGE: Final = "age"
 _FRESH_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 1000
@@ -46,40 +45,17 @@ class PrometheusMetrics:
     """
 
     def __init__(self, pulse: Pulse, *, faces: bool = True) -> None:
-        # They double the series and tell nothing that is asked here.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
-        self._registry.register(StateCollector(pulse, faces=faces))
-        ProcessCollector(registry=self._registry)
-        self._stages = Histogram(
-            f"{PREFIX}_stage_seconds",
-            "Time that a stage took for a frame.",
-            ["stage"],
-            buckets=BUCKETS,
-            registry=self._registry,
-        )
-        self._age = Histogram(
-            f"{PREFIX}_frame_age_seconds",
-            "From capture to result, waiting included.",
-            buckets=BUCKETS,
-            registry=self._registry,
-        )
         self._tells_faces = faces
-        told = self._registry if faces else None
-        self._faces = Counter(
-            f"{PREFIX}_faces", "Faces read: one for each face in each frame.", registry=told
-        )
-        self._expressions = Counter(
-            f"{PREFIX}_expressions",
-            "Faces read, by expression: the steady label where labels are steadied.",
-            ["expression"],
-            registry=told,
-        )
-        self._children: dict[str, Histogram] = {}  # by stage; looking one up takes as long as it
         self._waiting: deque[Observation] = deque()
+        self._taken: defaultdict[str, _Taken] = defaultdict(_Taken)
+        self._expressions: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._text = b""
         self._text_due = 0.0
+        self._registry = CollectorRegistry()
+        self._registry.register(StateCollector(pulse, faces=faces))
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
 
     def add(self, observation: Observation) -> None:
         """Take one observation."""
@@ -107,12 +83,58 @@ class PrometheusMetrics:
                 self._text_due = now + _FRESH_SECONDS
             return self._text
 
+    def describe(self) -> list[Metric]:
+        """Return nothing: stages and expressions show only in frames."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what has been counted; the registry calls it for `text`."""
+        stages = HistogramMetricFamily(
+            f"{PREFIX}_stage_seconds", "Time that a stage took for a frame.", labels=["stage"]
+        )
+        age = HistogramMetricFamily(
+            f"{PREFIX}_frame_age_seconds", "From capture to result, waiting included."
+        )
+        for stage, taken in self._taken.items():
+            family, labels = (age, []) if stage == _AGE else (stages, [stage])
+            family.add_metric(labels, buckets=taken.buckets(), sum_value=taken.seconds)
+        yield from (stages, age)
+        if not self._tells_faces:
+            return
+        yield CounterMetricFamily(
+            f"{PREFIX}_faces",
+            "Faces read: one for each face in each frame.",
+            value=self._expressions.total(),
+        )
+        expressions = CounterMetricFamily(
+            f"{PREFIX}_expressions",
+            "Faces read, by expression: the steady label where labels are steadied.",
+            labels=["expression"],
+        )
+        for label, count in self._expressions.items():
+            expressions.add_metric([label], count)
+        yield expressions
+
     def _count(self, observation: Observation) -> None:
-        children = self._children
         for stage, milliseconds in observation.timings.items():
-            if stage not in children:
-                children[stage] = self._age if stage == _AGE else self._stages.labels(stage)
-            children[stage].observe(milliseconds / 1000)
-        for reading in observation.readings if self._tells_faces else ():
-            self._faces.inc()
-            self._expressions.labels(reading.stable or reading.prediction.label).inc()
+            self._taken[stage].add(milliseconds / 1000)
+        for reading in observation.readings:
+            self._expressions[reading.stable or reading.prediction.label] += 1
+
+
+class _Taken:
+    """How long something took, by bucket."""
+
+    __slots__ = ("_counts", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._counts = [0] * len(_NAMES)
+
+    def add(self, seconds: float) -> None:
+        self.seconds += seconds
+        self._counts[bisect_left(BUCKETS, seconds)] += 1
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return upper bound and how often it was not exceeded."""
+        return list(zip(_NAMES, accumulate(self._counts), strict=True))
