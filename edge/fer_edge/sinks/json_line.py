@@ -32,7 +32,7 @@ def json_line(observation: Observation) -> str:
         observation.captured_at,
         ",".join([_face(reading) for reading in observation.readings]),
         _named(tuple(timings), "%.3f") % tuple(timings.values()),
-        _rest(observation),
+        _rest(observation) if observation.name or observation.left_out else "",
     )
     # Also a file may be named so; the encoder tells.
     if "nan" in line or "inf" in line:
