@@ -113,7 +113,7 @@ def test_config_show():
     (result,) = json_lines(ran("config", "show", "--json"))
     assert result["model.path"] == {"value": "edge-small", "origin": "default"}
     assert {key.partition(".")[0] for key in result} == {
-        "source", "detector", "tracker", "model", "smoothing", "output",
+        "source", "detector", "tracker", "model", "smoothing", "output", "daemon", "web",
     }  # fmt: skip
 
 
