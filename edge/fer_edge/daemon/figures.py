@@ -16,8 +16,8 @@ from fer_edge.timings import percentile
 _REMEMBERED: Final = 300
 _RATE_SECONDS: Final = 5.0
 _THROTTLED_NOW: Final = 0b1111
-_LOOK_SECONDS: Final = 10.0
-_SUMMARY_SECONDS: Final = 3.0
+_LOOK_SECONDS: Final = 30.0
+_SUMMARY_SECONDS: Final = 5.0
 
 
 class Names(NamedTuple):
