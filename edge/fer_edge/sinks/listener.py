@@ -105,27 +105,34 @@ class HttpListener(Closing):
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        accepting = asyncio.create_task(self._accept())
+        self._listen()
         await self._stop.wait()
-        ending = [accepting, *self._open]
+        self._loop.remove_reader(self._socket)
+        ending = list(self._open)
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _accept(self) -> None:
-        while True:
-            try:
-                channel, _ = await self._loop.sock_accept(self._socket)
-            except OSError:  # too many open files, for instance
-                await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            if len(self._open) >= MOST_CONNECTIONS:
-                oldest = next(iter(self._open))
-                del self._open[oldest]  # it ends only later, and must not be taken twice
-                oldest.cancel()
-            task = asyncio.create_task(self._converse(channel))
-            self._open[task] = None
-            task.add_done_callback(functools.partial(self._ended, channel))
+    def _listen(self) -> None:
+        self._loop.add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            channel, _ = self._socket.accept()
+        except BlockingIOError:  # it has gone again
+            return
+        except OSError:  # too many open files, for instance
+            self._loop.remove_reader(self._socket)
+            self._loop.call_later(_PAUSE_SECONDS, self._listen)
+            return
+        channel.setblocking(False)
+        if len(self._open) >= MOST_CONNECTIONS:
+            oldest = next(iter(self._open))
+            del self._open[oldest]  # it ends only later, and must not be taken twice
+            oldest.cancel()
+        task = self._loop.create_task(self._converse(channel))
+        self._open[task] = None
+        task.add_done_callback(functools.partial(self._ended, channel))
 
     def _ended(self, channel: socket.socket, task: asyncio.Task[None]) -> None:
         self._open.pop(task, None)
