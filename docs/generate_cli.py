@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from fer_edge.commands import CONTEXT_SETTINGS
+
 PROGRAMS = (
     ("fer-edge", "fer_edge.cli", "cli"),
     ("fer-train", "fer_trainer.cli", "cli"),
@@ -28,7 +30,9 @@ Shell completion (bash; `zsh_source` and `fish_source` likewise):
 
 def describe(command: click.Command, name: str) -> Iterator[str]:
     """Yield the help of a command and of those inside it."""
-    settings = {**command.context_settings, "max_content_width": 96, "terminal_width": 96}
+    # A command without settings of its own has those of the group around it.
+    inherited = {**CONTEXT_SETTINGS, **command.context_settings}
+    settings = {**inherited, "max_content_width": 96, "terminal_width": 96}
     context = click.Context(command, info_name=name, **settings)
     yield f"## `{name}`\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):

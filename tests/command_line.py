@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,18 @@ def start_fer_edge(
     """Start the command line and return the running process."""
     command = [*PROGRAM, *map(str, arguments)]
     return subprocess.Popen(command, text=True, env=clean_environment(environment), **options)
+
+
+def stop_process(pid: int) -> None:
+    """Stop a process with SIGSTOP, and wait until all of it stands."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    deadline = time.monotonic() + 10
+    while any(
+        stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in tasks.glob("*/stat")
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def json_lines(text: str) -> list[Any]:

@@ -16,6 +16,7 @@ from fer_edge.commands import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.daemon_status.cli import status
 from fer_edge.doctor.cli import doctor
 from fer_edge.options import model_option as _model_option
 from fer_edge.options import resolve_settings as _resolve
@@ -43,14 +44,15 @@ def cli() -> None:
       fer-edge run --source 0              the first camera, JSON lines on stdout
       fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
+      fer-edge status                      how the running one does
       fer-edge bench                       how fast it is on this device
       fer-edge tune                        the best settings for this device and camera
       fer-edge doctor                      what is wrong with this machine
       fer-edge models                      the models that ship, and how good they are
 
     \b
-    Exit codes: 0 ok, 1 failed, 2 usage, 4 slower than before, 69 camera unavailable,
-    78 bad configuration or model.
+    Exit codes: 0 ok, 1 failed, 2 usage, 4 slower than before, 69 camera unavailable
+    or no daemon to ask, 78 bad configuration or model.
     """
 
 
@@ -163,34 +165,43 @@ def evaluate(data: Path, model: str | None, votes: Path | None, as_json: bool) -
     "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
 )
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
+@click.option(
+    "--name", metavar="NAME", help="Tells this run from others here, for `fer-edge status`."
+)
 @_settings_options
 def run(
     source: str | None,
     model: str | None,
     output: str | None,
     max_frames: int | None,
+    name: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
     from fer_edge.controls import Controls, obey_signals
+    from fer_edge.daemon.announcing import announcing
     from fer_edge.daemon.assembly import make_service
     from fer_edge.daemon.heart import tell_where_it_hung
     from fer_edge.status import LiveStatus, format_tally
 
-    flags = {"source.uri": source, "model.path": model, "output.file": output}
+    flags = {
+        "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
+    }  # fmt: skip
+    settings = _resolve(config, assignments, flags).settings
     controls = Controls()
     line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
     tell_where_it_hung()
     with (
         obey_signals(controls),
+        announcing(settings) as tell,
         make_service(
-            _resolve(config, assignments, flags).settings,
+            settings,
             controls,
             read_settings=lambda: _resolve(config, assignments, flags).settings,
         ) as service,
     ):
-        tally = service.run(max_frames=max_frames or 0, watch=line.update)
+        tally = service.run(max_frames=max_frames or 0, watch=line.update, tell=tell)
         line.clear()
         click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
 
@@ -372,6 +383,7 @@ def check(file: Path) -> None:
 cli.add_command(bench)
 cli.add_command(doctor)
 cli.add_command(model_group)
+cli.add_command(status)
 cli.add_command(tune)
 
 

@@ -59,6 +59,12 @@ class BrokerUnavailableError(FerError, OSError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class DaemonUnavailableError(FerError, OSError):
+    """No daemon runs that could be asked."""
+
+    exit_code = EXIT_UNAVAILABLE
+
+
 class ModelError(FerError, ValueError):
     """A model file is missing, broken, of another kind, or breaks its contract."""
 

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -34,7 +34,7 @@ class RunTally:
     frames_with_face: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
-    timings: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    timings: deque[Mapping[str, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     @property
     def frames_per_second(self) -> float:
@@ -45,8 +45,9 @@ class RunTally:
         """Count one observation."""
         self.frames += 1
         self.frames_with_face += bool(observation.readings)
-        self.labels.update(reading.prediction.label for reading in observation.readings)
-        self.timings.append(dict(observation.timings))
+        for reading in observation.readings:
+            self.labels[reading.prediction.label] += 1
+        self.timings.append(observation.timings)
 
     def stages(self) -> dict[str, Summary]:
         """Summarise the stages, in milliseconds."""

@@ -42,7 +42,7 @@ COMMANDS = list(all_commands())
 
 def test_the_documented_commands_exist():
     documented = {"run", "classify", "evaluate", "selftest", "inspect", "demo", "sources", "config"}
-    assert documented | {"bench", "doctor"} <= set(cli.commands)
+    assert documented | {"bench", "doctor", "status"} <= set(cli.commands)
     assert {"compare"} <= set(cli.commands["bench"].commands)
     assert {"show", "check"} <= set(cli.commands["config"].commands)
 

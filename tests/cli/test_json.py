@@ -128,6 +128,7 @@ def test_config_show():
     assert result["model.path"] == {"value": "edge-small", "origin": "default"}
     assert {key.partition(".")[0] for key in result} == {
         "source", "detector", "tracker", "model", "smoothing", "output", "events", "mqtt",
+        "daemon", "web",
     }  # fmt: skip
 
 

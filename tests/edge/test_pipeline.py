@@ -250,10 +250,10 @@ def test_a_stream_that_is_not_its_own_stays_open(tmp_path, pipeline):
 def test_json_lines_on_a_full_disk(pipeline, tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
     sink = JsonLinesSink.to_file(tmp_path / "full")
-    with pytest.raises(OutputError, match="No space left on device"):
-        sink.emit(pipeline.process(a_frame()))
-    with pytest.raises(OutputError, match="No space left on device"):
-        sink.close()
+    for _ in range(2):
+        with pytest.raises(OutputError, match="No space left on device"):
+            sink.emit(pipeline.process(a_frame()))
+    sink.close()  # what could not be written has been told
     sink.close()
 
 

@@ -52,6 +52,11 @@ def test_without_anything_all_is_default():
     assert resolved().settings == Settings()
 
 
+def test_secrets_and_the_file_s_own_name_are_no_settings():
+    environment = {"FER_EDGE_SECRET_WEB_TOKEN": "x" * 32, "FER_EDGE_CONFIG": "edge.toml"}
+    assert set(resolved(environment=environment).origins.values()) == {"default"}
+
+
 def test_every_setting_explains_itself_and_can_be_set_in_the_environment():
     for row in resolved().rows():
         name = "FER_EDGE_" + row.key.replace(".", "_").upper()

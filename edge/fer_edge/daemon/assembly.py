@@ -7,6 +7,7 @@ from typing import Final
 from fer_edge.assemble import frames_of, make_outlets, make_pipeline, make_source, source_uri
 from fer_edge.contract import ModelContract
 from fer_edge.controls import Controls
+from fer_edge.daemon.announcing import shown_source
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
@@ -16,7 +17,6 @@ from fer_edge.pipeline import Pipeline
 from fer_edge.settings import Settings
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.slots.choice import SlotReader, serving_of
-from fer_edge.sources.stream import without_secrets
 
 _SEEING: Final = ("detector", "tracker", "smoothing", "model")
 _WATCHED: Final = "source"
@@ -71,9 +71,8 @@ def make_camera(settings: Settings) -> SteadyCamera:
 
 
 def _names(settings: Settings, contract: ModelContract) -> Names:
-    uri = source_uri(settings.source)
     return Names(
-        source=without_secrets(uri) if "://" in uri else uri,
+        source=shown_source(source_uri(settings.source)),
         model=serving_of(settings.model).name,
         model_sha256=contract.flatbuffer_sha256,
         model_place=serving_of(settings.model).place,

@@ -4,6 +4,7 @@ import os
 import resource
 import time
 from collections import deque
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from fer_edge import __version__
@@ -15,7 +16,8 @@ from fer_edge.timings import percentile
 _REMEMBERED: Final = 300
 _RATE_SECONDS: Final = 5.0
 _THROTTLED_NOW: Final = 0b1111
-_LOOK_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 30.0
+_SUMMARY_SECONDS: Final = 5.0
 
 
 class Names(NamedTuple):
@@ -55,14 +57,16 @@ class Figures:
         self._frames = 0
         self._faces = 0
         self._moments: deque[float] = deque(maxlen=_REMEMBERED)
-        self._timings: deque[dict[str, float]] = deque(maxlen=_REMEMBERED)
+        self._timings: deque[Mapping[str, float]] = deque(maxlen=_REMEMBERED)
+        self._summary: dict[str, dict[str, float]] = {}
+        self._summary_due = 0.0
 
     def add(self, observation: Observation) -> None:
         """Count one observation."""
         self._frames += 1
         self._faces = len(observation.readings)
         self._moments.append(time.monotonic())
-        self._timings.append(dict(observation.timings))
+        self._timings.append(observation.timings)
 
     def state(
         self, phase: Phase, camera: CameraHealth, *, dropped: int, sinks: tuple[SinkState, ...]
@@ -94,21 +98,29 @@ class Figures:
 
     def _rate(self) -> float:
         now = time.monotonic()
-        recent = [moment for moment in self._moments if now - moment <= _RATE_SECONDS]
-        if len(recent) < 2:
-            return 0.0
-        # A full memory reaches back less far than the seconds wanted.
-        span = _RATE_SECONDS if len(recent) < len(self._moments) else now - recent[0]
-        return len(recent) / max(span, 1e-9)
+        recent = self._moments
+        # A full memory, and one that has only begun, reach back less far than the seconds wanted.
+        span = now - recent[0] if recent else 0.0
+        while recent and now - recent[0] > _RATE_SECONDS:
+            span = _RATE_SECONDS
+            recent.popleft()
+        return len(recent) / max(span, 1e-9) if len(recent) > 1 else 0.0
 
     def _stages(self) -> dict[str, dict[str, float]]:
-        timings = list(self._timings)
-        names = dict.fromkeys(name for timing in timings for name in timing)
-        stages = {}
-        for name in names:
-            values = [timing[name] for timing in timings if name in timing]
-            stages[name] = {"p50": percentile(values, 50), "p99": percentile(values, 99)}
-        return stages
+        """Return percentiles by stage; made anew every few seconds, for sorting takes time."""
+        now = time.monotonic()
+        if now >= self._summary_due and self._timings:
+            self._summary_due = now + _SUMMARY_SECONDS
+            self._summary = _summarise(self._timings)
+        return self._summary
+
+
+def _summarise(timings: Collection[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    stages = {}
+    for name in dict.fromkeys(name for timing in timings for name in timing):
+        values = sorted(timing[name] for timing in timings if name in timing)
+        stages[name] = {"p50": percentile(values, 50), "p99": percentile(values, 99)}
+    return stages
 
 
 class _Machine:

@@ -21,6 +21,8 @@ _REPORT_SECONDS: Final = 1.0
 
 Reload: TypeAlias = Callable[["Service"], None]
 """Reads the settings anew and puts new parts in the place of those that they concern."""
+Tell: TypeAlias = Callable[[DaemonState], None]
+"""Takes the daemon's state, for whoever watches."""
 
 
 class Service(Closing):
@@ -69,12 +71,14 @@ class Service(Closing):
         *,
         max_frames: int = 0,
         watch: Watch = lambda _frame, _observation, _tally: None,
+        tell: Tell = lambda _state: None,
     ) -> RunTally:
         """Run until the source ends, somebody stops it, or `max_frames` are done.
 
         Args:
             max_frames: 0 is no limit.
             watch: Called after each observation.
+            tell: Called with the daemon's state about once a second.
 
         Raises:
             SourceUnavailableError: The camera was given up.
@@ -97,8 +101,9 @@ class Service(Closing):
                 if tally.frames == max_frames:
                     break
             self._live(delivered=frame is not None)
-            self._report()
+            self._report(tell)
         self._heart.stopping()
+        tell(self.state())
         return tally
 
     def state(self) -> DaemonState:
@@ -144,7 +149,7 @@ class Service(Closing):
             return "disabled"
         return "running" if self.camera.health().phase == "delivering" else "waiting"
 
-    def _report(self) -> None:
+    def _report(self, tell: Tell) -> None:
         now = time.monotonic()
         if now < self._report_due:
             return
@@ -152,6 +157,7 @@ class Service(Closing):
         state = self.state()
         self._heart.status(status_line(state) + model_note(state))
         self.outlets.report(state)
+        tell(state)
 
 
 def status_line(state: DaemonState) -> str:

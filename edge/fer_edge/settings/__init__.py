@@ -1,6 +1,12 @@
 """Every setting of the runtime, its default, and where its value came from."""
 
-from fer_edge.settings.reporting import EventSettings, MqttSettings, OutputSettings
+from fer_edge.settings.reporting import (
+    DaemonSettings,
+    EventSettings,
+    MqttSettings,
+    OutputSettings,
+    WebSettings,
+)
 from fer_edge.settings.resolving import (
     ENVIRONMENT_PREFIX,
     ResolvedSettings,
@@ -19,6 +25,7 @@ from fer_edge.settings.seeing import (
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
+    "DaemonSettings",
     "DetectorSettings",
     "EventSettings",
     "ModelSettings",
@@ -30,6 +37,7 @@ __all__ = [
     "SmoothingSettings",
     "SourceSettings",
     "TrackerSettings",
+    "WebSettings",
     "read_settings_file",
     "resolve",
 ]

@@ -16,6 +16,7 @@ from fer_edge.settings.sections import Settings
 
 ENVIRONMENT_PREFIX: Final = "FER_EDGE_"
 _NOT_SETTINGS: Final = frozenset({"FER_EDGE_CONFIG"})
+_SECRETS: Final = "FER_EDGE_SECRET_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,9 @@ def _from_environment(
 ) -> Iterator[tuple[str, str, str]]:
     names = {ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key in known}
     for name, value in environment.items():
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in _NOT_SETTINGS:
+        if name in _NOT_SETTINGS or name.startswith(_SECRETS):
+            continue
+        if name.startswith(ENVIRONMENT_PREFIX):
             guess = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("_", ".", 1)
             yield names.get(name, guess), value, f"environment {name}"
 

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from fer_edge.settings.reporting import EventSettings, MqttSettings, OutputSettings
+from fer_edge.settings.reporting import (
+    DaemonSettings,
+    EventSettings,
+    MqttSettings,
+    OutputSettings,
+    WebSettings,
+)
 from fer_edge.settings.seeing import (
     DetectorSettings,
     ModelSettings,
@@ -24,3 +30,5 @@ class Settings:
     output: OutputSettings = field(default_factory=OutputSettings)
     events: EventSettings = field(default_factory=EventSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    web: WebSettings = field(default_factory=WebSettings)

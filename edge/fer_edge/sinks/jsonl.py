@@ -1,12 +1,29 @@
 """Observations as JSON lines."""
 
-import json
+import io
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from fer_edge.closing import Closing
 from fer_edge.errors import OutputError
 from fer_edge.records import Observation
+from fer_edge.sinks.json_line import json_line
+
+
+class LineWriter(Protocol):
+    """What takes lines of text."""
+
+    def write(self, text: str, /) -> object:
+        """Take some text."""
+        ...
+
+    def flush(self) -> None:
+        """Let nothing of it wait."""
+        ...
+
+    def close(self) -> None:
+        """End; may be called twice."""
+        ...
 
 
 class JsonLinesSink(Closing):
@@ -17,7 +34,7 @@ class JsonLinesSink(Closing):
         owned: Whether the stream is the sink's own.
     """
 
-    def __init__(self, stream: TextIO, *, owned: bool = False) -> None:
+    def __init__(self, stream: TextIO | LineWriter, *, owned: bool = False) -> None:
         self._stream = stream
         self._owned = owned
 
@@ -29,7 +46,7 @@ class JsonLinesSink(Closing):
             OutputError: It cannot be opened.
         """
         try:
-            return cls(path.open("a", encoding="utf-8"), owned=True)
+            return cls(_LineFile(path), owned=True)
         except OSError as error:
             raise OutputError(
                 f"{path} cannot be written ({error.strerror})",
@@ -43,7 +60,7 @@ class JsonLinesSink(Closing):
         Raises:
             OutputError: The disk is full, or the stream has gone bad.
         """
-        line = json.dumps(observation.to_json(), separators=(",", ":"), allow_nan=False)
+        line = json_line(observation)
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -64,6 +81,35 @@ class JsonLinesSink(Closing):
             self._stream.close()
         except OSError as error:
             raise _unwritable(error) from error
+
+
+class _LineFile:
+    """A file to which whole lines are appended, without a buffer that they would wait in.
+
+    A line that a full disk cuts off is finished before the next one, so that no line ever
+    begins within another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._raw = io.FileIO(path, "a")
+        self._cut_off = b""
+
+    def write(self, text: str, /) -> None:
+        due = len(self._cut_off)
+        data = self._cut_off + text.encode()
+        written = 0
+        try:
+            while written < len(data):
+                written += self._raw.write(data[written:])
+        finally:
+            # A line of which nothing has been written is given up; its failure is told.
+            self._cut_off = data[written:due] if written <= due else data[written:]
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._raw.close()
 
 
 def _unwritable(error: OSError) -> OutputError:

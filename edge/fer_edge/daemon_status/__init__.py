@@ -1,0 +1,1 @@
+"""`fer-edge status`: asks running daemons how they do."""
