@@ -57,3 +57,11 @@ def test_a_pulse_ages_from_its_start_and_each_beat_renews_it(monkeypatch):
     pulse.beat(a_state())
     now[0] += 1
     assert (pulse.state, pulse.age_seconds) == (a_state(), 1.0)
+
+
+def test_another_model_than_the_one_that_should_serve_is_not_well():
+    state = a_state(model="edge-small", model_problem="slot a: golden vectors differ")
+    assert why_not_delivering(state, age_seconds=0, alive_seconds=5) == []
+    assert why_not_well(state, age_seconds=0, alive_seconds=5) == [
+        "model edge-small serves: slot a: golden vectors differ"
+    ]
