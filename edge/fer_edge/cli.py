@@ -178,8 +178,10 @@ def run(
             read_settings=lambda: _resolve(config, assignments, flags).settings,
         ) as service,
     ):
-        tally = service.run(max_frames=max_frames or 0, watch=line.update)
-        line.clear()
+        try:
+            tally = service.run(max_frames=max_frames or 0, watch=line.update, tell=line.tell)
+        finally:
+            line.clear()
         click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
 
 

@@ -10,9 +10,10 @@ from fer_edge.controls import Controls
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
+from fer_edge.daemon.opener import Opening
 from fer_edge.daemon.service import Service
 from fer_edge.errors import FerError
-from fer_edge.settings import Settings
+from fer_edge.settings import Settings, SourceSettings
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.stream import without_secrets
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 def make_service(
     settings: Settings, controls: Controls, *, read_settings: Callable[[], Settings]
 ) -> Service:
-    """Load the model, open the outlets and the camera.
+    """Load the model, open the outlets, and begin to open the camera.
 
     Args:
         settings: Of all parts.
@@ -38,16 +39,11 @@ def make_service(
     pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     try:
         outlets = FanOut(make_outlets(settings, controls))
-        try:
-            camera = make_camera(settings)
-        except BaseException:
-            outlets.close()
-            raise
     except BaseException:
         pipeline.close()
         raise
     return Service(
-        camera,
+        SteadyCamera(*camera_of(settings)),
         pipeline,
         outlets,
         controls=controls,
@@ -57,13 +53,9 @@ def make_service(
     )
 
 
-def make_camera(settings: Settings) -> SteadyCamera:
-    """Open the source that the settings name.
-
-    Raises:
-        FerError: It cannot be opened.
-    """
-    return SteadyCamera(lambda: make_source(settings.source))
+def camera_of(settings: Settings) -> tuple[Opening, SourceSettings]:
+    """Return how the source that the settings name is opened, and how it is waited for."""
+    return lambda: make_source(settings.source), settings.source
 
 
 def _names(settings: Settings, contract: ModelContract) -> Names:
@@ -110,9 +102,7 @@ class _Reloading:
         if any(section not in {*_SEEING, _WATCHED} for section in changed):
             self._swap_outlets(service, new)
         if _WATCHED in changed:
-            # A device can be held only once, so the old one goes before the new one comes.
-            service.camera.close()
-            service.camera = make_camera(new)
+            service.camera.change(*camera_of(new))
         service.figures.names = _names(new, service.pipeline.contract)
         return changed
 

@@ -15,12 +15,14 @@ from fer_edge.records import Frame
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.state import DaemonState, Phase
 
-_WAIT_SECONDS: Final = 0.5
+_WAIT_SECONDS: Final = 0.25
 """Longest wait for a frame before the watchdog is fed and wishes are looked at."""
 _REPORT_SECONDS: Final = 1.0
 
 Reload: TypeAlias = Callable[["Service"], None]
 """Reads the settings anew and puts new parts in the place of those that they concern."""
+Tell: TypeAlias = Callable[[DaemonState], None]
+"""Takes the daemon's state, for whoever watches."""
 
 
 class Service(Closing):
@@ -38,7 +40,7 @@ class Service(Closing):
         reload: Called where the settings are to be read anew; logs what it refuses.
 
     Attributes:
-        camera: May be replaced.
+        camera: May be turned to another source.
         pipeline: May be replaced.
         outlets: May be replaced.
         figures: May be changed.
@@ -69,12 +71,14 @@ class Service(Closing):
         *,
         max_frames: int = 0,
         watch: Watch = lambda _frame, _observation, _tally: None,
+        tell: Tell = lambda _state: None,
     ) -> RunTally:
         """Run until the source ends, somebody stops it, or `max_frames` are done.
 
         Args:
             max_frames: 0 is no limit.
             watch: Called after each observation.
+            tell: Called with the daemon's state about once a second.
 
         Raises:
             SourceUnavailableError: The camera was given up.
@@ -99,7 +103,7 @@ class Service(Closing):
                 if tally.frames == max_frames:
                     break
             self._heart.beat()
-            self._report()
+            self._report(tell)
         self._heart.stopping()
         return tally
 
@@ -132,7 +136,7 @@ class Service(Closing):
             return "disabled"
         return "running" if self.camera.health().phase == "delivering" else "waiting"
 
-    def _report(self) -> None:
+    def _report(self, tell: Tell) -> None:
         now = time.monotonic()
         if now < self._report_due:
             return
@@ -140,6 +144,7 @@ class Service(Closing):
         state = self.state()
         self._heart.status(status_line(state))
         self.outlets.report(state)
+        tell(state)
 
 
 def status_line(state: DaemonState) -> str:
