@@ -9,6 +9,8 @@ from fer_edge.records import GreyImage
 
 Verdict: TypeAlias = Literal["good", "doubtful", "failed"]
 
+_FROZEN: Final = "the picture is frozen"
+_BLACK: Final = "the picture is black"
 _EACH_ROW: Final = 8  # of so many is looked at: less than the height of a clock's digits
 _BRIGHTNESS_SECONDS: Final = 0.5  # between two looks at the brightness
 _BLACK_LEVEL: Final = 32  # video's black is 16
@@ -87,9 +89,9 @@ class PictureWatch:
 
     def _judge(self, now: float) -> str:
         if self._is_over(now - self._lit_at, self._black_seconds):
-            return "the picture is black"
+            return _BLACK
         if self._is_over(now - self._moved_at, self._frozen_seconds):
-            return "the picture is frozen"
+            return _BLACK if self._black else _FROZEN
         return ""
 
     def _is_over(self, seconds: float, limit: float) -> bool:
