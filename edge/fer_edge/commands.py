@@ -10,13 +10,16 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
+from fer_edge.closing import is_native_left
 from fer_edge.errors import EXIT_FAILED, FerError, OutputError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+_LEAVE_SECONDS: Final = 0.2  # for a capture that is about to end
 
 CONTEXT_SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -87,6 +90,22 @@ def run_command_line(
         name: Of the program.
         arguments: Instead of `sys.argv[1:]`.
     """
+    try:
+        _run(group, name=name, arguments=arguments)
+    except SystemExit as end:
+        if is_native_left(timeout_seconds=_LEAVE_SECONDS):
+            _leave_at_once(end.code)
+        raise
+
+
+def _leave_at_once(code: object) -> NoReturn:
+    """End the process without taking the interpreter apart."""
+    logging.shutdown()
+    _drop_unwritten()
+    os._exit(code if isinstance(code, int) else EXIT_FAILED if code else 0)
+
+
+def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) -> NoReturn:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     verbose = _wants_verbose(arguments)
     _make_stdout_usable()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Final, TypeAlias
 
-from fer_edge.closing import Closing
+from fer_edge.closing import Closing, note_native
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.records import Frame
 from fer_edge.sources.capture import Picture, to_frame
@@ -66,6 +66,7 @@ class NewestFrameReader(Closing):
             target=self._capture, args=(pictures,), name=f"capture {name}", daemon=True
         )
         self._thread.start()
+        note_native(self._thread)
         # A daemon thread that returns from native code into a finished interpreter aborts it.
         atexit.register(self._close_at_exit)
         try:
