@@ -118,7 +118,7 @@ def fault_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
             f"{statistics.median(one.lost for one in group):.0f}",
             f"{statistics.median(one.recovered_seconds for one in group) * 30:.0f}",
             " ".join(
-                "{:+d}".format(max(one.resources_after[n] - one.resources[n] for one in group))
+                f"{max(one.resources_after[n] - one.resources[n] for one in group):+d}"
                 for n in (0, 1)
             ),
         ]

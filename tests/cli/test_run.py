@@ -108,6 +108,28 @@ def test_a_camera_that_comes_back_goes_on(camera, tiny):
     assert numbers == sorted(set(numbers))
 
 
+def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path):
+    settings = tmp_path / "fer-edge.toml"
+    with MjpegServer([a_picture(320, 240)]) as other:
+        settings.write_text(f'[source]\nuri = "{camera.url}"\n')
+        process = start_fer_edge(
+            "run", "--config", settings, "--model", tiny, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        lines = [process.stdout.readline()]
+        for uri, said in [(other.url, "settings read anew: source"),
+                          ("http://", "the new source is not used")]:  # fmt: skip
+            settings.write_text(f'[source]\nuri = "{uri}"\n')
+            process.send_signal(signal.SIGHUP)
+            assert any(said in line for line in process.stderr)
+            lines += [process.stdout.readline() for _ in range(20)]
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    numbers = [line["frame"] for line in json_lines("".join(lines) + rest)]
+    assert numbers == sorted(set(numbers))
+
+
 @pytest.mark.parametrize("behaviour", ["silent", "stall", "end"])
 def test_ctrl_c_ends_it_within_a_second_however_the_camera_does(camera, tiny, behaviour):
     if behaviour == "silent":  # it is being opened
