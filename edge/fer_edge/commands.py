@@ -19,7 +19,7 @@ from fer_edge.errors import EXIT_FAILED, FerError, OutputError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_LEAVE_SECONDS: Final = 0.2  # for a capture that is about to end
+_LEAVE_SECONDS: Final = 0.1  # for a capture that is about to end
 
 CONTEXT_SETTINGS = {
     "help_option_names": ["-h", "--help"],

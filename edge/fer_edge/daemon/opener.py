@@ -12,7 +12,7 @@ from fer_edge.protocols import Source
 Opening: TypeAlias = Callable[[], Source]
 """Opens a source; may take as long as it may."""
 
-_CLOSE_SECONDS: Final = 0.5
+_CLOSE_SECONDS: Final = 0.4
 
 _log = logging.getLogger(__name__)
 
