@@ -19,6 +19,7 @@ from fer_edge.errors import EXIT_FAILED, FerError, OutputError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_CLEAR: Final = "\r\x1b[K"
 _LEAVE_SECONDS: Final = 0.1  # for a capture that is about to end
 
 CONTEXT_SETTINGS = {
@@ -111,7 +112,9 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
     _make_stdout_usable()
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        # A line that is rewritten in place is removed first.
+        format=f"{_CLEAR if sys.stderr and sys.stderr.isatty() else ''}"
+        "%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr if verbose else _own_stderr(),
         force=True,
     )

@@ -1,6 +1,8 @@
 """`fer-edge run` from its start to its end."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import time
@@ -106,6 +108,28 @@ def test_a_camera_that_comes_back_goes_on(camera, tiny):
     assert process.returncode == 0, said
     numbers = [before, *(line["frame"] for line in json_lines(after + rest))]
     assert numbers == sorted(set(numbers))
+
+
+def test_a_terminal_says_what_is_waited_for(camera, tiny):
+    ours, theirs = pty.openpty()
+    process = start_fer_edge(
+        "run", "--source", camera.url, "--model", tiny, "--set", "source.read_timeout_seconds=0.5",
+        stdout=subprocess.PIPE, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    process.stdout.readline()
+    camera.behaviour = "end"
+    shown = ""
+    while "waiting for 2 s" not in shown:
+        shown += os.read(ours, 4096).decode()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    os.close(ours)
+    lines = [line for line in shown.split("\r\x1b[K") if line]
+    assert any(line.startswith("frame ") for line in lines)
+    (logged,) = [line for line in lines if "the stream has stopped; the camera" in line]
+    assert " WARNING fer_edge.daemon.camera: " in logged, "on a line of its own"
+    assert any(line.startswith("camera waiting for 2 s: ") for line in lines)
 
 
 def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path):
