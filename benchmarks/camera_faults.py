@@ -103,11 +103,12 @@ def spread(values: Sequence[float | None]) -> str:
     return f"{statistics.median(known):.1f} ({min(known):.1f}-{max(known):.1f})"
 
 
-def fault_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
+def fault_rows(outcomes: Sequence[Outcome], *, repetitions: int) -> list[list[str]]:
     """Return a row for each fault and how long it lasted."""
     groups: dict[tuple[str, int], list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.fault, round(outcome.lasted_seconds)), []).append(outcome)
+    for first in range(0, len(outcomes), repetitions):
+        group = outcomes[first : first + repetitions]
+        groups[group[0].fault, round(min(one.lasted_seconds for one in group))] = list(group)
     return [
         [
             fault,
@@ -173,7 +174,7 @@ def main() -> None:
     ]  # fmt: skip
     for name, many in outcomes.items():
         print(f"\n{name}\n")
-        print(format_table(head, fault_rows(many)))
+        print(format_table(head, fault_rows(many, repetitions=options.repetitions)))
     print("\nCtrl-C\n")
     rows = [[state, f"{statistics.median(s):.2f}", f"{max(s):.2f}"] for state, s in ends.items()]
     print(format_table(["the camera is", "ends after s", "at most"], rows))

@@ -350,16 +350,26 @@ class TestChange:
         first, second = Bench(itertools.cycle(pictures(9))), Bench(itertools.cycle(pictures(9)))
         camera = steady(first)
         before = frames_of(camera, 3)[-1].index
-        camera.change(second, SourceSettings(**QUICK))
+        camera.change(second, SourceSettings(uri="1", **QUICK))
         assert frames_of(camera, 1)[0].index == before + 1
         assert first.opened[0].closed
+
+    def test_another_patience_does_not_let_the_device_go(self, steady):
+        bench = Bench([*pictures(2), broken()])
+        camera = steady(bench)
+        frames_of(camera, 2)
+        camera.change(bench, SourceSettings(**QUICK | {"give_up_seconds": 0.0}))
+        with pytest.raises(SourceUnavailableError):
+            read_until_it_raises(camera)
+        assert len(bench.opened) == 1
 
     def test_one_that_cannot_be_is_left_for_the_former(self, steady, caplog):
         former = Bench(itertools.cycle(pictures(9)))
         camera = steady(former)
         frames_of(camera, 1)
         camera.change(
-            Bench(SettingsError("no such scheme", expected="a", fix="b")), SourceSettings(**QUICK)
+            Bench(SettingsError("no such scheme", expected="a", fix="b")),
+            SourceSettings(uri="x://", **QUICK),
         )
         frames_of(camera, 1)
         assert len(former.opened) == 2
@@ -368,7 +378,7 @@ class TestChange:
     def test_one_that_does_not_answer_is_waited_for(self, steady):
         camera = steady(Bench(itertools.cycle(pictures(9))))
         frames_of(camera, 1)
-        camera.change(Bench(broken(), broken(), pictures(9)), SourceSettings(**QUICK))
+        camera.change(Bench(broken(), broken(), pictures(9)), SourceSettings(uri="1", **QUICK))
         frames_of(camera, 1)
         assert camera.health().failures == 2
 

@@ -8,6 +8,7 @@ from typing import Final
 from fer_edge.backoff import Backoff
 from fer_edge.closing import Closing
 from fer_edge.daemon.grading import CameraRecord, grade
+from fer_edge.daemon.numbering import Numbering
 from fer_edge.daemon.opener import Opener, Opening
 from fer_edge.daemon.picture_watch import PictureWatch
 from fer_edge.errors import FerError, SourceUnavailableError
@@ -19,6 +20,9 @@ from fer_edge.state import CameraHealth, CameraPhase, Grade
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _STEADY_SECONDS: Final = 10.0  # of frames after which the pauses begin with the first again
 _OWN_SECONDS: Final = 0.5  # for which a source may say itself that it has stalled
+_PATIENCE: Final = (
+    "give_up_seconds", "reopen_longest_seconds", "frozen_seconds", "black_seconds",
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +50,7 @@ class SteadyCamera(Closing):
         self._former: tuple[Opening, SourceSettings] | None = None
         self._wanted = self._proven = False
         self._dropped = self._failures = self._reopenings = 0
-        self._first_index = self._next_index = 0
-        self._last_ns = 0
+        self._numbering = Numbering()
         self._good_at = self._arrived_at = self._opened_at = time.monotonic()
         self._grade: Grade = "dead"
         self._fault: FerError | None = None
@@ -86,9 +89,14 @@ class SteadyCamera(Closing):
     def change(self, opening: Opening, settings: SourceSettings) -> None:
         """Turn to another source, or to the same one in another way; counts go on.
 
-        One that does not answer is waited for. One that cannot be at all, because its settings
-        are wrong, is left for the former one.
+        Where only the patience is another, the device is not let go. One that does not answer
+        is waited for. One that cannot be at all, because its settings are wrong, is left for
+        the former one.
         """
+        if _is_same_device(settings, self._settings):
+            self._opening = opening
+            self._take_patience(settings)
+            return
         former = (self._opening, self._settings) if self._proven else None
         self._turn_to(opening, settings)
         self._former = former
@@ -138,11 +146,15 @@ class SteadyCamera(Closing):
 
     def _turn_to(self, opening: Opening, settings: SourceSettings) -> None:
         self._release()
-        self._opening, self._settings = opening, settings
+        self._opening = opening
         self._former = None
         self._wanted = False
         self._fault = None
         self._record = CameraRecord(asked_per_second=settings.frames_per_second)
+        self._take_patience(settings)
+
+    def _take_patience(self, settings: SourceSettings) -> None:
+        self._settings = settings
         self._watch = PictureWatch(
             frozen_seconds=settings.frozen_seconds, black_seconds=settings.black_seconds
         )
@@ -165,7 +177,7 @@ class SteadyCamera(Closing):
     def _take_opened(self, timeout_seconds: float) -> None:
         self._source = self._opener.take(timeout_seconds)
         self._opened_at = self._arrived_at = time.monotonic()
-        self._first_index = self._next_index
+        self._numbering.begin_source()
         self._watch.start_anew()
 
     def _read_next(self, source: Source, timeout_seconds: float) -> Frame | None:
@@ -212,13 +224,10 @@ class SteadyCamera(Closing):
             self._backoff.reset()
         self._good_at = now
         self._proven, self._former = True, None
-        index = self._first_index + frame.index
-        captured_ns = max(self._last_ns, frame.monotonic_ns)
-        self._next_index, self._last_ns = index + 1, captured_ns
-        self._record.add_frame(now, index=index, age_ms=(now * 1e9 - captured_ns) / 1e6)
-        if (index, captured_ns) == (frame.index, frame.monotonic_ns):
-            return frame
-        return dataclasses.replace(frame, index=index, monotonic_ns=captured_ns)
+        numbered = self._numbering.number(frame)
+        age_ms = (now * 1e9 - numbered.monotonic_ns) / 1e6
+        self._record.add_frame(now, index=numbered.index, age_ms=age_ms)
+        return numbered
 
     def _failed(self, error: FerError) -> None:
         """Go to the next rung of the ladder, or raise where that was the last one."""
@@ -251,3 +260,9 @@ class SteadyCamera(Closing):
             expected=fault.expected,
             fix=fault.fix,
         )
+
+
+def _is_same_device(one: SourceSettings, other: SourceSettings) -> bool:
+    """Return whether two settings differ at most in how long a camera is waited for."""
+    patience = {name: getattr(one, name) for name in _PATIENCE}
+    return dataclasses.replace(other, **patience) == one
