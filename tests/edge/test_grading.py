@@ -52,6 +52,11 @@ def test_gaps_of_a_slow_camera_are_no_fault_of_it():
     assert graded(longest_gap_seconds=4.0) == "poor"
 
 
+def test_a_single_frame_has_no_rate_and_is_judged_by_the_gap_after_it():
+    assert graded(frames_per_second=0.0) == "excellent"
+    assert graded(frames_per_second=0.0, longest_gap_seconds=1.2) == "fair"
+
+
 def record_of(moments, *, asked=30.0, step=1, age_ms=10.0):
     record = CameraRecord(asked_per_second=asked)
     for number, moment in enumerate(moments):

@@ -176,9 +176,10 @@ class SteadyCamera(Closing):
 
     def _take_opened(self, timeout_seconds: float) -> None:
         self._source = self._opener.take(timeout_seconds)
-        self._opened_at = self._arrived_at = time.monotonic()
-        self._numbering.begin_source()
-        self._watch.start_anew()
+        if self._source is not None:
+            self._opened_at = self._arrived_at = time.monotonic()
+            self._numbering.begin_source()
+            self._watch.start_anew()
 
     def _read_next(self, source: Source, timeout_seconds: float) -> Frame | None:
         live, began = source.live, time.monotonic()

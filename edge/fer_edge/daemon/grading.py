@@ -52,11 +52,12 @@ def grade(figures: CameraFigures, *, delivering: bool) -> Grade:
     """Return the worst of the grades of its figures; dead where it does not deliver."""
     if not delivering:
         return "dead"
-    wanted = figures.wanted_per_second
+    rate, wanted = figures.frames_per_second, figures.wanted_per_second
     period = 1 / wanted if wanted else 0.0
     gaps = [max(gap, n * period) for gap, n in zip(_GAP, _GAP_PERIODS, strict=True)]
     marks = (
-        _place(-figures.frames_per_second, [-share * wanted for share in _RATE]),
+        # Of a single frame no rate is known; the gap after it tells.
+        _place(-rate, [-share * wanted for share in _RATE]) if rate else 0,
         _place(figures.age_ms, _AGE_MS),
         _place(figures.longest_gap_seconds, gaps),
         _place(figures.dropped_share, _DROPPED),

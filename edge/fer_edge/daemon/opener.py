@@ -60,7 +60,7 @@ class Opener:
             error, self._error = self._error, None
             source, self._opened = self._opened, None
             if error is not None:
-                raise error.with_traceback(None)
+                raise error
             return source
 
     def close(self, source: Source | None = None) -> None:
