@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests")]
 
-from camera_faults import FAULTS, NOT_VP8, ONLY_HTTP, Outcome, endure  # noqa: E402 - found there
+from endured_faults import FAULTS, NOT_VP8, ONLY_HTTP, Outcome, endure  # noqa: E402 - found there
 from faulty_cameras import (  # noqa: E402
     CameraProcess,
     WatchedDaemon,

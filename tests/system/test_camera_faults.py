@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from camera_faults import FAULTS, NOT_VP8, ONLY_HTTP, endure
+from endured_faults import FAULTS, NOT_VP8, ONLY_HTTP, endure
 from faulty_cameras import WatchedDaemon, http_camera, rtsp_camera, why_no_rtsp
 
 from fer_edge.opencv import cv2

@@ -53,7 +53,7 @@ class Opener:
         """Return the source that was opened; None where that has not happened in this time.
 
         Raises:
-            FerError: It cannot be opened.
+            Exception: It cannot be opened.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._opened or self._error, timeout_seconds)
