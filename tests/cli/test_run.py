@@ -155,7 +155,7 @@ def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path)
 
 
 @pytest.mark.parametrize("behaviour", ["silent", "stall", "end"])
-def test_ctrl_c_ends_it_within_a_second_however_the_camera_does(camera, tiny, behaviour):
+def test_ctrl_c_ends_it_soon_however_the_camera_does(camera, tiny, behaviour):
     if behaviour == "silent":  # it is being opened
         camera.behaviour = "silent"
     process = start_on(camera, tiny, "reopen_longest_seconds=5")
