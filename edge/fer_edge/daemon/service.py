@@ -153,7 +153,8 @@ def status_line(state: DaemonState) -> str:
     if state.phase == "disabled":
         return "switched off; the camera is released"
     if state.phase != "running":
-        return f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s: {camera.problem}"
+        why = f": {camera.problem}" if camera.problem else ""
+        return f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s{why}"
     return (
         f"{state.frames_per_second:.1f} FPS, camera {camera.grade}, {state.faces} "
         f"{'face' if state.faces == 1 else 'faces'} in view"
