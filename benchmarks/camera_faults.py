@@ -150,7 +150,7 @@ def main() -> None:
                 long_seconds=options.long_seconds,
             )  # fmt: skip
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in makers]
+    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in makers]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -37,6 +37,7 @@ SETTINGS = ("source.frozen_seconds=3", "source.black_seconds=3")
 EVERY_SECONDS = 20.0
 SAMPLE_SECONDS = 5.0
 WARM_UP_SHARE = 1 / 3
+LARGE = ("large",)  # every other fault of the first third: each cascade takes its memory once
 LASTS_SECONDS = (2.5, 6.0)
 
 
@@ -52,7 +53,7 @@ class Soak(threading.Thread):
     def __init__(
         self, name: str, camera: CameraProcess, kinds: Sequence[str], *, minutes: float
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, daemon=True)
         self.samples: list[tuple[float, int, int, int]] = []
         self.outcomes: list[tuple[str, Any]] = []
         self.failure = ""
@@ -80,7 +81,8 @@ class Soak(threading.Thread):
         began = time.monotonic()
         while (passed := time.monotonic() - began) < self._seconds:
             following = time.monotonic() + EVERY_SECONDS
-            kind = self._random.choice(self._kinds)
+            warm = passed >= self._seconds * WARM_UP_SHARE
+            kind = self._random.choice(self._kinds if warm or len(self.outcomes) % 2 else LARGE)
             seconds = self._random.uniform(*LASTS_SECONDS)
             left = following - time.monotonic()
             outcome = endure(

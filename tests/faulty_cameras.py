@@ -1,5 +1,6 @@
 """Network cameras as processes that fail on command, and the daemon that reads them, watched."""
 
+import atexit
 import json
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,22 @@ PIPELINES = {
 }
 _DETECTED = "is opened again in"
 _RECOVERED = "delivers again"
+
+
+_LIVING: "weakref.WeakSet[subprocess.Popen[str]]" = weakref.WeakSet()
+
+
+def _start(command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
+    """Start a process that does not outlive this one, however it ends."""
+    process = subprocess.Popen(command, text=True, **options)
+    _LIVING.add(process)
+    return process
+
+
+@atexit.register
+def _end_all() -> None:
+    for process in _LIVING:
+        process.kill()
 
 
 class CameraProcess:
@@ -73,9 +91,9 @@ class CameraProcess:
         self.kill()
 
     def _start(self) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
+        process = _start(
             [*self._command, *([str(self._port)] if self._port else [])],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=clean_environment(),
         )  # fmt: skip
         assert process.stdout is not None
@@ -158,9 +176,9 @@ class WatchedDaemon:
         self._notify.bind(str(address))
         self._notify.settimeout(0.2)
         flags = [word for setting in settings for word in ("--set", setting)]
-        self.process = subprocess.Popen(
+        self.process = _start(
             [*prefix, *PROGRAM, "run", "--source", source, "--model", str(model), *flags],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=clean_environment(
                 {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "4000000", **(environment or {})}
             ),
