@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -249,6 +250,25 @@ def test_nothing_is_left_behind():
     frames_of(camera, 5)
     camera.close()
     until(lambda: resources() <= before)
+
+
+def test_what_a_source_leaves_in_cycles_does_not_pile_up(steady):
+    left = []
+
+    class Cyclic(ScriptedSource):
+        def __init__(self):
+            super().__init__(itertools.cycle(pictures(3)), live=True)
+            self.itself = self
+            left.append(weakref.ref(self))
+
+    camera = steady(Cyclic)
+    gc.disable()
+    try:
+        frames_of(camera, 1)
+        camera.pause()
+        until(lambda: left[0]() is None)
+    finally:
+        gc.enable()
 
 
 class TestPause:
