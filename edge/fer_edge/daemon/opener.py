@@ -102,8 +102,8 @@ class Opener:
                 self._under_way = opening
                 if self._ended and not unwanted:
                     return
-            for source in unwanted:
-                _close(source)
+            if unwanted:
+                _close_all(unwanted)
             if opening is not None:
                 self._attempt(opening)
 
@@ -134,10 +134,16 @@ class Opener:
                 self._unwanted.append(source)
 
 
+def _close_all(sources: list[Source]) -> None:
+    """Close sources and let go of them."""
+    while sources:
+        _close(sources.pop())
+    # What they leave in cycles would wait for thousands of reopenings, and look like a leak.
+    gc.collect()
+
+
 def _close(source: Source) -> None:
     try:
         source.close()
     except (FerError, OSError) as error:
         _log.warning("the camera was not closed cleanly (%s)", error)
-    # What it leaves in cycles would wait for thousands of reopenings, and look like a leak.
-    gc.collect()
