@@ -205,7 +205,7 @@ def test_a_read_keeps_its_time_while_the_camera_is_opened(steady):
     for _ in range(3):
         began = time.monotonic()
         assert camera.read(0.05) is None
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < PROMPT_SECONDS
     assert camera.health().phase == "opening"
     slow.go_on.set()
     frames_of(camera, 1)
@@ -217,7 +217,7 @@ def test_close_does_not_wait_for_an_attempt_and_what_it_opens_is_closed(steady):
     assert slow.begun.wait(5)
     began = time.monotonic()
     camera.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < PROMPT_SECONDS
     slow.go_on.set()
     until(lambda: slow.source.closed)
     assert camera.read(0.05) is None
@@ -225,9 +225,11 @@ def test_close_does_not_wait_for_an_attempt_and_what_it_opens_is_closed(steady):
 
 
 def test_a_source_that_is_slow_to_close_does_not_hold_the_reader(steady):
+    closed = threading.Event()
+
     class SlowToClose(ScriptedSource):
         def close(self):
-            time.sleep(0.5)
+            closed.wait(20)
             super().close()
 
     sources = iter([SlowToClose([*pictures(1), broken()], live=True),
@@ -236,7 +238,8 @@ def test_a_source_that_is_slow_to_close_does_not_hold_the_reader(steady):
     frames_of(camera, 1)
     began = time.monotonic()
     assert camera.read(0.05) is None
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < PROMPT_SECONDS
+    closed.set()
     frames_of(camera, 1)
 
 
@@ -334,9 +337,10 @@ class TestPicture:
     def test_dark_pictures_are_only_graded_lower(self, steady):
         dark = [noisy_picture(number, level=8) for number in range(50)]
         camera = steady(Bench(itertools.cycle(dark)), black_seconds=0.1, frozen_seconds=0.1)
+        frames_of(camera, 1)
         give_up = time.monotonic() + 0.5
         while time.monotonic() < give_up:
-            assert camera.read(0.05) is not None
+            assert camera.read(PROMPT_SECONDS) is not None
         assert (camera.health().grade, camera.health().problem) == ("fair", "the picture is dark")
 
 
