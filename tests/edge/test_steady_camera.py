@@ -132,12 +132,12 @@ def test_the_first_opening_is_not_tried_twice(steady):
 
 
 def test_it_is_given_up_after_its_time(steady):
-    camera = steady(Bench([*pictures(2), broken()], broken("nothing listens")), give_up_seconds=0.5)
+    camera = steady(Bench([*pictures(2), broken()], broken("nothing listens")), give_up_seconds=2.0)
     frames_of(camera, 2)
     began = time.monotonic()
-    with pytest.raises(SourceUnavailableError, match=r"nothing listens, and for 0\.5 s") as caught:
+    with pytest.raises(SourceUnavailableError, match="nothing listens, and for 2 s") as caught:
         read_until_it_raises(camera)
-    assert 0.3 < time.monotonic() - began < PROMPT_SECONDS
+    assert 1.5 < time.monotonic() - began < 2 + PROMPT_SECONDS
     assert caught.value.exit_code == 69
 
 
@@ -292,11 +292,11 @@ class TestPause:
     def test_the_time_off_does_not_count_as_waiting(self, steady):
         camera = steady(
             Bench(itertools.cycle(pictures(9)), broken(), itertools.cycle(pictures(9))),
-            give_up_seconds=0.5,
+            give_up_seconds=1.0,
         )
         frames_of(camera, 1)
         camera.pause()
-        time.sleep(0.6)
+        time.sleep(1.1)
         frames_of(camera, 1)
 
     def test_what_is_being_opened_then_is_closed(self, steady):
