@@ -183,6 +183,7 @@ def run(
     from fer_edge.daemon.announcing import announcing
     from fer_edge.daemon.assembly import make_service
     from fer_edge.daemon.heart import tell_where_it_hung
+    from fer_edge.state import DaemonState
     from fer_edge.status import LiveStatus, format_tally
 
     flags = {
@@ -201,8 +202,15 @@ def run(
             read_settings=lambda: _resolve(config, assignments, flags).settings,
         ) as service,
     ):
-        tally = service.run(max_frames=max_frames or 0, watch=line.update, tell=tell)
-        line.clear()
+
+        def tell_all(state: DaemonState) -> None:
+            tell(state)
+            line.tell(state)
+
+        try:
+            tally = service.run(max_frames=max_frames or 0, watch=line.update, tell=tell_all)
+        finally:
+            line.clear()
         click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
 
 

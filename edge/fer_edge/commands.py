@@ -10,14 +10,18 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
+from fer_edge.closing import is_native_left
 from fer_edge.errors import EXIT_FAILED, FerError, OutputError
 from fer_edge.journal import ERROR, JournalFormatter, goes_to_journal
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+_CLEAR: Final = "\r\x1b[K"
+_LEAVE_SECONDS: Final = 0.1  # for a capture that is about to end
 
 CONTEXT_SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -89,12 +93,30 @@ def run_command_line(
         name: Of the program.
         arguments: Instead of `sys.argv[1:]`.
     """
+    try:
+        _run(group, name=name, arguments=arguments)
+    except SystemExit as end:
+        if is_native_left(timeout_seconds=_LEAVE_SECONDS):
+            _leave_at_once(end.code)
+        raise
+
+
+def _leave_at_once(code: object) -> NoReturn:
+    """End the process without taking the interpreter apart."""
+    logging.shutdown()
+    _drop_unwritten()
+    os._exit(code if isinstance(code, int) else EXIT_FAILED if code else 0)
+
+
+def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) -> NoReturn:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     verbose = _wants_verbose(arguments)
     _make_stdout_usable()
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        # A line that is rewritten in place is removed first.
+        format=f"{_CLEAR if sys.stderr and sys.stderr.isatty() else ''}"
+        "%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr if verbose else _own_stderr(),
         force=True,
     )

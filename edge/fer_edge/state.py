@@ -17,7 +17,8 @@ class CameraHealth:
     """How a camera does.
 
     Attributes:
-        phase: "waiting" is between two attempts to open it; "off" is not wanted now.
+        phase: "waiting" is between two attempts to open it, or until a picture that was frozen
+            changes; "off" is not wanted now.
         grade: From the figures below; `daemon/grading.py` says how.
         frames_per_second: Delivered over the last seconds.
         age_ms: Median age of these frames when they were read.

@@ -1,6 +1,7 @@
 """What a run looks like to people: a live line, closing tables, settings as TOML."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from fer_edge.records import Frame, Observation
 from fer_edge.settings import Setting
 from fer_edge.sources.discovery import FoundCamera
 from fer_edge.sources.stream import without_secrets
+from fer_edge.state import DaemonState
 from fer_edge.tables import format_fields, format_table
 from fer_edge.timings import Summary
 
@@ -50,17 +52,31 @@ class LiveStatus:
         )
         if observation.left_out:
             faces += f", {observation.left_out} more left out"
-        self._stream.write(
-            f"\r\x1b[Kframe {tally.frames}  {tally.frames_per_second:.1f} FPS  "
+        self._rewrite(
+            f"frame {tally.frames}  {tally.frames_per_second:.1f} FPS  "
             f"{observation.timings['age']:.0f} ms  {faces or 'no face'}"
         )
-        self._stream.flush()
+
+    def tell(self, state: DaemonState) -> None:
+        """Show why no frame comes, where none does."""
+        camera = state.camera
+        if not self._shown or state.phase == "running" or camera.phase == "ended":
+            return
+        if state.phase == "disabled":
+            self._rewrite("switched off")
+            return
+        why = f": {camera.problem}" if camera.problem else ""
+        self._rewrite(f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s{why}")
 
     def clear(self) -> None:
         """Remove the line."""
         if self._shown:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            self._rewrite("")
+
+    def _rewrite(self, text: str) -> None:
+        # A line that wraps could not be rewritten.
+        self._stream.write("\r\x1b[K" + text[: shutil.get_terminal_size().columns - 1])
+        self._stream.flush()
 
 
 def format_tally(tally: RunTally, *, dropped: int = 0) -> str:

@@ -30,7 +30,9 @@ class Stall:
 
 
 Step: TypeAlias = GreyImage | Stall | FerError
-Behaviour: TypeAlias = Literal["stream", "stall", "garbage", "damaged", "end", "silent"]
+Behaviour: TypeAlias = Literal[
+    "stream", "stall", "garbage", "damaged", "end", "silent", "frozen", "black"
+]
 
 
 def numbered_picture(number: int, *, width: int = 160, height: int = 120) -> GreyImage:
@@ -41,6 +43,19 @@ def numbered_picture(number: int, *, width: int = 160, height: int = 120) -> Gre
 def number_of(picture: GreyImage) -> int:
     """Return the number (modulo 50) of a `numbered_picture`."""
     return round(float(picture.mean()) / LEVEL_STEP)
+
+
+def noisy_picture(
+    number: int, *, width: int = 160, height: int = 120, level: int = 120
+) -> GreyImage:
+    """Return a plain picture with a sensor's noise, another one for each number."""
+    noise = np.random.default_rng(number).normal(0, 4, (height, width))
+    return np.clip(level + noise, 0, 255).astype(np.uint8)
+
+
+def encode_jpeg(picture: GreyImage) -> bytes:
+    """Return a picture as a camera sends it."""
+    return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
 class ScriptedSource(Closing):
@@ -108,7 +123,8 @@ class MjpegServer:
 
     Behaviours: "stream"; "stall", the connection stays and nothing comes; "garbage", random
     bytes instead of pictures; "damaged", every other picture is cut off; "end", the connection
-    is closed; "silent", connections are taken and never answered.
+    is closed; "silent", connections are taken and never answered; "frozen", the first picture
+    over and over; "black", pictures without any light.
 
     Args:
         pictures: Sent over and over; numbered ones if none are given.
@@ -116,9 +132,12 @@ class MjpegServer:
         credentials: "user:password" that a client must send; none if empty.
         content_type: As the server states it; cameras differ in how they write the boundary.
         stated_lengths: Whether each picture is preceded by its length.
+        port: To listen on; any free one if 0.
 
     Attributes:
         behaviour: May be set at any time.
+        period_seconds: Between two pictures; may be set at any time.
+        jpegs: The pictures; may be set at any time.
     """
 
     def __init__(
@@ -129,6 +148,7 @@ class MjpegServer:
         credentials: str = "",
         content_type: str = "multipart/x-mixed-replace; boundary=frame",
         stated_lengths: bool = True,
+        port: int = 0,
     ) -> None:
         self.behaviour: Behaviour = "stream"
         self.credentials = credentials
@@ -136,8 +156,8 @@ class MjpegServer:
         self.stated_lengths = stated_lengths
         self.period_seconds = 1 / frames_per_second
         chosen = pictures or [numbered_picture(number) for number in range(LEVELS)]
-        self.jpegs = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in chosen]
-        self.port = 0
+        self.jpegs = [encode_jpeg(picture) for picture in chosen]
+        self.port = port
         self._server: _Server | None = None
         self.start()
 
@@ -208,12 +228,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _stream(self, camera: MjpegServer) -> None:
         noise = np.random.default_rng(0)
-        for number, jpeg in enumerate(itertools.cycle(camera.jpegs)):
+        for number in itertools.count():
             self._pause_while("stall")
             if self.server.stopping.wait(camera.period_seconds) or camera.behaviour == "end":
                 return
+            jpeg = camera.jpegs[number % len(camera.jpegs)]
             if camera.behaviour == "garbage":
                 self.wfile.write(noise.bytes(2000))
+            elif camera.behaviour == "frozen":
+                self._send(camera.jpegs[0])
+            elif camera.behaviour == "black":
+                self._send(encode_jpeg(numbered_picture(0)))
             elif camera.behaviour == "damaged" and number % 2:
                 self._send(jpeg[: len(jpeg) // 2])
             else:

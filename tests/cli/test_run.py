@@ -1,7 +1,11 @@
 """`fer-edge run` from its start to its end."""
 
+import json
+import os
+import pty
 import signal
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -64,17 +68,108 @@ def test_a_signal_ends_it_between_two_frames(camera, tiny, number):
     assert said.startswith("frames  ")
 
 
-def test_it_survives_no_frame_for_longer_than_the_time_given(camera, tiny):
-    process = start_fer_edge(
-        "run", "--source", camera.url, "--model", tiny, "--set", "source.read_timeout_seconds=0.5",
+def start_on(camera, tiny, *settings):
+    flags = [word for setting in settings for word in ("--set", f"source.{setting}")]
+    return start_fer_edge(
+        "run", "--source", camera.url, "--model", tiny, *flags,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_a_camera_that_stays_away_is_given_up(camera, tiny, patience):
+    process = start_on(camera, tiny, "read_timeout_seconds=0.5", f"give_up_seconds={patience}")
     process.stdout.readline()
     camera.behaviour = "stall"
     _, said = process.communicate(timeout=30)
     assert process.returncode == 69
-    assert said.startswith("error: ")
-    assert camera.url in said
+    error = said.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert camera.url in error
+    assert "Traceback" not in said
+    assert ("is opened again in" in said) == bool(patience)
+    assert ("for 2 s opening it again did not help" in error) == bool(patience)
+
+
+def test_a_camera_that_comes_back_goes_on(camera, tiny):
+    process = start_on(camera, tiny, "read_timeout_seconds=0.5", "reopen_longest_seconds=0.2")
+    before = json.loads(process.stdout.readline())["frame"]
+    camera.behaviour = "end"
+    for line in process.stderr:
+        if "is opened again in" in line:
+            break
+    camera.behaviour = "stream"
+    after = process.stdout.readline()
+    for line in process.stderr:
+        if "delivers again" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    rest, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    numbers = [before, *(line["frame"] for line in json_lines(after + rest))]
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_terminal_says_what_is_waited_for(camera, tiny):
+    ours, theirs = pty.openpty()
+    process = start_fer_edge(
+        "run", "--source", camera.url, "--model", tiny, "--set", "source.read_timeout_seconds=0.5",
+        stdout=subprocess.PIPE, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    process.stdout.readline()
+    camera.behaviour = "end"
+    shown = ""
+    while "waiting for 2 s" not in shown:
+        shown += os.read(ours, 4096).decode()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    os.close(ours)
+    lines = [line for line in shown.split("\r\x1b[K") if line]
+    assert any(line.startswith("frame ") for line in lines)
+    (logged,) = [line for line in lines if "the stream has stopped; the camera" in line]
+    assert " WARNING fer_edge.daemon.camera: " in logged, "on a line of its own"
+    assert any(line.startswith("camera waiting for 2 s: ") for line in lines)
+
+
+def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path):
+    settings = tmp_path / "fer-edge.toml"
+    with MjpegServer([a_picture(320, 240)]) as other:
+        settings.write_text(f'[source]\nuri = "{camera.url}"\n')
+        process = start_fer_edge(
+            "run", "--config", settings, "--model", tiny, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        lines = [process.stdout.readline()]
+        for uri, said in [(other.url, "settings read anew: source"),
+                          ("http://", "the new source is not used")]:  # fmt: skip
+            settings.write_text(f'[source]\nuri = "{uri}"\n')
+            process.send_signal(signal.SIGHUP)
+            assert any(said in line for line in process.stderr)
+            lines += [process.stdout.readline() for _ in range(20)]
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    numbers = [line["frame"] for line in json_lines("".join(lines) + rest)]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "stall", "end"])
+def test_ctrl_c_ends_it_soon_however_the_camera_does(camera, tiny, behaviour):
+    if behaviour == "silent":  # it is being opened
+        camera.behaviour = "silent"
+    process = start_on(camera, tiny, "reopen_longest_seconds=5")
+    if behaviour == "silent":
+        time.sleep(3)
+    else:
+        process.stdout.readline()
+        camera.behaviour = behaviour
+        time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=30)
+    assert time.monotonic() - began < 4, "on a busy machine; the benchmark measures it"
+    assert process.returncode == 0, said
     assert "Traceback" not in said
 
 

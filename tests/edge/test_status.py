@@ -10,6 +10,7 @@ from fer_edge.annotate import write_picture
 from fer_edge.errors import OutputError
 from fer_edge.loop import RunTally
 from fer_edge.settings import resolve
+from fer_edge.state import CameraHealth, DaemonState
 from fer_edge.status import LiveStatus, format_settings, format_tally, settings_to_json
 
 SEEN = an_observation(timings={"detect": 20.0, "classify": 1.0, "age": 30.0})
@@ -41,10 +42,47 @@ def test_the_live_line_of_a_frame_without_face():
     assert terminal.getvalue().endswith("no face")
 
 
+def a_state(phase, /, **camera):
+    return DaemonState(phase, "1", 1, 0.0, 9.0, "0", "tiny", "", CameraHealth(**camera))
+
+
+def test_the_live_line_says_what_the_camera_waits_for():
+    terminal = io.StringIO()
+    status = LiveStatus(terminal, shown=True)
+    status.tell(a_state("waiting", phase="opening", seconds_since_frame=2.2))
+    status.tell(
+        a_state("waiting", phase="waiting", seconds_since_frame=7.6, problem="the cable is out")
+    )
+    assert terminal.getvalue().split("\r\x1b[K")[1:] == [
+        "camera opening for 2 s", "camera waiting for 8 s: the cable is out",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("phase", "camera"), [("running", "delivering"), ("waiting", "ended")])
+def test_the_live_line_is_left_to_the_frames_where_there_are_any(phase, camera):
+    terminal = io.StringIO()
+    LiveStatus(terminal, shown=True).tell(a_state(phase, phase=camera))
+    assert terminal.getvalue() == ""
+
+
+def test_the_live_line_says_that_it_is_switched_off():
+    terminal = io.StringIO()
+    LiveStatus(terminal, shown=True).tell(a_state("disabled", phase="off"))
+    assert terminal.getvalue().endswith("switched off")
+
+
+def test_a_live_line_never_wraps(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = io.StringIO()
+    LiveStatus(terminal, shown=True).tell(a_state("waiting", phase="waiting", problem="x" * 99))
+    assert len(terminal.getvalue().split("\x1b[K")[1]) == 39
+
+
 def test_no_live_line_in_a_file():
     file = io.StringIO()
     status = LiveStatus(file, shown=False)
     status.update(a_frame(), SEEN, a_tally())
+    status.tell(a_state("waiting", phase="waiting"))
     status.clear()
     assert file.getvalue() == ""
 

@@ -1,5 +1,6 @@
 """Following faces: found, held, lost, told apart, and at what cost."""
 
+import contextlib
 import logging
 import time
 
@@ -132,6 +133,45 @@ def test_a_face_that_returns_much_later_is_another_one():
     pictures, _ = walk([320] * 10)
     seen = follow(a_tracker(remember_seconds=1), [*pictures, *[a_wall()] * 60, *pictures])
     assert seen[-1][0].track_id != seen[0][0].track_id
+
+
+def test_who_is_in_the_same_place_after_a_long_gap_may_be_another():
+    pictures, _ = walk([320] * 5)
+    tracker = a_tracker(remember_seconds=60, trust_seconds=60)
+    before = follow(tracker, pictures)
+    after = follow(tracker, pictures, first=5 + 30 * 6)
+    assert len(after[-1]) == 1
+    assert after[-1][0].track_id > before[-1][0].track_id
+
+
+def test_a_short_gap_ends_no_track():
+    pictures, _ = walk([320] * 5)
+    tracker = a_tracker()
+    before = follow(tracker, pictures)
+    after = follow(tracker, pictures, first=5 + 30 * 3)
+    assert after[-1][0].track_id == before[-1][0].track_id
+
+
+def test_frames_of_another_size_are_another_view():
+    (small,), (box,) = walk([320])
+    tracker = a_tracker()
+    before = follow(tracker, [small] * 5)
+    after = follow(tracker, [cv2.resize(small, (1280, 960))] * 5, first=5)
+    assert all(face.box.iou(box.scaled(2)) > 0.5 for faces in after for face in faces)
+    assert len(after[-1]) == 1
+    assert after[-1][0].track_id > before[-1][0].track_id
+
+
+def test_a_search_sent_before_a_change_of_size_brings_no_face():
+    (small,), (box,) = walk([320])
+    with contextlib.closing(a_tracker(frames="live")) as tracker:
+        for index in range(200):
+            large = index % 2 == 1
+            picture = cv2.resize(small, (1280, 960)) if large else small
+            frame = Frame(index, 0.0, time.monotonic_ns(), picture)
+            for face in tracker.update(frame):
+                assert face.box.iou(box.scaled(2) if large else box) > 0.4
+            time.sleep(0.002)
 
 
 def test_another_scene_ends_all_tracks_at_once():

@@ -8,24 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from faulty_cameras import SYSTEM_PYTHON, why_no_rtsp
 
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.sources.stream import NetworkStream
 
 CAMERA = Path(__file__).with_name("rtsp_camera.py")
-SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's bindings of GStreamer are of its own Python
-PACKAGES = (
-    "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-)
-ELEMENTS = ("videotestsrc", "vp8enc", "rtpvp8pay", "jpegenc", "rtpjpegpay", "udpsrc")
-PROBE = f"""
-import gi
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import Gst, GstRtspServer
-Gst.init(None)
-missing = [name for name in {ELEMENTS} if not Gst.ElementFactory.find(name)]
-raise SystemExit(f"no GStreamer elements {{missing}}" if missing else 0)
-"""
 PICTURE = (
     "videotestsrc is-live=true pattern=ball ! "
     "video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! "
@@ -40,6 +28,7 @@ class RtspCamera:
     def __init__(self, encoder):
         self.process = subprocess.Popen(
             [SYSTEM_PYTHON, CAMERA, PICTURE + ENCODERS[encoder]],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -57,14 +46,8 @@ class RtspCamera:
 
 @pytest.fixture(scope="module", autouse=True)
 def gstreamer():
-    if not Path(SYSTEM_PYTHON).exists():
-        pytest.skip(f"no {SYSTEM_PYTHON} for GStreamer: apt-get install -y {PACKAGES}")
-    probe = subprocess.run(
-        [SYSTEM_PYTHON, "-c", PROBE], check=False, capture_output=True, text=True
-    )
-    if probe.returncode:
-        reason = (probe.stderr.strip() or "unknown").splitlines()[-1]
-        pytest.skip(f"no RTSP server ({reason}): apt-get install -y {PACKAGES}")
+    if reason := why_no_rtsp():
+        pytest.skip(reason)
 
 
 @pytest.fixture(params=ENCODERS)

@@ -11,10 +11,11 @@ from fer_edge.daemon.announcing import shown_source
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
+from fer_edge.daemon.opener import Opening
 from fer_edge.daemon.service import Service
 from fer_edge.errors import FerError
 from fer_edge.pipeline import Pipeline
-from fer_edge.settings import Settings
+from fer_edge.settings import Settings, SourceSettings
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.slots.choice import SlotReader, serving_of
 
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 def make_service(
     settings: Settings, controls: Controls, *, read_settings: Callable[[], Settings]
 ) -> Service:
-    """Load the model, open the outlets and the camera.
+    """Load the model, open the outlets, and begin to open the camera.
 
     Args:
         settings: Of all parts.
@@ -42,32 +43,25 @@ def make_service(
     pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     try:
         outlets = FanOut(make_outlets(settings, controls))
-        try:
-            camera = make_camera(settings)
-        except BaseException:
-            outlets.close()
-            raise
     except BaseException:
         pipeline.close()
         raise
+    heart = Heart()
     return Service(
-        camera,
+        # With nobody in front of it, a camera that is not there yet is a state like any other.
+        SteadyCamera(*camera_of(settings), patient=heart.heard),
         pipeline,
         outlets,
         controls=controls,
         figures=Figures(_names(settings, pipeline.contract)),
-        heart=Heart(),
+        heart=heart,
         reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
     )
 
 
-def make_camera(settings: Settings) -> SteadyCamera:
-    """Open the source that the settings name.
-
-    Raises:
-        FerError: It cannot be opened.
-    """
-    return SteadyCamera(lambda: make_source(settings.source))
+def camera_of(settings: Settings) -> tuple[Opening, SourceSettings]:
+    """Return how the source that the settings name is opened, and how it is waited for."""
+    return lambda: make_source(settings.source), settings.source
 
 
 def _names(settings: Settings, contract: ModelContract) -> Names:
@@ -108,7 +102,7 @@ class _Reloading:
             return
         # Another pipeline counts tracks anew, and may have another model: outlets must know.
         outlets = pipeline is not None or any(name != _WATCHED for name in changed)
-        refused = self._replace(service, new, outlets=outlets, camera=_WATCHED in changed)
+        refused = self._open_outlets(service, new) if outlets else None
         if refused is not None:
             if pipeline is not None:
                 pipeline.close()
@@ -117,6 +111,8 @@ class _Reloading:
         if pipeline is not None:
             service.pipeline.close()
             service.pipeline = pipeline
+        if _WATCHED in changed:
+            service.camera.change(*camera_of(new))
         service.figures.names = _names(new, service.pipeline.contract)
         self._settings = new
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
@@ -132,27 +128,15 @@ class _Reloading:
             return make_pipeline(new, frames=frames)
         return None
 
-    def _replace(
-        self, service: Service, new: Settings, *, outlets: bool, camera: bool
-    ) -> FerError | None:
-        """Replace outlets and camera; return why that is refused, if it is."""
+    def _open_outlets(self, service: Service, new: Settings) -> FerError | None:
+        """Replace the outlets; return why that is refused, if it is."""
+        service.outlets.close()  # files and ports can be held only once
         try:
-            if outlets:
-                self._open_outlets(service, new)
-            if camera:
-                # A device can be held only once, so the old one goes before the new one comes.
-                service.camera.close()
-                service.camera = make_camera(new)
+            service.outlets = FanOut(make_outlets(new, self._controls))
         except FerError as error:
-            # The old camera opens again with its next read.
-            if outlets:
-                self._open_outlets(service, self._settings)
+            service.outlets = FanOut(make_outlets(self._settings, self._controls))
             return error
         return None
-
-    def _open_outlets(self, service: Service, settings: Settings) -> None:
-        service.outlets.close()  # files and ports can be held only once
-        service.outlets = FanOut(make_outlets(settings, self._controls))
 
 
 def _refuse(error: FerError) -> None:

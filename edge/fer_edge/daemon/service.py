@@ -15,7 +15,7 @@ from fer_edge.records import Frame
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.state import DaemonState, Phase
 
-_WAIT_SECONDS: Final = 0.5
+_WAIT_SECONDS: Final = 0.25
 """Longest wait for a frame before the watchdog is fed and wishes are looked at."""
 _REPORT_SECONDS: Final = 1.0
 
@@ -40,7 +40,7 @@ class Service(Closing):
         reload: Called where the settings are to be read anew; logs what it refuses.
 
     Attributes:
-        camera: May be replaced.
+        camera: May be turned to another source.
         pipeline: May be replaced.
         outlets: May be replaced.
         figures: May be changed.

@@ -25,6 +25,18 @@ class SourceSettings:
     )
     open_timeout_seconds: float = setting(8.0, "bound on opening", low=0.1, high=60)
     read_timeout_seconds: float = setting(2.0, "bound on waiting for a frame", low=0.1, high=60)
+    give_up_seconds: float = setting(
+        60.0, "a camera without a good frame is tried again; 0 gives up at once", low=0, high=86400
+    )
+    reopen_longest_seconds: float = setting(
+        5.0, "longest pause between two attempts to open it", low=0.1, high=3600
+    )
+    frozen_seconds: float = setting(
+        30.0, "the same picture for so long is a fault; 0 never is", low=0, high=86400
+    )
+    black_seconds: float = setting(
+        30.0, "a black picture for so long is a fault; 0 never is", low=0, high=86400
+    )
 
 
 @dataclass(frozen=True, slots=True)

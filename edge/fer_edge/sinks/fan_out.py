@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,10 +12,11 @@ from fer_edge.closing import Closing
 from fer_edge.errors import FerError
 from fer_edge.protocols import Reporter, Sink
 from fer_edge.records import Observation
-from fer_edge.state import DaemonState, SinkState
+from fer_edge.state import DaemonState, Figure, SinkState
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
+_SLOW_SECONDS: Final = 1.0  # to take one observation; frames are lost meanwhile
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,9 @@ class Outlet:
 class FanOut(Closing):
     """Gives observations and states to outlets that may fail.
 
+    Whatever an outlet raises is counted and logged, and the outlet left alone for a while: one
+    with a defect must not stop the others. What is said meanwhile is not kept for it.
+
     Args:
         outlets: Closed with this object.
     """
@@ -48,8 +53,7 @@ class FanOut(Closing):
         """Give an observation to all.
 
         Raises:
-            FerError: An essential outlet failed.
-            BrokenPipeError: Its reader has gone.
+            Exception: An essential outlet failed; a BrokenPipeError where its reader has gone.
         """
         for course in self._courses:
             course.emit(observation)
@@ -64,9 +68,14 @@ class FanOut(Closing):
         return tuple(course.state() for course in self._courses)
 
     def close(self) -> None:
-        """Close all; what fails then is logged. May be called twice."""
-        for course in self._courses:
-            course.close()
+        """Close all; what fails then is logged. May be called twice.
+
+        Raises:
+            Exception: An essential outlet failed.
+        """
+        with ExitStack() as stack:  # closes them all, and then raises
+            for course in reversed(self._courses):
+                stack.callback(course.close)
 
 
 class _Course:
@@ -75,54 +84,104 @@ class _Course:
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self._emitted = 0
-        self._failures = 0
-        self._problem = ""
+        # Apart: an outlet that cannot take the state may take observations all the same.
+        self._emitting = _Attempts(outlet.name)
+        self._reporting = _Attempts(outlet.name)
+
+    def emit(self, observation: Observation) -> None:
+        if not self._emitting.due:
+            return
+        began = time.monotonic()
+        try:
+            self._outlet.sink.emit(observation)
+        except Exception as error:
+            if self._outlet.essential:
+                raise
+            self._emitting.failed(error)
+            return
+        self._emitted += 1
+        self._emitting.succeeded(time.monotonic() - began)
+
+    def report(self, state: DaemonState) -> None:
+        sink = self._outlet.sink
+        if not isinstance(sink, Reporter) or not self._reporting.due:
+            return
+        began = time.monotonic()
+        try:
+            sink.report(state)
+        except Exception as error:  # noqa: BLE001 - the seam meant for it
+            self._reporting.failed(error)
+            return
+        self._reporting.succeeded(time.monotonic() - began)
+
+    def state(self) -> SinkState:
+        return SinkState(
+            self._outlet.name,
+            self._emitted,
+            self._emitting.failures + self._reporting.failures,
+            self._emitting.problem or self._reporting.problem,
+            self._figures(),
+        )
+
+    def close(self) -> None:
+        try:
+            self._outlet.sink.close()
+        except Exception as error:
+            if self._outlet.essential:
+                raise
+            self._emitting.failed(error)
+
+    def _figures(self) -> Mapping[str, Figure]:
+        sink = self._outlet.sink
+        if not isinstance(sink, Reporter):
+            return {}
+        try:
+            return sink.figures()
+        except Exception as error:  # noqa: BLE001 - the seam meant for it
+            self._reporting.failed(error)
+            return {}
+
+
+class _Attempts:
+    """How one thing that an outlet does goes, and when it is tried again."""
+
+    def __init__(self, name: str) -> None:
+        self.failures = 0
+        self.problem = ""
+        self._name = name
         self._backoff = Backoff(
             first_seconds=_FIRST_PAUSE_SECONDS, longest_seconds=_LONGEST_PAUSE_SECONDS
         )
         self._retry_at = 0.0
 
-    def emit(self, observation: Observation) -> None:
-        if time.monotonic() < self._retry_at:
-            return
-        try:
-            self._outlet.sink.emit(observation)
-        except (FerError, OSError) as error:
-            if self._outlet.essential:
-                raise
-            self._failed(error)
-            return
-        self._emitted += 1
-        if self._problem:
-            _log.info("%s works again", self._outlet.name)
-            self._problem = ""
-            self._backoff.reset()
+    @property
+    def due(self) -> bool:
+        """Whether it is to be tried now."""
+        return time.monotonic() >= self._retry_at
 
-    def report(self, state: DaemonState) -> None:
-        if not isinstance(self._outlet.sink, Reporter):
-            return
-        try:
-            self._outlet.sink.report(state)
-        except (FerError, OSError) as error:
-            self._failed(error)
+    def succeeded(self, seconds: float) -> None:
+        """Take in that it worked, and how long that took."""
+        slow = seconds >= _SLOW_SECONDS
+        if slow:
+            if not self.problem:
+                _log.warning(
+                    "%s is slow: %.1f s, in which nothing else went on", self._name, seconds
+                )
+        elif self.problem:
+            _log.info("%s works again", self._name)
+        self.problem = f"slow: {seconds:.1f} s" if slow else ""
+        self._backoff.reset()
 
-    def state(self) -> SinkState:
-        sink = self._outlet.sink
-        figures = sink.figures() if isinstance(sink, Reporter) else {}
-        return SinkState(self._outlet.name, self._emitted, self._failures, self._problem, figures)
-
-    def close(self) -> None:
-        try:
-            self._outlet.sink.close()
-        except (FerError, OSError) as error:
-            if self._outlet.essential:
-                raise
-            self._failed(error)
-
-    def _failed(self, error: Exception) -> None:
-        self._failures += 1
+    def failed(self, error: Exception) -> None:
+        """Take in that it did not."""
+        self.failures += 1
         pause = self._backoff.pause()
         self._retry_at = time.monotonic() + pause
-        if str(error) != self._problem:
-            _log.warning("%s: %s; tried again in %.1f s", self._outlet.name, error, pause)
-        self._problem = str(error)
+        expected = isinstance(error, (FerError, OSError))
+        problem = str(error) if expected else f"{type(error).__name__}: {error}"
+        if problem != self.problem:
+            _log.warning(
+                "%s: %s; tried again in %.1f s", self._name, problem, pause,
+                exc_info=None if expected else error,
+            )  # fmt: skip
+        self.problem = problem

@@ -5,15 +5,17 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Generator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from fer_edge.closing import Closing
+from fer_edge.closing import Closing, note_native
 from fer_edge.errors import SourceUnavailableError
 from fer_edge.records import Frame
 from fer_edge.sources.capture import Picture, to_frame
 
 Pictures: TypeAlias = Callable[[], Generator[Picture, None, None]]
 """Opens a capture and yields what it delivers; releases it when closed."""
+
+_EXIT_SECONDS: Final = 0.3  # whoever ends the program waits
 
 _log = logging.getLogger(__name__)
 
@@ -64,8 +66,9 @@ class NewestFrameReader(Closing):
             target=self._capture, args=(pictures,), name=f"capture {name}", daemon=True
         )
         self._thread.start()
+        note_native(self._thread)
         # A daemon thread that returns from native code into a finished interpreter aborts it.
-        atexit.register(self.close)
+        atexit.register(self._close_at_exit)
         try:
             self._wait_for_first(open_timeout_seconds)
         except BaseException:
@@ -103,11 +106,15 @@ class NewestFrameReader(Closing):
             self._closed = True
             self._frame = None
             self._changed.notify_all()
-        atexit.unregister(self.close)
+        atexit.unregister(self._close_at_exit)
         self.interrupt()
         self._thread.join(self._close_timeout_seconds)
         if self._thread.is_alive():
             _log.warning("%s: the capture is stuck and was left behind", self.name)
+
+    def _close_at_exit(self) -> None:
+        self._close_timeout_seconds = min(self._close_timeout_seconds, _EXIT_SECONDS)
+        self.close()
 
     def interrupt(self) -> None:
         """End a wait of the capture thread, from another one, where the source can do that."""

@@ -19,6 +19,7 @@ from fer_edge.stages.scout import SURE_HITS, HaarScout, Report, second_opinion
 from fer_edge.stages.track import Patience, Track
 
 _REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
+_GAP_SECONDS: Final = 5.0  # without a frame; who is in the same place after it may be another
 
 _log = logging.getLogger(__name__)
 
@@ -70,16 +71,17 @@ class FaceTracker:
         self._lost: list[Track] = []
         self._refuted: list[Track] = []
         self._next_number = 1
-        self._now = float("-inf")
+        self._now = self._began = float("-inf")
+        self._shape = (0, 0)
         self._warned = False
         self.left_out = 0
 
     def update(self, frame: Frame) -> list[Face]:
         """Return the faces of the next frame, largest first."""
         grey, now = frame.grey, self._clock(frame)
-        if now < self._now:
-            self._start_anew()
-        self._now = now
+        if not self._now <= now <= self._now + _GAP_SECONDS or grey.shape != self._shape:
+            self._start_anew(now)
+        self._now, self._shape = now, grey.shape
         motion = self._patrol.watch(grey)
         hidden = self._step(grey, now)
         if motion.cut:
@@ -106,9 +108,15 @@ class FaceTracker:
         """End the scout; may be called twice."""
         self._runner.close()
 
-    def _start_anew(self) -> None:
-        """Forget all faces: time went back, so these are the frames of another clip."""
+    def _start_anew(self, now: float) -> None:
+        """Forget all faces, but not the numbers that were given.
+
+        Time went back, so these are the frames of another clip; or no frame came for long; or
+        they have another size.
+        """
+        self._began = now
         self._tracks, self._lost, self._refuted = [], [], []
+        self.left_out = 0
         self._patrol.start_anew()
 
     def _step(self, grey: GreyImage, now: float) -> list[Track]:
@@ -130,6 +138,8 @@ class FaceTracker:
             return
         report, spent_ms = fetched
         self._patrol.spend(spent_ms)
+        if not self._began <= report.errand.now <= now:
+            return  # it was sent before all was forgotten
         self._patrol.found(report)
         self._take_in(report, grey, now)
 
