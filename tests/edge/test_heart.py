@@ -90,6 +90,14 @@ def test_a_reload_begins_and_ends_with_a_beat(manager):
     assert kinds == ["READY", "WATCHDOG", "WATCHDOG", "RELOADING", "READY", "WATCHDOG"]
 
 
+def test_the_watchdog_waits_longer_during_a_reload(manager):
+    heart = Heart(manager.environment(WATCHDOG_USEC="3000000"))
+    heart.ready()
+    with heart.reloading():
+        assert manager.said[-1].endswith("\nWATCHDOG_USEC=30000000")
+    assert manager.said[-2] == "READY=1\nWATCHDOG_USEC=3000000"
+
+
 def test_the_end_is_said(heart, manager):
     heart.stopping()
     assert manager.said == ["STOPPING=1", "STATUS=stopping"]

@@ -12,6 +12,8 @@ from typing import Final
 
 _log = logging.getLogger(__name__)
 _BEATS_PER_DEADLINE: Final = 4
+_RELOAD_SECONDS: Final = 30.0
+"""The watchdog's deadline during a reload: loading a network takes seconds on a Pi 3."""
 _SEND_SECONDS: Final = 1.0
 _MOST_STATUS_CHARACTERS: Final = 300
 
@@ -30,7 +32,8 @@ class Heart:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
-        self._period = _watchdog_seconds(environment) / _BEATS_PER_DEADLINE
+        self._deadline = _watchdog_seconds(environment)
+        self._period = self._deadline / _BEATS_PER_DEADLINE
         self._due = 0.0
         self._ready = False
         self._status = ""
@@ -63,24 +66,30 @@ class Heart:
     def reloading(self) -> Iterator[None]:
         """Say that settings are being read anew, and that this is over, however it ends.
 
-        The whole of the watchdog's deadline is left for it. Before the start is over nothing is
-        said: systemd would take READY for its end.
+        The watchdog waits longer meanwhile. Before the start is over nothing is said: systemd
+        would take READY for its end.
         """
         if not self._ready:
             yield
             return
         self._beat_now()
-        self._say(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        began = time.monotonic_ns() // 1000
+        patient = self._within(max(_RELOAD_SECONDS, self._deadline))
+        self._say(f"RELOADING=1\nMONOTONIC_USEC={began}{patient}")
         try:
             yield
         finally:
-            self._say("READY=1")
+            self._say(f"READY=1{self._within(self._deadline)}")
             self._beat_now()
 
     def stopping(self) -> None:
         """Say that the end has begun."""
         self._say("STOPPING=1")
         self.status("stopping")
+
+    def _within(self, seconds: float) -> str:
+        """Return what sets the watchdog's deadline, where there is a watchdog."""
+        return f"\nWATCHDOG_USEC={round(seconds * 1e6)}" if self._deadline else ""
 
     def _beat_now(self) -> None:
         if self._period:
