@@ -51,8 +51,8 @@ def cli() -> None:
       fer-edge models                      the models that ship, and how good they are
 
     \b
-    Exit codes: 0 ok, 1 failed, 2 usage, 4 slower than before, 69 camera unavailable
-    or no daemon to ask, 78 bad configuration or model.
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 goal out of reach, 4 slower than before,
+    69 camera unavailable or no daemon to ask, 78 bad configuration or model.
     """
 
 
