@@ -1,9 +1,11 @@
 """The daemon's loop: what it tells systemd, how it waits, and how it ends."""
 
+import gc
 import itertools
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.service import Service, status_line
 from fer_edge.errors import FerError, OutputError
-from fer_edge.sinks.fan_out import FanOut
+from fer_edge.sinks.fan_out import FanOut, Outlet
 from fer_edge.state import CameraHealth, DaemonState, SinkState
 from fer_edge.testing import ScriptedSource
 
@@ -105,6 +107,21 @@ class Running:
         return time.monotonic() - began
 
 
+class Outgoing:
+    """An outlet that takes everything."""
+
+    def emit(self, observation):
+        """Take it."""
+
+    def close(self):
+        """Nothing to end."""
+
+
+def tell_all(figures, outlets):
+    camera = PhasedCamera().health()
+    outlets.report(figures.state("running", camera, dropped=0, sinks=outlets.states()))
+
+
 @contextmanager
 def running(manager, camera=None, **options):
     run = Running(manager, camera or PhasedCamera(), **options)
@@ -131,6 +148,18 @@ def test_ready_comes_with_the_first_frame_and_the_status_follows(manager):
         manager.wait_for("READY=1")
         manager.wait_for("STATUS=")
         assert beats(manager)
+
+
+def test_telling_its_state_every_second_leaves_no_memory_behind():
+    outlets = FanOut([Outlet("a", Outgoing()), Outlet("b", Outgoing())])
+    figures = Figures(Names("a camera", "a model", "0" * 64))
+    gc.collect()  # also empties what Python keeps for reuse
+    for _ in range(100):
+        tell_all(figures, outlets)
+    before = sys.getallocatedblocks()
+    for _ in range(500):
+        tell_all(figures, outlets)
+    assert sys.getallocatedblocks() - before < 100
 
 
 def test_not_ready_while_the_camera_opens_yet_alive(manager):

@@ -65,7 +65,9 @@ class FanOut(Closing):
 
     def states(self) -> tuple[SinkState, ...]:
         """Return how each outlet does."""
-        return tuple(course.state() for course in self._courses)
+        # Of a list: made of a generator, a tuple is cut to its length, and Python keeps up to
+        # 2,000 such pieces before it takes one again. This is called every second.
+        return tuple([course.state() for course in self._courses])
 
     def close(self) -> None:
         """Close all; what fails then is logged. May be called twice.
