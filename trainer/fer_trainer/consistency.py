@@ -50,13 +50,13 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             expected="one of the two: an average spans many epochs",
             fix="set averaging.momentum=0, or selection.deliver=last without outputs.best_weights",
         )
-    if recipe.augmentation.scramble_probability and (
+    if recipe.augmentation.faceless_probability and (
         recipe.input.height % _TILES or recipe.input.width % _TILES
     ):
         raise SettingsError(
-            f"{where}: scrambled pictures of {recipe.input.height}x{recipe.input.width}",
+            f"{where}: shuffled tiles of {recipe.input.height}x{recipe.input.width}",
             expected=f"sides that {_TILES} divides",
-            fix="change input.height and input.width, or set augmentation.scramble_probability=0",
+            fix="change input.height and input.width, or set augmentation.faceless_probability=0",
         )
     _check_names(recipe.outputs, where)
 

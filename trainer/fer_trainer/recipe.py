@@ -85,9 +85,9 @@ class AugmentationSettings:
         noise_sigma: Largest standard deviation of it, in grey levels of 255.
         erase_probability: Of covering a rectangle with an even grey.
         erase_area: Largest share of the picture that is covered.
-        scramble_probability: Of shuffling the sixteen tiles of a picture, which then shows no face
-            and is to be read evenly as every label: what teaches a network not to be sure of
-            things that are no faces.
+        faceless_probability: Of a picture that no longer shows a face and is to be read evenly as
+            every label, which teaches a network not to be sure of things that are no faces: half
+            have their sixteen tiles shuffled, half are a small part, enlarged.
         mixup: Both parameters of the beta distribution that says how much of another picture,
             and of its label, is mixed in; 0 mixes nothing.
     """
@@ -109,7 +109,7 @@ class AugmentationSettings:
     noise_sigma: float = bounded(20.0, above=0, most=100)
     erase_probability: float = bounded(0.0, least=0, most=1)
     erase_area: float = bounded(0.2, above=0, below=1)
-    scramble_probability: float = bounded(0.0, least=0, most=0.5)
+    faceless_probability: float = bounded(0.0, least=0, most=0.5)
     mixup: float = bounded(0.0, least=0, most=10)
 
 

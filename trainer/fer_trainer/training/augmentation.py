@@ -18,7 +18,10 @@ from fer_trainer.training.warping import affine_map, warp
 ops = keras.ops
 
 TILES: Final = 4
-"""Along each side of a picture that is scrambled."""
+"""Along each side of a picture whose tiles are shuffled."""
+_PART: Final = (0.02, 0.3)
+"""Side of the part of a face that no longer shows one when it fills the picture: from a pixel,
+and so an even grey, to half a mouth."""
 
 Drawn = dict[str, Any]
 """What is to happen to each picture of a batch: arrays of shape (N,), by name."""
@@ -41,7 +44,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._changed = fused(partial(_change, taps=_gaussian(settings.blur_sigma)))
         self._own_share: Any = None
-        self._scrambled: Any = None
+        self._faceless: Any = None
         self.seen: Any = None
 
     def call(self, pictures: Any, training: bool = False) -> Any:
@@ -50,7 +53,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             return ops.expand_dims(ops.cast(pictures, "float32"), -1)
         drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:])
         # For the targets, which the same step mixes; never read outside it.
-        self._own_share, self._scrambled = drawn.get("own_share"), drawn.get("scrambled")
+        self._own_share, self._faceless = drawn.get("own_share"), drawn.get("faceless")
         self.seen = self._changed(pictures, drawn)
         return self.seen
 
@@ -65,16 +68,16 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         return _mixed(ops.cast(targets, "float32"), ops.reshape(self._own_share, (-1, 1)))
 
     def even_targets(self, targets: Any) -> Any:
-        """Give every label the same share where the step's picture has been scrambled.
+        """Give every label the same share where the step's picture no longer shows a face.
 
         Args:
             targets: Float, shape (N, outputs); of a binary network one output.
         """
-        if not self.settings.scramble_probability:
+        if not self.settings.faceless_probability:
             return targets
         outputs = targets.shape[-1]
         even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
-        return ops.where(ops.reshape(self._scrambled, (-1, 1)), even, targets)
+        return ops.where(ops.reshape(self._faceless, (-1, 1)), even, targets)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape with its channel axis."""
@@ -93,8 +96,10 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         """Draw what is to happen to each picture: arrays of shape (N,), by name."""
         given = self.settings
         drawn: Drawn = {}
+        if given.faceless_probability:
+            drawn |= self._draw_faceless(count)
         if _moves(given):
-            drawn |= self._draw_geometry(count, height, width)
+            drawn |= self._draw_geometry(count, height, width, drawn.get("part"))
         if given.contrast or given.brightness:
             drawn["gain"] = self._around(count, 1.0, given.contrast)
             drawn["offset"] = self._around(count, 0.0, given.brightness)
@@ -105,13 +110,22 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             share = keras.random.beta((count,), given.mixup, given.mixup, seed=self.seed_generator)
             # A picture's own share is the larger one: accuracy in training keeps its meaning.
             drawn["own_share"] = ops.maximum(share, 1.0 - share)
-        if given.scramble_probability:
-            drawn["scrambled"] = self._uniform(count, 0.0, 1.0) < given.scramble_probability
-            order = keras.random.uniform((count, TILES * TILES), seed=self.seed_generator)
-            drawn["order"] = ops.argsort(order, axis=-1)
         return drawn
 
-    def _draw_geometry(self, count: Any, height: int, width: int) -> Drawn:
+    def _draw_faceless(self, count: Any) -> Drawn:
+        """Draw which pictures show no face: half are shuffled, half a small part of themselves."""
+        chance = self._uniform(count, 0.0, 1.0) / self.settings.faceless_probability
+        order = keras.random.uniform((count, TILES * TILES), seed=self.seed_generator)
+        small, large = (math.log(side) for side in _PART)
+        part = ops.exp(self._uniform(count, small, large))
+        return {
+            "faceless": chance < 1.0,
+            "shuffled": chance < 0.5,
+            "order": ops.argsort(order, axis=-1),
+            "part": ops.where(ops.logical_and(chance >= 0.5, chance < 1.0), part, 1.0),
+        }
+
+    def _draw_geometry(self, count: Any, height: int, width: int, part: Any) -> Drawn:
         given = self.settings
         turn = self._around(count, 0.0, math.radians(given.rotation_degrees))
         lean = self._around(count, 0.0, math.radians(given.shear_degrees))
@@ -126,6 +140,10 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             across, down = across * kept, down * kept
             x = x + self._around(count, 0.0, 0.5) * (1.0 - kept) * width
             y = y + self._around(count, 0.0, 0.5) * (1.0 - kept) * height
+        if part is not None:
+            across, down = across * part, down * part
+            x = x + self._around(count, 0.0, 0.5) * (1.0 - part) * width
+            y = y + self._around(count, 0.0, 0.5) * (1.0 - part) * height
         (xx, xy, yx, yy), (right, below) = affine_map(turn, lean, across, down, x=x, y=y)
         side = ops.sign(self._uniform(count, -1.0, 1.0)) if given.flip else 1.0
         return {
@@ -174,7 +192,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
 def _moves(given: AugmentationSettings) -> bool:
     return bool(
         given.flip or given.rotation_degrees or given.scale or given.zoom or given.shift
-        or given.shear_degrees or given.crop
+        or given.shear_degrees or given.crop or given.faceless_probability
     )  # fmt: skip
 
 
@@ -194,8 +212,8 @@ def _change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
         x = ops.clip(x + ops.expand_dims(drawn["noise"], -1), 0.0, 255.0)
     if "own_share" in drawn:
         x = _mixed(x, _per_picture(drawn["own_share"]))
-    if "scrambled" in drawn:
-        x = ops.where(_per_picture(drawn["scrambled"]), _shuffle_tiles(x, drawn["order"]), x)
+    if "shuffled" in drawn:
+        x = ops.where(_per_picture(drawn["shuffled"]), _shuffle_tiles(x, drawn["order"]), x)
     return x
 
 
