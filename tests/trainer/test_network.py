@@ -122,13 +122,22 @@ def test_cost_by_hand() -> None:
     assert cost.parameters == 40 + 16 + 11_525 + 18
 
 
-def test_edge_small_keeps_its_budget_and_its_order() -> None:
-    recipe = load_recipe("edge-small")
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs"),
+    [("edge-small", 687_015, 58_117_440), ("edge-nano", 147_735, 6_866_368)],
+)
+@pytest.mark.parametrize("labels", [7, 8])
+def test_our_own_networks_keep_their_budget_and_their_order(
+    name: str, parameters: int, macs: int, labels: int
+) -> None:
+    recipe = load_recipe(name)
     model = build_network(
-        recipe.layers, input_shape=recipe.input_spec.shape, labels=7, name=recipe.name
+        recipe.layers, input_shape=recipe.input_spec.shape, labels=labels, name=recipe.name
     )
     cost = network_cost(model)
-    assert (cost.parameters, cost.macs) == (307_519, 26_372_480)
+    last = int(model.layers[-2].output.shape[-1])
+    assert cost.parameters == parameters + (labels - 7) * (last + 1)
+    assert cost.macs == macs + (labels - 7) * last
     kinds = {type(layer).__name__ for layer in model.layers}
     assert kinds <= {
         "InputLayer", "Rescaling", "Conv2D", "BatchNormalization", "ReLU", "Add",
