@@ -29,7 +29,7 @@ lint: setup ## Check style, shell scripts (where shellcheck is) and the directio
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
-	@if command -v shellcheck >/dev/null; then shellcheck --exclude=SC2016 .ci/run deploy/install.sh benchmarks/*.sh; \
+	@if command -v shellcheck >/dev/null; then shellcheck --exclude=SC2016 .ci/run deploy/install.sh benchmarks/*.sh trainer/*.sh; \
 	  else echo "no shellcheck: shell scripts are not checked (apt install shellcheck)"; fi
 
 types: setup ## Check types strictly in all three packages.

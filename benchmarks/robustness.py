@@ -17,10 +17,11 @@ from typing import Any, Final
 import numpy as np
 from real_data import ROOT, report, require_data
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.labelled import LabelledPicture, LabelledPictures
 from fer_edge.labels import canonical_label
 from fer_edge.majority import read_majority
-from fer_edge.models import DEFAULT_MODEL, open_model
+from fer_edge.models import open_model
 from fer_edge.opencv import cv2
 from fer_edge.pictures import decode_grey, read_grey
 from fer_edge.preprocess import prepare_crop, resize, square_crop

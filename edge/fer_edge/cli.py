@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fer_edge import __version__
+from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.bench.cli import bench
 from fer_edge.commands import (
     CONTEXT_SETTINGS,
@@ -259,7 +259,7 @@ def replay(
 def models(as_json: bool) -> None:
     """List the models that ship, with their figures; `inspect NAME` tells all of one."""
     from fer_edge.inspect import format_models, summarise_model
-    from fer_edge.models import DEFAULT_MODEL, open_model, shipped_models
+    from fer_edge.models import open_model, shipped_models
 
     summaries = [summarise_model(name, open_model(name)) for name in shipped_models()]
     if as_json:
@@ -269,7 +269,7 @@ def models(as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("model", default="edge-small", metavar="[NAME|FILE]")
+@click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|FILE]")
 @json_option
 def inspect(model: str, as_json: bool) -> None:
     """Tell what a model file is: labels, input, origin, figures. Loads no interpreter."""
@@ -284,7 +284,7 @@ def inspect(model: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("model", default="edge-small", metavar="[NAME|FILE]")
+@click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|FILE]")
 @json_option
 def selftest(model: str, as_json: bool) -> None:
     """Run a model's golden vectors here and compare with the outputs recorded in it."""

@@ -59,7 +59,7 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
         model: The file of that name.
     """
     contract = model.contract
-    conversion = contract.provenance.get("conversion", {})
+    conversion, data = (contract.provenance.get(key, {}) for key in ("conversion", "data"))
     figures = conversion.get("metrics", {}).get(conversion.get("target"), {})
     keys = ("n", "accuracy", "accuracy_interval", "macro_recall", "calibration_error")
     return {
@@ -68,6 +68,7 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
         "network_bytes": len(model.flatbuffer),
         "model_sha256": contract.flatbuffer_sha256,
         **{key: figures.get(key) for key in keys},
+        "labels_from": data.get("votes", {}).get("name") or data.get("name"),
     }
 
 
@@ -89,12 +90,13 @@ def format_models(summaries: Sequence[Mapping[str, Any]], *, default: str) -> st
             share(one["macro_recall"]),
             share(one["calibration_error"]),
             "-" if one["n"] is None else f"{one['n']:,}",
+            one["labels_from"] or "-",
         ]
         for one in summaries
     ]
     header = [
         "model", "labels", "KiB", "accuracy", "95 % interval", "macro recall", "calibration error",
-        "judged on",
+        "judged on", "labels from",
     ]  # fmt: skip
     table = format_table(header, rows)
     labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])

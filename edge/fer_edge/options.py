@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fer_edge import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     from fer_edge.settings import ResolvedSettings
 
@@ -16,7 +18,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 model_option = click.option(
     "--model",
     metavar="NAME|FILE",
-    help="Shipped model or .tflite file with a contract.  [default: edge-small]",
+    help=f"Shipped model or .tflite file with a contract.  [default: {DEFAULT_MODEL}]",
 )
 
 

@@ -6,8 +6,9 @@ import pytest
 from builders import SEVEN, a_picture, encoded, write_files
 from command_line import fer_edge, json_lines
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.model_file import read_model
-from fer_edge.models import DEFAULT_MODEL, open_model, shipped_models
+from fer_edge.models import open_model, shipped_models
 
 
 def ran(*arguments):
@@ -77,7 +78,7 @@ def test_models():
     assert all(
         list(one) == [
             "name", "labels", "network_bytes", "model_sha256", "n", "accuracy",
-            "accuracy_interval", "macro_recall", "calibration_error",
+            "accuracy_interval", "macro_recall", "calibration_error", "labels_from",
         ]
         for one in result
     )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from builders import SEVEN, a_contract
 from tiny_model import tiny_flatbuffer, tiny_model
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.contract import InputSpec, ModelContract, OutputSpec, check_tensors
 from fer_edge.errors import EXIT_CONFIG, ModelError
 from fer_edge.model_file import (
@@ -21,7 +22,7 @@ from fer_edge.model_file import (
     sha256_hex,
     write_model,
 )
-from fer_edge.models import DEFAULT_MODEL, open_model, shipped_models
+from fer_edge.models import open_model, shipped_models
 
 WHERE = "m.tflite"
 FLATBUFFER = tiny_flatbuffer(a_contract())

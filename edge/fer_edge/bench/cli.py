@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.commands import echo, echo_json, json_option
 from fer_edge.options import progress_line, resolve_settings, settings_options
 
@@ -27,7 +28,7 @@ _INTERRUPTED = 130
     metavar="NAME|FILE",
     multiple=True,
     help="Model; several are measured side by side, and the first one is used in the pipeline."
-    "  [default: edge-small]",
+    f"  [default: {DEFAULT_MODEL}]",
 )
 @click.option(
     "--seconds",

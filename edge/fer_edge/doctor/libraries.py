@@ -19,7 +19,8 @@ print(json.dumps(found))
 """
 _RUNTIME: Final = """
 import json, time, numpy
-from fer_edge.models import DEFAULT_MODEL, open_model
+from fer_edge import DEFAULT_MODEL
+from fer_edge.models import open_model
 from fer_edge.stages.litert import LitertClassifier
 model = open_model(DEFAULT_MODEL)
 classifier = LitertClassifier(model)

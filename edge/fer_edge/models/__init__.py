@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.errors import ModelError
 from fer_edge.model_file import ModelFile, read_model
 from fer_edge.models.slots import SLOT, ModelSlots
 
-DEFAULT_MODEL: Final = "edge-small"
 _FOLDER: Final = Path(__file__).parent
 _SUFFIX: Final = ".int8.tflite"
 

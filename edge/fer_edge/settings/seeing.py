@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.settings.setting import setting
 
 
@@ -98,6 +99,6 @@ class ModelSettings:
     """Which network reads the faces."""
 
     path: str = setting(
-        "edge-small", "shipped model's name, .tflite file, or slot: `fer-edge model`"
+        DEFAULT_MODEL, "shipped model's name, .tflite file, or slot: `fer-edge model`"
     )
     threads: int = setting(1, "threads of the interpreter", low=1, high=64)

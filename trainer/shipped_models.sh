@@ -1,0 +1,61 @@
+#!/bin/bash
+# Train, convert and judge the four models that fer-edge ships; docs/model.md says what came of it.
+#
+#   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv RUNS [--set KEY=VALUE ...]
+#
+# RUNS gets a folder for each run and for each conversion. About seven hours on two cores. After an
+# interruption, run it again: what is finished is left alone, what is not goes on from its last
+# epoch. Settings given at the end go to every training (training.epochs=1 for a trial).
+set -euo pipefail
+
+if [ $# -lt 3 ]; then
+  sed -n '2,8s/^# \{0,1\}//p' "$0"
+  exit 64
+fi
+data=$1 votes=$2 runs=$3
+shift 3
+settings=("$@")
+mkdir -p "$runs"
+runs=$(cd "$runs" && pwd)
+
+train() { # NAME RECIPE [--set ...]: unless it is done
+  local out=$runs/$1 recipe=$2 resume=()
+  shift 2
+  [ -f "$out/metrics.json" ] && return
+  [ -f "$out/recipe.toml" ] && resume=(--resume)
+  fer-train fit "$recipe" "$data" --out "$out" "${resume[@]}" "$@" "${settings[@]}"
+}
+
+taught_by() { # RUN WEIGHT
+  printf '%s\n' --set "distillation.teachers=[\"$runs/$1\"]" --set "distillation.weight=$2"
+}
+
+# What people saw, as ten of them voted, instead of FER2013's own labels.
+people=(--set labels=ferplus --set "data.votes=$votes")
+# The first teachers see good pictures only, and hard labels smoothed.
+plain=(--set augmentation.dim_probability=0 --set augmentation.blur_probability=0
+  --set augmentation.noise_probability=0 --set augmentation.faceless_probability=0
+  --set augmentation.erase_probability=0.5)
+
+train teacher edge-small "${plain[@]}" --set training.epochs=110 --set training.label_smoothing=0.1
+train teacher-ferplus-1 edge-small "${people[@]}" "${plain[@]}"
+mapfile -t by < <(taught_by teacher-ferplus-1 0.5)
+train teacher-ferplus-2 edge-small "${people[@]}" "${by[@]}" --set training.epochs=110
+
+for name in edge-small edge-nano; do
+  mapfile -t by < <(taught_by teacher 0.7)
+  train $name $name "${by[@]}"
+  mapfile -t by < <(taught_by teacher-ferplus-2 0.5)
+  train $name-ferplus $name --set name=$name-ferplus "${people[@]}" "${by[@]}"
+done
+
+for name in edge-small edge-nano; do
+  for model in $name $name-ferplus; do
+    file=$runs/$model-int8/emotion.int8.tflite
+    [ -f "$file" ] || fer-convert "$runs/$model" --int8 --out "$runs/$model-int8"
+    judged=()
+    [ "$model" = $name ] || judged=(--votes "$votes")
+    echo "$model"
+    fer-edge evaluate "$data" --model "$file" "${judged[@]}"
+  done
+done
