@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.judgement.statistics import Interval, calibration_error, wilson
+from fer_convert.judgement.statistics import Interval, wilson
 from fer_convert.samples import Samples
 from fer_edge.model_file import ModelFile
+from fer_edge.shares import calibration_error
 from fer_edge.stages.litert import LitertClassifier
 
 
@@ -124,7 +125,7 @@ def score(answers: Answers, samples: Samples) -> Scores:
         recall=recall,
         accuracy_interval=wilson(int(right.sum()), len(samples)),
         recall_intervals={label: wilson(found, n) for label, (found, n) in counts.items()},
-        calibration_error=calibration_error(answers.probabilities, right),
+        calibration_error=calibration_error(answers.probabilities.max(axis=1), right),
     )
 
 

@@ -119,8 +119,15 @@ def classify(
     type=click.Path(path_type=Path),
     help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
 )
+@click.option(
+    "--without-copies",
+    is_flag=True,
+    help="Leave out test pictures that have the very pixels of a training picture.",
+)
 @json_option
-def evaluate(data: Path, model: str | None, votes: Path | None, as_json: bool) -> None:
+def evaluate(
+    data: Path, model: str | None, votes: Path | None, without_copies: bool, as_json: bool
+) -> None:
     """Measure a model's accuracy on labelled face crops.
 
     DATA is a folder with a folder for each expression, or with train and test folders (of which
@@ -128,29 +135,25 @@ def evaluate(data: Path, model: str | None, votes: Path | None, as_json: bool) -
     """
     from fer_edge.assemble import make_classifier
     from fer_edge.evaluate import evaluate as judge
+    from fer_edge.evaluate import format_evaluation
     from fer_edge.labelled import LabelledPictures
     from fer_edge.majority import read_majority
-    from fer_edge.tables import format_table
 
     resolved = _resolve(None, (), {"model.path": model})
     classifier = make_classifier(resolved.settings.model)
     truth = None if votes is None else read_majority(votes)
     with LabelledPictures(data) as pictures:
-        result = judge(pictures, classifier, truth=truth, progress=_progress("evaluating"))
+        result = judge(
+            pictures,
+            classifier,
+            truth=truth,
+            without_copies=without_copies,
+            progress=_progress("evaluating"),
+        )
     if as_json:
         echo_json(result.to_json())
         return
-    apart = f" ({result.left_out} left out: no majority, or no label of the model)"
-    echo(f"pictures      {result.n}{apart if result.left_out else ''}")
-    echo(f"accuracy      {result.accuracy:.1%}")
-    echo(f"macro recall  {result.macro_recall:.1%}\n")
-    rows = [
-        [label, f"{result.recall[label]:.1%}" if label in result.recall else "-", *map(str, counts)]
-        for label, counts in zip(result.labels, result.confusion.tolist(), strict=True)
-    ]
-    echo(format_table(["true \\ read as", "recall", *result.labels], rows))
-    if result.unreadable:
-        echo(f"\n{len(result.unreadable)} unreadable: {', '.join(result.unreadable)}")
+    echo(format_evaluation(result))
 
 
 @cli.command()

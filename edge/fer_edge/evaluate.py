@@ -1,6 +1,8 @@
 """Accuracy of a model on labelled face crops, with the device's own code."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +14,10 @@ from fer_edge.labelled import LabelledPicture, LabelledPictures
 from fer_edge.labels import index_map
 from fer_edge.pictures import decode_grey
 from fer_edge.preprocess import prepare_crop
+from fer_edge.records import GreyImage
+from fer_edge.shares import calibration_error, wilson
 from fer_edge.stages.litert import LitertClassifier
+from fer_edge.tables import format_fields, format_table
 
 _MAX_UNREADABLE = 0.01
 
@@ -24,17 +29,21 @@ class Evaluation:
     Attributes:
         labels: The model's, in order; rows and columns of `confusion`.
         confusion: int64, shape (labels, labels): rows are the true labels, columns the model's.
+        calibration_error: How far the model's confidence is from its accuracy, over 15 bins.
         model_sha256: Identity of the model.
         unreadable: Names of pictures that could not be decoded; they do not count.
         left_out: How many pictures did not count because people disagreed about them, or saw
             what the model has no word for.
+        copies: How many did not count because a training picture has the same pixels.
     """
 
     labels: tuple[str, ...]
     confusion: NDArray[np.int64]
+    calibration_error: float
     model_sha256: str
     unreadable: tuple[str, ...] = ()
     left_out: int = 0
+    copies: int = 0
 
     @property
     def n(self) -> int:
@@ -45,6 +54,21 @@ class Evaluation:
     def accuracy(self) -> float:
         """Share of pictures that were read rightly."""
         return float(np.trace(self.confusion)) / self.n
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Its 95 % interval."""
+        return wilson(int(np.trace(self.confusion)), self.n)
+
+    @property
+    def recall_intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % intervals of `recall`."""
+        totals = self.confusion.sum(axis=1)
+        return {
+            label: wilson(int(self.confusion[i, i]), int(totals[i]))
+            for i, label in enumerate(self.labels)
+            if totals[i]
+        }
 
     @property
     def recall(self) -> dict[str, float]:
@@ -73,6 +97,10 @@ class Evaluation:
             "model_sha256": self.model_sha256,
             "unreadable": list(self.unreadable),
             "left_out": self.left_out,
+            "copies": self.copies,
+            "accuracy_interval": list(self.accuracy_interval),
+            "recall_intervals": {k: list(v) for k, v in self.recall_intervals.items()},
+            "calibration_error": self.calibration_error,
         }
 
 
@@ -81,6 +109,7 @@ def evaluate(
     classifier: LitertClassifier,
     *,
     truth: Mapping[str, str] | None = None,
+    without_copies: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluation:
     """Judge a model on a data set's test split, or on all of it where there are no splits.
@@ -90,6 +119,7 @@ def evaluate(
         classifier: The model.
         truth: Labels by picture that count instead of the folders' names; pictures without one
             are left out, and those whose label the model does not know.
+        without_copies: Leave out pictures that have the very pixels of a training picture.
         progress: Called with pictures done and pictures in all.
 
     Raises:
@@ -100,16 +130,22 @@ def evaluate(
     labels = classifier.contract.labels
     pictures = given if truth is None else _relabelled(given, truth, labels)
     indices = _true_indices(pictures, labels)
+    known = training_pixels(data) if without_copies else frozenset()
     confusion = np.zeros((len(labels), len(labels)), np.int64)
-    unreadable = []
+    confidence, unreadable, copies = [], [], 0
     for done, (picture, true_index) in enumerate(zip(pictures, indices, strict=True), start=1):
         try:
             grey = decode_grey(data.read(picture), where=picture.name)
+            if _digest(grey) in known:
+                copies += 1
+                continue
             pixels = prepare_crop(grey, classifier.contract.input)
         except (PictureError, DataError):
             unreadable.append(picture.name)
             continue
-        confusion[true_index, classifier.predict(pixels).index] += 1
+        said = classifier.predict(pixels)
+        confusion[true_index, said.index] += 1
+        confidence.append((said.confidence, said.index == true_index))
         progress(done, len(pictures))
     if len(unreadable) > _MAX_UNREADABLE * len(pictures):
         raise DataError(
@@ -118,13 +154,80 @@ def evaluate(
             expected=f"at most {_MAX_UNREADABLE:.0%}",
             fix="check the data set",
         )
+    if not confidence:
+        raise DataError(
+            "no picture is left to judge by",
+            expected="pictures that are not among the training pictures",
+            fix="evaluate without --without-copies",
+        )
+    sure, right = np.array(confidence).T
     return Evaluation(
         labels,
         confusion,
+        calibration_error(sure, right.astype(bool)),
         classifier.contract.flatbuffer_sha256,
         tuple(unreadable),
         left_out=len(given) - len(pictures),
+        copies=copies,
     )
+
+
+def format_evaluation(result: Evaluation) -> str:
+    """Return the figures for people, with 95 % intervals and the confusion matrix."""
+
+    def interval(ends: tuple[float, float]) -> str:
+        return f"{ends[0]:.1%} to {ends[1]:.1%}"
+
+    fields = [
+        ("pictures", f"{result.n:,}"),
+        ("accuracy", f"{result.accuracy:.1%} ({interval(result.accuracy_interval)})"),
+        ("macro recall", f"{result.macro_recall:.1%}"),
+        ("calibration error", f"{result.calibration_error:.1%}"),
+    ]
+    if result.left_out:
+        why = "no majority, or no label of the model"
+        fields.append(("left out", f"{result.left_out:,}: {why}"))
+    if result.copies:
+        fields.append(("copies left out", f"{result.copies:,}: pixels of a training picture"))
+    if result.unreadable:
+        names = ", ".join(result.unreadable)
+        fields.append(("unreadable", f"{len(result.unreadable)}: {names}"))
+    recall, intervals = result.recall, result.recall_intervals
+    rows = [
+        [
+            label,
+            f"{recall[label]:.1%}" if label in recall else "-",
+            interval(intervals[label]) if label in recall else "-",
+            *map(str, counts),
+        ]
+        for label, counts in zip(result.labels, result.confusion.tolist(), strict=True)
+    ]
+    table = format_table(["true \\ read as", "recall", "95 % interval", *result.labels], rows)
+    return f"{format_fields(fields)}\n\n{table}"
+
+
+def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
+    """Return digests of the training pictures' pixels.
+
+    Raises:
+        DataError: The data set has no training pictures.
+    """
+    given = data.of("train") + data.of("val")
+    if not given:
+        raise DataError(
+            "the data has no training pictures to compare with",
+            expected="a data set with the folders train and test",
+            fix="give the whole data set, or evaluate without --without-copies",
+        )
+    digests = set()
+    for picture in given:
+        with suppress(PictureError, DataError):  # what cannot be read is no copy of anything
+            digests.add(_digest(decode_grey(data.read(picture), where=picture.name)))
+    return frozenset(digests)
+
+
+def _digest(grey: GreyImage) -> bytes:
+    return hashlib.blake2b(repr(grey.shape).encode() + grey.tobytes(), digest_size=16).digest()
 
 
 def _relabelled(

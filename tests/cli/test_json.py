@@ -54,7 +54,8 @@ def test_classify_keeps_the_order_of_its_arguments(tmp_path, tiny):
 def test_evaluate(data_set, tiny):
     (result,) = json_lines(ran("evaluate", "--json", "--model", tiny, data_set))
     promised = ["n", "accuracy", "macro_recall", "recall", "confusion", "labels", "model_sha256"]
-    assert list(result) == [*promised, "unreadable", "left_out"]
+    more = ["copies", "accuracy_interval", "recall_intervals", "calibration_error"]
+    assert list(result) == [*promised, "unreadable", "left_out", *more]
     assert result["n"] == 4
     assert type(result["accuracy"]) is type(result["macro_recall"]) is float
     assert set(result["recall"]) == {"angry", "happy"}

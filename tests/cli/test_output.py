@@ -124,7 +124,7 @@ def test_annotated_copies_never_replace_a_picture(tmp_path, tiny, portrait):
 
 def test_evaluate_for_people(data_set, tiny):
     shown = fer_edge("evaluate", data_set, "--model", tiny).stdout
-    assert "pictures      4\n" in shown
+    assert "pictures           4\n" in shown
     assert "accuracy" in shown
     assert "macro recall" in shown
     (header,) = [line for line in shown.splitlines() if line.startswith("true \\ read as")]

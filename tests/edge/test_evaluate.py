@@ -82,11 +82,57 @@ def test_the_figures():
     confusion = np.zeros((7, 7), np.int64)
     confusion[ANGRY, ANGRY], confusion[ANGRY, SAD] = 6, 2
     confusion[HAPPY, HAPPY], confusion[HAPPY, ANGRY] = 1, 1
-    result = Evaluation(SEVEN, confusion, "0" * 64)
+    result = Evaluation(SEVEN, confusion, 0.1, "0" * 64)
     assert result.n == 10
     assert result.accuracy == pytest.approx(0.7)
     assert result.recall == {"angry": 0.75, "happy": 0.5}
     assert result.macro_recall == pytest.approx(0.625)
+    # Wilson's interval of 7 of 10 and of 1 of 2, as statsmodels' proportion_confint gives it.
+    assert result.accuracy_interval == pytest.approx((0.3968, 0.8922), abs=1e-4)
+    assert result.recall_intervals["happy"] == pytest.approx((0.0945, 0.9055), abs=1e-4)
+
+
+def test_confidence_is_compared_with_how_often_it_is_right(tmp_path, classifier):
+    contents = labelled_rightly(classifier)
+    right = judged(write_files(tmp_path / "right", contents), classifier)
+    wrong_label = {name: "sad" if not name.startswith("sad/") else "happy" for name in contents}
+    moved = {f"{wrong_label[name]}/{n}.png": d for n, (name, d) in enumerate(contents.items())}
+    wrong = judged(write_files(tmp_path / "wrong", moved), classifier)
+    sure = np.mean(
+        [
+            classifier.predict(
+                prepare_crop(decode_grey(data, where=""), classifier.contract.input)
+            ).confidence
+            for data in contents.values()
+        ]
+    )
+    assert right.calibration_error == pytest.approx(1 - sure)
+    assert wrong.calibration_error == pytest.approx(sure)
+
+
+def test_copies_of_training_pictures_can_be_left_out(tmp_path, classifier):
+    seen, copied_later, unseen = (encoded(noise(seed)) for seed in (1, 2, 3))
+    again = encoded(decode_grey(seen, where=""), suffix=".bmp")
+    folder = write_files(
+        tmp_path,
+        {
+            "train/sad/1.png": seen, "val/happy/2.png": copied_later, "train/sad/broken.png": b"x",
+            "test/sad/a.bmp": again, "test/sad/b.png": copied_later, "test/sad/c.png": unseen,
+        },
+    )  # fmt: skip
+    assert judged(folder, classifier).n == 3
+    result = judged(folder, classifier, without_copies=True)
+    assert (result.n, result.copies) == (1, 2)
+
+
+def test_without_training_pictures_nothing_is_known_of_copies(tmp_path, classifier):
+    folder = write_files(tmp_path / "flat", {"sad/1.png": encoded(noise(1))})
+    with pytest.raises(DataError, match="no training pictures to compare with"):
+        judged(folder, classifier, without_copies=True)
+    same = encoded(noise(1))
+    folder = write_files(tmp_path / "split", {"train/sad/1.png": same, "test/sad/1.png": same})
+    with pytest.raises(DataError, match="no picture is left"):
+        judged(folder, classifier, without_copies=True)
 
 
 def test_the_test_split_alone_is_judged(tmp_path, classifier):

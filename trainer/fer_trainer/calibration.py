@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.contract import OutputSpec
+from fer_edge.shares import BINS
 from fer_edge.stages.litert import dequantise
 
-BINS: Final = 15
 COLDEST: Final = 0.25
 HOTTEST: Final = 4.0
 """Between these a temperature is looked for; few or easy pictures would drive it anywhere."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Z95: Final = 1.959963984540054
+from fer_edge import shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +138,11 @@ def scores_from_json(figures: dict[str, Any]) -> Scores:
 def wilson(successes: int, n: int) -> Share | None:
     """Return a share with its 95 % interval after Wilson; None where `n` is 0.
 
-    Unlike the textbook's, it stays inside 0 to 1 and is right for few pictures and for none or
-    all of them right.
-
-    Source: Wilson, Probable Inference, JASA 22, 1927.
+    Source: `fer_edge.shares`.
     """
     if n == 0:
         return None
-    share, z2 = successes / n, _Z95**2
-    centre = (successes + z2 / 2) / (n + z2)
-    half = _Z95 / (n + z2) * math.sqrt(n * share * (1 - share) + z2 / 4)
-    # At none and at all the formula gives 0 and 1 but for rounding.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return Share(share, low, high)
+    return Share(successes / n, *shares.wilson(successes, n))
 
 
 def _label_score(label: str, found: int, carried: int, given: int) -> LabelScore:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shares import BINS
 from fer_trainer.calibration import (
-    BINS,
     calibration_figures,
     complete,
     fit_temperature,

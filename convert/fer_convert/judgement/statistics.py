@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge import shares
+
 _Z: Final = 1.959963984540054
 """The normal distribution's 97.5 % point."""
-
-BINS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,8 @@ class PairedTest:
 
 
 def wilson(successes: int, n: int) -> Interval:
-    """Return the interval of a share.
-
-    Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
-    """
-    if n == 0:
-        return Interval(0.0, 1.0)
-    share, z2 = successes / n, _Z * _Z
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    """Return the 95 % interval of a share."""
+    return Interval(*shares.wilson(successes, n))
 
 
 def paired_test(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedTest:
@@ -96,28 +88,6 @@ def paired_test(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedTe
         difference=(won - lost) / n if n else 0.0,
         interval=Interval(max(-1.0, middle - half), min(1.0, middle + half)),
     )
-
-
-def calibration_error(
-    probabilities: NDArray[np.float64], right: NDArray[np.bool_], *, bins: int = BINS
-) -> float:
-    """Return how far confidence is from accuracy, over bins of equal width, weighted by pictures.
-
-    Args:
-        probabilities: Shape (N, labels).
-        right: Where the answer given is the picture's label; shape (N,).
-        bins: Number of them.
-
-    Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
-    """
-    confidence = probabilities.max(axis=1)
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = [
-        abs(float(confidence[inside].mean()) - float(right[inside].mean())) * int(inside.sum())
-        for inside in (place == number for number in range(bins))
-        if inside.any()
-    ]
-    return sum(gaps) / len(right)
 
 
 def _sign_test(one: int, other: int) -> float:

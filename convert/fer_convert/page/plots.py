@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from fer_convert.comparison import Answers, Scores
 from fer_convert.judgement.layer_error import LayerError
-from fer_convert.judgement.statistics import BINS
 from fer_convert.samples import Samples
 from fer_convert.targets import Target
+from fer_edge.shares import BINS
 
 # Okabe and Ito, Color Universal Design, 2008: for the colour-blind, too.
 _COLOURS: Final[Mapping[Target, str]] = {
