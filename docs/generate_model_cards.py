@@ -1,0 +1,182 @@
+"""Write a card beside every model that ships: what it is, what it reaches, where it fails.
+
+Each model is measured with the device's own code on FER2013's test half, by FER2013's labels and by
+what most of ten people saw; `--check` only says whether the cards are of the models that ship.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fer_edge.evaluate import Evaluation, evaluate
+from fer_edge.labelled import LabelledPictures
+from fer_edge.machine import System, cpu_model
+from fer_edge.majority import read_majority
+from fer_edge.model_file import ModelFile
+from fer_edge.models import open_model, shipped_models
+from fer_edge.stages.litert import LitertClassifier
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+MODELS: Final = ROOT / "edge" / "fer_edge" / "models"
+_CALLS: Final = 400
+_MISUSE: Final = """\
+Not for decisions about people: not hiring, grading, credit, policing, diagnosis, or finding out who
+lies. What a face shows differs between people and occasions. It was not tested for differences
+between groups of people, for which its training pictures have no labels; assume that there are
+some. In the EU, inferring emotions at work and in education is banned (Regulation 2024/1689,
+article 5). Tell the people whom a camera sees."""
+
+
+def judge(model: ModelFile, data: Path) -> dict[str, Evaluation]:
+    """Return the model's figures on the test half, by who says what is true."""
+    classifier = LitertClassifier(model)
+    majority = read_majority(data / "ferplus_votes.csv")
+    with LabelledPictures(data / "fer2013.zip") as pictures:
+        return {
+            f"{truth}{', without copies' if apart else ''}": evaluate(
+                pictures, classifier, truth=votes, without_copies=apart
+            )
+            for truth, votes in (("FER2013's label", None), ("most of ten people", majority))
+            for apart in (False, True)
+        }
+
+
+def milliseconds(model: ModelFile) -> float:
+    """Return the median time of one face on this machine, one thread, from pixels to answer."""
+    classifier = LitertClassifier(model)
+    given = model.contract.input
+    pixels = np.random.default_rng(0).integers(0, 256, (given.height, given.width)).astype(np.uint8)
+    times = []
+    for _ in range(_CALLS):
+        began = time.perf_counter()
+        classifier.predict(pixels)
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times)
+
+
+def card(name: str, model: ModelFile, results: Mapping[str, Evaluation]) -> Iterator[str]:
+    """Yield a model card, part by part."""
+    contract, provenance = model.contract, model.contract.provenance
+    data, split = provenance["data"], provenance["split"]
+    votes = data.get("votes")
+    truth = "most of ten people" if votes else "FER2013's label"
+    own = results[truth]
+    yield f"# {name}\n\nMade by `docs/generate_model_cards.py`; do not edit.\n"
+    labelled = "ten people's votes (FER+), as shares" if votes else "FER2013's own labels"
+    yield _table(
+        ("", ""),
+        [
+            ("says", ", ".join(contract.labels)),
+            ("given", f"a frontal face, {contract.input.width}x{contract.input.height} grey"),
+            ("file", f"{Path(model.path).stat().st_size:,} bytes, int8 in and out"),
+            ("identity", f"sha256 `{contract.flatbuffer_sha256}`"),
+            ("network", f"recipe `{provenance['recipe']}`, {provenance['epochs']} epochs"),
+            ("trained on", f"{split['train']:,} pictures of `{data['name']}`, {labelled}"),
+            ("set aside", f"{split['val']:,} for validation, none of which is among these"),
+            ("taught by", ", ".join(_short(teacher) for teacher in provenance.get("teachers", []))),
+            (
+                "revision",
+                f"`{provenance['git_revision'][:12]}`, seed {provenance['training_seed']}",
+            ),
+            ("licence", f"{contract.licence} (the weights; the pictures are not in them)"),
+            ("time", f"{milliseconds(model):.2f} ms a face: {cpu_model(System())}, one thread"),
+        ],
+    )
+    yield "## What it reaches\n\nOn FER2013's PublicTest half, int8, one crop.\n"
+    yield _table(
+        ("true is", "pictures", "accuracy", "95 % interval", "macro recall", "calibration error"),
+        [
+            (
+                name, f"{one.n:,}", f"{one.accuracy:.1%}", _interval(one.accuracy_interval),
+                f"{one.macro_recall:.1%}", f"{one.calibration_error:.1%}",
+            )
+            for name, one in results.items()
+        ],
+    )  # fmt: skip
+    yield (
+        "*Most of ten people*: the expression with strictly the most, and at least five, of their "
+        "votes.\n*Copies*: test pictures that have the very pixels of a training picture.\n"
+    )
+    precision = own.confusion.diagonal() / np.maximum(1, own.confusion.sum(axis=0))
+    yield f"By class ({truth}):\n"
+    yield _table(
+        ("class", "pictures", "recall", "95 % interval", "precision", "mostly taken for"),
+        [
+            (
+                label, str(int(own.confusion[i].sum())), f"{own.recall[label]:.1%}",
+                _interval(own.recall_intervals[label]), f"{precision[i]:.1%}", _taken_for(own, i),
+            )
+            for i, label in enumerate(own.labels) if label in own.recall
+        ],
+    )  # fmt: skip
+    rare = [label for i, label in enumerate(own.labels) if own.confusion[i].sum() < 0.03 * own.n]
+    if rare:
+        yield (
+            f"Rare: {', '.join(rare)}. Under 3 % of the pictures show it, in training too; "
+            "their recall says little.\n"
+        )
+    changed = provenance["conversion"]["metrics"]["int8"]["against_float32"]
+    yield (
+        f"Int8 says the same as float for {changed['agreement']:.1%} of the pictures. Confidence "
+        f"was calibrated on the validation pictures: temperature {contract.output.temperature:g}.\n"
+    )
+    yield f"## Intended use\n\n{contract.intended_use}\n"
+    yield f"## Known failures\n\n{contract.limits}\n"
+    yield (
+        "Blur, noise, little light, small faces and what is no face at all are measured in "
+        "`docs/model.md`.\n"
+    )
+    yield f"## Misuse\n\n{_MISUSE}\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
+
+
+def _short(teacher: str) -> str:
+    name, _, digest = teacher.partition(", sha256 ")
+    return f"`{name}` (sha256 `{digest[:12]}`)"
+
+
+def _taken_for(result: Evaluation, row: int) -> str:
+    wrong = result.confusion[row].copy()
+    wrong[row] = 0
+    most = int(wrong.argmax())
+    return f"{result.labels[most]} ({int(wrong[most])})" if wrong[most] else "-"
+
+
+def is_of(name: str, model: ModelFile) -> bool:
+    """Return whether the card beside a model is this model's."""
+    path = MODELS / f"{name}.md"
+    return path.is_file() and model.contract.flatbuffer_sha256 in path.read_text("utf-8")
+
+
+def main() -> None:
+    """Write or check the cards."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--check", action="store_true", help="measure nothing")
+    arguments = parser.parse_args()
+    models: dict[str, Any] = {name: open_model(name) for name in shipped_models()}
+    if arguments.check:
+        stale = [name for name, model in models.items() if not is_of(name, model)]
+        sys.exit(f"not of the model that ships: the card of {', '.join(stale)}" if stale else 0)
+    for name, model in models.items():
+        text = "\n".join(card(name, model, judge(model, arguments.data)))
+        (MODELS / f"{name}.md").write_text(text, encoding="utf-8")
+        sys.stderr.write(f"wrote {name}.md\n")
+
+
+if __name__ == "__main__":
+    main()
