@@ -26,8 +26,11 @@ train() { # NAME RECIPE [--set ...]: unless it is done
   fer-train fit "$recipe" "$data" --out "$out" "${resume[@]}" "$@" "${settings[@]}"
 }
 
-taught_by() { # RUN WEIGHT
-  printf '%s\n' --set "distillation.teachers=[\"$runs/$1\"]" --set "distillation.weight=$2"
+taught_by() { # WEIGHT RUN...
+  local weight=$1 list
+  shift
+  list=$(printf '"%s",' "${@/#/$runs/}")
+  printf '%s\n' --set "distillation.teachers=[${list%,}]" --set "distillation.weight=$weight"
 }
 
 # What people saw, as ten of them voted, instead of FER2013's own labels.
@@ -39,15 +42,16 @@ plain=(--set augmentation.dim_probability=0 --set augmentation.blur_probability=
 
 train teacher edge-small "${plain[@]}" --set training.epochs=110 --set training.label_smoothing=0.1
 train teacher-ferplus-1 edge-small "${people[@]}" "${plain[@]}"
-mapfile -t by < <(taught_by teacher-ferplus-1 0.5)
+mapfile -t by < <(taught_by 0.5 teacher-ferplus-1)
 train teacher-ferplus-2 edge-small "${people[@]}" "${by[@]}" --set training.epochs=110
 
-for name in edge-small edge-nano; do
-  mapfile -t by < <(taught_by teacher 0.7)
-  train $name $name "${by[@]}"
-  mapfile -t by < <(taught_by teacher-ferplus-2 0.5)
-  train $name-ferplus $name --set name=$name-ferplus "${people[@]}" "${by[@]}"
-done
+mapfile -t by < <(taught_by 0.7 teacher)
+train edge-small edge-small "${by[@]}"
+train edge-nano edge-nano "${by[@]}"
+mapfile -t by < <(taught_by 0.7 teacher-ferplus-1 teacher-ferplus-2)
+train edge-small-ferplus edge-small --set name=edge-small-ferplus "${people[@]}" "${by[@]}"
+mapfile -t by < <(taught_by 0.6 teacher-ferplus-2)
+train edge-nano-ferplus edge-nano --set name=edge-nano-ferplus "${people[@]}" "${by[@]}"
 
 for name in edge-small edge-nano; do
   for model in $name $name-ferplus; do

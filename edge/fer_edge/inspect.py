@@ -68,7 +68,7 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
         "network_bytes": len(model.flatbuffer),
         "model_sha256": contract.flatbuffer_sha256,
         **{key: figures.get(key) for key in keys},
-        "labels_from": data.get("votes", {}).get("name") or data.get("name"),
+        "labels_from": (data.get("votes") or data).get("name"),
     }
 
 
