@@ -48,7 +48,7 @@ def _face(reading: Reading) -> str:
         box.x, box.y, box.width, box.height,
         _quoted(labels[said]), probabilities[said],
         _named(labels, "%.4f") % probabilities,
-        reading.face.score, _quoted(reading.face.track_id), _quoted(reading.stable),
+        reading.face.score, _number(reading.face.track_id), _quoted(reading.stable),
     )  # fmt: skip
 
 
@@ -63,6 +63,10 @@ def _named(names: tuple[str, ...], form: str) -> str:
     return ",".join(f"{json.dumps(name).replace('%', '%%')}:{form}" for name in names)
 
 
-@lru_cache(maxsize=256)
-def _quoted(value: str | int | None) -> str:
-    return json.dumps(value)
+def _number(value: int | None) -> str:
+    return "null" if value is None else str(value)
+
+
+@lru_cache(maxsize=64)
+def _quoted(label: str | None) -> str:
+    return json.dumps(label)
