@@ -23,6 +23,7 @@ REFERENCE_SECONDS: Final = 1.0
 """Over which the vote that labels are compared with is taken, half of it before a frame."""
 JITTER_FRAMES: Final = 9
 _READ_SECONDS: Final = 10.0
+_ROUNDING: Final = 1e-6
 _NOTHING: Final = np.zeros((1, 1), np.uint8)
 
 
@@ -110,7 +111,7 @@ def seconds_to_stable(labels: Sequence[str], seconds: Sequence[float]) -> float 
     """Return the time until a named label begins that then stays; None where none does."""
     for label, begin, end in runs(labels):
         until = seconds[min(end, len(seconds) - 1)]
-        if label != UNCERTAIN and until - seconds[begin] >= STAYS_SECONDS:
+        if label != UNCERTAIN and until - seconds[begin] >= STAYS_SECONDS - _ROUNDING:
             return seconds[begin] - seconds[0]
     return None
 
@@ -124,7 +125,9 @@ def reference_labels(face: WatchedFace) -> list[str]:
     found = []
     for now in face.seconds:
         near = [
-            i for i, second in enumerate(face.seconds) if abs(second - now) <= REFERENCE_SECONDS / 2
+            i
+            for i, second in enumerate(face.seconds)
+            if abs(second - now) <= REFERENCE_SECONDS / 2 + _ROUNDING
         ]
         votes = Counter(labels[i] for i in near)
         weight = {label: sum(face.predictions[i].scores[label] for i in near) for label in votes}
@@ -148,7 +151,7 @@ def steadiness(faces: Sequence[WatchedFace], labels: Sequence[Sequence[str]]) ->
     waits = [
         math.inf if (wait := seconds_to_stable(given, face.seconds)) is None else wait
         for face, given in pairs
-        if face.watched_seconds >= STAYS_SECONDS
+        if face.watched_seconds >= STAYS_SECONDS - _ROUNDING
     ]
     firsts = [
         second - face.seconds[0]
@@ -166,7 +169,8 @@ def steadiness(faces: Sequence[WatchedFace], labels: Sequence[Sequence[str]]) ->
         label in given[begin:end]
         for (face, given), reference in zip(pairs, references, strict=True)
         for label, begin, end in runs(reference)
-        if face.seconds[min(end, len(given) - 1)] - face.seconds[begin] >= REFERENCE_SECONDS / 2
+        if face.seconds[min(end, len(given) - 1)] - face.seconds[begin]
+        >= REFERENCE_SECONDS / 2 - _ROUNDING
     ]
     median_wait = statistics.median(waits) if waits else math.inf
     return {

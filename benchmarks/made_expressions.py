@@ -35,6 +35,7 @@ SHOWN_SECONDS: Final = (2.0, 4.0)
 PICTURES_A_FACE: Final = 5
 SHORT_SECONDS: Final = (0.2, 0.3, 0.5, 0.75, 1.0)
 SOON_SECONDS: Final = 0.5
+LEAST_PICTURES: Final = 5
 
 Pools = Mapping[str, Sequence[GreyImage]]
 """By label the pictures that a model reads rightly."""
@@ -86,7 +87,9 @@ class Camera:
             flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         self._lamp += self._beat
-        lit = frame * (1 + FLICKER * math.sin(self._lamp)) + rng.normal(0, NOISE, frame.shape)
+        lit = frame * (1 + FLICKER * math.sin(self._lamp)) + NOISE * rng.standard_normal(
+            frame.shape, np.float32
+        )
         trembling = rng.normal(0, (TREMBLE, TREMBLE, TREMBLE_SIZE))
         side = FACE_PX * math.exp(DRIFT * size + trembling[2]) / (1 + 2 * crop_margin)
         left, top = (
@@ -100,14 +103,17 @@ class Camera:
 def pools(
     pictures: Sequence[tuple[GreyImage, str]], classifier: LitertClassifier, *, most: int = 60
 ) -> dict[str, list[GreyImage]]:
-    """Return pictures by label: only those that the model reads rightly when nothing moves."""
+    """Return pictures by label: only those that the model reads rightly when nothing moves.
+
+    Labels with fewer than five such pictures are left out.
+    """
     found: dict[str, list[GreyImage]] = {}
     for grey, label in pictures:
         if len(found.get(label, ())) >= most:
             continue
         if classifier.predict(prepare_crop(grey, classifier.contract.input)).label == label:
             found.setdefault(label, []).append(grey)
-    return found
+    return {label: some for label, some in found.items() if len(some) >= LEAST_PICTURES}
 
 
 def changing_faces(

@@ -3,9 +3,10 @@
 On the clips the device's own pipeline runs once for each model; the network's answers are kept, and
 its labels as they are (`raw`) are compared with those that the smoother makes of the same answers.
 Nothing is chosen on the clips. Whether real changes are hidden is seen on faces made of FER2013's
-pictures (made_expressions.py): of the test half with the settings as they are, of training pictures
-with `--sweep`, which prints what other settings would do. Given a run's split.json as `--split`, one
-for each `--model`, the sweep uses the validation pictures alone, which the network never saw.
+pictures (made_expressions.py): of the test half with the settings as they are, of training
+pictures with `--sweep`, which prints what other settings would do. Given a run's split.json as
+`--split`, one for each `--model`, the sweep uses the validation pictures alone, which the network
+never saw.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 from clips import listed_clips
+from label_timeline import label_timeline
 from label_tracks import (
     WatchedFace,
     box_jitter,
@@ -71,6 +73,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--sweep", action="store_true", help="only this: other settings, on train")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--timeline", nargs=2, metavar=("CLIP", "SVG"), help="only this: draw the labels of a clip"
+    )
     arguments = parser.parse_args()
     arguments.model = arguments.model or [DEFAULT_MODEL]
     if len(arguments.split) not in {0, len(arguments.model)}:
@@ -169,7 +174,7 @@ def certainty(pictures: Pictures, judge: Judge, negatives: Path) -> list[dict[st
 
 def measure(model: str, data: Path, settings: Settings) -> dict[str, Any]:
     """Return the figures of one model on clips and test pictures."""
-    settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, path=model))
+    settings = with_model(settings, model)
     labellers: dict[str, Labeller] = {
         "raw": raw_labels,
         "smoothed": lambda face: smoothed_labels(face, settings.smoothing),
@@ -225,11 +230,29 @@ def sweep(model: str, data: Path, settings: Settings, split: Path | None) -> dic
     }
 
 
+def draw(data: Path, model: str, settings: Settings, name: str, path: str) -> None:
+    """Draw the raw and the stable labels of the face that a clip shows longest."""
+    clip = next(clip for clip in listed_clips(data / "video") if clip.name == name)
+    face = max(watch(clip, with_model(settings, model)), key=lambda face: len(face.seconds))
+    bands = {
+        "each frame": raw_labels(face),
+        "stable": smoothed_labels(face, settings.smoothing),
+    }
+    Path(path).write_text(label_timeline(bands, face.seconds), encoding="utf-8")
+
+
+def with_model(settings: Settings, model: str) -> Settings:
+    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, path=model))
+
+
 def main() -> None:
     arguments = parse()
     data = require_data(arguments.data)
     given = dict(text.split("=", 1) for text in arguments.set)
     settings = resolve(flags=given, environment={}, file={}).settings
+    if arguments.timeline:
+        draw(data, arguments.model[0], settings, *arguments.timeline)
+        return
     result: dict[str, Any] = {"settings": dataclasses.asdict(settings.smoothing), "models": {}}
     splits = arguments.split or [None] * len(arguments.model)
     for model, split in zip(arguments.model, splits, strict=True):

@@ -50,11 +50,12 @@ def as_text(result: Mapping[str, Any]) -> str:
     parts = [format_fields([(k, str(v)) for k, v in result["settings"].items()])]
     parts.append("clips\n" + format_table(header, clips))
     first = next(iter(models.values()))
-    for rate in (key for key in first["made"] if key.isdigit()):
-        parts.append(
-            f"made faces, test pictures, {rate} frames a second\n"
-            + format_table(header, _change_rows(row, rate))
-        )
+    parts += [
+        f"made faces, test pictures, {rate} frames a second\n"
+        + format_table(header, _change_rows(row, rate))
+        for rate in first["made"]
+        if rate.isdigit()
+    ]
     parts += [
         f"{model_name(model)}: single test pictures below a least probability\n"
         + _certainty(found["certainty"])
