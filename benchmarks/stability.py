@@ -40,6 +40,7 @@ from made_expressions import (
 )
 from real_data import ROOT, report, require_data
 from robustness import Judge, faceless_confidences, read_all
+from smoothing_grid import LEAST, swept
 from stability_text import as_text, sweep_as_text
 
 from fer_edge.labelled import LabelledPictures
@@ -52,13 +53,7 @@ from fer_edge.settings import Settings, SmoothingSettings, resolve
 RATES: Final = (30, 15)
 FACES: Final = 60
 PASSING_FACES: Final = 100
-LEAST: Final = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
-SWEPT: Final[dict[str, tuple[float, ...]]] = {
-    "memory_seconds": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
-    "least_probability": LEAST,
-    "margin": (0.0, 0.05, 0.1, 0.15, 0.2, 0.3),
-    "settle_seconds": (0.0, 0.1, 0.2, 0.3, 0.5),
-}
+SWEPT_SHORT: Final = (0.3, 0.5)
 MOST_PICTURES: Final = 3000  # read, from which those of the made faces are taken
 
 Labeller = Callable[[WatchedFace], Sequence[str]]
@@ -123,11 +118,15 @@ def on_clips(
 
 
 def on_passing(
-    faces: Sequence[MadeFace], labellers: dict[str, Labeller], *, rate: float
+    faces: Sequence[MadeFace],
+    labellers: dict[str, Labeller],
+    *,
+    rate: float,
+    lengths: Sequence[float] = SHORT_SECONDS,
 ) -> dict[str, dict[str, float]]:
     """Return the share of expressions reported that last only so long."""
     result: dict[str, dict[str, float]] = {name: {} for name in labellers}
-    for seconds in SHORT_SECONDS:
+    for seconds in lengths:
         cut = [shortened(face, seconds, rate=rate) for face in faces]
         for name, labels in labellers.items():
             share = passing_reported(cut, [labels(face) for face in cut])
@@ -190,19 +189,6 @@ def measure(model: str, data: Path, settings: Settings) -> dict[str, Any]:
     }
 
 
-def swept(settings: SmoothingSettings) -> list[SmoothingSettings]:
-    """Return settings to try: each one changed alone, and memory and margin together."""
-    found = [settings]
-    for name, values in SWEPT.items():
-        found += [dataclasses.replace(settings, **{name: value}) for value in values]
-    found += [
-        dataclasses.replace(settings, memory_seconds=memory, margin=margin)
-        for memory in SWEPT["memory_seconds"]
-        for margin in SWEPT["margin"]
-    ]
-    return list(dict.fromkeys(found))
-
-
 def sweep(model: str, data: Path, settings: Settings, split: Path | None) -> dict[str, Any]:
     """Return what other settings would do, on pictures that are not of the test half."""
     judge = make_judge(model, data)
@@ -220,7 +206,7 @@ def sweep(model: str, data: Path, settings: Settings, split: Path | None) -> dic
             {
                 "settings": None if tried is None else dataclasses.asdict(tried),
                 **change_figures(faces, [labels(face) for face in faces]),
-                "passing": on_passing(passing, {"": labels}, rate=rate)[""],
+                "passing": on_passing(passing, {"": labels}, rate=rate, lengths=SWEPT_SHORT)[""],
             }
         )
     return {
