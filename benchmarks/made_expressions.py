@@ -36,6 +36,7 @@ PICTURES_A_FACE: Final = 5
 SHORT_SECONDS: Final = (0.2, 0.3, 0.5, 0.75, 1.0)
 SOON_SECONDS: Final = 0.5
 LEAST_PICTURES: Final = 5
+_NOISES: Final = 24  # of which one is taken for each frame
 
 Pools = Mapping[str, Sequence[GreyImage]]
 """By label the pictures that a model reads rightly."""
@@ -66,6 +67,7 @@ class Camera:
         self._drift = rng.normal(size=4)
         self._lamp = rng.uniform(0, 2 * math.pi)
         self._beat = 2 * math.pi * rng.uniform(0.5, 5) / rate
+        self._noise = NOISE * rng.standard_normal((_NOISES, FRAME_PX, FRAME_PX), np.float32)
 
     def see(self, picture: GreyImage, *, crop_margin: float) -> tuple[GreyImage, Box]:
         """Return the next frame, and the box that a tracker would give.
@@ -83,13 +85,14 @@ class Camera:
         matrix = cv2.getRotationMatrix2D((middle, middle), SWAY_DEGREES * sway, scale)
         matrix[:, 2] += FRAME_PX / 2 - middle
         frame = cv2.warpAffine(
-            picture, matrix, (FRAME_PX, FRAME_PX),
+            picture.astype(np.float32), matrix, (FRAME_PX, FRAME_PX),
             flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         self._lamp += self._beat
-        lit = frame * (1 + FLICKER * math.sin(self._lamp)) + NOISE * rng.standard_normal(
-            frame.shape, np.float32
-        )
+        lit = cv2.addWeighted(
+            frame, 1 + FLICKER * math.sin(self._lamp), self._noise[rng.integers(_NOISES)], 1, 0,
+            dtype=cv2.CV_8U,
+        )  # fmt: skip
         trembling = rng.normal(0, (TREMBLE, TREMBLE, TREMBLE_SIZE))
         side = FACE_PX * math.exp(DRIFT * size + trembling[2]) / (1 + 2 * crop_margin)
         left, top = (
@@ -97,7 +100,7 @@ class Camera:
             for drift, tremble in ((across, trembling[0]), (down, trembling[1]))
         )
         box = Box(round(left), round(top), round(side), round(side))
-        return np.clip(np.rint(lit), 0, 255).astype(np.uint8), box
+        return lit, box
 
 
 def pools(

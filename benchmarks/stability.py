@@ -51,8 +51,8 @@ from fer_edge.records import GreyImage
 from fer_edge.settings import Settings, SmoothingSettings, resolve
 
 RATES: Final = (30, 15)
-FACES: Final = 60
-PASSING_FACES: Final = 100
+FACES: Final = 40
+PASSING_FACES: Final = 60
 SWEPT_SHORT: Final = (0.3, 0.5)
 MOST_PICTURES: Final = 3000  # read, from which those of the made faces are taken
 
