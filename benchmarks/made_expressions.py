@@ -89,7 +89,7 @@ class Camera:
             flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         self._lamp += self._beat
-        lit = cv2.addWeighted(
+        lit: Any = cv2.addWeighted(
             frame, 1 + FLICKER * math.sin(self._lamp), self._noise[rng.integers(_NOISES)], 1, 0,
             dtype=cv2.CV_8U,
         )  # fmt: skip
