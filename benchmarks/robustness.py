@@ -202,10 +202,9 @@ def found_by_haar(
     }
 
 
-def without_a_face(judge: Judge, folder: Path) -> dict[str, float]:
-    """Return how often something without a face gets a label: random squares of its pictures."""
+def faceless_confidences(judge: Judge, folder: Path) -> list[float]:
+    """Return how sure a model is of pictures without a face: of random squares of them."""
     rng = np.random.default_rng(0)
-    least = SmoothingSettings().least_probability
     sure = []
     for path in sorted(folder.iterdir()):
         grey = read_grey(path)
@@ -213,6 +212,13 @@ def without_a_face(judge: Judge, folder: Path) -> dict[str, float]:
             side = int(rng.integers(min(24, *grey.shape), min(grey.shape) + 1))
             y, x = (int(rng.integers(0, edge - side + 1)) for edge in grey.shape)
             sure.append(judge.says(grey[y : y + side, x : x + side])[1])
+    return sure
+
+
+def without_a_face(judge: Judge, folder: Path) -> dict[str, float]:
+    """Return how often something without a face gets a label."""
+    sure = faceless_confidences(judge, folder)
+    least = SmoothingSettings().least_probability
     return {"squares": len(sure), "uncertain": float(np.mean(np.array(sure) < least))}
 
 

@@ -1,5 +1,6 @@
 """Labels that do not flicker."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,15 +9,13 @@ from builders import SEVEN, a_face, a_frame, a_prediction, a_reading
 
 from fer_edge.protocols import Smoother
 from fer_edge.records import UNCERTAIN, Prediction
+from fer_edge.settings import SmoothingSettings
 from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.smoothing import LabelSmoother
 
 
 def a_smoother(clock=by_index, **changes):
-    options = {
-        "memory_seconds": 0.4, "least_probability": 0.4, "margin": 0.1, "settle_seconds": 0.1,
-    }  # fmt: skip
-    return LabelSmoother(clock, **(options | changes))
+    return LabelSmoother(clock, **(dataclasses.asdict(SmoothingSettings()) | changes))
 
 
 def says(label, probability=0.9):
@@ -45,6 +44,12 @@ def test_a_steady_face_gets_its_label_after_settling():
     assert stable == [UNCERTAIN] * 3 + ["happy"] * 7
 
 
+def test_an_expression_of_half_a_second_is_reported():
+    stable = watch(a_smoother(), [says("happy")] * 30 + [says("sad")] * 15 + [says("happy")] * 30)
+    assert "sad" in stable
+    assert stable[-1] == "happy"
+
+
 def test_single_frames_that_say_something_else_change_nothing():
     seen = [says("happy")] * 30
     for index in (10, 15, 16, 25):
@@ -52,8 +57,9 @@ def test_single_frames_that_say_something_else_change_nothing():
     assert set(watch(a_smoother(), seen)[3:]) == {"happy"}
 
 
-def test_a_real_change_is_followed_within_half_a_second():
-    stable = watch(a_smoother(), [says("happy")] * 30 + [says("sad")] * 30)
+@pytest.mark.parametrize("sure", [0.9, 0.6])
+def test_a_real_change_is_followed_within_half_a_second(sure):
+    stable = watch(a_smoother(), [says("happy", sure)] * 30 + [says("sad", sure)] * 30)
     changed = stable.index("sad")
     assert 30 < changed <= 45
     assert set(stable[changed:]) == {"sad"}
@@ -79,7 +85,7 @@ def test_a_face_that_shows_nothing_clearly_is_uncertain():
 
 
 def test_a_label_that_fades_becomes_uncertain_but_not_for_a_little():
-    fading = [says("happy")] * 20 + [says("happy", 0.38)] * 40 + [says("happy", 0.2)] * 40
+    fading = [says("happy")] * 20 + [says("happy", 0.33)] * 40 + [says("happy", 0.2)] * 40
     stable = watch(a_smoother(), fading)
     assert set(stable[5:60]) == {"happy"}
     assert stable[-1] == UNCERTAIN

@@ -88,9 +88,9 @@ class TrackerSettings:
 class SmoothingSettings:
     """How labels are steadied over time."""
 
-    memory_seconds: float = setting(0.4, "time constant of the average", low=0.001, high=60)
+    memory_seconds: float = setting(0.25, "time constant of the average", low=0.001, high=60)
     least_probability: float = setting(0.4, "smoothed, from which a label is given", low=0, high=1)
-    margin: float = setting(0.1, "by which another label must lead", low=0, high=1)
+    margin: float = setting(0.15, "by which another label must lead", low=0, high=1)
     settle_seconds: float = setting(0.1, "until a new face may get a label", low=0, high=60)
 
 

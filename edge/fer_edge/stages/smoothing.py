@@ -17,7 +17,7 @@ from fer_edge.stages.clocks import Clock
 
 _FORGET_SECONDS: Final = 5.0  # after which a face that is gone is forgotten
 _REMEMBERED: Final = 100  # faces whose time to a label makes up the median; bounds memory
-_LEAVE: Final = 0.9  # of the least probability at which a label is given up again
+_LEAVE: Final = 0.75  # of the least probability at which a label is given up again
 _LONGEST_GAP_SECONDS: Final = 1.0  # between two frames; a longer one is no time watched
 
 
