@@ -191,6 +191,8 @@ def main() -> None:
         soak.start()
     for soak in soaks:
         soak.join()
+    if silent := [f"{soak.name}: {soak.failure}" for soak in soaks if not soak.samples]:
+        raise SystemExit("nothing was measured; " + "; ".join(silent))
     results = [describe(soak) for soak in soaks]
     if options.json:
         options.json.write_text(json.dumps(results))
