@@ -197,6 +197,46 @@ def test_splits_carry_them_to_the_targets(tmp_path: Path, write_faces: Callable[
     assert sorted(set(found.ravel().tolist())) == pytest.approx([0, 0.3, 0.7])
 
 
+def test_doubted_pictures_are_left_out_of_train_alone(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data", ["sad", "happy"], each=20)
+    rows: dict[str, Sequence[int]] = {
+        f"{label}/{n:03d}.png": votes_for(0, (EIGHT.index(label), 2))
+        for label in ("sad", "happy") for n in range(20)
+    }  # fmt: skip
+    nobody = {f"sad/{n:03d}.png": HAPPY for n in range(6)}
+    no_face = {f"happy/{n:03d}.png": votes_for(9, (EIGHT.index("happy"), 4)) for n in range(4)}
+    votes = a_votes_file(tmp_path / "votes.csv", rows | nobody | no_face)
+    whole = split_data(
+        read_data(data, labels=("sad", "happy"), spec=InputSpec()),
+        labels=("sad", "happy"), validation_fraction=0.25, seed=1,
+    )  # fmt: skip
+    settings = DataSettings(doubts=str(votes))
+    split = split_data(
+        read_data(data, labels=("sad", "happy"), spec=InputSpec(), settings=settings),
+        labels=("sad", "happy"), validation_fraction=0.25, seed=1,
+    )  # fmt: skip
+    doubted = set(nobody) | set(no_face)
+    assert split.val.names == whole.val.names
+    assert doubted & set(split.val.names)
+    assert set(split.train.names) == set(whole.train.names) - doubted
+    assert set(split.doubted) == doubted - set(split.val.names)
+    assert split.to_json()["doubted"] == list(split.doubted)
+
+
+def test_doubts_about_a_whole_class_are_an_error(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data", ["sad", "happy"], each=8)
+    rows = {f"sad/{n:03d}.png": HAPPY for n in range(8)}
+    votes = a_votes_file(tmp_path / "votes.csv", rows)
+    settings = DataSettings(doubts=str(votes))
+    found = read_data(data, labels=("sad", "happy"), spec=InputSpec(), settings=settings)
+    with pytest.raises(DataError, match="without those: train has no pictures of sad"):
+        split_data(found, labels=("sad", "happy"), validation_fraction=0.25, seed=1)
+
+
 def test_a_run_says_whose_votes_it_was_trained_by(
     tmp_path: Path, write_faces: Callable[..., Path], small_recipe: Path
 ) -> None:

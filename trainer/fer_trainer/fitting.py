@@ -215,6 +215,7 @@ def _contract(
                 "name": split.origin.name,
                 "content_sha256": split.origin.content_sha256,
                 "unreadable": len(split.origin.unreadable),
+                "doubted": len(split.doubted),
                 "votes": asdict(split.origin)["votes"],
             },
             "split": {

@@ -51,6 +51,9 @@ class DataSettings:
             judged by PrivateTest, so they are "val"; "test" puts both into test.
         votes: A CSV file of FER+ votes, the soft labels to train towards; "" for none. The
             recipe's labels must be "ferplus".
+        doubts: A CSV file of FER+ votes, by which pictures are left out of train alone: those whose
+            own label none of the people chose, and those that most took for no face, or for
+            nothing they could name; "" for none.
         subset: Pictures with other labels than the recipe's may be left out. They always are
             where it has two labels; else they are an error.
     """
@@ -59,6 +62,7 @@ class DataSettings:
     seed: int = bounded(0, least=0)
     public_test: Literal["val", "test", "leave-out"] = "val"
     votes: str = ""
+    doubts: str = ""
     subset: bool = False
 
 

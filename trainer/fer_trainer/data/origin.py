@@ -48,7 +48,9 @@ class DataSet:
     Attributes:
         origin: Where it comes from.
         splits: Samples by the split that the data names; the key is None where it names none.
+        doubted: Names of pictures that should not be learnt from.
     """
 
     origin: Origin
     splits: Mapping[Split | None, Samples]
+    doubted: frozenset[str] = frozenset()

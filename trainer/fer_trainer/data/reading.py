@@ -26,6 +26,7 @@ from fer_trainer.data.entries import Entries, Entry
 from fer_trainer.data.opening import open_entries
 from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
 from fer_trainer.data.samples import Samples
+from fer_trainer.data.votes import LABELS as VOTED
 from fer_trainer.data.votes import NO_VOTES, SoftLabel, Votes
 from fer_trainer.recipe import DataSettings
 
@@ -54,7 +55,7 @@ def read_data(
     """
     settings = settings or DataSettings()
     with open_entries(path, public_test=settings.public_test) as entries:
-        reader = _Reader(path, labels, spec, _votes(settings, labels))
+        reader = _Reader(path, labels, spec, _votes(settings, labels), _doubts(settings))
         reader.read(entries)
     data = reader.data_set()
     if reader.other_labels and len(labels) > 2 and not settings.subset:
@@ -99,6 +100,10 @@ def _votes(settings: DataSettings, labels: Sequence[str]) -> Votes | None:
     return Votes(Path(settings.votes), labels=labels) if settings.votes else None
 
 
+def _doubts(settings: DataSettings) -> Votes | None:
+    return Votes(Path(settings.doubts), labels=VOTED) if settings.doubts else None
+
+
 @dataclass(slots=True)
 class _Reader:
     """Goes through a data set once and keeps what is wanted of it."""
@@ -107,6 +112,8 @@ class _Reader:
     labels: Sequence[str]
     spec: InputSpec
     votes: Votes | None
+    doubts: Votes | None = None
+    doubted: set[str] = field(default_factory=set)
     decoded: list[_Decoded] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     other_labels: Counter[str] = field(default_factory=Counter)
@@ -121,6 +128,8 @@ class _Reader:
                 self.passed_over[str(entry.split)] += 1
                 continue
             label, soft = entry.label, None
+            if self.doubts is not None and self.doubts.doubts(entry):
+                self.doubted.add(entry.name)
             if self.votes is not None and label is not None:
                 judged = self.votes.judge(entry)
                 if isinstance(judged, str):
@@ -171,6 +180,7 @@ class _Reader:
                 self.path.name, self.content.hexdigest(), unreadable, dict(self.other_labels), votes
             ),
             splits,
+            frozenset(self.doubted),
         )
 
     def _check_votes(self) -> None:

@@ -30,6 +30,7 @@ class SplitData:
         left_out: Train pictures dropped because the data's own validation folder holds them too.
         seed: Of the split.
         origin: Where the samples come from.
+        doubted: Pictures left out of train because people would not have labelled them so.
     """
 
     train: Samples
@@ -39,6 +40,7 @@ class SplitData:
     left_out: tuple[str, ...]
     seed: int
     origin: Origin
+    doubted: tuple[str, ...] = ()
 
     def parts(self) -> dict[str, Samples]:
         """Return the parts there are, by name."""
@@ -49,6 +51,7 @@ class SplitData:
         """Return what `split.json` holds: the seed and every picture's name by part."""
         names: dict[str, Any] = {part: list(s.names) for part, s in self.parts().items()}
         names["left_out"] = list(self.left_out)
+        names["doubted"] = list(self.doubted)
         names["unreadable"] = list(self.origin.unreadable)
         names["other_labels"] = dict(self.origin.other_labels)
         names["votes"] = None if self.origin.votes is None else asdict(self.origin.votes)
@@ -96,7 +99,13 @@ def split_data(
     copies = np.array(
         [] if test is None else [digest in seen for digest in test.digests()], dtype=np.bool_
     )
-    return SplitData(train, val, test, copies, left_out, seed, data.origin)
+    sure = np.array([picture not in data.doubted for picture in train.names], dtype=np.bool_)
+    doubted = train.take(np.flatnonzero(~sure)).names
+    if doubted:
+        _log.warning("left out of train, as people doubt their labels: %s", f"{len(doubted):,}")
+        train = train.take(np.flatnonzero(sure))
+        _check_classes({"train": train}, labels, where=f"{name}, without those")
+    return SplitData(train, val, test, copies, left_out, seed, data.origin, doubted)
 
 
 def held_out(

@@ -103,6 +103,19 @@ class Votes:
         label = entry.label if entry.label in first else first[0]
         return label, soft / soft.sum()
 
+    def doubts(self, entry: Entry) -> bool:
+        """Return whether people would not have given a picture its own label.
+
+        None of them chose it, or most took the picture for no face or for nothing they could name.
+        """
+        row = self._find(entry)
+        if row is None or entry.label is None:
+            return False
+        most = max(row.votes[label] for label in LABELS)
+        return (
+            not row.votes.get(entry.label) or max(row.votes[UNKNOWN], row.votes[NOT_A_FACE]) > most
+        )
+
     def _find(self, entry: Entry) -> _Row | None:
         if entry.row is None:
             name = PurePosixPath(entry.name).name
