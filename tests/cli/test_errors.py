@@ -6,6 +6,7 @@ from command_line import error_line, fer_edge
 from tiny_model import tiny_flatbuffer, tiny_model
 
 from fer_edge.model_file import write_model
+from fer_edge.models import shipped_models
 from fer_edge.testing import numbered_picture
 
 LONG = "a" * 300
@@ -41,9 +42,13 @@ def a_damaged_model():
     return bytes(data)
 
 
+SHIPPED = ", ".join(shipped_models())
 MODELS = {
     "missing.tflite": (None, "does not exist"),
-    "nonsense": (None, "expected a shipped model (edge-small) or a .tflite file"),
+    "nonsense": (
+        None,
+        f"expected a shipped model ({SHIPPED}) or a .tflite file",
+    ),
     f"{LONG}.tflite": (None, "File name too long"),
     LONG: (None, "no model"),
     "empty.tflite": (b"", "the file is empty"),

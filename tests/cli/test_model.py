@@ -12,6 +12,7 @@ from builders import PORTRAIT, a_picture
 from command_line import error_line, fer_edge, json_lines, start_fer_edge
 from tiny_model import tiny_model
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.model_file import parse_model
 from fer_edge.testing import MjpegServer
 
@@ -59,7 +60,7 @@ def test_install_tells_what_serves(model):
 def test_rollback_tells_what_serves(model):
     model("install", NEW)
     back = parsed(model("rollback", "--json"))
-    assert (back["serving"], back["before"], back["name"]) == ("shipped", "a", "edge-small")
+    assert (back["serving"], back["before"], back["name"]) == ("shipped", "a", DEFAULT_MODEL)
 
 
 def test_status(model, tmp_path):
@@ -69,7 +70,7 @@ def test_status(model, tmp_path):
     assert (told["serving"], told["before"], told["problem"]) == ("a", "shipped", "")
     assert told["places"]["a"] == {"name": "tiny", "sha256": sha256(NEW), "problem": ""}
     assert told["places"]["b"] is None
-    assert told["places"]["shipped"]["name"] == "edge-small"
+    assert told["places"]["shipped"]["name"] == DEFAULT_MODEL
     assert "passes its test (serves)" in model("status", "--verify").stdout
 
 

@@ -4,15 +4,18 @@ import dataclasses
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from builders import SEVEN, a_contract
 from tiny_model import tiny_flatbuffer, tiny_model
 
+import fer_edge.models
 from fer_edge import DEFAULT_MODEL
 from fer_edge.contract import InputSpec, ModelContract, OutputSpec, check_tensors
 from fer_edge.errors import EXIT_CONFIG, ModelError
+from fer_edge.labels import label_set
 from fer_edge.model_file import (
     CONTRACT_NAME,
     FLATBUFFER_MAGIC,
@@ -286,7 +289,8 @@ def test_a_device_is_no_model(tmp_path):
 def test_models_open_by_name_and_by_path(tmp_path, data):
     (tmp_path / "any.tflite").write_bytes(data)
     assert DEFAULT_MODEL in shipped_models()
-    assert open_model(DEFAULT_MODEL).contract.labels == SEVEN
+    assert open_model("edge-small").contract.labels == SEVEN
+    assert open_model("edge-small-ferplus").contract.labels == label_set("ferplus").labels
     assert open_model(str(tmp_path / "any.tflite")).path == str(tmp_path / "any.tflite")
     with pytest.raises(ModelError, match=r"a shipped model .*edge-small") as caught:
         open_model("edge-smal")
@@ -297,3 +301,12 @@ def test_json_of_a_contract_is_stable():
     text = a_contract().to_json()
     assert ModelContract.from_json(text, where=WHERE).to_json() == text
     assert text.endswith("}\n")
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_every_shipped_model_has_its_name_and_its_card(name):
+    contract = open_model(name).contract
+    assert contract.name == name
+    card = (Path(fer_edge.models.__file__).parent / f"{name}.md").read_text("utf-8")
+    assert contract.flatbuffer_sha256 in card
+    assert all(f"| {label} | " in card for label in contract.labels)

@@ -16,6 +16,7 @@ from builders import a_contract
 from command_line import PROGRAM, clean_environment
 from tiny_model import golden_files, tiny_flatbuffer, tiny_model, with_golden
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.errors import EXIT_CONFIG, FerError, ModelError, OutputError
 from fer_edge.model_file import MAX_MODEL_BYTES, parse_model, write_model
@@ -93,7 +94,7 @@ class Device:
         return list(self.slots.folder.rglob("*.new"))
 
 
-SHIPPED = open_model("edge-small").contract.flatbuffer_sha256
+SHIPPED = open_model(DEFAULT_MODEL).contract.flatbuffer_sha256
 
 
 @pytest.fixture
@@ -247,7 +248,7 @@ def test_a_slot_that_holds_another_model_changes_the_settings(device):
     reader = SlotReader(device.slots)
     asked = Settings(model=ModelSettings(path="slot", threads=2))
     first = reader.fill_in(asked)
-    assert (first.model.path, first.model.threads) == ("edge-small", 2)
+    assert (first.model.path, first.model.threads) == (DEFAULT_MODEL, 2)
     device.install(OLD)
     second = reader.fill_in(asked)
     assert serving_of(second.model).place == "a"
@@ -267,7 +268,7 @@ def test_the_daemons_state_tells_what_serves(both):
 
 
 def test_a_model_named_by_the_settings_is_none_of_its_business(device):
-    assert serve("edge-small", slots=device.slots).model == "edge-small"
+    assert serve(DEFAULT_MODEL, slots=device.slots).model == DEFAULT_MODEL
     assert serve("/no/such.tflite", slots=device.slots).model == "/no/such.tflite"
 
 

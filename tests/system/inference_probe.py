@@ -7,11 +7,12 @@ import time
 
 import numpy as np
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.records import Box
 from fer_edge.stages.litert import LitertClassifier
 
-classifier = LitertClassifier(open_model("edge-small"))
+classifier = LitertClassifier(open_model(DEFAULT_MODEL))
 picture = np.random.default_rng(0).integers(0, 256, (480, 640), np.uint8)
 boxes = [Box(200, 100, 160, 160)]
 times = []

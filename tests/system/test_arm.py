@@ -16,6 +16,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from builders import PORTRAIT
 from command_line import fer_edge, json_lines
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.opencv import cv2
 from fer_edge.preprocess import quantise
@@ -62,11 +63,12 @@ ONE_STEP = 1 / 256 + 0.003
 PROBE = """
 import hashlib, json, platform, sys
 import numpy, fer_edge.opencv
+from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.selftest import read_golden
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.stages.litert import LitertClassifier
-model = open_model("edge-small")
+model = open_model(DEFAULT_MODEL)
 classifier = LitertClassifier(model)
 outputs = [classifier.raw_output(pixels).tolist() for pixels in read_golden(model).inputs]
 print(json.dumps({
@@ -175,7 +177,7 @@ def test_that_processors_own_wheels_give_the_golden_outputs_bit_by_bit(board):
         assert probe["numpy"] == pins["numpy"]
         assert pins["opencv-python-headless"].startswith(probe["opencv"])
         assert "ai-edge-litert" in versions
-    model = open_model("edge-small")
+    model = open_model(DEFAULT_MODEL)
     assert probe["has_xnnpack"] is not board.is_32_bit
     expected = reference_outputs(model) if board.is_32_bit else read_golden(model).outputs
     np.testing.assert_array_equal(probe["outputs"], expected)
@@ -186,7 +188,7 @@ def test_that_processors_own_wheels_give_the_golden_outputs_bit_by_bit(board):
 def test_selftest_passes(board):
     told = json.loads(board.fer_edge("selftest", "--json"))
     assert told["passed"]
-    assert told["n"] == len(read_golden(open_model("edge-small")))
+    assert told["n"] == len(read_golden(open_model(DEFAULT_MODEL)))
     assert told["exact"] == told["n"] or board.is_32_bit
 
 

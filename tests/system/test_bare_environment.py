@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fer_edge import DEFAULT_MODEL
+
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
 MOST_MEGABYTES = 320
@@ -116,4 +118,4 @@ def test_it_is_small(bare):
 
 def test_the_licence_of_the_portrait_and_the_types_travel_along(bare):
     names = {path.relative_to(bare.package).as_posix() for path in bare.package.rglob("*")}
-    assert {"py.typed", "assets/README.md", "models/edge-small.int8.tflite"} <= names
+    assert {"py.typed", "assets/README.md", f"models/{DEFAULT_MODEL}.int8.tflite"} <= names

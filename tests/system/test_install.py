@@ -10,6 +10,7 @@ import pytest
 from builders import a_picture
 from tiny_model import tiny_model
 
+from fer_edge import DEFAULT_MODEL
 from fer_edge.testing import MjpegServer
 
 
@@ -58,7 +59,7 @@ def append(text):
 
 
 ANOTHER = {"fer_edge/py.typed": append("# another\n")}
-BROKEN_MODEL = {"fer_edge/models/edge-small.int8.tflite": flip}
+BROKEN_MODEL = {f"fer_edge/models/{DEFAULT_MODEL}.int8.tflite": flip}
 # Fine at the prompt, but not as a daemon.
 BROKEN_DAEMON = {
     "fer_edge/daemon/heart.py": append(
