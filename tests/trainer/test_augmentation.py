@@ -301,6 +301,19 @@ def test_faceless_pictures_are_shuffled_or_a_small_part_and_have_even_targets() 
     assert taught[touched] == pytest.approx(1 / 7)
 
 
+def test_teachers_see_pictures_moved_but_not_spoilt() -> None:
+    drawn = pictures(64)
+    spoiling = {"dim_probability": 1.0, "blur_probability": 1.0, "noise_probability": 1.0,
+                "erase_probability": 1.0}  # fmt: skip
+    moving = {"flip": True, "rotation_degrees": 20.0, "contrast": 0.2}
+    layer = Augment(AugmentationSettings(**moving, **spoiling), seed=1)
+    seen = array(layer(drawn, training=True))
+    unspoilt = array(layer.unspoilt)
+    plain = Augment(AugmentationSettings(**moving), seed=1)
+    assert np.array_equal(unspoilt, array(plain(drawn, training=True)))
+    assert np.abs(seen - unspoilt).mean() > 20
+
+
 def test_a_picture_that_cannot_be_cut_into_tiles_is_not_shuffled() -> None:
     overrides = ["augmentation.faceless_probability=0.1", "input.height=50"]
     with pytest.raises(SettingsError, match="sides that 4 divides"):

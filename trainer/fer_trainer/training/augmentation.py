@@ -35,7 +35,8 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         seed: The same seed gives the same changes, step by step.
 
     Attributes:
-        seen: The pictures of the step that is under way, as the network sees them.
+        unspoilt: The pictures of the step that is under way, changed as the network sees them, but
+            before what a poor camera and an erased rectangle take from them.
     """
 
     def __init__(self, settings: AugmentationSettings, *, seed: int, **options: Any) -> None:
@@ -45,7 +46,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         self._changed = fused(partial(_change, taps=_gaussian(settings.blur_sigma)))
         self._own_share: Any = None
         self._faceless: Any = None
-        self.seen: Any = None
+        self.unspoilt: Any = None
 
     def call(self, pictures: Any, training: bool = False) -> Any:
         """Return float pictures with a channel axis."""
@@ -54,8 +55,8 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:])
         # For the targets, which the same step mixes; never read outside it.
         self._own_share, self._faceless = drawn.get("own_share"), drawn.get("faceless")
-        self.seen = self._changed(pictures, drawn)
-        return self.seen
+        seen, self.unspoilt = self._changed(pictures, drawn)
+        return seen
 
     def mix_targets(self, targets: Any) -> Any:
         """Mix targets as the pictures of the same step have been mixed.
@@ -196,12 +197,17 @@ def _moves(given: AugmentationSettings) -> bool:
     )  # fmt: skip
 
 
-def _change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
-    """Do what has been drawn: uint8 (N, H, W) to float32 (N, H, W, 1)."""
+def _change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> tuple[Any, Any]:
+    """Do what has been drawn: uint8 (N, H, W) to float32 (N, H, W, 1), spoilt and unspoilt."""
     moved = _move(pictures, drawn) if "xx" in drawn else ops.cast(pictures, "float32")
     x = ops.expand_dims(moved, -1)
     if "gain" in drawn:
         x = _light(x, drawn)
+    return _cut_up(_spoil(x, drawn, taps=taps), drawn), _cut_up(x, drawn)
+
+
+def _spoil(x: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
+    """Take from pictures what poor light and a poor camera take, and a rectangle."""
     if "light" in drawn:
         x = x * _per_picture(drawn["light"])
     if "blurred" in drawn:
@@ -210,6 +216,11 @@ def _change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
         x = _erase(x, drawn)
     if "noise" in drawn:
         x = ops.clip(x + ops.expand_dims(drawn["noise"], -1), 0.0, 255.0)
+    return x
+
+
+def _cut_up(x: Any, drawn: Drawn) -> Any:
+    """Mix pictures, and shuffle the tiles of some."""
     if "own_share" in drawn:
         x = _mixed(x, _per_picture(drawn["own_share"]))
     if "shuffled" in drawn:
@@ -294,7 +305,7 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
             augment = self.get_layer("augment")
             y = augment.mix_targets(y)
             if self.teaching is not None:
-                y = self.teaching.mix(y, augment.seen)
+                y = self.teaching.mix(y, augment.unspoilt)
             y = augment.even_targets(y)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 

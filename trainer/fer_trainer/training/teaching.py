@@ -1,8 +1,9 @@
 """Targets from networks that are trained already: distillation.
 
-Source: Hinton et al., Distilling the Knowledge in a Neural Network, 2015. The teachers see the very
-picture that the network in training sees, changed at random; what they say takes the place of a
-part of the label.
+Source: Hinton et al., Distilling the Knowledge in a Neural Network, 2015. The teachers see the
+picture that the network in training sees, moved and lit at random, but not dimmed, blurred, noisy
+or partly covered: they would be wrong about what they never learnt to see, and pass it on. What
+they say takes the place of a part of the label.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Teaching:
 
         Args:
             targets: Float, shape (N, outputs).
-            pictures: Those that the network sees: float, shape (N, H, W, 1).
+            pictures: Those that the network sees, unspoilt: float, shape (N, H, W, 1).
         """
         said = [
             ops.take(ops.cast(teacher(pictures, training=False), "float32"), order, axis=-1)
