@@ -158,7 +158,9 @@ def test_ctrl_c_keeps_what_there_is(
         time.sleep(0.03)
     output, errors = process.communicate(timeout=60)
     # Shells show 130 for both; a second one may end the process while it takes its leave.
-    assert process.returncode == 130 or (presses == 2 and process.returncode == -signal.SIGINT)
+    # On a busy machine that meets native code on its way out, which then aborts.
+    ended = {-signal.SIGINT, -signal.SIGABRT} if presses == 2 else set()
+    assert process.returncode in {130} | ended
     assert output == ""
     assert "Traceback" not in errors
     assert "defect" not in errors
