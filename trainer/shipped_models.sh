@@ -3,13 +3,14 @@
 #
 #   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv RUNS [--set KEY=VALUE ...]
 #
-# RUNS gets a folder for each run and for each conversion. About seven hours on two cores. After an
-# interruption, run it again: what is finished is left alone, what is not goes on from its last
-# epoch. Settings given at the end go to every training (training.epochs=1 for a trial).
+# Needs fer-train, fer-convert and fer-edge on the PATH. RUNS gets a folder for each run and each
+# conversion. About seven hours on two cores. After an interruption, run it again: what is finished
+# is left alone, what is not goes on from its last epoch. Settings given at the end go to every
+# training; after a trial with training.epochs=1 the converter's gate may refuse what came of it.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then
-  sed -n '2,8s/^# \{0,1\}//p' "$0"
+  sed -n '2,9s/^# \{0,1\}//p' "$0"
   exit 64
 fi
 data=$1 votes=$2 runs=$3
@@ -56,7 +57,8 @@ train edge-nano-ferplus edge-nano --set name=edge-nano-ferplus "${people[@]}" "$
 for name in edge-small edge-nano; do
   for model in $name $name-ferplus; do
     file=$runs/$model-int8/emotion.int8.tflite
-    [ -f "$file" ] || fer-convert "$runs/$model" --int8 --out "$runs/$model-int8"
+    # Anew each time: a file may lie there that has not passed the gate.
+    fer-convert "$runs/$model" --int8 --out "$runs/$model-int8"
     judged=()
     [ "$model" = $name ] || judged=(--votes "$votes")
     echo "$model"
