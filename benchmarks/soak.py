@@ -45,7 +45,8 @@ class Soak(threading.Thread):
     """One camera and the daemon that reads it, for a while.
 
     Attributes:
-        samples: Seconds, resident kilobytes, threads and descriptors, between two faults.
+        samples: Seconds, kilobytes resident, of these its own, threads and descriptors; between
+            two faults.
         outcomes: Of each fault.
         failure: What went wrong; "" where nothing did.
     """
@@ -54,7 +55,7 @@ class Soak(threading.Thread):
         self, name: str, camera: CameraProcess, kinds: Sequence[str], *, minutes: float
     ) -> None:
         super().__init__(name=name, daemon=True)
-        self.samples: list[tuple[float, int, int, int]] = []
+        self.samples: list[tuple[float, int, int, int, int]] = []
         self.outcomes: list[tuple[str, Any]] = []
         self.failure = ""
         self.exit_code: int | None = None
@@ -100,8 +101,9 @@ class Soak(threading.Thread):
         while time.monotonic() < until:
             time.sleep(max(0.0, min(SAMPLE_SECONDS, until - time.monotonic())))
             threads, descriptors = daemon.resources()
+            own, files = daemon.rss_kinds_kb()
             moment = time.monotonic() - began
-            self.samples.append((moment, daemon.rss_kb(), threads, descriptors))
+            self.samples.append((moment, own + files, own, threads, descriptors))
         self.frames += len(daemon.seen.frames)
         daemon.seen.frames.clear()  # the memory of this process is not what is measured
         daemon.seen.notes.clear()
@@ -141,8 +143,9 @@ def describe(soak: Soak) -> dict[str, Any]:
         "lost": sum(outcome.lost for _, outcome in soak.outcomes),
         "rss_kb": {"start": soak.samples[0][1], "after_a_third": later[0][1], "end": later[-1][1]},
         "rss_kb_per_hour": slope,
-        "threads": sorted({sample[2] for sample in later}),
-        "descriptors": sorted({sample[3] for sample in later}),
+        "own_kb_per_hour": slope_kb_per_hour([(sample[0], sample[2]) for sample in later]),
+        "threads": sorted({sample[3] for sample in later}),
+        "descriptors": sorted({sample[4] for sample in later}),
         "exit_code": soak.exit_code,
         "failure": soak.failure,
         "outcomes": [dataclasses.asdict(outcome) for _, outcome in soak.outcomes],
@@ -160,6 +163,7 @@ def print_table(results: Sequence[dict[str, Any]]) -> None:
             f"{result['recovered_seconds']['p50']} / {result['recovered_seconds']['max']}",
             ", ".join(f"{kb / 1024:.1f}" for kb in result["rss_kb"].values()),
             "{} ± {}".format(*result["rss_kb_per_hour"] or ("too short", "")),
+            "{} ± {}".format(*result["own_kb_per_hour"] or ("too short", "")),
             ", ".join(map(str, result["threads"])),
             ", ".join(map(str, result["descriptors"])),
             result["failure"] or f"exit {result['exit_code']}",
@@ -168,7 +172,7 @@ def print_table(results: Sequence[dict[str, Any]]) -> None:
     ]
     head = [
         "camera", "minutes", "faults", "back after s (p50 / max)", "MiB at start, 1/3, end",
-        "KiB an hour", "threads", "descriptors", "end",
+        "KiB an hour", "its own", "threads", "descriptors", "end",
     ]  # fmt: skip
     print(format_table(head, rows))
 

@@ -235,10 +235,13 @@ class WatchedDaemon:
 
     def rss_kb(self) -> int:
         """Return its resident memory."""
+        return sum(self.rss_kinds_kb())
+
+    def rss_kinds_kb(self) -> tuple[int, int]:
+        """Return what of its resident memory is its own, and what are pages of files."""
         text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        found = re.search(r"VmRSS:\s+(\d+)", text)
-        assert found is not None
-        return int(found[1])
+        kinds = dict(re.findall(r"Rss(Anon|File|Shmem):\s+(\d+)", text))
+        return int(kinds["Anon"]), int(kinds["File"]) + int(kinds["Shmem"])
 
     def end(self) -> tuple[int, float]:
         """Interrupt it; return its exit code and how many seconds it took."""

@@ -23,6 +23,9 @@ _PART: Final = (0.02, 0.3)
 """Side of the part of a face that no longer shows one when it fills the picture: from a pixel,
 and so an even grey, to half a mouth."""
 
+_GRAINS: Final = 4, 16
+"""Pixels along a grain of the textures that stand for what is no face, beside single pixels."""
+
 Drawn = dict[str, Any]
 """What is to happen to each picture of a batch: arrays of shape (N,), by name."""
 
@@ -98,7 +101,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         given = self.settings
         drawn: Drawn = {}
         if given.faceless_probability:
-            drawn |= self._draw_faceless(count)
+            drawn |= self._draw_faceless(count, height, width)
         if _moves(given):
             drawn |= self._draw_geometry(count, height, width, drawn.get("part"))
         if given.contrast or given.brightness:
@@ -113,18 +116,33 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             drawn["own_share"] = ops.maximum(share, 1.0 - share)
         return drawn
 
-    def _draw_faceless(self, count: Any) -> Drawn:
-        """Draw which pictures show no face: half are shuffled, half a small part of themselves."""
-        chance = self._uniform(count, 0.0, 1.0) / self.settings.faceless_probability
+    def _draw_faceless(self, count: Any, height: int, width: int) -> Drawn:
+        """Draw which pictures show no face: shuffled, a small part of themselves, or a texture."""
+        chance = 3.0 * self._uniform(count, 0.0, 1.0) / self.settings.faceless_probability
         order = keras.random.uniform((count, TILES * TILES), seed=self.seed_generator)
         small, large = (math.log(side) for side in _PART)
         part = ops.exp(self._uniform(count, small, large))
         return {
-            "faceless": chance < 1.0,
-            "shuffled": chance < 0.5,
+            "faceless": chance < 3.0,
+            "shuffled": chance < 1.0,
             "order": ops.argsort(order, axis=-1),
-            "part": ops.where(ops.logical_and(chance >= 0.5, chance < 1.0), part, 1.0),
+            "part": ops.where(ops.logical_and(chance >= 1.0, chance < 2.0), part, 1.0),
+            "textured": ops.logical_and(chance >= 2.0, chance < 3.0),
+            "texture": self._draw_texture(count, height, width),
         }
+
+    def _draw_texture(self, count: Any, height: int, width: int) -> Any:
+        """Draw noise of several grains, about any grey: float (N, H, W) in 0..255."""
+        texture = _column(self._uniform(count, 0.0, 255.0))
+        for grain in (1, *_GRAINS):
+            shape = count, math.ceil(height / grain), math.ceil(width / grain)
+            noise = keras.random.normal(shape, seed=self.seed_generator)
+            if grain > 1:
+                noise = ops.repeat(ops.repeat(noise, grain, axis=1), grain, axis=2)
+            # Squared, so that often one grain rules.
+            strength = 60.0 * ops.square(self._uniform(count, 0.0, 1.0))
+            texture = texture + _column(strength) * noise[:, :height, :width]
+        return ops.clip(texture, 0.0, 255.0)
 
     def _draw_geometry(self, count: Any, height: int, width: int, part: Any) -> Drawn:
         given = self.settings
@@ -163,7 +181,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         if given.noise_probability:
             strength = self._sometimes(count, given.noise_probability, given.noise_sigma)
             normal = keras.random.normal((count, height, width), seed=self.seed_generator)
-            drawn["noise"] = ops.reshape(strength, (-1, 1, 1)) * normal
+            drawn["noise"] = _column(strength) * normal
         return drawn
 
     def _sometimes(self, count: Any, probability: float, most: float) -> Any:
@@ -220,11 +238,13 @@ def _spoil(x: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
 
 
 def _cut_up(x: Any, drawn: Drawn) -> Any:
-    """Mix pictures, and shuffle the tiles of some."""
+    """Mix pictures, shuffle the tiles of some, and put textures in the place of others."""
     if "own_share" in drawn:
         x = _mixed(x, _per_picture(drawn["own_share"]))
     if "shuffled" in drawn:
         x = ops.where(_per_picture(drawn["shuffled"]), _shuffle_tiles(x, drawn["order"]), x)
+        texture = ops.expand_dims(drawn["texture"], -1)
+        x = ops.where(_per_picture(drawn["textured"]), texture, x)
     return x
 
 
@@ -324,6 +344,10 @@ def _mixed(values: Any, own_share: Any) -> Any:
 
 def _per_picture(values: Any) -> Any:
     return ops.reshape(values, (-1, 1, 1, 1))
+
+
+def _column(values: Any) -> Any:
+    return ops.reshape(values, (-1, 1, 1))
 
 
 def _within(positions: Any, start: Any, length: Any) -> Any:
