@@ -41,17 +41,23 @@ plain=(--set augmentation.dim_probability=0 --set augmentation.blur_probability=
   --set augmentation.noise_probability=0 --set augmentation.faceless_probability=0
   --set augmentation.erase_probability=0.5)
 
-train teacher edge-small "${plain[@]}" --set training.epochs=110 --set training.label_smoothing=0.1
-train teacher-ferplus-1 edge-small "${people[@]}" "${plain[@]}"
-mapfile -t by < <(taught_by 0.5 teacher-ferplus-1)
-train teacher-ferplus-2 edge-small "${people[@]}" "${by[@]}" --set training.epochs=110
+# Two teachers for either kind of labels: one of good pictures, one of poor ones too.
+train teacher-1 edge-small "${plain[@]}" --set training.epochs=110 --set training.label_smoothing=0.1
+train teacher-ferplus-1 edge-small "${people[@]}" "${plain[@]}" --set training.epochs=80
+for kind in teacher teacher-ferplus; do
+  labels=()
+  [ $kind = teacher ] || labels=("${people[@]}")
+  mapfile -t by < <(taught_by 0.7 $kind-1)
+  train $kind-2 edge-small "${labels[@]}" "${by[@]}" --set training.epochs=80
+done
 
-mapfile -t by < <(taught_by 0.7 teacher)
+mapfile -t by < <(taught_by 0.7 teacher-1 teacher-2)
 train edge-small edge-small "${by[@]}"
-train edge-nano edge-nano "${by[@]}"
 mapfile -t by < <(taught_by 0.7 teacher-ferplus-1 teacher-ferplus-2)
 train edge-small-ferplus edge-small --set name=edge-small-ferplus "${people[@]}" "${by[@]}"
-mapfile -t by < <(taught_by 0.6 teacher-ferplus-2)
+mapfile -t by < <(taught_by 0.7 teacher-1)
+train edge-nano edge-nano "${by[@]}"
+mapfile -t by < <(taught_by 0.7 teacher-ferplus-2)
 train edge-nano-ferplus edge-nano --set name=edge-nano-ferplus "${people[@]}" "${by[@]}"
 
 for name in edge-small edge-nano; do

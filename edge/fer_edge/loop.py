@@ -3,8 +3,8 @@
 import signal
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -13,9 +13,9 @@ from typing import TypeAlias
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Sink, Source
 from fer_edge.records import Frame, Observation
-from fer_edge.timings import Summary, summarise_stages
+from fer_edge.timings import StageTimes, Summary
 
-_REMEMBERED = 10_000  # frames whose timings make up the closing summary; bounds memory
+_REMEMBERED = 10_000  # measurements of each stage that make up the closing summary
 
 
 @dataclass
@@ -27,14 +27,14 @@ class RunTally:
         frames_with_face: Of these, how many showed at least one.
         labels: How often each label was read.
         seconds: Wall time from the first frame asked for to the last result.
-        timings: Milliseconds by stage of the last frames.
+        timings: Of the last frames, by stage.
     """
 
     frames: int = 0
     frames_with_face: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
-    timings: deque[Mapping[str, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    timings: StageTimes = field(default_factory=lambda: StageTimes(_REMEMBERED))
 
     @property
     def frames_per_second(self) -> float:
@@ -47,11 +47,11 @@ class RunTally:
         self.frames_with_face += bool(observation.readings)
         for reading in observation.readings:
             self.labels[reading.prediction.label] += 1
-        self.timings.append(observation.timings)
+        self.timings.add(observation.timings)
 
     def stages(self) -> dict[str, Summary]:
         """Summarise the stages, in milliseconds."""
-        return summarise_stages(list(self.timings))
+        return self.timings.summarise()
 
 
 Watch: TypeAlias = Callable[[Frame, Observation, RunTally], None]

@@ -2,6 +2,7 @@
 
 import math
 import time
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,13 +70,35 @@ def summarise(values: Sequence[float]) -> Summary:
     )
 
 
-def summarise_stages(frames: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
-    """Summarise each stage over the frames in which it ran.
+class StageTimes:
+    """The last measurements of each stage, in memory that is taken once and then stays.
+
+    A mapping kept for each frame would take ten times as much, and pieces that come and go among
+    others that stay are what makes a process creep that runs for months.
 
     Args:
-        frames: Milliseconds by stage, one mapping a frame.
+        remembered: How many measurements of each stage; the newest take the oldest ones' place.
     """
-    stages = dict.fromkeys(stage for frame in frames for stage in frame)
-    return {
-        stage: summarise([frame[stage] for frame in frames if stage in frame]) for stage in stages
-    }
+
+    def __init__(self, remembered: int) -> None:
+        self._remembered = remembered
+        self._rings: dict[str, array[float]] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, milliseconds: Mapping[str, float]) -> None:
+        """Remember what the stages of one frame took."""
+        for stage, value in milliseconds.items():
+            if stage not in self._rings:
+                self._rings[stage] = array("d", bytes(8 * self._remembered))
+                self._counts[stage] = 0
+            self._rings[stage][self._counts[stage] % self._remembered] = value
+            self._counts[stage] += 1
+
+    def items(self) -> Iterator[tuple[str, Sequence[float]]]:
+        """Give each stage with its measurements, in no order; at least one each."""
+        for stage, ring in self._rings.items():
+            yield stage, ring[: self._counts[stage]]
+
+    def summarise(self) -> dict[str, Summary]:
+        """Summarise each stage over the frames in which it ran."""
+        return {stage: summarise(values) for stage, values in self.items()}

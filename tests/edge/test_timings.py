@@ -3,7 +3,7 @@
 import pytest
 
 from fer_edge.tables import format_fields, format_table
-from fer_edge.timings import StageClock, percentile, summarise, summarise_stages
+from fer_edge.timings import StageClock, StageTimes, percentile, summarise
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,23 @@ def test_a_summary_discards_nothing():
 
 
 def test_a_stage_is_summarised_over_the_frames_that_had_it():
-    stages = summarise_stages([{"detect": 1.0}, {"detect": 3.0, "classify": 5.0}])
-    assert {name: (stage.n, stage.mean) for name, stage in stages.items()} == {
+    times = StageTimes(10)
+    times.add({"detect": 1.0})
+    times.add({"detect": 3.0, "classify": 5.0})
+    assert {name: (stage.n, stage.mean) for name, stage in times.summarise().items()} == {
         "detect": (2, 2.0),
         "classify": (1, 5.0),
+    }
+
+
+def test_the_newest_times_take_the_place_of_the_oldest():
+    times = StageTimes(3)
+    assert times.summarise() == {}
+    for value in range(5):
+        times.add({"detect": value, **({"classify": value} if value < 2 else {})})
+    assert {name: sorted(values) for name, values in times.items()} == {
+        "detect": [2, 3, 4],
+        "classify": [0, 1],
     }
 
 

@@ -4,14 +4,13 @@ import os
 import resource
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from fer_edge import __version__
 from fer_edge.machine import System, temperature_c, throttle_bits
 from fer_edge.records import Observation
 from fer_edge.state import CameraHealth, DaemonState, Phase, SinkState
-from fer_edge.timings import percentile
+from fer_edge.timings import StageTimes, percentile
 
 _REMEMBERED: Final = 300
 _RATE_SECONDS: Final = 5.0
@@ -57,7 +56,7 @@ class Figures:
         self._frames = 0
         self._faces = 0
         self._moments: deque[float] = deque(maxlen=_REMEMBERED)
-        self._timings: deque[Mapping[str, float]] = deque(maxlen=_REMEMBERED)
+        self._timings = StageTimes(_REMEMBERED)
         self._summary: dict[str, dict[str, float]] = {}
         self._summary_due = 0.0
 
@@ -66,7 +65,7 @@ class Figures:
         self._frames += 1
         self._faces = len(observation.readings)
         self._moments.append(time.monotonic())
-        self._timings.append(observation.timings)
+        self._timings.add(observation.timings)
 
     def state(
         self, phase: Phase, camera: CameraHealth, *, dropped: int, sinks: tuple[SinkState, ...]
@@ -111,18 +110,17 @@ class Figures:
     def _stages(self) -> dict[str, dict[str, float]]:
         """Return percentiles by stage; made anew every few seconds, for sorting takes time."""
         now = time.monotonic()
-        if now >= self._summary_due and self._timings:
+        if now >= self._summary_due:
             self._summary_due = now + _SUMMARY_SECONDS
             self._summary = _summarise(self._timings)
         return self._summary
 
 
-def _summarise(timings: Collection[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    stages = {}
-    for name in dict.fromkeys(name for timing in timings for name in timing):
-        values = sorted(timing[name] for timing in timings if name in timing)
-        stages[name] = {"p50": percentile(values, 50), "p99": percentile(values, 99)}
-    return stages
+def _summarise(timings: StageTimes) -> dict[str, dict[str, float]]:
+    return {
+        stage: {"p50": percentile(values, 50), "p99": percentile(values, 99)}
+        for stage, values in timings.items()
+    }
 
 
 class _Machine:
