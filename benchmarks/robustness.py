@@ -5,10 +5,12 @@ code. `way: found by Haar` is the real path: the picture enlarged, put into a ca
 the detector, cut at its box; pictures in which no face is found count as wrong in the second column
 of that row. `margins` shows what another margin around the box would do, on training pictures (the
 test half chooses nothing). `no face` shows how sure the model is of pictures without one. With
-`--votes` the truth is what most people saw.
+`--votes` the truth is what most people saw. With `--split`, to choose between models, the pictures
+are those that a run set aside for validation.
 """
 
 import argparse
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -222,10 +224,15 @@ def without_a_face(judge: Judge, folder: Path) -> dict[str, float]:
     return {"squares": len(sure), "uncertain": float(np.mean(np.array(sure) < least))}
 
 
-def measure(model: str, data: Path, truth: dict[str, str] | None) -> dict[str, Any]:
+def measure(
+    model: str, data: Path, truth: dict[str, str] | None, aside: set[str]
+) -> dict[str, Any]:
     judge = Judge(model, truth)
     with LabelledPictures(data / "fer2013.zip") as pictures:
-        test = read_all(pictures, pictures.for_evaluation(), judge)
+        judged = pictures.for_evaluation()
+        if aside:
+            judged = [picture for picture in pictures.of("train") if picture.name in aside]
+        test = read_all(pictures, judged, judge)
         sample = random.Random(0).sample(pictures.of("train"), MARGIN_SAMPLE)
         train = read_all(pictures, sample, judge)
     return {
@@ -260,11 +267,13 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="name or file; may be given several times")
     parser.add_argument("--votes", action="store_true", help="judge by what most people saw")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--split", type=Path, help="of a run: judge by its validation pictures")
     arguments = parser.parse_args()
     data = require_data(arguments.data)
     truth = read_majority(data / "ferplus_votes.csv") if arguments.votes else None
     models = arguments.model or [DEFAULT_MODEL]
-    results = {model: measure(model, data, truth) for model in models}
+    aside = set(json.loads(arguments.split.read_text())["val"]) if arguments.split else set()
+    results = {model: measure(model, data, truth, aside) for model in models}
     report(arguments, results, as_text(results))
 
 

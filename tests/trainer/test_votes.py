@@ -13,6 +13,7 @@ from fer_edge.labels import LABEL_SETS
 from fer_trainer.data.loading import load_data
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data, read_for_evaluation
+from fer_trainer.data.samples import Samples
 from fer_trainer.data.splitting import split_data
 from fer_trainer.recipe import DataSettings
 from fer_trainer.recipe_files import load_recipe
@@ -283,3 +284,13 @@ def test_the_votes_on_fer2013() -> None:
     )
     assert split.test is not None
     assert samples.names == split.test.names
+
+
+def test_people_agree_where_half_of_them_or_more_say_the_same_and_no_other_half_does() -> None:
+    shares = [[0.5, 0.3, 0.2], [0.5, 0.5, 0.0], [0.4, 0.3, 0.3], [0.0, 0.0, 1.0]]
+    soft = np.array(shares, np.float32)
+    names = ("a", "b", "c", "d")
+    samples = Samples(np.zeros((4, 2, 2), np.uint8), soft.argmax(axis=1), names, soft)
+    assert samples.agreed().tolist() == [0, 3]
+    assert samples.take([1, 2]).agreed().tolist() == [0, 1]  # else nothing could be calibrated
+    assert Samples(samples.pictures, samples.labels, names).agreed().tolist() == [0, 1, 2, 3]

@@ -48,12 +48,14 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
     Args:
         network: From raw float pixels to probabilities.
         recipe: It was trained with.
-        split: Validation fits the temperature; test is looked at here and nowhere else.
+        split: Validation fits the temperature, by the pictures on which people agree; test is
+            looked at here and nowhere else.
     """
     threshold = recipe.binary_threshold() or 0.5
     parts = {"validation": split.val} | ({} if split.test is None else {"test": split.test})
     answers = {name: predict(network, samples.pictures) for name, samples in parts.items()}
-    temperature = fit_temperature(complete(answers["validation"]), split.val.labels)
+    agreed = split.val.agreed()
+    temperature = fit_temperature(complete(answers["validation"][agreed]), split.val.labels[agreed])
 
     def scores(name: str, chosen: NDArray[Any] | slice = slice(None)) -> dict[str, Any]:
         given, truth = answers[name][chosen], parts[name].labels[chosen]
@@ -80,7 +82,7 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
 def calibrate(
     answers: Mapping[str, NDArray[np.float32]], parts: Mapping[str, Samples], temperature: float
 ) -> dict[str, Any]:
-    """Return the calibration figures of every part.
+    """Return the calibration figures of every part, of the pictures on which people agree.
 
     Args:
         answers: The network's outputs by part.
@@ -88,8 +90,9 @@ def calibrate(
         temperature: Fitted on the validation part.
     """
     figures = {
-        name: calibration_figures(answers[name], samples.labels, temperature)
+        name: calibration_figures(answers[name][agreed], samples.labels[agreed], temperature)
         for name, samples in parts.items()
+        for agreed in (samples.agreed(),)
     }
     return {"temperature": temperature, "fitted_on": "validation", "bins": BINS, **figures}
 

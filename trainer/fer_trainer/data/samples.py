@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ Pictures: TypeAlias = NDArray[np.uint8]
 """uint8, shape (N, height, width)."""
 Indices: TypeAlias = NDArray[np.int64]
 """int64, shape (N,)."""
+
+_AGREED_SHARE: Final = 0.5
+_CANDIDATES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +48,18 @@ class Samples:
             tuple(self.names[index] for index in chosen),
             None if self.soft is None else self.soft[chosen],
         )
+
+    def agreed(self) -> Indices:
+        """Return the indices of the pictures on which people agree; of all, where none is such.
+
+        They agree where one label has half of the votes or more, and more than any other. On the
+        others no answer is right or wrong, and so none can be too sure.
+        """
+        if self.soft is None or self.soft.shape[1] < _CANDIDATES:
+            return np.arange(len(self))
+        second, most = np.partition(self.soft, -_CANDIDATES, axis=1)[:, -_CANDIDATES:].T
+        agreed = np.flatnonzero((most >= _AGREED_SHARE) & (most > second))
+        return agreed if agreed.size else np.arange(len(self))
 
     def counts(self, labels: Sequence[str]) -> dict[str, int]:
         """Return the number of pictures by label name.

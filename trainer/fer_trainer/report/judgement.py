@@ -66,10 +66,11 @@ def judge(
     # The contract's threshold is one on probabilities at its own temperature.
     threshold = temper_threshold(contract.threshold, temperature / own)
     chosen, labels = choose(outputs, threshold=threshold), contract.labels
+    agreed = samples.agreed()
     return Judgement(
         part,
         score(outputs, samples.labels, labels, threshold=threshold),
-        calibration_figures(answers, samples.labels, temperature),
+        calibration_figures(answers[agreed], samples.labels[agreed], temperature),
         worst_errors(samples, complete(outputs), chosen, labels),
         fair_sample(samples, complete(outputs), chosen, labels, seed=_SEED),
     )

@@ -160,6 +160,8 @@ def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[
         "log-likelihood. Below 1 it makes a modest network surer, above 1 a bold one more modest; "
         "the label chosen stays the same."
     )
+    if contents.metrics["data"].get("votes"):
+        words += " Fitted and judged on the pictures on which most people agree."
     if not COLDEST * 1.01 < figures["temperature"] < HOTTEST / 1.01:
         words += (
             f" It lies at the end of what is tried, {COLDEST:g} to {HOTTEST:g}: the validation "
