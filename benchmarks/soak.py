@@ -37,6 +37,7 @@ SETTINGS = ("source.frozen_seconds=3", "source.black_seconds=3")
 EVERY_SECONDS = 20.0
 SAMPLE_SECONDS = 5.0
 WARM_UP_SHARE = 1 / 3
+LAST_SHARE = 1 / 4
 LARGE = ("large",)  # every other fault of the first third: each cascade takes its memory once
 LASTS_SECONDS = (2.5, 6.0)
 
@@ -130,7 +131,8 @@ def describe(soak: Soak) -> dict[str, Any]:
     """Return what a soak came to."""
     start = max((moment for moment, *_ in soak.samples), default=0.0) * WARM_UP_SHARE
     later = [sample for sample in soak.samples if sample[0] >= start]
-    slope = slope_kb_per_hour([(sample[0], sample[1]) for sample in later])
+    end = max((sample[0] for sample in soak.samples), default=0.0)
+    last = [sample for sample in soak.samples if sample[0] >= end * (1 - LAST_SHARE)]
     back = sorted(outcome.recovered_seconds for _, outcome in soak.outcomes)
     return {
         "camera": soak.name,
@@ -142,8 +144,14 @@ def describe(soak: Soak) -> dict[str, Any]:
         "frames": soak.frames,
         "lost": sum(outcome.lost for _, outcome in soak.outcomes),
         "rss_kb": {"start": soak.samples[0][1], "after_a_third": later[0][1], "end": later[-1][1]},
-        "rss_kb_per_hour": slope,
-        "own_kb_per_hour": slope_kb_per_hour([(sample[0], sample[2]) for sample in later]),
+        **{
+            name: slope_kb_per_hour([(sample[0], sample[place]) for sample in chosen])
+            for name, chosen, place in (
+                ("rss_kb_per_hour", later, 1),
+                ("own_kb_per_hour", later, 2),
+                ("own_kb_per_hour_last_quarter", last, 2),
+            )
+        },
         "threads": sorted({sample[3] for sample in later}),
         "descriptors": sorted({sample[4] for sample in later}),
         "exit_code": soak.exit_code,
@@ -163,7 +171,7 @@ def print_table(results: Sequence[dict[str, Any]]) -> None:
             f"{result['recovered_seconds']['p50']} / {result['recovered_seconds']['max']}",
             ", ".join(f"{kb / 1024:.1f}" for kb in result["rss_kb"].values()),
             "{} ± {}".format(*result["rss_kb_per_hour"] or ("too short", "")),
-            "{} ± {}".format(*result["own_kb_per_hour"] or ("too short", "")),
+            "{} ± {}".format(*result["own_kb_per_hour_last_quarter"] or ("too short", "")),
             ", ".join(map(str, result["threads"])),
             ", ".join(map(str, result["descriptors"])),
             result["failure"] or f"exit {result['exit_code']}",
@@ -172,7 +180,7 @@ def print_table(results: Sequence[dict[str, Any]]) -> None:
     ]
     head = [
         "camera", "minutes", "faults", "back after s (p50 / max)", "MiB at start, 1/3, end",
-        "KiB an hour", "its own", "threads", "descriptors", "end",
+        "KiB an hour", "last quarter", "threads", "descriptors", "end",
     ]  # fmt: skip
     print(format_table(head, rows))
 
