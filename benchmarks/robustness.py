@@ -217,11 +217,23 @@ def faceless_confidences(judge: Judge, folder: Path) -> list[float]:
     return sure
 
 
+def blank_confidences(judge: Judge) -> list[float]:
+    """Return how sure a model is of pure noise (40 pictures) and of even greys (16)."""
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (48, 48)).astype(np.uint8) for _ in range(40)]
+    greys = [np.full((48, 48), level, np.uint8) for level in range(0, 256, 16)]
+    return [judge.says(picture)[1] for picture in noise + greys]
+
+
 def without_a_face(judge: Judge, folder: Path) -> dict[str, float]:
     """Return how often something without a face gets a label."""
-    sure = faceless_confidences(judge, folder)
+    sure, blank = faceless_confidences(judge, folder), blank_confidences(judge)
     least = SmoothingSettings().least_probability
-    return {"squares": len(sure), "uncertain": float(np.mean(np.array(sure) < least))}
+    return {
+        "squares": len(sure),
+        "uncertain": float(np.mean(np.array(sure) < least)),
+        "blank_uncertain": float(np.mean(np.array(blank) < least)),
+    }
 
 
 def measure(
@@ -256,6 +268,7 @@ def as_text(results: dict[str, Any]) -> str:
             for margin in MARGINS
         ),
         ("no face: uncertain", lambda r: r["no_face"]["uncertain"]),
+        ("  noise, even greys", lambda r: r["no_face"]["blank_uncertain"]),
     ):
         rows.append([title, *(f"{figure(results[name]):.1%}" for name in names)])
     return format_table(["accuracy", *(Path(name).parent.name or name for name in names)], rows)

@@ -77,7 +77,7 @@ class DaemonState:
         dropped: Frames that a newer one replaced before they were processed.
         frames_per_second: Processed over the last seconds.
         faces: In the last frame.
-        stages_ms: Median and 99th percentile by stage over the last frames.
+        stages_ms: Median and 99th percentile by stage over its last measurements.
         temperature_c: Of the processor; None where the machine does not tell.
         throttled: Whether the board slows itself down now; None where it does not tell.
         rss_mb: Resident memory.
