@@ -276,15 +276,20 @@ def test_noise_has_the_strength_asked_for_and_stays_within_the_range() -> None:
     assert found.max() <= 255
 
 
-def test_faceless_pictures_are_shuffled_a_small_part_or_a_texture_and_have_even_targets() -> None:
-    count = 384
+def test_faceless_pictures_are_cut_up_turned_or_a_texture_and_have_even_targets() -> None:
+    count = 512
     drawn = np.random.default_rng(3).integers(100, 256, (count, 48, 48)).astype(np.uint8)
     layer = Augment(AugmentationSettings(faceless_probability=0.5), seed=1)
     found = array(layer(drawn, training=True))[..., 0]
     touched = (found != drawn).any(axis=(1, 2))
-    assert 150 < touched.sum() < 234
+    assert 206 < touched.sum() < 306
     whole = (np.sort(found.reshape(count, -1)) == np.sort(drawn.reshape(count, -1))).all(axis=1)
-    shuffled = touched & whole
+    ways = [np.rot90(drawn, quarters, axes=(1, 2)) for quarters in (1, 2, 3)]
+    turns = np.stack([np.isclose(found, way, atol=0.5).all(axis=(1, 2)) for way in ways])
+    assert (turns.sum(axis=1) > 8).all()
+    turned = turns.any(axis=0)
+    assert 40 < turned.sum() < 90
+    shuffled = touched & whole & ~turned
     assert 40 < shuffled.sum() < 90
     originals = {
         picture[y : y + 12, x : x + 12].astype(np.float32).tobytes()
@@ -294,8 +299,8 @@ def test_faceless_pictures_are_shuffled_a_small_part_or_a_texture_and_have_even_
     # Noise, enlarged, stays within its range and changes little from pixel to pixel.
     steps = np.abs(np.diff(found, axis=2)).mean(axis=(1, 2))
     lowest = found.min(axis=(1, 2))
-    parts = touched & ~whole & (lowest >= 100) & (steps < 0.4 * steps[whole].mean())
-    textures = touched & ~whole & ~parts
+    parts = touched & ~whole & ~turned & (lowest >= 100) & (steps < 0.4 * steps[shuffled].mean())
+    textures = touched & ~whole & ~turned & ~parts
     assert 40 < parts.sum() < 100
     assert 40 < textures.sum() < 90
     assert found[textures].mean(axis=(1, 2)).std() > 40

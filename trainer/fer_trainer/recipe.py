@@ -91,8 +91,9 @@ class AugmentationSettings:
         erase_area: Largest share of the picture that is covered.
         faceless_probability: Of a picture that no longer shows a face and is to be read evenly as
             every label, which teaches a network not to be sure of things that are no faces: a
-            third has its sixteen tiles shuffled, a third is a small part, enlarged, and in the
-            place of the others come textures: noise of several grains.
+            quarter of these have their sixteen tiles shuffled, a quarter are a small part,
+            enlarged, a quarter are turned by 90, 180 or 270 degrees, and in the place of the
+            others come textures: noise of several grains.
         mixup: Both parameters of the beta distribution that says how much of another picture,
             and of its label, is mixed in; 0 mixes nothing.
     """

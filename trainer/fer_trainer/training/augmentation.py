@@ -23,6 +23,8 @@ _PART: Final = (0.02, 0.3)
 """Side of the part of a face that no longer shows one when it fills the picture: from a pixel,
 and so an even grey, to half a mouth."""
 
+_FACELESS: Final = 4.0
+"""Ways in which a picture shows no face, equally frequent."""
 _GRAINS: Final = 4, 16
 """Pixels along a grain of the textures that stand for what is no face, beside single pixels."""
 
@@ -103,7 +105,9 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         if given.faceless_probability:
             drawn |= self._draw_faceless(count, height, width)
         if _moves(given):
-            drawn |= self._draw_geometry(count, height, width, drawn.get("part"))
+            drawn |= self._draw_geometry(
+                count, height, width, part=drawn.get("part"), turned=drawn.get("turned", 0.0)
+            )
         if given.contrast or given.brightness:
             drawn["gain"] = self._around(count, 1.0, given.contrast)
             drawn["offset"] = self._around(count, 0.0, given.brightness)
@@ -117,18 +121,20 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         return drawn
 
     def _draw_faceless(self, count: Any, height: int, width: int) -> Drawn:
-        """Draw which pictures show no face: shuffled, a small part of themselves, or a texture."""
-        chance = 3.0 * self._uniform(count, 0.0, 1.0) / self.settings.faceless_probability
+        """Draw which pictures show no face upright: shuffled, a small part, a texture, turned."""
+        chance = _FACELESS * self._uniform(count, 0.0, 1.0) / self.settings.faceless_probability
         order = keras.random.uniform((count, TILES * TILES), seed=self.seed_generator)
         small, large = (math.log(side) for side in _PART)
         part = ops.exp(self._uniform(count, small, large))
+        quarters = 1.0 + ops.floor(self._uniform(count, 0.0, 3.0))
         return {
-            "faceless": chance < 3.0,
+            "faceless": chance < _FACELESS,
             "shuffled": chance < 1.0,
             "order": ops.argsort(order, axis=-1),
             "part": ops.where(ops.logical_and(chance >= 1.0, chance < 2.0), part, 1.0),
             "textured": ops.logical_and(chance >= 2.0, chance < 3.0),
             "texture": self._draw_texture(count, height, width),
+            "turned": ops.where(ops.logical_and(chance >= 3.0, chance < _FACELESS), quarters, 0.0),
         }
 
     def _draw_texture(self, count: Any, height: int, width: int) -> Any:
@@ -144,9 +150,12 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             texture = texture + _column(strength) * noise[:, :height, :width]
         return ops.clip(texture, 0.0, 255.0)
 
-    def _draw_geometry(self, count: Any, height: int, width: int, part: Any) -> Drawn:
+    def _draw_geometry(
+        self, count: Any, height: int, width: int, *, part: Any, turned: Any
+    ) -> Drawn:
         given = self.settings
         turn = self._around(count, 0.0, math.radians(given.rotation_degrees))
+        turn = turn + 0.5 * math.pi * turned
         lean = self._around(count, 0.0, math.radians(given.shear_degrees))
         across = down = 1.0 / self._around(count, 1.0, given.scale)
         if given.zoom:
