@@ -16,7 +16,8 @@ from fer_trainer.fitting import fit
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.teachers import load_teaching
-from fer_trainer.training.loop import predict
+from fer_trainer.training.fusing import for_answers_only
+from fer_trainer.training.loop import new_network, predict
 from fer_trainer.training.teaching import Teaching
 
 array = keras.ops.convert_to_numpy
@@ -122,3 +123,21 @@ def test_a_teacher_that_is_no_finished_run_is_refused(
 
 def test_without_teachers_nothing_is_taught(small_recipe: Path) -> None:
     assert load_teaching(load_recipe(str(small_recipe)), "float32") is None
+
+
+@pytest.mark.parametrize("recipe", ["edge-small", "seven-gap", "seven-classic"])
+def test_a_teacher_with_its_norms_in_its_convolutions_says_the_same(recipe: str) -> None:
+    network = new_network(load_recipe(recipe))
+    rng = np.random.default_rng(1)
+    network.set_weights(
+        [weight + rng.uniform(0.0, 0.2, weight.shape) for weight in network.get_weights()]
+    )
+    pictures = rng.uniform(0, 255, (8, *network.input_shape[1:])).astype(np.float32)
+    folded = for_answers_only(network)
+    assert array(folded(pictures)) == pytest.approx(array(network(pictures)), abs=1e-4)
+    assert array(network(pictures)).std() > 1e-3
+    if keras.backend.backend() == "tensorflow":
+        # In seven-classic a ReLU comes between.
+        fewer = folded.count_params() < network.count_params()
+        assert fewer == (recipe != "seven-classic")
+        assert not folded.trainable_variables

@@ -10,6 +10,7 @@ from fer_trainer import run_folder
 from fer_trainer.finished import load_run
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe
+from fer_trainer.training.fusing import for_answers_only
 from fer_trainer.training.precision import network_in
 from fer_trainer.training.teaching import Teaching
 
@@ -32,8 +33,7 @@ def load_teaching(recipe: Recipe, precision: str) -> Teaching | None:
         contract, delivered = load_run(run)
         teacher = network_in(precision, load_recipe(str(run / run_folder.RECIPE)))
         teacher.set_weights(delivered.get_weights())
-        teacher.trainable = False
-        teachers.append(teacher)
+        teachers.append(for_answers_only(teacher))
         orders.append(tuple(contract.labels.index(label) for label in recipe.label_names))
     given = recipe.distillation
     return Teaching(tuple(teachers), tuple(orders), given.weight, given.temperature)

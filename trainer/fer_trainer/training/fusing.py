@@ -2,17 +2,21 @@
 
 On TensorFlow, batch norm and Adam are chains of small operations, each of which takes the whole
 tensor through memory: half of a step on a CPU. The network that trains has these in their places,
-with the same weights; the network that is delivered has stock layers only.
+with the same weights; the network that is delivered has stock layers only. A teacher, which learns
+nothing any more, has its batch norms inside its convolutions.
 """
 
 import dataclasses
 from collections.abc import Iterable
 from typing import Any, Final
 
+import numpy as np
+
 from fer_trainer.backend import keras
 from fer_trainer.network.language import Layer
 
 _MAP_DIMENSIONS: Final = 4
+_NORM: Final = keras.layers.BatchNormalization
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -101,6 +105,80 @@ def with_fused_layers(network: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         return network
     return keras.models.clone_model(network, clone_function=_fused_layer)
+
+
+class FoldedConvolution(keras.layers.Conv2D):  # type: ignore[misc]
+    """A convolution that adds its bias by the operation which TensorFlow runs together with it."""
+
+    def call(self, inputs: Any) -> Any:
+        """Convolve and add the bias."""
+        import tensorflow as tf  # noqa: PLC0415 - only on its own backend
+
+        kernel, bias = (
+            tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
+            for weight in (self.kernel, self.bias)
+        )
+        padding = self.padding.upper()
+        return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, self.strides, padding), bias)
+
+
+class Through(keras.layers.Layer):  # type: ignore[misc]
+    """Stands in the place of a batch norm that has gone into the convolution before it."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
+        """Return the inputs."""
+        return inputs
+
+
+def for_answers_only(network: Any) -> Any:
+    """Return a network of the same answers, the cheapest that the backend can; not to be trained.
+
+    Args:
+        network: Of stock layers, in the precision that it is to answer in. Left as it is.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return network
+    norms = dict(_norms_after_convolutions(network))
+    absorbed = {norm.name for norm in norms.values()}
+
+    def answering(layer: Any) -> Any:
+        if layer.name in absorbed:
+            return Through(name=layer.name, dtype=layer.dtype_policy)
+        if layer.name in norms:
+            return FoldedConvolution.from_config(layer.get_config() | {"use_bias": True})
+        return type(layer).from_config(layer.get_config())
+
+    folded = keras.models.clone_model(network, clone_function=answering)
+    for layer in network.layers:
+        if layer.name in norms:
+            folded.get_layer(layer.name).set_weights(_with_norm(layer, norms[layer.name]))
+        elif layer.name not in absorbed:
+            folded.get_layer(layer.name).set_weights(layer.get_weights())
+    folded.trainable = False
+    return folded
+
+
+def _norms_after_convolutions(network: Any) -> Iterable[tuple[str, Any]]:
+    """Yield the names of linear convolutions that only a batch norm reads, and that batch norm."""
+    for layer in network.layers:
+        if type(layer) is not keras.layers.Conv2D:
+            continue
+        linear = layer.activation is keras.activations.linear
+        readers = [node.operation for node in layer._outbound_nodes]
+        if linear and len(readers) == 1 and isinstance(readers[0], _NORM):
+            yield layer.name, readers[0]
+
+
+def _with_norm(convolution: Any, norm: Any) -> list[Any]:
+    """Return kernel and bias of a convolution that does what its batch norm does besides."""
+    as_arrays = keras.ops.convert_to_numpy
+    mean, variance = as_arrays(norm.moving_mean), as_arrays(norm.moving_variance)
+    gain = 1.0 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        gain = gain * as_arrays(norm.gamma)
+    kernel, *bias = convolution.get_weights()
+    shift = (bias[0] if bias else 0.0) - mean
+    return [kernel * gain, shift * gain + (as_arrays(norm.beta) if norm.center else 0.0)]
 
 
 def adam(**options: Any) -> Any:
