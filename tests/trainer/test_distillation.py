@@ -16,8 +16,10 @@ from fer_trainer.fitting import fit
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.teachers import load_teaching
+from fer_trainer.training.checkpoint import Checkpoint
+from fer_trainer.training.distribution import Crew
 from fer_trainer.training.fusing import for_answers_only
-from fer_trainer.training.loop import new_network, predict
+from fer_trainer.training.loop import _teachers_precision, new_network, predict
 from fer_trainer.training.teaching import Teaching
 
 array = keras.ops.convert_to_numpy
@@ -141,3 +143,19 @@ def test_a_teacher_with_its_norms_in_its_convolutions_says_the_same(recipe: str)
         fewer = folded.count_params() < network.count_params()
         assert fewer == (recipe != "seven-classic")
         assert not folded.trainable_variables
+
+
+def test_teachers_answer_in_what_is_fastest_and_a_resumed_run_keeps_it(
+    finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    recipe = taught(small_recipe, finished_run, **{"training.epochs": 1})
+    assert load_teaching(recipe, "auto").precision in {"float32", "mixed_bfloat16"}
+    assert load_teaching(recipe, "mixed_bfloat16").precision == "mixed_bfloat16"
+    metrics = fit(
+        recipe, load_data(recipe, faces), RunFolder(tmp_path / "run"), tell=lambda line: None
+    )
+    assert metrics["precision"] == "float32"
+    kept = metrics["teachers_precision"]
+    checkpoint = Checkpoint.read(tmp_path / "run" / "checkpoints" / "last.npz")
+    assert checkpoint.surroundings["teachers_precision"] == kept
+    assert _teachers_precision(recipe, "float32", checkpoint, Crew()) == kept

@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fer_edge.errors import SettingsError
 from fer_trainer import run_folder
@@ -11,7 +13,7 @@ from fer_trainer.finished import load_run
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.training.fusing import for_answers_only
-from fer_trainer.training.precision import network_in
+from fer_trainer.training.precision import fastest_answers, network_in
 from fer_trainer.training.teaching import Teaching
 
 
@@ -20,7 +22,7 @@ def load_teaching(recipe: Recipe, precision: str) -> Teaching | None:
 
     Args:
         recipe: Checked by `check_teachers`.
-        precision: A dtype policy, for teachers too.
+        precision: A dtype policy, or "auto": the one in which the first of them answers sooner.
 
     Raises:
         ModelError: A teacher's run is unfinished or damaged.
@@ -28,15 +30,24 @@ def load_teaching(recipe: Recipe, precision: str) -> Teaching | None:
     """
     if not recipe.distillation.teachers:
         return None
-    teachers, orders = [], []
-    for run in map(Path, recipe.distillation.teachers):
-        contract, delivered = load_run(run)
-        teacher = network_in(precision, load_recipe(str(run / run_folder.RECIPE)))
-        teacher.set_weights(delivered.get_weights())
-        teachers.append(for_answers_only(teacher))
-        orders.append(tuple(contract.labels.index(label) for label in recipe.label_names))
-    given = recipe.distillation
-    return Teaching(tuple(teachers), tuple(orders), given.weight, given.temperature)
+    runs = [Path(run) for run in recipe.distillation.teachers]
+    if precision == "auto":
+        precision = fastest_answers(partial(_teacher, runs[0]))
+    labels = [load_run(run)[0].labels for run in runs]
+    return Teaching(
+        tuple(_teacher(run, precision) for run in runs),
+        tuple(tuple(own.index(label) for label in recipe.label_names) for own in labels),
+        recipe.distillation.weight,
+        recipe.distillation.temperature,
+        precision,
+    )
+
+
+def _teacher(run: Path, precision: str) -> Any:
+    _, delivered = load_run(run)
+    network = network_in(precision, load_recipe(str(run / run_folder.RECIPE)))
+    network.set_weights(delivered.get_weights())
+    return for_answers_only(network)
 
 
 def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[str]) -> None:

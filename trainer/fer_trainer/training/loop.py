@@ -30,7 +30,7 @@ from fer_trainer.training.teaching import Teaching
 EVALUATION_BATCH: Final = 256
 
 Teach: TypeAlias = Callable[[str], Teaching | None]
-"""Loads the teachers in a precision, if there are any."""
+"""Loads the teachers in a precision, or in "auto", if there are any."""
 
 QUICK_MACS: Final = 20_000_000
 """Networks below this are so quick that calling the next step is a tenth of a step's time."""
@@ -126,7 +126,9 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         trained = network_in(precision, recipe)
         trained.set_weights(network.get_weights())
         model = augmented(trained, recipe.augmentation, seed=settings.seed)
-        model.teaching = teach(precision)
+        model.teaching = teach(_teachers_precision(recipe, precision, begun, crew))
+        if model.teaching is not None:
+            surroundings["teachers_precision"] = model.teaching.precision
         model.compile(
             optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
             loss=_loss(recipe),
@@ -195,6 +197,15 @@ def _precision(
             "uninterrupted run's", begun.surroundings.get("backend"), backend,
         )  # fmt: skip
     return begun.surroundings.get("precision", "float32")
+
+
+def _teachers_precision(
+    recipe: Recipe, precision: str, begun: Checkpoint | None, crew: Crew
+) -> str:
+    """Return what the teachers answer in: measured where nothing else says it."""
+    if begun is not None:
+        return begun.surroundings.get("teachers_precision", precision)
+    return "auto" if crew.alone and recipe.training.precision == "auto" else precision
 
 
 def steps_at_once(network: Any) -> int:

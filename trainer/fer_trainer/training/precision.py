@@ -8,7 +8,8 @@ it, others lose. Tiny networks are not worth the trial and stay in float32.
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -45,6 +46,20 @@ def choose_precision(recipe: Recipe, network: Any) -> tuple[str, str]:
     plain, mixed = _fastest_steps(recipe, ("float32", "mixed_bfloat16"))
     reason = f"bfloat16 is {plain / mixed:.2f} times as fast here"
     return ("mixed_bfloat16" if plain / mixed >= WORTH else "float32"), reason
+
+
+def fastest_answers(network: Callable[[str], Any]) -> str:
+    """Return the dtype policy in which a network answers sooner.
+
+    Args:
+        network: Makes it, in a policy.
+    """
+    precisions = "float32", "mixed_bfloat16"
+    networks = [network(precision) for precision in precisions]
+    shape = _BATCH, *networks[0].input_shape[1:]
+    pictures = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    plain, mixed = _fastest([partial(each.predict_on_batch, pictures) for each in networks])
+    return precisions[plain / mixed >= WORTH]
 
 
 def network_in(precision: str, recipe: Recipe) -> Any:
@@ -101,24 +116,28 @@ def _policy(name: str) -> Iterator[None]:
 
 
 def _fastest_steps(recipe: Recipe, precisions: Sequence[str]) -> list[float]:
-    """Time training steps on noise, in turn: seconds of each precision's fastest.
-
-    The fastest step is the one that other users of the machine disturbed least. The first of
-    each, which compiles, does not count.
-    """
+    """Time training steps on noise: seconds of each precision's fastest."""
     size = min(_BATCH, recipe.training.batch_size)
     rng = np.random.default_rng(0)
     pictures = rng.uniform(0, 255, (size, *recipe.input_spec.shape)).astype(np.float32)
     networks = [_compiled(recipe, precision) for precision in precisions]
     answers = np.zeros((size, networks[0].output_shape[-1]), np.float32)
-    for network in networks:
-        network.train_on_batch(pictures, answers)
-    fastest = [math.inf] * len(networks)
+    return _fastest([partial(each.train_on_batch, pictures, answers) for each in networks])
+
+
+def _fastest(doings: Sequence[Callable[[], object]]) -> list[float]:
+    """Time each in turn, several times: the seconds of its fastest, which was disturbed least.
+
+    The first of each, which compiles, does not count.
+    """
+    for do in doings:
+        do()
+    fastest = [math.inf] * len(doings)
     begun = time.perf_counter()
     for step in range(_STEPS):
-        for place, network in enumerate(networks):
+        for place, do in enumerate(doings):
             started = time.perf_counter()
-            network.train_on_batch(pictures, answers)
+            do()
             fastest[place] = min(fastest[place], time.perf_counter() - started)
         if step and time.perf_counter() - begun > _SECONDS:
             break

@@ -23,12 +23,14 @@ class Teaching:
         orders: For each, the places of its outputs in the order of the recipe's labels.
         weight: Share of the target that is theirs.
         temperature: Above 1 their answers are made less sure.
+        precision: The dtype policy in which they answer.
     """
 
     teachers: tuple[Any, ...]
     orders: tuple[tuple[int, ...], ...]
     weight: float
     temperature: float
+    precision: str = "float32"
 
     def mix(self, targets: Any, pictures: Any) -> Any:
         """Return the targets to train towards.
