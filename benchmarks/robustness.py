@@ -28,7 +28,6 @@ from fer_edge.opencv import cv2
 from fer_edge.pictures import decode_grey, read_grey
 from fer_edge.preprocess import prepare_crop, resize, square_crop
 from fer_edge.records import Box, GreyImage
-from fer_edge.settings import SmoothingSettings
 from fer_edge.stages.haar import HaarDetector
 from fer_edge.stages.litert import LitertClassifier
 from fer_edge.tables import format_table
@@ -228,7 +227,7 @@ def blank_confidences(judge: Judge) -> list[float]:
 def without_a_face(judge: Judge, folder: Path) -> dict[str, float]:
     """Return how often something without a face gets a label."""
     sure, blank = faceless_confidences(judge, folder), blank_confidences(judge)
-    least = SmoothingSettings().least_probability
+    least = judge.classifier.contract.least_probability
     return {
         "squares": len(sure),
         "uncertain": float(np.mean(np.array(sure) < least)),

@@ -43,6 +43,7 @@ from robustness import Judge, faceless_confidences, read_all
 from smoothing_grid import LEAST, swept
 from stability_text import as_text, sweep_as_text
 
+from fer_edge.assemble import smoothing_for
 from fer_edge.labelled import LabelledPictures
 from fer_edge.labels import label_set
 from fer_edge.majority import read_majority
@@ -191,7 +192,7 @@ def measure(model: str, data: Path, settings: Settings) -> dict[str, Any]:
 
 def sweep(model: str, data: Path, settings: Settings, split: Path | None) -> dict[str, Any]:
     """Return what other settings would do, on pictures that are not of the test half."""
-    judge = make_judge(model, data)
+    settings, judge = with_model(settings, model), make_judge(model, data)
     pictures = read_pictures(data, judge, test=False, split=split)
     known, rate = pools(pictures, judge.classifier), RATES[0]
     faces = changing_faces(known, judge.classifier, rate=rate, count=FACES)
@@ -219,7 +220,8 @@ def sweep(model: str, data: Path, settings: Settings, split: Path | None) -> dic
 def draw(data: Path, model: str, settings: Settings, name: str, path: str) -> None:
     """Draw the raw and the stable labels of the face that a clip shows longest."""
     clip = next(clip for clip in listed_clips(data / "video") if clip.name == name)
-    face = max(watch(clip, with_model(settings, model)), key=lambda face: len(face.seconds))
+    settings = with_model(settings, model)
+    face = max(watch(clip, settings), key=lambda face: len(face.seconds))
     bands = {
         "each frame": raw_labels(face),
         "stable": smoothed_labels(face, settings.smoothing),
@@ -228,7 +230,11 @@ def draw(data: Path, model: str, settings: Settings, name: str, path: str) -> No
 
 
 def with_model(settings: Settings, model: str) -> Settings:
-    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, path=model))
+    return dataclasses.replace(
+        settings,
+        model=dataclasses.replace(settings.model, path=model),
+        smoothing=smoothing_for(settings.smoothing, open_model(model).contract),
+    )
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from fer_edge.contract import ModelContract
 from fer_edge.controls import Controls
 from fer_edge.errors import SettingsError
 from fer_edge.models import open_model
@@ -201,8 +202,15 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
     )
 
 
+def smoothing_for(settings: SmoothingSettings, contract: ModelContract) -> SmoothingSettings:
+    """Return the settings with the model's own least probability where they name none."""
+    if settings.least_probability >= 0:
+        return settings
+    return dataclasses.replace(settings, least_probability=contract.least_probability)
+
+
 def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmoother:
-    """Make what steadies the labels."""
+    """Make what steadies the labels, with settings that `smoothing_for` has completed."""
     return LabelSmoother(
         by_capture if frames == "live" else by_index,
         memory_seconds=settings.memory_seconds,
@@ -240,11 +248,10 @@ def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
         FerError: As `make_tracker` and `make_classifier` say.
     """
     cv2.setNumThreads(1)
-    return Pipeline(
-        make_tracker(settings, frames=frames),
-        make_classifier(settings.model),
-        None if frames == "pictures" else make_smoother(settings.smoothing, frames=frames),
-    )
+    tracker, classifier = make_tracker(settings, frames=frames), make_classifier(settings.model)
+    smoothing = smoothing_for(settings.smoothing, classifier.contract)
+    smoother = None if frames == "pictures" else make_smoother(smoothing, frames=frames)
+    return Pipeline(tracker, classifier, smoother)
 
 
 def make_sink(settings: OutputSettings) -> Sink:

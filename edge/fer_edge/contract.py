@@ -14,6 +14,10 @@ from fer_edge.errors import LabelError, ModelError
 from fer_edge.labels import canonical_labels
 
 CONTRACT_VERSION: Final = 1
+LEAST_PROBABILITY: Final = 0.4
+"""From which a label is given where a contract, made before it could, does not say."""
+_ADDED: Final = frozenset({"least_probability"})
+"""Fields that contracts made earlier lack."""
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
 Filter = Literal["area", "linear"]
 Task = Literal["multiclass", "binary"]
@@ -84,6 +88,7 @@ class ModelContract:
         output: See `OutputSpec`.
         task: "multiclass", or "binary" with its threshold.
         threshold: P(second label) from which a binary model says the second label.
+        least_probability: Below it no label should be given: the face, if it is one, is uncertain.
         provenance: Recipe, data set and its hash, split, metrics, versions, git revision.
         licence: SPDX identifier of the weights.
         intended_use: One sentence.
@@ -98,6 +103,7 @@ class ModelContract:
     output: OutputSpec = field(default_factory=OutputSpec)
     task: Task = "multiclass"
     threshold: float = 0.5
+    least_probability: float = LEAST_PROBABILITY
     provenance: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "Apache-2.0"
     intended_use: str = ""
@@ -227,10 +233,12 @@ def _check(contract: ModelContract, *, where: str) -> None:
     if contract.input.channels != 1 or min(contract.input.shape) < 1:
         raise broken(f"{where}: input shape {contract.input.shape}")
     margin, temperature = contract.input.crop_margin, contract.output.temperature
-    if not (0 <= margin <= 2 and 0 < temperature < math.inf and 0 <= contract.threshold <= 1):
+    threshold, least = contract.threshold, contract.least_probability
+    within = 0 <= margin <= 2 and 0 <= threshold <= 1 and 0 <= least <= 1
+    if not (within and 0 < temperature < math.inf):
         raise broken(
-            f"{where}: crop margin {margin}, temperature {temperature}, "
-            f"threshold {contract.threshold}"
+            f"{where}: crop margin {margin}, temperature {temperature}, threshold {threshold}, "
+            f"least probability {least}"
         )
 
 
@@ -249,10 +257,12 @@ def _build(cls: type[_T], raw: Mapping[str, Any], *, where: str) -> _T:
     """Build a contract dataclass from JSON, refusing missing, unknown and mistyped fields."""
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    missing, unknown = sorted(set(fields) - set(raw)), sorted(set(raw) - set(fields))
+    missing = sorted(set(fields) - set(raw) - _ADDED)
+    unknown = sorted(set(raw) - set(fields))
     if missing or unknown:
         raise broken(f"{where}: contract fields missing {missing}, unknown {unknown}")
-    return cls(**{name: _value(hints[name], raw[name], name, where=where) for name in fields})
+    given = fields.keys() & raw.keys()
+    return cls(**{name: _value(hints[name], raw[name], name, where=where) for name in given})
 
 
 def _value(hint: Any, value: Any, name: str, *, where: str) -> Any:

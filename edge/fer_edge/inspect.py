@@ -40,6 +40,7 @@ def format_model(model: ModelFile) -> str:
             f"{answer.kind}, {answer.dtype}, scale {answer.scale:g}, "
             f"zero point {answer.zero_point}, temperature {answer.temperature:g}",
         ),
+        ("uncertain", f"below a probability of {contract.least_probability:g}"),
         ("licence", contract.licence),
         ("intended use", contract.intended_use),
         ("limits", contract.limits),

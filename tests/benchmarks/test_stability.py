@@ -77,7 +77,9 @@ def test_labels_are_replayed_with_the_settings_given_and_the_faces_own_time():
     face = a_watched_face(["happy"] * 30 + ["sad"] * 30)
     waits = {}
     for memory in (0.2, 0.8):
-        labels = smoothed_labels(face, SmoothingSettings(memory_seconds=memory))
+        labels = smoothed_labels(
+            face, SmoothingSettings(memory_seconds=memory, least_probability=0.4)
+        )
         assert labels[:2] == [UNCERTAIN, "happy"]  # a tenth of a second until it is settled
         waits[memory] = labels.index("sad") - 30
     assert 0 < waits[0.2] < waits[0.8]

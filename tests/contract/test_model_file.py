@@ -208,6 +208,7 @@ def test_labels_txt_must_agree(labels):
         (changed(output__temperature=0), "temperature 0"),
         (changed(output__temperature=float("inf")), "temperature inf"),
         (changed(threshold=1.5), "threshold 1.5"),
+        (changed(least_probability=-0.1), "least probability -0.1"),
     ],
 )  # fmt: skip
 def test_a_contract_that_makes_no_sense(contract, found):
@@ -301,6 +302,16 @@ def test_json_of_a_contract_is_stable():
     text = a_contract().to_json()
     assert ModelContract.from_json(text, where=WHERE).to_json() == text
     assert text.endswith("}\n")
+
+
+def test_a_contract_from_before_models_said_when_they_are_certain():
+    older = json.loads(a_contract().to_json())
+    del older["least_probability"]
+    read = ModelContract.from_json(json.dumps(older), where=WHERE)
+    assert read == dataclasses.replace(a_contract(), least_probability=0.4)
+    del older["threshold"]
+    with pytest.raises(ModelError, match=r"missing \['threshold'\]"):
+        ModelContract.from_json(json.dumps(older), where=WHERE)
 
 
 @pytest.mark.parametrize("name", shipped_models())

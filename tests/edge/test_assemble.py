@@ -17,6 +17,7 @@ from fer_edge.assemble import (
     make_pipeline,
     make_sink,
     make_source,
+    smoothing_for,
 )
 from fer_edge.classify import PictureReader, format_reading
 from fer_edge.errors import ModelError, OutputError, SettingsError, VideoError
@@ -158,6 +159,14 @@ def test_settings_reach_the_tracker_and_the_smoother(model):
     (reading,) = make_pipeline(each).process(frame).readings
     assert reading.face.track_id is None
     assert [reading.face] == make_detector(DetectorSettings()).detect(grey)
+
+
+def test_a_model_says_from_which_probability_it_is_certain_unless_the_settings_do(model):
+    contract = dataclasses.replace(make_classifier(model).contract, least_probability=0.99)
+    assert smoothing_for(SmoothingSettings(), contract).least_probability == 0.99
+    for asked in (0.0, 0.3):
+        said = smoothing_for(SmoothingSettings(least_probability=asked), contract)
+        assert said.least_probability == asked
 
 
 def test_a_model_that_is_not_there():

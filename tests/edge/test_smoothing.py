@@ -15,7 +15,8 @@ from fer_edge.stages.smoothing import LabelSmoother
 
 
 def a_smoother(clock=by_index, **changes):
-    return LabelSmoother(clock, **(dataclasses.asdict(SmoothingSettings()) | changes))
+    settings = SmoothingSettings(least_probability=0.4)
+    return LabelSmoother(clock, **(dataclasses.asdict(settings) | changes))
 
 
 def says(label, probability=0.9):

@@ -11,6 +11,7 @@ from fer_trainer.calibration import (
     COLDEST,
     HOTTEST,
     calibration_figures,
+    choose_least_probability,
     complete,
     expected_calibration_error,
     fit_temperature,
@@ -140,3 +141,28 @@ def test_the_figures_of_a_part() -> None:
     assert all(sum(b[2] for b in figures[g]["bins"]) == 200 for g in ("before", "after"))
     assert figures["after"]["nll"] < figures["before"]["nll"]  # all are right: surer is better
     assert figures["after_int8_steps"]["ece"] == pytest.approx(figures["after"]["ece"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("confidences", "least"),
+    [
+        # Of 100 right answers, three may fall below.
+        ([0.41] * 3 + [0.53] * 97, 0.5),
+        ([0.41] * 4 + [0.53] * 96, 0.4),
+        ([0.9] * 100, 0.6),
+        ([0.3] * 100, 0.4),
+    ],
+)
+def test_a_label_is_given_from_where_few_right_answers_are_lost(
+    confidences: list[float], least: float
+) -> None:
+    rest = (1 - np.array(confidences)) / 9
+    right = np.column_stack([confidences, *[rest] * 9])
+    # Wrong answers, however unsure, count for nothing.
+    wrong = np.tile([0.2, *[0.8 / 9] * 9], (50, 1))
+    truth = np.array([0] * 100 + [1] * 50)
+    assert choose_least_probability(np.vstack([right, wrong]), truth) == pytest.approx(least)
+
+
+def test_without_a_right_answer_the_least_probability_is_the_usual_one() -> None:
+    assert choose_least_probability(np.array([[0.9, 0.1]]), np.array([1])) == 0.4

@@ -73,6 +73,8 @@ def test_the_contract_says_what_the_network_eats_and_answers(finished_run: Path)
         "float32", 1.0, 0,
     )  # fmt: skip
     assert (contract.task, contract.output.kind) == ("multiclass", "softmax")
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    assert 0.4 <= contract.least_probability == metrics["least_probability"] <= 0.6
     provenance = contract.provenance
     assert provenance["data"]["name"].startswith("faces")
     assert len(provenance["data"]["content_sha256"]) == 64

@@ -23,6 +23,12 @@ COLDEST: Final = 0.25
 HOTTEST: Final = 4.0
 """Between these a temperature is looked for; few or easy pictures would drive it anywhere."""
 
+LOST: Final = 0.03
+"""Share of the right answers that may be held back with what is no face and what is doubtful."""
+_LEAST_AT_LEAST: Final = 0.4
+_LEAST_AT_MOST: Final = 0.6
+_LEAST_STEPS: Final = 20  # a step of 0.05
+
 _LEAST_PROBABILITY: Final = 1e-9  # as on the device, so that nothing is raised to infinity
 _INT8_STEPS: Final = 256
 
@@ -132,6 +138,24 @@ def fit_temperature(probabilities: Probabilities, truth: NDArray[np.int64]) -> f
         left, right = high - golden * (high - low), low + golden * (high - low)
         low, high = (low, right) if loss(left) <= loss(right) else (left, high)
     return round(math.exp((low + high) / 2), 4)
+
+
+def choose_least_probability(probabilities: Probabilities, truth: NDArray[np.int64]) -> float:
+    """Return from which confidence a device should give a label, between 0.4 and 0.6.
+
+    A higher one holds back more of what is no face, and more right answers: the highest, in steps
+    of 0.05, that holds back at most three in a hundred of these.
+
+    Args:
+        probabilities: Of the validation part, tempered.
+        truth: int64, shape (N,).
+    """
+    right = probabilities.max(axis=1)[probabilities.argmax(axis=1) == truth]
+    if not len(right):
+        return _LEAST_AT_LEAST
+    first_kept = float(np.sort(right)[int(LOST * len(right))])
+    step = math.floor(first_kept * _LEAST_STEPS) / _LEAST_STEPS
+    return min(max(step, _LEAST_AT_LEAST), _LEAST_AT_MOST)
 
 
 def reliability(

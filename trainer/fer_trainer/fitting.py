@@ -14,11 +14,10 @@ from typing import Any, Final
 from fer_edge.contract import ModelContract, OutputSpec
 from fer_edge.errors import FerError, SettingsError
 from fer_trainer import run_folder
-from fer_trainer.calibration import temper_threshold
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.documented import delivered_epoch, forget_documented, write_documented
-from fer_trainer.measurement import measure
+from fer_trainer.measurement import Measured, measure
 from fer_trainer.provenance import git_revision, versions
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import dump_recipe
@@ -148,9 +147,7 @@ def _train_and_deliver(
     write_documented(
         run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature
     )
-    contract = _contract(
-        recipe, split, metrics=metrics, temperature=measured.temperature, revision=revision
-    )
+    contract = _contract(recipe, split, measured, metrics=metrics, revision=revision)
     replace_file(run.path / run_folder.MODEL, network.save)
     run.write_text(run_folder.CONTRACT, contract.to_json())
     run.write_json(run_folder.METRICS, metrics)
@@ -191,20 +188,22 @@ def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: 
 def _contract(
     recipe: Recipe,
     split: SplitData,
+    measured: Measured,
     *,
     metrics: dict[str, Any],
-    temperature: float,
     revision: str | None,
 ) -> ModelContract:
-    threshold = recipe.binary_threshold()
-    binary = threshold is not None
+    binary = recipe.binary_threshold() is not None
     return ModelContract(
         name=recipe.name,
         labels=recipe.label_names,
         input=recipe.input_spec,
-        output=OutputSpec(kind="sigmoid" if binary else "softmax", temperature=temperature),
+        output=OutputSpec(
+            kind="sigmoid" if binary else "softmax", temperature=measured.temperature
+        ),
         task="binary" if binary else "multiclass",
-        threshold=temper_threshold(threshold or 0.5, temperature),
+        threshold=measured.threshold,
+        least_probability=measured.least_probability,
         licence=recipe.card.licence,
         intended_use=recipe.card.intended_use,
         limits=recipe.card.limits,

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.contract import LEAST_PROBABILITY
 from fer_edge.shares import BINS
 from fer_trainer.calibration import (
     calibration_figures,
+    choose_least_probability,
     complete,
     fit_temperature,
+    temper,
     temper_threshold,
 )
 from fer_trainer.data.samples import Samples
@@ -34,12 +37,14 @@ class Measured:
             where there is one, test.
         temperature: Fitted on the validation part.
         threshold: Of a binary network, on tempered probabilities.
+        least_probability: From which a label should be given; of the validation part too.
     """
 
     metrics: dict[str, Any]
     answers: Mapping[str, NDArray[np.float32]]
     temperature: float
     threshold: float
+    least_probability: float
 
 
 def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
@@ -55,7 +60,11 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
     parts = {"validation": split.val} | ({} if split.test is None else {"test": split.test})
     answers = {name: predict(network, samples.pictures) for name, samples in parts.items()}
     agreed = split.val.agreed()
-    temperature = fit_temperature(complete(answers["validation"][agreed]), split.val.labels[agreed])
+    said, truth = complete(answers["validation"][agreed]), split.val.labels[agreed]
+    temperature = fit_temperature(said, truth)
+    least = LEAST_PROBABILITY
+    if recipe.binary_threshold() is None:
+        least = choose_least_probability(temper(said, temperature), truth)
 
     def scores(name: str, chosen: NDArray[Any] | slice = slice(None)) -> dict[str, Any]:
         given, truth = answers[name][chosen], parts[name].labels[chosen]
@@ -71,12 +80,13 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
         "test_without_train_copies": None,
         "test_copies_of_train": int(split.test_copies.sum()),
         "calibration": calibrate(answers, parts, temperature),
+        "least_probability": least,
         "data": summarise(split, recipe.label_names),
     }
     if split.test is not None:
         metrics["test"] = scores("test")
         metrics["test_without_train_copies"] = scores("test", ~split.test_copies)
-    return Measured(metrics, answers, temperature, temper_threshold(threshold, temperature))
+    return Measured(metrics, answers, temperature, temper_threshold(threshold, temperature), least)
 
 
 def calibrate(

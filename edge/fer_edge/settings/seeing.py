@@ -89,7 +89,9 @@ class SmoothingSettings:
     """How labels are steadied over time."""
 
     memory_seconds: float = setting(0.25, "time constant of the average", low=0.001, high=60)
-    least_probability: float = setting(0.4, "smoothed, from which a label is given", low=0, high=1)
+    least_probability: float = setting(
+        -1.0, "smoothed, from which a label is given; -1: as the model says", low=-1, high=1
+    )
     margin: float = setting(0.15, "by which another label must lead", low=0, high=1)
     settle_seconds: float = setting(0.1, "until a new face may get a label", low=0, high=60)
 
