@@ -1,12 +1,14 @@
 """Cheaper ways to the same result, for the network that trains.
 
 On TensorFlow, batch norm and Adam are chains of small operations, each of which takes the whole
-tensor through memory: half of a step on a CPU. The network that trains has these in their places,
-with the same weights; the network that is delivered has stock layers only. A teacher, which learns
+tensor through memory: half of a step on a CPU; and pixels are convolved that no window of a pooling
+layer takes. The network that trains has cheaper layers in their places, with the same weights and
+answers; the network that is delivered has stock layers only. A teacher, which learns
 nothing any more, has its batch norms inside its convolutions.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -47,6 +49,27 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return outputs
+
+
+class CroppedRescaling(keras.layers.Rescaling):  # type: ignore[misc]
+    """Rescales the pixels on which an answer depends.
+
+    Args:
+        kept: Rows and columns of them, from the top left.
+    """
+
+    def __init__(self, *, kept: tuple[int, int], **options: Any) -> None:
+        super().__init__(**options)
+        self._kept = kept
+
+    def call(self, inputs: Any) -> Any:
+        """Leave out the others, and rescale."""
+        rows, columns = self._kept
+        return super().call(inputs[:, :rows, :columns])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of what is kept."""
+        return (input_shape[0], *self._kept, input_shape[-1])
 
 
 class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
@@ -104,7 +127,46 @@ def with_fused_layers(network: Any) -> Any:
     """
     if keras.backend.backend() != "tensorflow":
         return network
-    return keras.models.clone_model(network, clone_function=_fused_layer)
+    kept = _pixels_that_count(network)
+
+    def cheaper(layer: Any) -> Any:
+        settings = layer.get_config()
+        if isinstance(layer, keras.layers.Rescaling) and kept != tuple(layer.output.shape[1:3]):
+            return CroppedRescaling(kept=kept, **settings)
+        if type(layer) is keras.layers.BatchNormalization:
+            return FusedBatchNormalization.from_config(settings)
+        return type(layer).from_config(settings)
+
+    return keras.models.clone_model(network, clone_function=cheaper)
+
+
+_POINTWISE: Final = keras.layers.ReLU, keras.layers.Rescaling
+_WINDOWED: Final = keras.layers.MaxPooling2D, keras.layers.AveragePooling2D, keras.layers.Conv2D
+
+
+def _pixels_that_count(network: Any) -> tuple[int, int]:
+    """Return how many rows and columns of the input, from the top left, any answer depends on.
+
+    Fewer than all where a window that does not fit any more is left out, and nothing before it
+    pads the border or, like batch norm, looks at the whole picture.
+    """
+    first, *inner = network.layers
+    whole = first.output.shape[1:3]
+    maps = list(
+        itertools.takewhile(lambda layer: len(layer.output.shape) == _MAP_DIMENSIONS, inner)
+    )
+    rows, columns = maps[-1].output.shape[1:3] if maps else whole
+    for layer in reversed(maps):
+        if isinstance(layer, _POINTWISE):
+            continue
+        if not isinstance(layer, _WINDOWED) or layer.padding != "valid":
+            return tuple(whole)
+        window = layer.kernel_size if hasattr(layer, "kernel_size") else layer.pool_size
+        rows, columns = (
+            (kept - 1) * stride + reach
+            for kept, stride, reach in zip((rows, columns), layer.strides, window, strict=True)
+        )
+    return rows, columns
 
 
 class FoldedConvolution(keras.layers.Conv2D):  # type: ignore[misc]
@@ -123,7 +185,7 @@ class FoldedConvolution(keras.layers.Conv2D):  # type: ignore[misc]
 
 
 class Through(keras.layers.Layer):  # type: ignore[misc]
-    """Stands in the place of a batch norm that has gone into the convolution before it."""
+    """Stands in the place of a layer that has gone into the convolution before it."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
         """Return the inputs."""
@@ -138,7 +200,7 @@ def for_answers_only(network: Any) -> Any:
     """
     if keras.backend.backend() != "tensorflow":
         return network
-    norms = dict(_norms_after_convolutions(network))
+    norms = {layer.name: norm for layer, norm in _followed(network, _NORM)}
     absorbed = {norm.name for norm in norms.values()}
 
     def answering(layer: Any) -> Any:
@@ -158,15 +220,15 @@ def for_answers_only(network: Any) -> Any:
     return folded
 
 
-def _norms_after_convolutions(network: Any) -> Iterable[tuple[str, Any]]:
-    """Yield the names of linear convolutions that only a batch norm reads, and that batch norm."""
+def _followed(network: Any, kind: type[Any]) -> Iterable[tuple[Any, Any]]:
+    """Yield linear convolutions that only a layer of a kind reads, and that layer."""
     for layer in network.layers:
         if type(layer) is not keras.layers.Conv2D:
             continue
         linear = layer.activation is keras.activations.linear
         readers = [node.operation for node in layer._outbound_nodes]
-        if linear and len(readers) == 1 and isinstance(readers[0], _NORM):
-            yield layer.name, readers[0]
+        if linear and len(readers) == 1 and isinstance(readers[0], kind):
+            yield layer, readers[0]
 
 
 def _with_norm(convolution: Any, norm: Any) -> list[Any]:
@@ -186,13 +248,6 @@ def adam(**options: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         return keras.optimizers.Adam(**options)
     return FusedAdam(**options)
-
-
-def _fused_layer(layer: Any) -> Any:
-    kind = type(layer)
-    if kind is keras.layers.BatchNormalization:
-        kind = FusedBatchNormalization
-    return kind.from_config(layer.get_config())
 
 
 def _handle(variable: Any) -> Any:
