@@ -124,7 +124,9 @@ def card(name: str, model: ModelFile, results: Mapping[str, Evaluation]) -> Iter
     changed = provenance["conversion"]["metrics"]["int8"]["against_float32"]
     yield (
         f"Int8 says the same as float for {changed['agreement']:.1%} of the pictures. Confidence "
-        f"was calibrated on the validation pictures: temperature {contract.output.temperature:g}.\n"
+        f"was calibrated on the validation pictures: temperature {contract.output.temperature:g}. "
+        f"On video a label is given from a probability of {contract.least_probability:g} on; "
+        "below it the expression is uncertain.\n"
     )
     yield f"## Intended use\n\n{contract.intended_use}\n"
     yield f"## Known failures\n\n{contract.limits}\n"
