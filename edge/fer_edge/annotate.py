@@ -23,12 +23,15 @@ _COLOURS: Final = {  # BGR, of one lightness, apart for most colour-blind people
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def annotate(grey: GreyImage, readings: tuple[Reading, ...]) -> NDArray[np.uint8]:
+def annotate(
+    grey: GreyImage, readings: tuple[Reading, ...], *, least_probability: float = 0.0
+) -> NDArray[np.uint8]:
     """Draw boxes, labels and probabilities.
 
     Args:
         grey: uint8, shape (H, W).
         readings: What was read in it.
+        least_probability: Below it a label is said to be uncertain.
 
     Returns:
         uint8, shape (H, W, 3), BGR; a copy.
@@ -41,7 +44,7 @@ def annotate(grey: GreyImage, readings: tuple[Reading, ...]) -> NDArray[np.uint8
         thickness = max(1, round(2 * unit))
         corner = (box.x + box.width, box.y + box.height)
         cv2.rectangle(picture, (box.x, box.y), corner, colour, thickness, cv2.LINE_AA)
-        text = f"{prediction.label} {prediction.confidence:.2f}"
+        text = prediction.words(least_probability=least_probability)
         scale, weight = 0.6 * unit, max(1, round(1.4 * unit))
         (width, height), base = cv2.getTextSize(text, _FONT, scale, weight)
         # Above the box, or inside it where the box touches the top.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.annotate import annotate, make_folder, write_picture
-from fer_edge.assemble import make_classifier, make_detector
+from fer_edge.assemble import make_classifier, make_detector, smoothing_for
 from fer_edge.errors import PictureError
 from fer_edge.pictures import read_grey
 from fer_edge.preprocess import prepare_crop, whole_picture
@@ -23,12 +23,14 @@ class SeenPicture:
         width: Of the picture, upright, in pixels.
         height: The same.
         readings: One for each face, surest first.
+        least_probability: Below it a label is said to be uncertain.
     """
 
     image: str
     width: int
     height: int
     readings: tuple[Reading, ...]
+    least_probability: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the picture's line of JSON."""
@@ -44,7 +46,7 @@ class PictureReader:
     """Reads picture files.
 
     Args:
-        settings: Detector and model.
+        settings: Detector, model, and from which probability a label is certain.
         whole_pictures: Take each picture as a face crop instead of searching faces.
         annotate_folder: Where to leave annotated copies; None leaves none.
 
@@ -57,6 +59,8 @@ class PictureReader:
     ) -> None:
         self._classifier = make_classifier(settings.model)
         self._detector = None if whole_pictures else make_detector(settings.detector)
+        smoothing = smoothing_for(settings.smoothing, self._classifier.contract)
+        self._least_probability = smoothing.least_probability
         self._annotate_folder = annotate_folder
         self._copies: Counter[str] = Counter()
         if annotate_folder is not None:
@@ -78,9 +82,10 @@ class PictureReader:
                 f"{image}: {error.found}", expected=error.expected, fix=error.fix
             ) from error
         if self._annotate_folder is not None:
-            write_picture(self._annotate_folder / self._copy_name(path), annotate(grey, readings))
+            drawn = annotate(grey, readings, least_probability=self._least_probability)
+            write_picture(self._annotate_folder / self._copy_name(path), drawn)
         height, width = grey.shape
-        return SeenPicture(image, width, height, readings)
+        return SeenPicture(image, width, height, readings, self._least_probability)
 
     def _copy_name(self, path: Path) -> str:
         """Return a name that is neither a picture's own nor another copy's."""
@@ -105,7 +110,7 @@ def format_reading(seen: SeenPicture) -> str:
     if not seen.readings:
         return f"{seen.image}: no face"
     return "\n".join(
-        f"{seen.image}: {reading.prediction.label} {reading.prediction.confidence:.2f}"
+        f"{seen.image}: {reading.prediction.words(least_probability=seen.least_probability)}"
         f" at {reading.face.box.as_list()}"
         for reading in seen.readings
     )

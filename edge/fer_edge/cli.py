@@ -80,6 +80,8 @@ def classify(
 ) -> None:
     """Read the expressions in pictures.
 
+    Where none reaches the model's least probability, the likeliest is given as uncertain.
+
     With --json, prints one line a picture:
     {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores"}]}.
 

@@ -113,6 +113,15 @@ class Prediction:
         """Probability of that label."""
         return self.probabilities[self.index]
 
+    def words(self, *, least_probability: float = 0.0) -> str:
+        """Return label and probability as people read them.
+
+        Args:
+            least_probability: Below it the label is only a guess, and said to be uncertain.
+        """
+        said = f"{self.label} {self.confidence:.2f}"
+        return said if self.confidence >= least_probability else f"{UNCERTAIN} ({said})"
+
     @property
     def scores(self) -> dict[str, float]:
         """Probability by label."""

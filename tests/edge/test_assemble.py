@@ -203,6 +203,25 @@ def test_a_picture_is_read(model):
     assert format_reading(seen) == f"{PORTRAIT}: {said.label} {said.confidence:.2f} at {box}"
 
 
+def test_a_label_that_is_only_a_guess_is_said_to_be_one(model, tmp_path):
+    strict = SmoothingSettings(least_probability=1.0)
+    reader = PictureReader(
+        Settings(model=model, smoothing=strict),
+        whole_pictures=False,
+        annotate_folder=tmp_path / "unsure",
+    )
+    seen = reader.read(str(PORTRAIT))
+    said = seen.readings[0].prediction
+    assert said.confidence < 1
+    told = f"{PORTRAIT}: uncertain ({said.label} {said.confidence:.2f}) at "
+    assert format_reading(seen).startswith(told)
+    assert seen.to_json()["faces"][0]["label"] == said.label
+    (drawn,) = (tmp_path / "unsure").iterdir()
+    a_reader(model, annotate_folder=tmp_path / "sure").read(str(PORTRAIT))
+    (sure,) = (tmp_path / "sure").iterdir()
+    assert drawn.read_bytes() != sure.read_bytes()
+
+
 def test_a_picture_without_a_face(model, tmp_path):
     (tmp_path / "dark.png").write_bytes(encoded(a_picture() // 32))
     seen = a_reader(model).read(str(tmp_path / "dark.png"))
