@@ -36,29 +36,30 @@ taught_by() { # WEIGHT RUN...
 
 # What people saw, as ten of them voted, instead of FER2013's own labels.
 people=(--set labels=ferplus --set "data.votes=$votes")
-# The first teachers see good pictures only, and hard labels smoothed.
-plain=(--set augmentation.dim_probability=0 --set augmentation.blur_probability=0
+# Teachers are residual networks: another kind than their pupils, which together see more.
+residual=(--set 'network.layers=["rescale 0..1", "conv 32 /2 nobias", "bn", "relu", "residual 48", "residual 96 /2", "residual 192 /2", "gap", "softmax"]')
+# The first ones see good pictures only, and hard labels smoothed.
+good=(--set augmentation.dim_probability=0 --set augmentation.blur_probability=0
   --set augmentation.noise_probability=0 --set augmentation.faceless_probability=0
   --set augmentation.erase_probability=0.5)
 
 # Two teachers for either kind of labels: one of good pictures, one of poor ones too.
-train teacher-1 edge-small "${plain[@]}" --set training.epochs=110 --set training.label_smoothing=0.1
-train teacher-ferplus-1 edge-small "${people[@]}" "${plain[@]}" --set training.epochs=80
+train teacher-1 edge-small "${residual[@]}" "${good[@]}" --set training.epochs=110 --set training.label_smoothing=0.1
+train teacher-ferplus-1 edge-small "${residual[@]}" "${people[@]}" "${good[@]}" --set training.epochs=80
 for kind in teacher teacher-ferplus; do
   labels=()
   [ $kind = teacher ] || labels=("${people[@]}")
   mapfile -t by < <(taught_by 0.7 $kind-1)
-  train $kind-2 edge-small "${labels[@]}" "${by[@]}" --set training.epochs=80
+  train $kind-2 edge-small "${residual[@]}" "${labels[@]}" "${by[@]}"
 done
 
-mapfile -t by < <(taught_by 0.7 teacher-1 teacher-2)
-train edge-small edge-small "${by[@]}"
-mapfile -t by < <(taught_by 0.7 teacher-ferplus-1 teacher-ferplus-2)
-train edge-small-ferplus edge-small --set name=edge-small-ferplus "${people[@]}" "${by[@]}"
-mapfile -t by < <(taught_by 0.7 teacher-1)
-train edge-nano edge-nano "${by[@]}"
-mapfile -t by < <(taught_by 0.7 teacher-ferplus-2)
-train edge-nano-ferplus edge-nano --set name=edge-nano-ferplus "${people[@]}" "${by[@]}"
+for size in small:0.7 nano:0.8; do
+  name=edge-${size%:*}
+  mapfile -t by < <(taught_by "${size#*:}" teacher-1 teacher-2)
+  train "$name" "$name" "${by[@]}"
+  mapfile -t by < <(taught_by "${size#*:}" teacher-ferplus-1 teacher-ferplus-2)
+  train "$name-ferplus" "$name" --set name="$name-ferplus" "${people[@]}" "${by[@]}"
+done
 
 for name in edge-small edge-nano; do
   for model in $name $name-ferplus; do

@@ -53,7 +53,7 @@ def test_recipes_lists_what_ships() -> None:
 
 def test_describe_counts() -> None:
     found = json.loads(fer_train("describe", "edge-small", "--json").stdout)
-    assert (found["parameters"], found["macs"]) == (687_015, 58_117_440)
+    assert (found["parameters"], found["macs"]) == (728_023, 58_725_696)
     assert found["layers"][-1]["shape"] == [7]
 
 
