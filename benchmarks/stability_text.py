@@ -47,7 +47,8 @@ def as_text(result: Mapping[str, Any]) -> str:
             lambda found, way: "{lasting_shown} of {lasting}".format(**found["clips"][way]),
         ),
     ]
-    parts = [format_fields([(k, str(v)) for k, v in result["settings"].items()])]
+    settings = {k: "the model's own" if v < 0 else str(v) for k, v in result["settings"].items()}
+    parts = [format_fields(list(settings.items()))]
     parts.append("clips\n" + format_table(header, clips))
     first = next(iter(models.values()))
     parts += [
