@@ -68,9 +68,11 @@ def legacy_generator(settings: AugmentationSettings) -> Any:
     """Return ImageDataGenerator with a recipe's transforms."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-    known = {"flip", "rotation_degrees", "shift", "shear_degrees", "zoom", "erase_area"}
+    off = AugmentationSettings()
+    known = {"flip", "rotation_degrees", "shift", "shear_degrees", "zoom"}
     others = [f.name for f in dataclasses.fields(settings)
-              if f.name not in known and getattr(settings, f.name)]  # fmt: skip
+              if f.name not in known
+              and getattr(settings, f.name) != getattr(off, f.name)]  # fmt: skip
     assert not others, f"ImageDataGenerator has no {others}"
     return ImageDataGenerator(
         rescale=1 / 255,
