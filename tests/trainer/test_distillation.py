@@ -20,6 +20,7 @@ from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.distribution import Crew
 from fer_trainer.training.fusing import for_answers_only
 from fer_trainer.training.loop import _teachers_precision, new_network, predict
+from fer_trainer.training.precision import network_in
 from fer_trainer.training.teaching import Teaching
 
 array = keras.ops.convert_to_numpy
@@ -143,6 +144,16 @@ def test_a_teacher_with_its_norms_in_its_convolutions_says_the_same(recipe: str)
         fewer = folded.count_params() < network.count_params()
         assert fewer == (recipe != "seven-classic")
         assert not folded.trainable_variables
+
+
+def test_a_teacher_whose_last_pixels_do_not_count_says_the_same() -> None:
+    layers = ["rescale 0..1", "conv 4 valid", "relu", "maxpool 5x5", "flatten", "softmax"]
+    recipe = load_recipe("seven-gap", overrides=[f"network.layers={json.dumps(layers)}"])
+    stock, trained = new_network(recipe), network_in("float32", recipe)
+    trained.set_weights(stock.get_weights())
+    pictures = np.random.default_rng(1).uniform(0, 255, (4, 48, 48, 1)).astype(np.float32)
+    said = array(for_answers_only(trained)(pictures))
+    assert said == pytest.approx(array(stock(pictures)), abs=1e-6)
 
 
 def test_teachers_answer_in_what_is_fastest_and_a_resumed_run_keeps_it(

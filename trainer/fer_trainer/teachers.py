@@ -31,20 +31,19 @@ def load_teaching(recipe: Recipe, precision: str) -> Teaching | None:
     if not recipe.distillation.teachers:
         return None
     runs = [Path(run) for run in recipe.distillation.teachers]
+    contracts, networks = zip(*map(load_run, runs), strict=True)
     if precision == "auto":
-        precision = fastest_answers(partial(_teacher, runs[0]))
-    labels = [load_run(run)[0].labels for run in runs]
+        precision = fastest_answers(partial(_teacher, runs[0], networks[0]))
     return Teaching(
-        tuple(_teacher(run, precision) for run in runs),
-        tuple(tuple(own.index(label) for label in recipe.label_names) for own in labels),
+        tuple(_teacher(*pair, precision) for pair in zip(runs, networks, strict=True)),
+        tuple(tuple(map(own.labels.index, recipe.label_names)) for own in contracts),
         recipe.distillation.weight,
         recipe.distillation.temperature,
         precision,
     )
 
 
-def _teacher(run: Path, precision: str) -> Any:
-    _, delivered = load_run(run)
+def _teacher(run: Path, delivered: Any, precision: str) -> Any:
     network = network_in(precision, load_recipe(str(run / run_folder.RECIPE)))
     network.set_weights(delivered.get_weights())
     return for_answers_only(network)

@@ -3,8 +3,8 @@
 On TensorFlow, batch norm and Adam are chains of small operations, each of which takes the whole
 tensor through memory: half of a step on a CPU; and pixels are convolved that no window of a pooling
 layer takes. The network that trains has cheaper layers in their places, with the same weights and
-answers; the network that is delivered has stock layers only. A teacher, which learns
-nothing any more, has its batch norms inside its convolutions.
+answers; the network that is delivered has stock layers only. A teacher, which learns nothing any
+more, has its batch norms inside its convolutions.
 """
 
 import dataclasses
@@ -18,7 +18,6 @@ from fer_trainer.backend import keras
 from fer_trainer.network.language import Layer
 
 _MAP_DIMENSIONS: Final = 4
-_NORM: Final = keras.layers.BatchNormalization
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -61,6 +60,10 @@ class CroppedRescaling(keras.layers.Rescaling):  # type: ignore[misc]
     def __init__(self, *, kept: tuple[int, int], **options: Any) -> None:
         super().__init__(**options)
         self._kept = kept
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the same layer again."""
+        return {**super().get_config(), "kept": self._kept}
 
     def call(self, inputs: Any) -> Any:
         """Leave out the others, and rescale."""
@@ -200,7 +203,7 @@ def for_answers_only(network: Any) -> Any:
     """
     if keras.backend.backend() != "tensorflow":
         return network
-    norms = {layer.name: norm for layer, norm in _followed(network, _NORM)}
+    norms = dict(_norms_after_convolutions(network))
     absorbed = {norm.name for norm in norms.values()}
 
     def answering(layer: Any) -> Any:
@@ -220,15 +223,15 @@ def for_answers_only(network: Any) -> Any:
     return folded
 
 
-def _followed(network: Any, kind: type[Any]) -> Iterable[tuple[Any, Any]]:
-    """Yield linear convolutions that only a layer of a kind reads, and that layer."""
+def _norms_after_convolutions(network: Any) -> Iterable[tuple[str, Any]]:
+    """Yield the names of linear convolutions that only a batch norm reads, and that batch norm."""
     for layer in network.layers:
         if type(layer) is not keras.layers.Conv2D:
             continue
         linear = layer.activation is keras.activations.linear
         readers = [node.operation for node in layer._outbound_nodes]
-        if linear and len(readers) == 1 and isinstance(readers[0], kind):
-            yield layer, readers[0]
+        if linear and len(readers) == 1 and isinstance(readers[0], keras.layers.BatchNormalization):
+            yield layer.name, readers[0]
 
 
 def _with_norm(convolution: Any, norm: Any) -> list[Any]:
