@@ -181,9 +181,9 @@ class Clock(keras.callbacks.Callback):
 
 def fitted(model: Any, batches: Any, *, epochs: int) -> Speed:
     """Fit and return the speed of all epochs but the first, which compiles."""
-    clock = Clock()
-    model.fit(batches, epochs=epochs + 1, verbose=0, shuffle=False, callbacks=[clock])
-    size = len(batches[0][0])
+    clock, size = Clock(), len(batches[0][0])
+    data, callbacks = batches.for_fit() if isinstance(batches, ShuffledBatches) else (batches, [])
+    model.fit(data, epochs=epochs + 1, verbose=0, shuffle=False, callbacks=[*callbacks, clock])
     return Speed(size * statistics.median(clock.wall[1:]), size * statistics.median(clock.cpu[1:]))
 
 

@@ -1,4 +1,5 @@
 import csv
+import itertools
 import math
 
 import numpy as np
@@ -46,6 +47,34 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 def test_few_pictures_make_one_batch() -> None:
     assert len(batches(count=3)) == 1
     assert len(batches(count=3)[0][0]) == 3
+
+
+def test_keras_fits_on_the_same_batches_in_the_same_order() -> None:
+    class Sees(keras.Model):
+        """Notes what comes in."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[list[int]] = []
+            self.weight = self.add_weight(shape=())
+
+        def train_step(self, *data) -> dict[str, float]:
+            pictures, targets = data[-1][:2]
+            pictures, targets = array(pictures), array(targets)
+            assert (pictures.dtype, targets.dtype) == (np.uint8, np.float32)
+            assert np.array_equal(pictures[:, 0, 0], targets[:, 0])
+            self.seen.append([int(value) for value in targets[:, 0]])
+            return {"loss": 0.0}
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("elsewhere Keras asks for the batches themselves")
+    model = Sees()
+    model.compile("sgd", "mse", run_eagerly=True)
+    data, callbacks = batches(epoch=3).for_fit()
+    # Resumed after three epochs; these two are the fourth and the fifth.
+    model.fit(data, initial_epoch=3, epochs=5, shuffle=False, verbose=0, callbacks=callbacks)
+    assert [*itertools.chain(*model.seen[:4])] == order(batches(epoch=3))
+    assert [*itertools.chain(*model.seen[4:])] == order(batches(epoch=4))
 
 
 def test_one_cycle_goes_up_and_down_to_nothing() -> None:

@@ -139,10 +139,11 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         )
         if begun is not None:
             restore(begun, model)
+        picked, picking = batches.for_fit()
         # Devices share a batch evenly; of validation the few pictures left over are not measured.
         measured = len(val) - len(val) % crew.own_devices
         model.fit(
-            batches,
+            picked,
             epochs=settings.epochs,
             initial_epoch=settings.epochs if begun and begun.stopped else epochs_done,
             validation_data=(val.pictures[:measured], targets(val, recipe)[:measured]),
@@ -150,6 +151,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
             shuffle=False,  # the batches come in their own order
             verbose=0,
             callbacks=[
+                *picking,
                 *([keras.callbacks.SwapEMAWeights()] if averaging else []),
                 StopWhenDiverged(),
                 Deliver(trained, network),
