@@ -82,7 +82,8 @@ def picture_options(command: _F) -> _F:
             type=click.FloatRange(min=90, max=100),
             default=99.999,
             show_default=True,
-            help="Of every activation's values, what int8's range holds; 100 keeps the extremes.",
+            help="Of every activation's values, what int8's range holds; 100 leaves ranges and "
+            "biases to TensorFlow's converter, which keeps the extremes.",
         ),
         click.option(
             "--compare-count",
@@ -112,8 +113,8 @@ def picture_options(command: _F) -> _F:
     "--rescue",
     "try_rescue",
     is_flag=True,
-    help="Where int8 does not pass the gate, try in turn: other calibration, clipping, bias "
-    "correction, 16-bit activations, quantisation-aware fine-tuning.",
+    help="Where int8 does not pass the gate, try in turn: other calibration, clipping, 16-bit "
+    "activations, quantisation-aware fine-tuning.",
 )
 @click.option(
     "--accept-unmeasured",

@@ -1,4 +1,4 @@
-"""First and fourth resort: the converter's own calibration, otherwise done."""
+"""First and third resort: the converter's own calibration, otherwise done."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Ranges set by rule, biases corrected, weights trained on: each done by the worker process."""
+"""Ranges set by rule, weights trained on: each done by the worker process."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,22 +24,12 @@ def clip(material: Material) -> Iterator[Candidate]:
     yield from _requantise(material, pictures, "clipping", PERCENTILES)
 
 
-def correct_biases(material: Material) -> Iterator[Candidate]:
-    """Correct the mean error of every channel."""
-    pictures = material.calibration().pictures
-    yield from _requantise(material, pictures, "bias", _starts(material))
-
-
 def fine_tune(material: Material) -> Iterator[Candidate]:
     """Train weights and ranges on with rounding in place."""
     options = {**TRAINING, "seed": material.seed}
     yield from _requantise(
         material, material.tuning.pictures, "finetune", (material.start,), options
     )
-
-
-def _starts(material: Material) -> Sequence[float]:
-    return tuple(dict.fromkeys((100.0, material.start)))
 
 
 def _requantise(

@@ -13,14 +13,13 @@ from fer_convert.judgement.layer_error import measure_layers
 from fer_convert.rescue.attempt import Attempt, Candidate, Rescue, Result
 from fer_convert.rescue.material import Material, split_pool
 from fer_convert.rescue.recalibration import other_sizes, wide_activations
-from fer_convert.rescue.requantisation import clip, correct_biases, fine_tune
+from fer_convert.rescue.requantisation import clip, fine_tune
 from fer_convert.targets import Target
 from fer_edge.errors import DataError, ModelError
 
 STEPS: Final[Mapping[str, Callable[[Material], Iterator[Candidate]]]] = {
     "calibration-size": other_sizes,
     "clipping": clip,
-    "bias-correction": correct_biases,
     "int16x8": wide_activations,
     "fine-tuning": fine_tune,
 }

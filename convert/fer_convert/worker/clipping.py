@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.simulated import PICTURE, Range, SimulatedNetwork
 from fer_edge.errors import ModelError
@@ -53,8 +54,10 @@ def clipped_ranges(
 
 def to_clipped_flatbuffer(
     network: Any, pictures: NDArray[np.uint8], *, percentile: float, where: Path
-) -> bytes:
+) -> tuple[bytes, dict[str, Any]]:
     """Translate a network to int8 with ranges that hold all but its rarest activations.
+
+    Its biases take up the mean error that the rounding gives each channel.
 
     Args:
         network: Loaded and checked.
@@ -62,12 +65,16 @@ def to_clipped_flatbuffer(
         percentile: As `clipped_ranges` takes it.
         where: The network's file, for messages.
 
+    Returns:
+        The flatbuffer, and what `correct_biases` says.
+
     Raises:
         ModelError: It holds a layer that cannot be simulated, or the converter refuses it.
     """
     simulated = SimulatedNetwork(network, pictures)
     simulated.set_ranges(clipped_ranges(simulated, pictures, percentile=percentile))
-    return simulated_to_flatbuffer(simulated, where=where)
+    correction = correct_biases(simulated, pictures)
+    return simulated_to_flatbuffer(simulated, where=where), correction
 
 
 def simulated_to_flatbuffer(simulated: SimulatedNetwork, *, where: Path) -> bytes:

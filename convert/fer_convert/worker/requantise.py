@@ -1,4 +1,4 @@
-"""Rescue a network from the losses of int8: clip ranges, correct biases, or train on."""
+"""Rescue a network from the losses of int8: clip ranges, or train on."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ VARIANTS: Final = "variants.json"
 def perform(network: Any, job: Job, folder: Path) -> None:
     """Write one int8 flatbuffer for each variant that `job.options` names.
 
-    Options: `step` is "clipping", "bias" or "finetune"; `percentiles` are those tried ("clipping")
-    or the one started from. Training takes `epochs`, `rate`, `batch` and `seed`, and the array
+    Options: `step` is "clipping" or "finetune"; `percentiles` are those tried ("clipping") or the
+    one started from. Training takes `epochs`, `rate`, `batch` and `seed`, and the array
     `validation`, pictures that choose the epoch.
     """
     variants = []
@@ -25,9 +25,9 @@ def perform(network: Any, job: Job, folder: Path) -> None:
         simulated = SimulatedNetwork(network, job.pictures)
         simulated.set_ranges(clipped_ranges(simulated, job.pictures, percentile=percentile))
         details: dict[str, Any] = {"percentile": percentile}
-        if job.options["step"] == "bias":
+        if job.options["step"] == "clipping":
             details |= correct_biases(simulated, job.pictures)
-        elif job.options["step"] == "finetune":
+        else:  # which moves the biases, too
             details |= fine_tune(simulated, job.pictures, job.arrays["validation"], job.options)
         data = simulated_to_flatbuffer(simulated, where=job.model)
         (folder / f"{number}.tflite").write_bytes(data)

@@ -50,13 +50,13 @@ def _to_int8(network: Any, job: Job) -> tuple[bytes, dict[str, Any]]:
     percentile, reason = job.options.get("percentile", 100.0), ""
     if percentile < 100:
         try:
-            flatbuffer = to_clipped_flatbuffer(
+            flatbuffer, correction = to_clipped_flatbuffer(
                 network, job.pictures, percentile=percentile, where=job.model
             )
         except ModelError as error:
             reason = error.found
         else:
-            return flatbuffer, {"percentile": percentile}
+            return flatbuffer, {"percentile": percentile, **correction}
     plain = to_flatbuffer(network, Target.INT8, job.pictures, where=job.model)
     return plain, {"percentile": 100.0, **({"because": reason} if reason else {})}
 
