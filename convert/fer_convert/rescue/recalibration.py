@@ -32,6 +32,10 @@ def other_sizes(material: Material) -> Iterator[Candidate]:
 def wide_activations(material: Material) -> Iterator[Candidate]:
     """Translate to int8 weights with 16-bit activations."""
     representative = material.calibration()
-    job = material.run.job((Target.INT16X8,), representative.pictures)
+    job = material.run.job(
+        (Target.INT16X8,),
+        representative.pictures,
+        options={"percentile": material.range_percentile},
+    )
     flatbuffer = translate(job).flatbuffers[Target.INT16X8]
     yield Candidate({"pictures": len(representative.samples)}, Target.INT16X8, flatbuffer)

@@ -19,27 +19,31 @@ _ENOUGH: Final = 128
 """Pictures: an error is a difference on the same ones, so few tell it as well as many."""
 
 
-def correct_biases(simulated: SimulatedNetwork, pictures: NDArray[np.uint8]) -> dict[str, Any]:
-    """Correct the bias of every layer with weights; ranges must be set.
+def correct_biases(
+    simulated: SimulatedNetwork, pictures: NDArray[np.uint8], *, activations: bool = True
+) -> dict[str, Any]:
+    """Correct the bias of every layer with weights.
 
     Args:
         simulated: Changed in place.
         pictures: uint8, shape (N, height, width); of many, some evenly spread are enough.
+        activations: Whether these are rounded, too; then their ranges must be set.
 
     Returns:
         The largest correction in units of its channel's own spread, and its layer.
     """
     pictures = pictures[:: max(1, len(pictures) // _ENOUGH)][:_ENOUGH]
-    probe = keras.Model(simulated.model.inputs[0], [layer.output for layer in simulated.linear])
+    picture = simulated.model.inputs[0]
+    probe = keras.Model(picture, [layer.output for layer in simulated.linear])
     simulated.activate(False)
     wanted, spreads = _statistics(probe, pictures)
+    simulated.activate(activations, weights=True)
     largest, where = 0.0, ""
-    for index, layer in enumerate(simulated.linear):
-        simulated.activate()
-        found, _ = _statistics(probe, pictures)
-        error = wanted[index] - found[index]
+    for layer, mean, spread in zip(simulated.linear, wanted, spreads, strict=True):
+        (found,), _ = _statistics(keras.Model(picture, layer.output), pictures)
+        error = mean - found
         layer.bias.assign_add(error.astype(np.float32))
-        relative = float((np.abs(error) / np.maximum(spreads[index], 1e-9)).max())
+        relative = float((np.abs(error) / np.maximum(spread, 1e-9)).max())
         if relative > largest:
             largest, where = relative, layer.name
     return {"largest_correction": round(largest, 4), "largest_correction_at": where}

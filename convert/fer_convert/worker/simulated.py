@@ -130,18 +130,16 @@ class SimulatedNetwork:
             for name, point in self._points.items()
         }
 
-    def activate(self, active: bool = True) -> None:
-        """Switch the rounding on or off."""
+    def activate(self, active: bool = True, *, weights: bool | None = None) -> None:
+        """Switch the rounding of activations on or off, and of weights, if not said, likewise."""
         for point in self._points.values():
             point.is_active = active
         for layer in self._linear:
-            layer.is_active = active
+            layer.is_active = active if weights is None else weights
 
     def activate_for_export(self) -> None:
         """Round activations alone: the converter rounds the weights itself."""
-        self.activate()
-        for layer in self._linear:
-            layer.is_active = False
+        self.activate(weights=False)
 
     def _rebuild(self, flat: Any) -> Any:
         steps = {layer.name: linear_steps(layer) for layer in flat.layers}

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from fer_convert.scopes import find_layer
 from fer_convert.targets import Target
+from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.clipping import to_clipped_flatbuffer
 from fer_convert.worker.folding import fold_batch_norms
 from fer_convert.worker.job import Job, write_moves, write_ranges
 from fer_convert.worker.network import for_one_picture
+from fer_convert.worker.simulated import SimulatedNetwork
 from fer_edge.errors import ModelError
 
 _NO_BUILTIN: Final = re.compile(r"(?:TF Select|Custom) ops: ([\w, ]+)")
@@ -32,7 +34,7 @@ def perform(network: Any, job: Job, folder: Path) -> None:
     """Translate a network to every target, each into a file of the job's folder.
 
     Option: `percentile`, of the values of every activation that int8's ranges hold; 100 leaves
-    them to the converter.
+    them, and all biases, to the converter.
     """
     network, moves = fold_batch_norms(network, job.pictures)
     write_moves(moves, folder)
@@ -41,7 +43,8 @@ def perform(network: Any, job: Job, folder: Path) -> None:
             flatbuffer, ranges = _to_int8(network, job)
             write_ranges(ranges, folder)
         else:
-            flatbuffer = to_flatbuffer(network, target, job.pictures, where=job.model)
+            given = _corrected(network, job) if target is Target.INT16X8 else network
+            flatbuffer = to_flatbuffer(given, target, job.pictures, where=job.model)
         (folder / target.file_name).write_bytes(flatbuffer)
 
 
@@ -59,6 +62,19 @@ def _to_int8(network: Any, job: Job) -> tuple[bytes, dict[str, Any]]:
             return flatbuffer, {"percentile": percentile, **correction}
     plain = to_flatbuffer(network, Target.INT8, job.pictures, where=job.model)
     return plain, {"percentile": 100.0, **({"because": reason} if reason else {})}
+
+
+def _corrected(network: Any, job: Job) -> Any:
+    """Return a network whose biases make up for rounded weights, wherever that can be."""
+    if job.options.get("percentile", 100.0) == 100.0:
+        return network
+    try:
+        simulated = SimulatedNetwork(network, job.pictures)
+    except ModelError:
+        return network
+    correct_biases(simulated, job.pictures, activations=False)
+    simulated.activate(False)
+    return simulated.model
 
 
 def to_flatbuffer(
