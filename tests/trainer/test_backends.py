@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,26 @@ def test_a_backend_that_is_named_is_taken() -> None:
                 capture_output=True, text=True, check=True,
             )  # fmt: skip
             assert done.stdout.split() == [name]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow decides so on x86-64 alone")
+@pytest.mark.parametrize(("named", "taken"), [(None, "True"), ("0", "False")])
+def test_onednn_computes_on_every_processor_unless_it_is_turned_off(
+    named: str | None, taken: str
+) -> None:
+    pytest.importorskip("tensorflow", reason=INSTALL.format("tensorflow"))
+    script = (
+        "import fer_trainer.backend\n"
+        "from tensorflow.python.util import _pywrap_util_port\n"
+        "print(_pywrap_util_port.IsMklEnabled())"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    environment.pop("TF_ENABLE_ONEDNN_OPTS", None)
+    if named is not None:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = named
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == [taken]
