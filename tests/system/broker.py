@@ -177,6 +177,12 @@ class Subscriber:
         with self._turn:
             return len(set(self.ids))
 
+    def wait_until_still(self, seconds=0.5):
+        """Wait until nothing has come for a while."""
+        before = -1
+        while before != (before := self.count()):
+            time.sleep(seconds)
+
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
@@ -250,6 +256,12 @@ class Publisher:
 
     def said(self):
         return (self.notes.parent / "publisher.log").read_text()
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         self.process.kill()

