@@ -257,12 +257,6 @@ class Publisher:
     def said(self):
         return (self.notes.parent / "publisher.log").read_text()
 
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
-
     def kill(self):
         self.process.kill()
         self._end()
