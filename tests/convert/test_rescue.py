@@ -16,6 +16,9 @@ from fer_convert.run import open_run
 from fer_convert.targets import Target
 from fer_edge.model_file import parse_model
 
+# They look at the same conversions, which take two minutes.
+pytestmark = pytest.mark.xdist_group("rescued-networks")
+
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory) -> dict[str, Path]:

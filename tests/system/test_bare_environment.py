@@ -28,6 +28,8 @@ FOREIGN = [
     "pip",
 ]
 
+pytestmark = pytest.mark.xdist_group("bare-environment")
+
 
 @dataclass(frozen=True)
 class Bare:

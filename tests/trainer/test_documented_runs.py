@@ -31,6 +31,9 @@ DOCUMENTED = {
     },
 }  # fmt: skip
 
+# They look at the same runs, which take a minute to make.
+pytestmark = pytest.mark.xdist_group("documented-runs")
+
 
 @pytest.fixture(scope="session")
 def few_faces(tmp_path_factory: pytest.TempPathFactory, write_faces: Callable[..., Path]) -> Path:

@@ -22,6 +22,7 @@ from fer_trainer.wording import say, to_prediction
 
 MAIN = "from fer_trainer.cli import main; main()"
 WORDS = ("Not Happy", "Happy")
+pytestmark = pytest.mark.xdist_group("happy-run")
 
 
 def fer_train(*arguments: object) -> subprocess.CompletedProcess[str]:
