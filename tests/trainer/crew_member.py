@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ.update(
     KERAS_BACKEND="jax",
     JAX_PLATFORMS="cpu",
+    XLA_FLAGS="--xla_backend_optimization_level=0",  # most of the time is JAX's, compiling
     KERAS_DISTRIBUTION_PROCESS_ID=sys.argv[1],
     KERAS_DISTRIBUTION_NUM_PROCESSES=sys.argv[2],
     KERAS_DISTRIBUTION_JOB_ADDRESSES=f"127.0.0.1:{sys.argv[3]}",

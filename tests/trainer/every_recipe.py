@@ -18,6 +18,7 @@ os.environ.update(
     TF_NUM_INTRAOP_THREADS="1",
     TF_NUM_INTEROP_THREADS="1",
     OMP_NUM_THREADS="1",
+    XLA_FLAGS="--xla_backend_optimization_level=0",  # most of the time is JAX's, compiling
 )
 
 import numpy as np

@@ -19,10 +19,14 @@ from fer_trainer.processes import ADDRESSES, COUNT, INDEX, Process, this_process
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.distribution import Crew
 
-TOLERANCE = 1e-4
-"""Sums over two halves of a batch round otherwise than over the whole; measured: 1e-6."""
+TOLERANCE = 1e-5
+"""Sums over two halves of a batch round otherwise than over the whole; measured: 2e-6."""
+
+QUICK = "--xla_backend_optimization_level=0"
+"""Most of the time is XLA's, compiling; this halves it."""
 
 MAIN = "from fer_trainer.cli import main; main()"
+pytestmark = pytest.mark.xdist_group("several-processes")
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None,
     reason="JAX is not installed: pip install 'fer-trainer[jax]'",
@@ -32,10 +36,13 @@ needs_jax = pytest.mark.skipif(
 def start(
     recipe: Path, data: Path, run: Path, environment: Mapping[str, str]
 ) -> "subprocess.Popen[str]":
-    own = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+    own = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1",
+           "XLA_FLAGS": QUICK}  # fmt: skip
+    # Adam divides small gradients by their own size, which makes much of how they were rounded.
+    sgd = ["--set", "optimiser.name=sgd", "--set", "optimiser.learning_rate=0.05"]
     return subprocess.Popen(
         [sys.executable, "-c", MAIN, "fit", str(recipe), str(data), "--out", str(run), "--json",
-         "--set", "training.epochs=2"],
+         "--set", "training.epochs=2", *sgd],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -92,7 +99,7 @@ def test_two_processes_train_as_one(
 def test_two_devices_of_one_process_train_as_one(
     one_device: Path, small_recipe: Path, faces: Path, tmp_path: Path
 ) -> None:
-    two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    two = {"XLA_FLAGS": f"{QUICK} --xla_force_host_platform_device_count=2"}
     metrics = ended(start(small_recipe, faces, tmp_path / "run", two))
     assert json.loads(metrics)["devices"] == 2
     assert_alike(tmp_path / "run", one_device)
