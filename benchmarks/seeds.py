@@ -1,9 +1,10 @@
 """What a seed does: converted runs that differ in the seed of their training alone.
 
-Takes model files; those of one recipe, label set and length make a group, of which mean and range
-are said. Each is judged with the device's own code on FER2013's test half: by FER2013's labels, or
-by what most of ten people saw where it learnt from votes. Validation is float32, as the trainer
-measured it, and int8 minus float the converter's, on all test pictures; both stand in the file.
+Takes model files; those of one recipe, label set and length make a group, with teachers or without,
+of which mean and range are said. Each is judged with the device's own code on FER2013's test half:
+by FER2013's labels, or by what most of ten people saw where it learnt from votes. Validation is
+float32, as the trainer measured it, and int8 minus float the converter's, on all test pictures;
+both stand in the file.
 """
 
 import argparse
@@ -37,6 +38,7 @@ class Judged:
 
     name: str
     votes: bool
+    taught: bool
     epochs: int
     seed: int
     validation: float
@@ -48,9 +50,9 @@ class Judged:
     lost: float
 
     @property
-    def group(self) -> tuple[str, bool, int]:
+    def group(self) -> tuple[str, bool, bool, int]:
         """What the seeds of one group have in common."""
-        return self.name, self.votes, self.epochs
+        return self.name, self.votes, self.taught, self.epochs
 
 
 def judge(file: str, data: Path) -> Judged:
@@ -66,6 +68,7 @@ def judge(file: str, data: Path) -> Judged:
     return Judged(
         name=given["recipe"],
         votes=truth is not None,
+        taught=bool(given["teachers"]),
         epochs=given["epochs"],
         seed=given["training_seed"],
         validation=given["float_metrics"]["validation"]["accuracy"],
@@ -80,10 +83,11 @@ def judge(file: str, data: Path) -> Judged:
 
 def rows(group: Sequence[Judged]) -> Iterator[tuple[str, ...]]:
     """Yield a line for each seed, and two for all of them."""
+    title = f"{group[0].name}, {group[0].epochs}{', taught' if group[0].taught else ''}"
     for place, one in enumerate(group):
         low, high = one.accuracy_interval
         yield (
-            "" if place else f"{one.name}, {one.epochs}", str(one.seed), f"{one.validation:.1%}",
+            "" if place else title, str(one.seed), f"{one.validation:.1%}",
             f"{one.accuracy:.1%}", f"{100 * low:.1f} to {100 * high:.1f}",
             f"{one.without_copies:.1%}", f"{one.macro_recall:.1%}", f"{one.calibration_error:.1%}",
             f"{100 * one.lost:+.2f}",
@@ -124,7 +128,7 @@ def main() -> None:
     report(arguments, {"models": [asdict(one) for one in judged]}, format_table(HEAD, lines))
 
 
-def _order(one: Judged) -> tuple[str, bool, int, int]:
+def _order(one: Judged) -> tuple[str, bool, bool, int, int]:
     return *one.group, one.seed
 
 
