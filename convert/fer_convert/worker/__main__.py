@@ -20,6 +20,9 @@ os.environ.update(
     TF_NUM_INTEROP_THREADS="2",
 )
 
+# Keras imports it for pictures that no job draws: a second of five that TensorFlow's start takes.
+sys.modules["matplotlib"] = None  # type: ignore[assignment]
+
 KINDS: Final = ("translate", "requantise")
 """The modules of this package that do a job, each with `perform(network, job, folder)`."""
 
