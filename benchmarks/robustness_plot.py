@@ -43,7 +43,9 @@ def draw_panel(axes: Axes, results: Results, title: str) -> None:
 
 def draw(panels: Sequence[tuple[Results, str]], path: Path) -> None:
     """Draw the panels side by side into a PNG or an SVG."""
-    with mpl.rc_context({"svg.hashsalt": "fer", "axes.spines.top": False, "font.size": 10}):
+    with mpl.rc_context(
+        {"svg.hashsalt": "fer", "axes.spines.top": False, "axes.spines.right": False}
+    ):
         figure = Figure(figsize=(2.2 + 3.6 * len(panels), 6.4), layout="constrained")
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)
         for axes, (results, title) in zip(grid.flat, panels, strict=True):
