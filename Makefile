@@ -1,7 +1,8 @@
 # Needs Python 3.11 to 3.13 with venv, and make. Everything else is installed into .venv*.
 PYTHON ?= python3
-# Tests run side by side: on every core, but on no more than four, for each trains networks of its own.
-WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
+# Tests run side by side: on every core, but on no more than four, for each trains networks of its own; three on
+# two cores, for some of them wait.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 3 ? 3 : cores > 4 ? 4 : cores)))
 VENV := .venv
 EDGE_VENV := .venv-edge
 BIN := $(VENV)/bin
