@@ -96,8 +96,8 @@ def format_models(summaries: Sequence[Mapping[str, Any]], *, default: str) -> st
         for one in summaries
     ]
     header = [
-        "model", "labels", "KiB", "accuracy", "95 % interval", "macro recall", "calibration error",
-        "judged on", "labels from",
+        "model", "labels", "network KiB", "accuracy", "95 % interval", "macro recall",
+        "calibration error", "judged on", "labels from",
     ]  # fmt: skip
     table = format_table(header, rows)
     labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])
