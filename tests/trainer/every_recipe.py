@@ -1,4 +1,4 @@
-"""Train recipes a little on the backend named: `python every_recipe.py BACKEND RECIPE...`.
+"""Train every shipped recipe a little on the backend named: `python every_recipe.py BACKEND`.
 
 Prints a line of JSON for each: its name, the epochs done, and whether a training that was cut
 after its first epoch and went on ended with the same weights.
@@ -26,7 +26,7 @@ import numpy as np
 from fer_trainer.backend import keras
 from fer_trainer.data.samples import Samples
 from fer_trainer.recipe import Recipe
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe_files import load_recipe, shipped_recipes
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import RunFiles, new_network, train
 from fer_trainer.training.selection import selection_callbacks
@@ -70,7 +70,7 @@ def trained(recipe: Recipe, folder: Path, *, cut: bool = False) -> tuple[Any, in
 
 def main() -> None:
     assert keras.backend.backend() == sys.argv[1]
-    for name in sys.argv[2:]:
+    for name in shipped_recipes():
         recipe = load_recipe(name, overrides=FEW)
         with tempfile.TemporaryDirectory() as folder:
             network, epochs = trained(recipe, Path(folder))
