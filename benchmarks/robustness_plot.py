@@ -1,7 +1,6 @@
 """Draw what robustness.py has measured: what each change of the pictures costs.
 
-Takes what `robustness.py --json` printed, a file for each panel, and a title for each. The largest
-model of a file comes first.
+Takes what `robustness.py --json` printed, a file for each panel, and a title for each.
 """
 
 import argparse
@@ -9,7 +8,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -19,11 +18,13 @@ from fer_trainer.report.colours import BLUE, GREY, ORANGE, VERMILION
 
 Results = Mapping[str, Mapping[str, Any]]
 
+COLOURS: Final = (BLUE, ORANGE, VERMILION, GREY)
+"""Of the models of a file, in their order there."""
+
 
 def draw_panel(axes: Axes, results: Results, title: str) -> None:
     """Draw a row for each change, a dot for each model, and lines where nothing is changed."""
-    colours = (BLUE, ORANGE, VERMILION, GREY)
-    for (name, result), colour in zip(results.items(), colours, strict=False):
+    for (name, result), colour in zip(results.items(), COLOURS, strict=False):
         shares = {
             **result["changes"],
             "found by Haar (of those found)": next(iter(result["haar"]["margins"].values())),
@@ -54,6 +55,20 @@ def draw(panels: Sequence[tuple[Results, str]], path: Path) -> None:
         figure.savefig(path, dpi=120)
 
 
+def read_results(file: Path) -> Results:
+    """Read what was printed, or leave with a clear word."""
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        complete = all({"n", "changes", "haar"} <= set(result) for result in results.values())
+    except (ValueError, AttributeError, TypeError):
+        results, complete = {}, False
+    if not (results and complete):
+        sys.exit(f"{file} is not what robustness.py --json prints")
+    if len(results) > len(COLOURS):
+        sys.exit(f"{file} has {len(results)} models; a panel shows at most {len(COLOURS)}")
+    return results
+
+
 def main() -> None:
     """Read the files and draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -64,8 +79,13 @@ def main() -> None:
     titles = arguments.title or [file.stem for file in arguments.files]
     if len(titles) != len(arguments.files):
         sys.exit("as many --title as files, or none")
-    read = [json.loads(file.read_text(encoding="utf-8")) for file in arguments.files]
-    draw(list(zip(read, titles, strict=True)), arguments.out)
+    if arguments.out.suffix not in {".png", ".svg"}:
+        sys.exit(f"{arguments.out} is neither a .png nor a .svg")
+    try:
+        read = [read_results(file) for file in arguments.files]
+        draw(list(zip(read, titles, strict=True)), arguments.out)
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
 
 
 if __name__ == "__main__":
