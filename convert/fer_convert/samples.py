@@ -1,8 +1,6 @@
 """Labelled pictures of the network's own size: from a run folder's archives, or from a data set."""
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import UNREADABLE
 from fer_edge.contract import ModelContract
 from fer_edge.errors import DataError
 from fer_edge.labelled import LabelledPicture, LabelledPictures
@@ -216,7 +215,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(
             f"{path} does not exist", expected="pictures kept by the training", fix=_TRAIN_AGAIN
         ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise _unfit(path, f"cannot be read ({reason})", "an .npz archive, whole") from error
     raise _unfit(path, "is one array", "an .npz archive")

@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from fer_edge.commands import report_error
+from fer_edge.commands import printable, report_error
 from fer_edge.errors import EXIT_FAILED, FerError, PictureError
 
 Worker = Callable[[str], None]
@@ -103,7 +103,7 @@ def _child(items: Sequence[str], make_worker: Callable[[], Worker], writer: int)
         _log.debug("%s", traceback.format_exc())
         where = f"{item} failed inside" if item else "failed inside"
         text = " ".join(f"{where}: {type(error).__name__}: {error}".split())
-        click.echo(f"error: {text}; this is a defect", err=True)
+        click.echo(f"error: {printable(text)}; this is a defect", err=True)
         code = _DEFECT if item else EXIT_FAILED
     finally:
         os._exit(code)  # what was printed has been flushed

@@ -21,6 +21,9 @@ from fer_edge.journal import ERROR, JournalFormatter, goes_to_journal
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _CLEAR: Final = "\r\x1b[K"
+_CONTROLS: Final = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"
+}
 _LEAVE_SECONDS: Final = 0.1  # for a capture that is about to end
 
 CONTEXT_SETTINGS = {
@@ -50,14 +53,23 @@ def verbose_option(group: _F) -> _F:
     )(group)
 
 
+def printable(text: str) -> str:
+    r"""Return text that can do nothing to a terminal: control characters as \x1b and the like.
+
+    Names of files and what a model file says of itself come from others. Tabs and ends of lines
+    stay.
+    """
+    return text.translate(_CONTROLS)
+
+
 def echo(text: str) -> None:
-    """Print text on stdout and flush it.
+    """Print text on stdout, control characters made visible, and flush it.
 
     Raises:
         OutputError: It cannot be written; the disk is full, for instance.
     """
     try:
-        click.echo(text)
+        click.echo(printable(text))
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -77,10 +89,23 @@ def echo_json(value: object) -> None:
     echo(json.dumps(value, separators=(",", ":"), allow_nan=False))
 
 
+class _TerminalFormatter(logging.Formatter):
+    """Time, level, origin and message, which cannot do anything to the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # A line that is rewritten in place is removed first.
+        self._before = _CLEAR if sys.stderr and sys.stderr.isatty() else ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's lines."""
+        return self._before + printable(super().format(record))
+
+
 def report_error(error: FerError) -> None:
     """Print an error as one line on stderr."""
     mark = ERROR if goes_to_journal(sys.stderr) else ""
-    click.echo(f"{mark}error: {' '.join(str(error).splitlines())}", err=True)
+    click.echo(f"{mark}error: {printable(' '.join(str(error).splitlines()))}", err=True)
 
 
 def run_command_line(
@@ -114,14 +139,11 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
     _make_stdout_usable()
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
-        # A line that is rewritten in place is removed first.
-        format=f"{_CLEAR if sys.stderr and sys.stderr.isatty() else ''}"
-        "%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr if verbose else _own_stderr(),
         force=True,
     )
-    if goes_to_journal(sys.stderr):
-        logging.getLogger().handlers[0].setFormatter(JournalFormatter())
+    formatter = JournalFormatter() if goes_to_journal(sys.stderr) else _TerminalFormatter()
+    logging.getLogger().handlers[0].setFormatter(formatter)
     stdout = sys.stdout
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)
@@ -146,10 +168,10 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
     except Exception as error:
         if verbose:
             logging.getLogger(name).debug("traceback", exc_info=True)
-        kind = type(error).__name__
+        text = printable(f"{type(error).__name__}: {' '.join(str(error).split())}")
         click.echo(
-            f"error: {name} failed inside: {kind}: {' '.join(str(error).split())}; this is a "
-            f"defect; run `{name} -v ...` for the traceback and report it",
+            f"error: {name} failed inside: {text}; this is a defect; "
+            f"run `{name} -v ...` for the traceback and report it",
             err=True,
         )
         sys.exit(EXIT_FAILED)

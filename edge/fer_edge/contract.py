@@ -118,7 +118,8 @@ class ModelContract:
 
     def to_json(self) -> str:
         """Return the contract as it stands in `contract.json`: sorted, indented, one newline."""
-        return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n"
+        text = json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, allow_nan=False)
+        return text + "\n"
 
     @staticmethod
     def from_json(text: str, *, where: str) -> "ModelContract":
@@ -132,7 +133,12 @@ class ModelContract:
             ModelError: Not JSON, of another version, or a field is missing, unknown or wrong.
         """
         try:
-            raw = json.loads(text, object_pairs_hook=_without_duplicates)
+            raw = json.loads(
+                text,
+                object_pairs_hook=_without_duplicates,
+                parse_float=_finite,
+                parse_constant=_finite,
+            )
         except (ValueError, RecursionError) as error:
             raise broken(f"{where}: the contract is not JSON ({error})") from error
         if not isinstance(raw, dict):
@@ -248,6 +254,14 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         raise ValueError(f"a name occurs twice among {[name for name, _ in pairs]}")
     return values
+
+
+def _finite(text: str) -> float:
+    """Return a number of JSON, refusing what Python alone takes for one, and 1e999."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number")
+    return number
 
 
 _T = TypeVar("_T")

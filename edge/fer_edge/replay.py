@@ -37,7 +37,8 @@ def read_observations(path: Path) -> Iterator[Observation]:
                     continue
                 try:
                     observation = parse_observation(json.loads(line))
-                except ValueError as error:  # DataError and every failure of the decoder
+                # DataError, and every failure of the decoder
+                except (ValueError, RecursionError) as error:
                     _log.warning("%s, line %d is left out: %s", path, number, _reason(error))
                     continue
                 read += 1
@@ -64,7 +65,7 @@ def parse_observation(line: Any) -> Observation:
         schema = line["schema"]
         if schema != OBSERVATION_SCHEMA:
             raise _bad(f"schema {schema!r}")
-        timings = {str(stage): float(ms) for stage, ms in line["timings_ms"].items()}
+        timings = {str(stage): _finite(ms) for stage, ms in line["timings_ms"].items()}
         return Observation(
             int(line["frame"]),
             _finite(line["captured_at"]),
@@ -74,7 +75,7 @@ def parse_observation(line: Any) -> Observation:
         )
     except KeyError as error:
         raise _bad(f"no {error.args[0]!r}") from error
-    except (AttributeError, TypeError, IndexError) as error:
+    except (AttributeError, TypeError, IndexError, OverflowError) as error:
         raise _bad(str(error)) from error
 
 
@@ -122,7 +123,7 @@ def _parse_face(face: dict[str, Any]) -> Reading:
     track_id = face.get("track_id")
     where = Face(
         Box(x, y, width, height),
-        float(face.get("score", 0.0)),
+        _finite(face.get("score", 0.0)),
         None if track_id is None else int(track_id),
     )
     stable = face.get("stable")
@@ -130,7 +131,7 @@ def _parse_face(face: dict[str, Any]) -> Reading:
 
 
 def _parse_prediction(face: dict[str, Any]) -> Prediction:
-    scores = {str(label): float(p) for label, p in face["scores"].items()}
+    scores = {str(label): _finite(p) for label, p in face["scores"].items()}
     if face["label"] not in scores:
         raise _bad(f"label {face['label']!r} without a score")
     prediction = Prediction(tuple(scores), tuple(scores.values()))
@@ -148,7 +149,7 @@ def _parse_prediction(face: dict[str, Any]) -> Prediction:
 def _finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise _bad(f"the time {number}")
+        raise _bad(f"the number {number}")
     return number
 
 
@@ -156,5 +157,5 @@ def _bad(found: str) -> DataError:
     return DataError(found, expected=_EXPECTED, fix="leave it out")
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: ValueError | RecursionError) -> str:
     return error.found if isinstance(error, DataError) else str(error)

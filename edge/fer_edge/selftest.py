@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import UNREADABLE
 from fer_edge.contract import OutputSpec
 from fer_edge.errors import FerError, ModelError
 from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
@@ -165,7 +166,7 @@ def _read_array(model: ModelFile, name: str) -> Tensor:
         raise _unfit(model, f"no {name} in the model file")
     try:
         array = np.load(io.BytesIO(model.members[name]), allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
+    except UNREADABLE as error:
         raise _unfit(model, f"{name} cannot be read ({' '.join(str(error).split())})") from error
     if not isinstance(array, np.ndarray):
         raise _unfit(model, f"{name} holds no array")

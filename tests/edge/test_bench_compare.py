@@ -172,6 +172,28 @@ def test_files_that_are_no_report(tmp_path, text):
         read_report(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"machine": []},
+        {"settings": 1.5},
+        {"memory": {"rss_mb": "80"}},
+        {"samples": {"network": 1.0}},
+        {"samples": {"network": [1.0, "1.0"]}},
+        {"samples": {"network": [1.0, float("nan")]}},
+        {"samples": {"network": [1.0, 0]}},
+        {"waiting": {"network": [0.1]}},
+        {"valid": "yes"},
+        {"invalid_because": None},
+        {"accuracy": {"source": "measured", "accuracy": "0.7"}},
+    ],
+)
+def test_a_report_that_was_tampered_with(tmp_path, change):
+    (tmp_path / "a.json").write_text(json.dumps(a_report(**change)))
+    with pytest.raises(DataError, match=f"{next(iter(change))!r} is not as it is written"):
+        read_report(tmp_path / "a.json")
+
+
 def test_reports_of_another_schema(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(a_report(schema=2)))
     with pytest.raises(DataError, match="schema 2"):

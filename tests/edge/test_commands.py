@@ -1,5 +1,6 @@
 """What every command line of the project does with what its commands raise."""
 
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from fer_edge import errors
 from fer_edge.errors import FerError
 
 SCRIPT = """
-import os, sys
+import logging, os, sys
 import click
 from fer_edge import errors
 from fer_edge.commands import echo, echo_json, run_command_line, verbose_option
@@ -30,6 +31,10 @@ def fail(kind):
         raise KeyboardInterrupt
     if kind == "nan":
         echo_json(float("nan"))
+    if kind == "escape":
+        logging.getLogger("library").warning("a file named \\x1b[31mred")
+        echo("labels\\thappy \\x1b]0;owned\\x07\\r\\x9b2J\\n\\u00e9")
+        raise errors.DataError("\\x1b[2J does not exist", expected="", fix="")
     if kind == "fine":
         return echo("done")
     raise getattr(errors, kind)("found", expected="expected", fix="fix")
@@ -50,6 +55,19 @@ def run(*arguments):
         [sys.executable, "-c", SCRIPT, *arguments],
         capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
     )  # fmt: skip
+
+
+def run_on_a_terminal(*arguments):
+    """Return what a terminal gets to see; to anything else click writes no escape sequences."""
+    leader, follower = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        stdout=follower, stderr=follower, timeout=60, check=False, env=clean_environment(),
+    )  # fmt: skip
+    assert done.returncode == 1
+    os.close(follower)
+    with os.fdopen(leader, "rb") as terminal:
+        return terminal.read1(65536).decode()
 
 
 def test_every_error_has_its_documented_exit_code():
@@ -104,6 +122,15 @@ def test_an_interrupt():
 def test_json_never_holds_nan():
     done = run("fail", "nan")
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_what_others_wrote_cannot_drive_the_terminal():
+    done = run_on_a_terminal("fail", "escape")
+    assert "labels\thappy \\x1b]0;owned\\x07\\x0d\\x9b2J\r\n\u00e9\r\n" in done
+    assert "a file named \\x1b[31mred" in done
+    assert "error: \\x1b[2J does not exist" in done
+    assert "\x1b[31m" not in done
+    assert "\x1b[2J" not in done
 
 
 def test_success_is_silent():

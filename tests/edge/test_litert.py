@@ -137,6 +137,12 @@ def test_tensors_that_break_the_contract_are_refused(promise):
     assert caught.value.exit_code == EXIT_CONFIG
 
 
+def test_a_tensor_whose_name_is_no_text():
+    flatbuffer = tiny_flatbuffer(a_contract()).replace(b"answer", b"\xbanswer")
+    with pytest.raises(ModelError, match=r"m\.tflite: the TFLite runtime refuses the model"):
+        LitertClassifier(ModelFile("m.tflite", flatbuffer, a_contract(), {}))
+
+
 def test_a_flatbuffer_that_the_runtime_refuses():
     broken = ModelFile("m.tflite", b"\x1c\0\0\0TFL3" + bytes(100), a_contract(), {})
     with pytest.raises(ModelError, match=r"m\.tflite: the TFLite runtime refuses the model"):

@@ -63,12 +63,14 @@ def test_keys_of_later_versions_are_ignored():
     ("change", "found"),
     [
         ({"schema": 2}, "schema 2"),
-        ({"captured_at": float("nan")}, "the time nan"),
+        ({"captured_at": float("nan")}, "the number nan"),
         ({"faces": [{}]}, "no 'box'"),
         ({"faces": [{"box": [1, 2, 3, 4], "label": "happy", "scores": {"sad": 1}}]}, "without"),
         ({"faces": [{"box": [1, 2], "label": "happy", "scores": {"happy": 1}}]}, "unpack"),
         ({"faces": 3}, "not iterable"),
         ({"timings_ms": []}, "items"),
+        ({"timings_ms": {"detect": float("inf")}}, "the number inf"),
+        ({"frame": float("inf")}, "infinity"),
     ],
 )
 def test_what_is_no_observation_is_refused(change, found):

@@ -91,6 +91,7 @@ OUTPUTS = np.zeros((2, 7), np.int8)
         ({GOLDEN_INPUTS_NAME: b"", GOLDEN_OUTPUTS_NAME: b""}, "inputs.npy cannot be read"),
         ({GOLDEN_INPUTS_NAME: npy(INPUTS)[:-1]}, "inputs.npy cannot be read"),
         ({GOLDEN_INPUTS_NAME: b"text, not numbers"}, "inputs.npy cannot be read"),
+        ({GOLDEN_INPUTS_NAME: npy(INPUTS).replace(b"}", b"(")}, "inputs.npy cannot be read"),
         (golden_files(INPUTS[:1], OUTPUTS), "1 golden inputs and 2 outputs"),
         (golden_files(INPUTS[:0], OUTPUTS[:0]), "0 golden inputs and 0 outputs"),
         (golden_files(INPUTS[:, :24], OUTPUTS), r"uint8\[2, 24, 48\] where uint8\[N, 48, 48\]"),

@@ -41,10 +41,12 @@ def accuracy_of_contract(model: ModelFile) -> dict[str, Any] | None:
     if not isinstance(conversion, Mapping) or not isinstance(metrics, Mapping):
         return None
     found = metrics.get(str(conversion.get("target")), metrics.get(model.contract.input.dtype))
-    if not isinstance(found, Mapping) or "accuracy" not in found:
+    if not isinstance(found, Mapping):
         return None
-    kept = {name: found[name] for name in ("n", "accuracy", "macro_recall") if name in found}
-    return {"source": "contract", **kept}
+    # The contract's reader knows nothing of provenance, so anything may stand there.
+    told = {name: found.get(name) for name in ("n", "accuracy", "macro_recall")}
+    kept = {name: value for name, value in told.items() if type(value) in {int, float}}
+    return {"source": "contract", **kept} if "accuracy" in kept else None
 
 
 def _measured(bench: Bench, settings: ModelSettings, data: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Is one run slower than another? A verdict with confidence intervals, from stored samples."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,43 @@ _WORTH_A_NOTE: Final = ("kernel", "libraries", "userland_bits")
 _SAME_WORK: Final = ("source", "frames_per_second")
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in {int, float} and 0 <= value < float("inf")
+
+
+def _is_memory(value: Any) -> bool:
+    return not value or (isinstance(value, dict) and _is_number(value.get("rss_mb")))
+
+
+def _are_samples(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(numbers, list) and all(_is_number(number) and number for number in numbers)
+        for numbers in value.values()
+    )
+
+
+def _are_shares(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+def _is_accuracy(value: Any) -> bool:
+    return not value or (isinstance(value, dict) and _is_number(value.get("accuracy")))
+
+
+_FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "machine": lambda value: isinstance(value, dict),
+    "model": lambda value: isinstance(value, dict),
+    "settings": lambda value: isinstance(value, dict),
+    "memory": _is_memory,
+    "samples": _are_samples,
+    "waiting": _are_shares,
+    "valid": lambda value: isinstance(value, bool),
+    "invalid_because": lambda value: isinstance(value, list),
+    "accuracy": _is_accuracy,
+}
+_WANTED: Final = {"schema", *_FIELDS} - {"waiting", "accuracy"}
+
+
 def read_report(path: Path) -> dict[str, Any]:
     """Read a report of `fer-edge bench`.
 
@@ -30,13 +67,15 @@ def read_report(path: Path) -> dict[str, Any]:
     """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _no_report(path, str(error)) from error
-    wanted = {"schema", "machine", "model", "settings", "memory", "samples", "valid"}
-    if not isinstance(report, dict) or not wanted <= report.keys():
+    if not isinstance(report, dict) or not report.keys() >= _WANTED:
         raise _no_report(path, "no such fields")
     if report["schema"] != 1:
         raise _no_report(path, f"schema {report['schema']!r}")
+    for name, fits in _FIELDS.items():
+        if name in report and not fits(report[name]):
+            raise _no_report(path, f"{name!r} is not as it is written")
     return report
 
 
@@ -98,7 +137,9 @@ def _objections(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     ]
     for letter, report in (("A", before), ("B", after)):
         if not report["valid"]:
-            found.append(f"{letter} is not valid ({'; '.join(report['invalid_because'])})")
+            found.append(
+                f"{letter} is not valid ({'; '.join(map(str, report['invalid_because']))})"
+            )
     return found
 
 

@@ -68,11 +68,16 @@ class _Look:
                     fix="start one with `fer-edge run` or `systemctl start fer-edge`",
                 )
             if not self._as_json:
-                echo(f"{self._before}{which} runs here")
+                self._say(f"{which} runs here")
             return EXIT_UNAVAILABLE
         if self._as_json:
             for each in told:
                 echo_json(each.to_json())
         else:
-            echo(self._before + format_all(told))
+            self._say(format_all(told))
         return 0 if all(each.well for each in told) else EXIT_FAILED
+
+    def _say(self, text: str) -> None:
+        if self._before:
+            click.echo(self._before, nl=False)
+        echo(text)

@@ -1,7 +1,8 @@
 """Expression classification with the TFLite runtime."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -45,10 +46,13 @@ class LitertClassifier:
 
     def __init__(self, model: ModelFile, *, threads: int = 1) -> None:
         self._model = model
-        interpreter = _open(model, threads=threads)
-        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        interpreter_class = _interpreter_class()
+        with _refusals(model):
+            interpreter = interpreter_class(model_content=model.flatbuffer, num_threads=threads)
+            interpreter.allocate_tensors()
+            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+            self.accelerated = _has_delegate(interpreter)
         check_tensors(model.contract, inputs, outputs, where=model.path)
-        self.accelerated = _has_delegate(interpreter)
         self.invoke: Callable[[], None] = interpreter.invoke
         self._input: Callable[[], Tensor] = interpreter.tensor(inputs[0]["index"])
         self._output: Callable[[], Tensor] = interpreter.tensor(outputs[0]["index"])
@@ -140,11 +144,11 @@ def _least_probability(spec: OutputSpec) -> float:
     return 1e-9 if spec.dtype == "float32" else spec.scale / 32
 
 
-def _open(model: ModelFile, *, threads: int) -> Any:
-    interpreter_class = _interpreter_class()
+@contextmanager
+def _refusals(model: ModelFile) -> Iterator[None]:
+    """Turn what the runtime raises over a model, its tensors' names included, into our error."""
     try:
-        interpreter = interpreter_class(model_content=model.flatbuffer, num_threads=threads)
-        interpreter.allocate_tensors()
+        yield
     except ImportError as error:
         raise _unfit(str(error)) from error
     except (ValueError, RuntimeError) as error:
@@ -153,7 +157,6 @@ def _open(model: ModelFile, *, threads: int) -> Any:
             expected="a model of built-in operators that this runtime knows",
             fix="convert it again, or update ai-edge-litert",
         ) from error
-    return interpreter
 
 
 def _has_delegate(interpreter: Any) -> bool | None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import UNREADABLE
 from fer_edge.contract import ModelContract
 from fer_edge.errors import ModelError
 from fer_trainer import run_folder
@@ -112,7 +113,7 @@ def read_samples(run: Path, name: str) -> Samples:
         with np.load(path, allow_pickle=False) as arrays:
             names = tuple(str(each) for each in arrays["names"])
             return Samples(arrays["pictures"], arrays["labels"], names)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except UNREADABLE as error:
         raise _damaged(path, error) from error
 
 

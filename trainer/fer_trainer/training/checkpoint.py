@@ -8,7 +8,6 @@ order of the pictures follows from the seed and the epoch, so it needs no keepin
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import UNREADABLE
 from fer_edge.errors import ModelError
 from fer_trainer.backend import keras
 from fer_trainer.run_folder import replace_file
@@ -107,7 +107,7 @@ class Checkpoint:
                 _numbered("optimiser", arrays),
                 memories,
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise ModelError(
                 f"{path} is no checkpoint ({' '.join(str(error).split())[:120]})",
                 expected=f"a checkpoint of version {_VERSION}, as `fer-train fit` writes it",
