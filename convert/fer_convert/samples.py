@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.arrays import UNREADABLE
+from fer_edge.arrays import read_arrays
 from fer_edge.contract import ModelContract
 from fer_edge.errors import DataError
 from fer_edge.labelled import LabelledPicture, LabelledPictures
@@ -206,19 +206,13 @@ def _decode(
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        # Opened here, because numpy leaves a file open that turns out to be no archive.
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.lib.npyio.NpzFile):
-                return {name: archive[name] for name in archive.files}
+        return read_arrays(path)
     except FileNotFoundError:
         raise DataError(
             f"{path} does not exist", expected="pictures kept by the training", fix=_TRAIN_AGAIN
         ) from None
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())
-        raise _unfit(path, f"cannot be read ({reason})", "an .npz archive, whole") from error
-    raise _unfit(path, "is one array", "an .npz archive")
+    except (OSError, ValueError) as error:
+        raise _unfit(path, f"cannot be read ({error})", "an .npz archive, whole") from error
 
 
 def _unfit(path: Path, found: str, expected: str) -> DataError:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.arrays import UNREADABLE
+from fer_edge.arrays import read_array
 from fer_edge.contract import OutputSpec
 from fer_edge.errors import FerError, ModelError
 from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
@@ -165,12 +165,9 @@ def _read_array(model: ModelFile, name: str) -> Tensor:
     if name not in model.members:
         raise _unfit(model, f"no {name} in the model file")
     try:
-        array = np.load(io.BytesIO(model.members[name]), allow_pickle=False)
-    except UNREADABLE as error:
-        raise _unfit(model, f"{name} cannot be read ({' '.join(str(error).split())})") from error
-    if not isinstance(array, np.ndarray):
-        raise _unfit(model, f"{name} holds no array")
-    return array
+        return read_array(io.BytesIO(model.members[name]))
+    except ValueError as error:
+        raise _unfit(model, f"{name} cannot be read ({error})") from error
 
 
 def _check_array(array: Tensor, dtype: str, shape: tuple[int, ...], model: ModelFile) -> None:

@@ -72,7 +72,7 @@ def test_files_that_are_no_archives_are_refused(tmp_path, content):
 def test_a_single_array_is_refused(tmp_path):
     with (tmp_path / "heldout.npz").open("wb") as file:
         np.save(file, PICTURES["pictures"])
-    with pytest.raises(DataError, match="is one array"):
+    with pytest.raises(DataError, match="one array, no archive"):
         read_samples(tmp_path / "heldout.npz", a_contract())
 
 

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,7 +209,7 @@ def test_a_folder_that_is_no_run_is_refused(
     assert contents(tmp_path) == {str(tmp_path / "diary.txt"): b"mine"}
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "bit", "stranger"])
+@pytest.mark.parametrize("damage", ["empty", "half", "bit", "stranger", "no array"])
 def test_a_damaged_checkpoint_is_refused(
     damage: str, finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path
 ) -> None:
@@ -219,6 +220,10 @@ def test_a_damaged_checkpoint_is_refused(
         data[len(data) // 2] ^= 1
     elif damage == "stranger":
         np.savez(path, other=np.zeros(3))
+        data = bytearray(path.read_bytes())
+    elif damage == "no array":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("model/9999.npy", b"text")
         data = bytearray(path.read_bytes())
     else:
         data = data[: 0 if damage == "empty" else len(data) // 2]

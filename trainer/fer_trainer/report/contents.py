@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.arrays import UNREADABLE
+from fer_edge.arrays import read_arrays
 from fer_edge.contract import ModelContract
 from fer_edge.errors import ModelError
 from fer_trainer import run_folder
@@ -110,11 +110,14 @@ def read_samples(run: Path, name: str) -> Samples:
     """
     path = run / run_folder.SAMPLES / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = tuple(str(each) for each in arrays["names"])
-            return Samples(arrays["pictures"], arrays["labels"], names)
-    except UNREADABLE as error:
+        arrays = read_arrays(path)
+        pictures, labels, names = (arrays[key] for key in ("pictures", "labels", "names"))
+    except (OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
+    whole = pictures.dtype == np.uint8 and pictures.ndim == 3 and labels.dtype.kind == "i"
+    if not (whole and labels.shape == names.shape == pictures.shape[:1]):
+        raise _damaged(path, ValueError("pictures, labels and names do not fit one another"))
+    return Samples(pictures, labels, tuple(map(str, names)))
 
 
 def read_history(path: Path) -> dict[str, list[float]]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.arrays import UNREADABLE
+from fer_edge.arrays import read_arrays
 from fer_edge.errors import ModelError
 from fer_trainer.backend import keras
 from fer_trainer.run_folder import replace_file
@@ -90,9 +90,7 @@ class Checkpoint:
             ModelError: The file is damaged, or another version of this program wrote it.
         """
         try:
-            # Opened here: np.load leaves the file open where it finds no ZIP.
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_arrays(path)
             facts = _facts(arrays.pop(_FACTS))
             memories = {
                 name: {key: _memory(name, key, value, arrays) for key, value in memory.items()}
@@ -107,7 +105,9 @@ class Checkpoint:
                 _numbered("optimiser", arrays),
                 memories,
             )
-        except UNREADABLE as error:
+        except (
+            OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
+        ) as error:  # fmt: skip
             raise ModelError(
                 f"{path} is no checkpoint ({' '.join(str(error).split())[:120]})",
                 expected=f"a checkpoint of version {_VERSION}, as `fer-train fit` writes it",
