@@ -1,6 +1,7 @@
 """The report of a run: whole, self-contained, and in agreement with what the run wrote down."""
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -203,10 +204,17 @@ def test_the_report_of_an_old_run_says_what_is_missing(copied_run: Path) -> None
     assert json.loads((copied_run / "metrics.json").read_text()) == metrics
 
 
+def samples_of_other_shape() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, pictures=np.zeros((2, 48), np.uint8), labels=[0, 1], names=["a", "b"])
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("samples/heldout.npz", b"no such thing"),
+        ("samples/heldout.npz", samples_of_other_shape()),
         ("metrics.json", b"no such thing"),
         ("metrics.json", b"[]"),
         ("metrics.json", b'{"validation": {}, "test": null}'),
