@@ -76,7 +76,7 @@ def load_run(run: Path) -> tuple[ModelContract, Any]:
     model = run / run_folder.MODEL
     try:
         return contract, keras.models.load_model(model, compile=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except Exception as error:  # Keras raises whatever the file provokes
         raise ModelError(
             f"{model} cannot be loaded ({' '.join(str(error).split())[:160]})",
             expected="a Keras model as `fer-train fit` writes it",
