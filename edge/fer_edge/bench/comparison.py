@@ -17,13 +17,15 @@ _FEWEST_BEYOND: Final = 10
 """Samples that must lie beyond a percentile on either side; fewer say too little of it."""
 _MEMORY_SLACK_MB: Final = 4.0
 _MUCH_WAITING: Final = 0.1
+_SHORTEST_MS: Final = 1e-4  # to which samples are rounded
+_MOST: Final = 1e12
 _SAME_MACHINE: Final = ("board", "cpu", "architecture", "usable_cores", "governor")
 _WORTH_A_NOTE: Final = ("kernel", "libraries", "userland_bits")
 _SAME_WORK: Final = ("source", "frames_per_second")
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in {int, float} and 0 <= value < float("inf")
+    return type(value) in {int, float} and 0 <= value <= _MOST
 
 
 def _is_memory(value: Any) -> bool:
@@ -32,7 +34,7 @@ def _is_memory(value: Any) -> bool:
 
 def _are_samples(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(numbers, list) and all(_is_number(number) and number for number in numbers)
+        isinstance(numbers, list) and all(_is_number(n) and n >= _SHORTEST_MS for n in numbers)
         for numbers in value.values()
     )
 
