@@ -181,6 +181,12 @@ def test_a_request_that_is_too_long_is_cut_off(web, sent):
     assert ask(web.port, "/livez")[0] == 200
 
 
+def test_a_line_without_an_end_is_cut_off(web):
+    with connected(web.port) as channel:
+        channel.sendall(b"x" * (listener.MOST_REQUEST_BYTES + 1))
+        assert everything(channel).startswith(b"HTTP/1.1 431 ")
+
+
 def patient(seconds, body=b"well\n"):
     return HttpListener("127.0.0.1", 0, lambda _: Response(200, body), patience_seconds=seconds)
 

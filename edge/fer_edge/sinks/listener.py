@@ -144,10 +144,11 @@ class HttpListener(Closing):
                 head = await self._receive(channel)
             if head is None:
                 return
-            method, request = _parse(head)
-            response = (
-                plain(431) if len(head) > MOST_REQUEST_BYTES else self._respond(method, request)
-            )
+            if len(head) > MOST_REQUEST_BYTES:  # it need not have an end, or even a line
+                method, response = "", plain(431)
+            else:
+                method, request = _parse(head)
+                response = self._respond(method, request)
             async with asyncio.timeout(self._patience_seconds):
                 sent = _serialise(response, body=method != "HEAD")
                 await self._loop.sock_sendall(channel, sent)
@@ -194,7 +195,7 @@ def _listen(address: str, port: int) -> socket.socket:
 
 
 def _parse(head: bytes) -> tuple[str, Request | None]:
-    """Return method and request; no request where it is none of HTTP/1."""
+    """Return method and request of a whole head; no request where it is none of HTTP/1."""
     first, *lines = head.decode("latin-1").split("\r\n")[:-2]
     words = first.split(" ")
     if len(words) != 3 or words[2] not in {"HTTP/1.0", "HTTP/1.1"} or words[1][:1] != "/":
