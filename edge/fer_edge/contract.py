@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from fer_edge.errors import LabelError, ModelError
+from fer_edge.json_text import parse_json
 from fer_edge.labels import canonical_labels
 
 CONTRACT_VERSION: Final = 1
@@ -133,13 +134,8 @@ class ModelContract:
             ModelError: Not JSON, of another version, or a field is missing, unknown or wrong.
         """
         try:
-            raw = json.loads(
-                text,
-                object_pairs_hook=_without_duplicates,
-                parse_float=_finite,
-                parse_constant=_finite,
-            )
-        except (ValueError, RecursionError) as error:
+            raw = parse_json(text, make_object=_without_duplicates)
+        except ValueError as error:
             raise broken(f"{where}: the contract is not JSON ({error})") from error
         if not isinstance(raw, dict):
             raise broken(f"{where}: the contract is a {type(raw).__name__}")
@@ -254,14 +250,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         raise ValueError(f"a name occurs twice among {[name for name, _ in pairs]}")
     return values
-
-
-def _finite(text: str) -> float:
-    """Return a number of JSON, refusing what Python alone takes for one, and 1e999."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no number")
-    return number
 
 
 _T = TypeVar("_T")

@@ -1,6 +1,5 @@
 """Recorded observations, sent to the sinks once more: no camera, no model."""
 
-import json
 import logging
 import math
 import threading
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.errors import DataError
+from fer_edge.json_text import parse_json
 from fer_edge.loop import RunTally
 from fer_edge.protocols import Sink
 from fer_edge.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
@@ -36,9 +36,8 @@ def read_observations(path: Path) -> Iterator[Observation]:
                 if not line.strip():
                     continue
                 try:
-                    observation = parse_observation(json.loads(line))
-                # DataError, and every failure of the decoder
-                except (ValueError, RecursionError) as error:
+                    observation = parse_observation(parse_json(line))
+                except ValueError as error:  # DataError and every failure of the decoder
                     _log.warning("%s, line %d is left out: %s", path, number, _reason(error))
                     continue
                 read += 1
@@ -157,5 +156,5 @@ def _bad(found: str) -> DataError:
     return DataError(found, expected=_EXPECTED, fix="leave it out")
 
 
-def _reason(error: ValueError | RecursionError) -> str:
+def _reason(error: ValueError) -> str:
     return error.found if isinstance(error, DataError) else str(error)

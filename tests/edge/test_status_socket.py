@@ -253,7 +253,20 @@ def test_a_killed_process_does_not_count(place, other_process):
     assert ask([place / "status.sock"]) == []
 
 
-@pytest.mark.parametrize("answer", [b"", b"no JSON", b"[]", b"{}", b'{"phase":"running"}'])
+def an_answer(**changes):
+    return json.dumps({**a_state().to_json(), "age_seconds": 0.5, **changes}).encode()
+
+
+ANSWERS = [
+    b"", b"no JSON", b"[]", b"{}", b'{"phase":"running"}', b"[" * 100_000,
+    an_answer(age_seconds="old"), an_answer(rss_mb="80"), an_answer(uptime_seconds=float("nan")),
+    an_answer(model_sha256=5), an_answer(sinks=3), an_answer(camera=[]), an_answer(stages_ms=[]),
+    an_answer(stages_ms={"age": 1.5}), an_answer(stages_ms={"age": {"p50": 1.0}}),
+    an_answer(sinks=[{"name": "mqtt", "figures": [1]}]), an_answer(later=float("inf")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
 def test_an_answer_that_is_none(place, answer):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(place / "status.sock"))

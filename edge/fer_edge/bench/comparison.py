@@ -1,6 +1,5 @@
 """Is one run slower than another? A verdict with confidence intervals, from stored samples."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ from fer_edge.bench.intervals import CONFIDENCE
 from fer_edge.bench.resampling import ratio_interval, statistic
 from fer_edge.bench.verdict import Change, Comparison, Verdict
 from fer_edge.errors import DataError, FerError
+from fer_edge.json_text import parse_json
 
 _SEED: Final = 5
 _FEWEST_BEYOND: Final = 10
@@ -68,8 +68,8 @@ def read_report(path: Path) -> dict[str, Any]:
         DataError: It cannot be read or is none.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        report = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise _no_report(path, str(error)) from error
     if not isinstance(report, dict) or not report.keys() >= _WANTED:
         raise _no_report(path, "no such fields")

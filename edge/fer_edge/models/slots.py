@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from fer_edge.errors import FerError, ModelError, OutputError
+from fer_edge.json_text import parse_json
 
 SLOT: Final = "slot"
 """Asked for instead of a model's name: whatever serves."""
@@ -178,7 +179,7 @@ def state_folder() -> Path:
 
 
 def _parse_pointer(data: bytes) -> Pointer:
-    raw: Any = json.loads(data)
+    raw: Any = parse_json(data)
     places = get_args(Place)
     if not isinstance(raw, Mapping) or any(
         raw.get(name) not in places for name in ("serving", "before")
