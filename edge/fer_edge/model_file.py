@@ -169,7 +169,7 @@ def _check_digest(data: bytes, *, where: str) -> None:
     if CONTRACT_NAME.encode() in data:
         raise ModelError(
             f"{where}: the file is damaged (its SHA-256 is {found[:12].decode()}...)",
-            expected=f"{recorded[:12]!r}..., as recorded at its end",
+            expected=f"{recorded[:12].decode(errors='replace')}..., as recorded at its end",
             fix="copy the file again from where it was made",
         )
     raise ModelError(
