@@ -68,16 +68,7 @@ def echo(text: str) -> None:
     Raises:
         OutputError: It cannot be written; the disk is full, for instance.
     """
-    try:
-        click.echo(printable(text))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"the output cannot be written ({error.strerror})",
-            expected="space on the disk",
-            fix="make room, or send it elsewhere",
-        ) from error
+    _write(printable(text))
 
 
 def echo_json(value: object) -> None:
@@ -86,7 +77,21 @@ def echo_json(value: object) -> None:
     Raises:
         OutputError: As `echo` says.
     """
-    echo(json.dumps(value, separators=(",", ":"), allow_nan=False))
+    # As it is: JSON escapes control characters itself, but for DEL, which it must not have escaped.
+    _write(json.dumps(value, separators=(",", ":"), allow_nan=False))
+
+
+def _write(text: str) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"the output cannot be written ({error.strerror})",
+            expected="space on the disk",
+            fix="make room, or send it elsewhere",
+        ) from error
 
 
 class _TerminalFormatter(logging.Formatter):

@@ -1,5 +1,6 @@
 """What every command line of the project does with what its commands raise."""
 
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,8 @@ def fail(kind):
         raise KeyboardInterrupt
     if kind == "nan":
         echo_json(float("nan"))
+    if kind == "names":
+        return echo_json({"image": "\\x7f\\x1b\\x9b.jpg"})
     if kind == "escape":
         logging.getLogger("library").warning("a file named \\x1b[31mred")
         echo("labels\\thappy \\x1b]0;owned\\x07\\r\\x9b2J\\n\\u00e9")
@@ -131,6 +134,12 @@ def test_what_others_wrote_cannot_drive_the_terminal():
     assert "error: \\x1b[2J does not exist" in done
     assert "\x1b[31m" not in done
     assert "\x1b[2J" not in done
+
+
+def test_json_stays_json_whatever_a_file_is_called():
+    done = run("fail", "names")
+    assert json.loads(done.stdout) == {"image": "\x7f\x1b\x9b.jpg"}
+    assert "\x1b" not in done.stdout
 
 
 def test_success_is_silent():
