@@ -2,7 +2,7 @@
 
 Each case starts from something whole, changes it by a seeded rule, and runs the command line on it
 in a child of its own. A traceback, a message that calls itself a defect, a signal or a child that
-does not end counts as a failure, and what caused it is kept. Forged model files have valid hashes.
+does not end counts as a failure; `--keep` keeps what caused it. Forged models have valid hashes.
 """
 
 import argparse
@@ -281,8 +281,6 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the cases that failed")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    kept = options.keep or Path(tempfile.mkdtemp(prefix="hostile-input-"))
-    kept.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, int, int, Counter[str]]] = []
     with tempfile.TemporaryDirectory() as name:
         prepared = Prepared(Path(name))
@@ -300,7 +298,9 @@ def main() -> None:
                 codes["did not end" if found.code is None else str(found.code)] += 1
                 if found.failed:
                     failures += 1
-                    (kept / f"{make.__name__}-{number}").write_bytes(content)
+                    if options.keep:
+                        options.keep.mkdir(parents=True, exist_ok=True)
+                        (options.keep / f"{make.__name__}-{number}").write_bytes(content)
                     print(f"{' '.join(command)}: {found.printed[-300:]}", file=sys.stderr)
             rows.append((make.__name__, options.cases, failures, codes))
         answers, errors = requests(random.Random(options.seed), options.cases)
@@ -313,7 +313,6 @@ def main() -> None:
         for kind, cases, failures, ends in rows:
             told = ", ".join(f"{end}: {count}" for end, count in ends.most_common())
             print(f"{kind:<12}{cases:>6}{failures:>10}  {told}")
-        print(f"failed cases, if any, lie in {kept}")
     sys.exit(any(failures for _, _, failures, _ in rows))
 
 

@@ -4,6 +4,8 @@ import sys
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -34,10 +36,8 @@ def read_array(file: IO[bytes]) -> NDArray[Any]:
         OSError: It cannot be read.
         ValueError: It is damaged, holds objects, or is an archive.
     """
-    loaded = _load(file)
-    if not isinstance(loaded, np.ndarray):
-        raise ValueError("no single array")  # noqa: TRY004 - the content is wrong, not the call
-    return _checked(loaded)
+    with _one_kind_of_error():
+        return _checked(np.load(file, allow_pickle=False), "the file")
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -48,43 +48,27 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         ValueError: It is damaged, holds objects or something else than arrays, or is one array.
     """
     # Opened here, because NumPy leaves a file open that turns out to be no archive.
-    with path.open("rb") as file:
-        archive = _load(file)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("one array, no archive")  # noqa: TRY004 - as above
-        arrays: dict[str, NDArray[Any]] = {}
-        for name in archive.files:
-            arrays[name] = _member(archive, name)
-    return arrays
+    with path.open("rb") as file, _one_kind_of_error():
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("one array, no archive")  # noqa: TRY004 - the content is wrong, not a type
+        return {name: _checked(archive[name], name) for name in archive.files}
 
 
-def _load(file: IO[bytes]) -> Any:
+@contextmanager
+def _one_kind_of_error() -> Iterator[None]:
     try:
-        return np.load(file, allow_pickle=False)
+        yield
     except _BROKEN as error:
-        raise ValueError(_reason(error)) from error
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def _member(archive: Any, name: str) -> NDArray[Any]:
-    try:
-        found = archive[name]
-    except _BROKEN as error:
-        raise ValueError(_reason(error)) from error
+def _checked(found: Any, name: str) -> NDArray[Any]:
+    """Refuse what is no array, and text that is none: NumPy notices only when it is read."""
     if not isinstance(found, np.ndarray):
         raise ValueError(f"{name} is no array")  # noqa: TRY004 - as above
-    return _checked(found)
-
-
-def _checked(array: NDArray[Any]) -> NDArray[Any]:
-    """Refuse text that is none, which NumPy notices only when it is read: with a SystemError."""
-    if array.dtype.kind == "U":
-        codes = np.frombuffer(
-            array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder)
-        )
-        if codes.max(initial=0) > sys.maxunicode:
-            raise ValueError("text of codes that are no characters")
-    return array
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    if found.dtype.kind == "U":
+        codes = np.dtype(np.uint32).newbyteorder(found.dtype.byteorder)
+        if np.frombuffer(found.tobytes(), codes).max(initial=0) > sys.maxunicode:
+            raise ValueError(f"{name} is text of codes that are no characters")
+    return found

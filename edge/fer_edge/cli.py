@@ -13,6 +13,7 @@ from fer_edge.commands import (
     echo,
     echo_json,
     json_option,
+    printable,
     run_command_line,
     verbose_option,
 )
@@ -361,7 +362,8 @@ def sources(as_json: bool) -> None:
         )
     for camera in found.cameras:
         if camera.problem:
-            click.echo(f"{camera.source} ({camera.name}): {camera.problem}", err=True)
+            text = f"{camera.source} ({camera.name}): {camera.problem}"
+            click.echo(printable(text), err=True)
     for note in found.notes:
         click.echo(note, err=True)
 

@@ -61,7 +61,7 @@ def test_what_is_damaged_is_one_kind_of_error(tmp_path, data):
 
 def test_an_archive_is_no_array_and_an_array_no_archive(tmp_path):
     archive = an_archive(tmp_path / "a.npz", one=WHOLE).read_bytes()
-    with pytest.raises(ValueError, match="no single array"):
+    with pytest.raises(ValueError, match="the file is no array"):
         read_array(io.BytesIO(archive))
     (tmp_path / "a.npy").write_bytes(WHOLE)
     with pytest.raises(ValueError, match="one array, no archive"):

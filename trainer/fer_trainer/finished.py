@@ -78,7 +78,8 @@ def load_run(run: Path) -> tuple[ModelContract, Any]:
         return contract, keras.models.load_model(model, compile=False)
     except Exception as error:  # Keras raises whatever the file provokes
         raise ModelError(
-            f"{model} cannot be loaded ({' '.join(str(error).split())[:160]})",
+            f"{model} cannot be loaded ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:160]})",
             expected="a Keras model as `fer-train fit` writes it",
             fix="copy the run again, or train again",
         ) from error

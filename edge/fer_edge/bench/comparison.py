@@ -28,6 +28,10 @@ def _is_number(value: Any) -> bool:
     return type(value) in {int, float} and 0 <= value <= _MOST
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _is_memory(value: Any) -> bool:
     return not value or (isinstance(value, dict) and _is_number(value.get("rss_mb")))
 
@@ -47,10 +51,11 @@ def _is_accuracy(value: Any) -> bool:
     return not value or (isinstance(value, dict) and _is_number(value.get("accuracy")))
 
 
+# What the comparison relies on; a report may come from another version, or from anywhere.
 _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "machine": lambda value: isinstance(value, dict),
-    "model": lambda value: isinstance(value, dict),
-    "settings": lambda value: isinstance(value, dict),
+    "machine": _is_object,
+    "model": _is_object,
+    "settings": _is_object,
     "memory": _is_memory,
     "samples": _are_samples,
     "waiting": _are_shares,
