@@ -80,6 +80,15 @@ class InstalledUnit:
         state, pid = self.system.properties("ActiveState", "MainPID")
         return state == "active" and int(pid) not in {0, since}
 
+    def ready_at(self) -> float:
+        """Return when it last said that it is ready, by `time.monotonic`."""
+        return int(self.told("ActiveEnterTimestampMonotonic")) / 1e6
+
+    def waited_for_processor_s(self) -> float:
+        """Return how long its main process was ready to run, but others had the processor."""
+        threads = self.system.run("sh", "-c", f"cat /proc/{self.pid}/task/*/schedstat").stdout
+        return sum(int(line.split()[1]) for line in threads.splitlines()) / 1e9
+
     def probe(self, command: str, *, more: str = "") -> Any:
         """Run a command in the unit's sandbox, but not as the daemon; return its JSON."""
         self.system.write(f"/etc/systemd/system/{_PROBE}", (SYSTEMD / UNIT).read_text())

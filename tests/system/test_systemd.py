@@ -137,9 +137,11 @@ def test_the_sandbox_keeps_what_it_promises(booted, service):
 
 def test_a_process_that_is_stopped_is_restarted_by_the_watchdog(running):
     took = []
-    while not took or (min(took) > 5 and len(took) < 3):  # other tests have the processor, too
+    while not took or (min(took) > 5 and len(took) < 5):  # other tests have the processor, too
+        stopped = time.monotonic()
         pid = running.kill("STOP")
-        took.append(running.wait_until(lambda since=pid: running.is_back(since=since), seconds=20))
+        running.wait_until(lambda since=pid: running.is_back(since=since), seconds=20)
+        took.append(running.ready_at() - stopped - running.waited_for_processor_s())
     assert min(took) < 5
     journal = running.system.journal()
     assert "Watchdog timeout" in journal
