@@ -8,6 +8,7 @@ import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,6 +211,20 @@ def samples_of_other_shape() -> bytes:
     return buffer.getvalue()
 
 
+def metrics_with(*place: Any) -> Callable[[bytes], bytes]:
+    """Return what puts the last of these where the others lead."""
+    *path, last, value = place
+
+    def change(content: bytes) -> bytes:
+        metrics = inner = json.loads(content)
+        for name in path:
+            inner = inner[name]
+        inner[last] = value
+        return json.dumps(metrics).encode()
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -218,11 +233,19 @@ def samples_of_other_shape() -> bytes:
         ("metrics.json", b"no such thing"),
         ("metrics.json", b"[]"),
         ("metrics.json", b'{"validation": {}, "test": null}'),
+        ("metrics.json", metrics_with("test", "confusion", 0, 0, "many")),
+        ("metrics.json", metrics_with("test", "confusion", 0, [1, 2])),
+        ("metrics.json", metrics_with("test", "accuracy", "good")),
+        ("metrics.json", metrics_with("calibration", "temperature", None)),
+        ("metrics.json", metrics_with("data", "counts", [])),
         ("history.csv", b"\xff\xfe,loss"),
     ],
 )
-def test_a_damaged_run_is_refused(copied_run: Path, name: str, content: bytes) -> None:
-    (copied_run / name).write_bytes(content)
+def test_a_damaged_run_is_refused(
+    copied_run: Path, name: str, content: bytes | Callable[[bytes], bytes]
+) -> None:
+    path = copied_run / name
+    path.write_bytes(content(path.read_bytes()) if callable(content) else content)
     with pytest.raises(ModelError, match=re.escape(Path(name).name)):
         report_run(copied_run)
 

@@ -3,6 +3,8 @@
 import csv
 import json
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,6 +200,18 @@ def test_a_finished_run_is_left_as_it_is(
         f"{finished_run} is finished: nothing to resume"
     ]
     assert contents(finished_run) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("metrics.json", b'{"validation": '), ("split.json", b"[1]")]
+)
+def test_a_damaged_record_is_named(
+    name: str, content: bytes, finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / name).write_bytes(content)
+    with pytest.raises((ModelError, OutputError), match=re.escape(name)):
+        resume(small_recipe, faces, run)
 
 
 def test_a_folder_that_is_no_run_is_refused(

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.errors import DataError, OutputError, SettingsError
+from fer_edge.json_text import parse_json
 from fer_trainer import run_folder
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recorded import read_metrics
 from fer_trainer.run_folder import RunFolder
 
 
@@ -54,8 +56,8 @@ def check_same_data(run: RunFolder, split: SplitData) -> None:
     if not path.is_file():
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        before = dict(parse_json(path.read_bytes()))
+    except (ValueError, TypeError) as error:
         raise OutputError(
             f"{path} is damaged ({error})",
             expected="what `fer-train fit` wrote",
@@ -83,11 +85,12 @@ def split_record(split: SplitData) -> dict[str, Any]:
 
 
 def finished_metrics(run: RunFolder) -> dict[str, Any] | None:
-    """Return `metrics.json` of a run that needs no resuming; None where it is unfinished."""
-    if not run.is_whole():
-        return None
-    found: dict[str, Any] = json.loads((run.path / run_folder.METRICS).read_text(encoding="utf-8"))
-    return found
+    """Return `metrics.json` of a run that needs no resuming; None where it is unfinished.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    return read_metrics(run.path / run_folder.METRICS) if run.is_whole() else None
 
 
 def _is_rest(entry: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from fer_trainer.data.samples import Samples
 from fer_trainer.evaluation import scores_from_json
 from fer_trainer.measurement import calibrate
 from fer_trainer.network.cost import NetworkCost, network_cost
+from fer_trainer.recorded import read_metrics
 from fer_trainer.report.graph import NetworkGraph, network_graph
 from fer_trainer.report.judgement import Judgement, judge
 from fer_trainer.training.loop import predict
@@ -69,7 +69,7 @@ def collect(
     Raises:
         ModelError: A file of the run is damaged.
     """
-    metrics = _read_metrics(run / run_folder.METRICS)
+    metrics = read_metrics(run / run_folder.METRICS)
     judged = "validation" if metrics["test"] is None else "test"
     parts = {"validation": read_samples(run, "validation")}
     if judged == "test":
@@ -166,17 +166,6 @@ def _complete_metrics(
         whole["data"] = {**data, "counts": counts}
         missing.append(_LACKS_COUNTS)
     return whole, tuple(missing)
-
-
-def _read_metrics(path: Path) -> dict[str, Any]:
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        for part in ("validation", "test"):
-            if part == "validation" or metrics[part] is not None:
-                scores_from_json(metrics[part])
-        return dict(metrics)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
