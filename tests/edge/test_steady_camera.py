@@ -152,7 +152,7 @@ def test_it_is_given_up_at_once_where_that_is_wanted(steady, caplog):
 
 
 def test_what_opens_and_delivers_nothing_is_not_proven(steady):
-    camera = steady(Bench([*pictures(2), broken()], [Stall(1e6)]), give_up_seconds=1.5)
+    camera = steady(Bench([*pictures(2), broken()], [Stall(1e6)]), give_up_seconds=PROMPT_SECONDS)
     frames_of(camera, 2)
     with pytest.raises(SourceUnavailableError, match=r"delivered no frame.*did not help"):
         read_until_it_raises(camera)
@@ -329,7 +329,12 @@ class TestPicture:
     )
     def test_it_is_given_up_where_that_does_not_help(self, steady, picture, problem):
         bench = Bench(itertools.chain(pictures(3), itertools.repeat(picture)))
-        camera = steady(bench, frozen_seconds=0.4, black_seconds=0.3, give_up_seconds=1.5)
+        camera = steady(
+            bench,
+            frozen_seconds=0.4 if problem == "frozen" else 60,
+            black_seconds=0.3,
+            give_up_seconds=PROMPT_SECONDS,
+        )
         with pytest.raises(SourceUnavailableError, match=f"the picture is {problem}, and for"):
             read_until_it_raises(camera)
         assert len(bench.opened) > 1
