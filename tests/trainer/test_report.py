@@ -235,9 +235,11 @@ def metrics_with(*place: Any) -> Callable[[bytes], bytes]:
         ("metrics.json", b'{"validation": {}, "test": null}'),
         ("metrics.json", metrics_with("test", "confusion", 0, 0, "many")),
         ("metrics.json", metrics_with("test", "confusion", 0, [1, 2])),
+        ("metrics.json", metrics_with("test", "confusion", 0, 0, 10**30)),
         ("metrics.json", metrics_with("test", "accuracy", "good")),
         ("metrics.json", metrics_with("calibration", "temperature", None)),
         ("metrics.json", metrics_with("data", "counts", [])),
+        ("metrics.json", metrics_with("data", "counts", "train", {})),
         ("history.csv", b"\xff\xfe,loss"),
     ],
 )

@@ -203,7 +203,12 @@ def test_a_finished_run_is_left_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("metrics.json", b'{"validation": '), ("split.json", b"[1]")]
+    ("name", "content"),
+    [
+        ("metrics.json", b'{"validation": '),
+        ("split.json", b"[1]"),
+        ("split.json", b'{"train": 5}'),
+    ],
 )
 def test_a_damaged_record_is_named(
     name: str, content: bytes, finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path

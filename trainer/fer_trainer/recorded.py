@@ -54,13 +54,16 @@ def read_metrics(path: Path) -> dict[str, Any]:
         for part in _PARTS:
             if metrics.get(part) is not None:
                 _check(metrics[part], _SCORES, part)
-                _check_confusion(metrics[part], part)
+                _check_fit(metrics[part], part)
         for name, kind in _SINCE_THEN.items():
             if name in metrics:
                 _check(metrics[name], kind, name)
         if "calibration" in metrics and metrics.get("test") is not None:
             _check(metrics["calibration"], {"test": _CALIBRATION}, "calibration")
-    except (OSError, ValueError, TypeError) as error:
+        if "data" in metrics:
+            for part, counts in metrics["data"]["counts"].items():
+                _check(counts, dict.fromkeys(metrics["validation"]["labels"], int), part)
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise ModelError(
             f"{path} cannot be read ({type(error).__name__}: {error})",
             expected="the file as `fer-train fit` writes it",
@@ -85,7 +88,7 @@ def _check(value: Any, kind: Any, where: str) -> None:
                 _check(value[found], inner, f"{where}: {found}")
 
 
-def _check_confusion(figures: dict[str, Any], part: str) -> None:
+def _check_fit(figures: dict[str, Any], part: str) -> None:
     scores = scores_from_json(figures)
     if scores.confusion.shape != (len(scores.labels),) * 2 or (scores.confusion < 0).any():
         raise ValueError(f"{part}: the confusions do not fit the labels")

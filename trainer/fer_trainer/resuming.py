@@ -57,6 +57,7 @@ def check_same_data(run: RunFolder, split: SplitData) -> None:
         return
     try:
         before = dict(parse_json(path.read_bytes()))
+        sizes_before = {part: len(before.get(part, ())) for part in ("train", "val", "test")}
     except (ValueError, TypeError) as error:
         raise OutputError(
             f"{path} is damaged ({error})",
@@ -68,8 +69,8 @@ def check_same_data(run: RunFolder, split: SplitData) -> None:
     if changed:
         what = "other pictures" if "content_sha256" in changed else "another split"
         sizes = ", ".join(
-            f"{part} {len(now.get(part, ())):,} and was {len(before.get(part, ())):,}"
-            for part in ("train", "val", "test")
+            f"{part} {len(now.get(part, ())):,} and was {size:,}"
+            for part, size in sizes_before.items()
             if part in changed
         )
         raise DataError(
