@@ -37,7 +37,7 @@ GUEST: Final = """
 import dataclasses, sys
 from pathlib import Path
 from fer_edge.assemble import make_classifier, make_detector, make_pipeline
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.selftest import read_golden
 from fer_edge.models import open_model
 from fer_edge.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 
 Picture = Any  # uint8, (H, W, 3), BGR
 SLIDE_FRAMES = 60

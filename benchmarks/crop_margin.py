@@ -11,9 +11,9 @@ import numpy as np
 from real_data import parse_arguments, report, require_data
 
 from fer_edge.labelled import LabelledPictures
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.pictures import decode_grey
-from fer_edge.stages.haar import CASCADES, HaarDetector
+from fer_edge.shared.haar import CASCADES, HaarDetector
 from fer_edge.tables import format_table
 
 SAMPLE = 1500

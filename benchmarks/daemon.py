@@ -27,7 +27,7 @@ from clips import Clip, Picture, listed_clips
 from daemon_process import MeasuredDaemon, broker
 from real_data import ROOT
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.tables import format_fields, format_table
 from fer_edge.testing import MjpegServer

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from fer_edge.events import EventIds, FaceEvents, Origin
-from fer_edge.records import Box, Face, Observation, Prediction, Reading
+from fer_edge.shared.records import Box, Face, Observation, Prediction, Reading
 from fer_edge.sinks.events import EventSink
 from fer_edge.sinks.spool import Spool, SpoolBounds
 from fer_edge.tables import format_table

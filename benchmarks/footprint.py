@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from real_data import ROOT, parse_arguments, report
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.tables import format_fields
 

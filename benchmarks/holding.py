@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from contenders import Seen
 
-from fer_edge.records import Box
+from fer_edge.shared.records import Box
 
 SAME_FACE = 0.3
 

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 from label_tracks import runs
 
-from fer_edge.records import UNCERTAIN
+from fer_edge.shared.records import UNCERTAIN
 
 COLOURS: Final = {
     "angry": "#d1495b", "contempt": "#8d6a9f", "disgust": "#6a994e", "fear": "#5e548e",

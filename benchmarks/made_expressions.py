@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 from label_tracks import WatchedFace, runs
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.preprocess import prepare_crop
-from fer_edge.records import UNCERTAIN, Box, GreyImage
+from fer_edge.shared.records import UNCERTAIN, Box, GreyImage
 from fer_edge.stages.litert import LitertClassifier
 from fer_edge.timings import percentile
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from real_data import parse_arguments, report, require_data
 
-from fer_edge.records import Box
+from fer_edge.shared.records import Box
 from fer_edge.tables import format_table
 
 FER_EDGE = [str(Path(sys.executable).parent / "fer-edge"), "classify", "--json"]

@@ -18,7 +18,7 @@ from typing import Final
 
 from real_data import ROOT, report, require_data
 
-from fer_edge.errors import FerError
+from fer_edge.shared.errors import FerError
 from fer_edge.evaluate import evaluate
 from fer_edge.labelled import LabelledPictures
 from fer_edge.majority import read_majority

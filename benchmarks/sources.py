@@ -13,8 +13,8 @@ from statistics import median
 
 import numpy as np
 
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 from fer_edge.sources.capture import decode_jpeg, read_picture, to_grey
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.stream import NetworkStream

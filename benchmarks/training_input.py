@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from real_data import parse_arguments, report
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings, Recipe
 from fer_trainer.recipe_files import load_recipe

@@ -11,10 +11,10 @@ import numpy as np
 from tiny_model import tiny_contract, tiny_model
 
 from fer_edge.contract import ModelContract
-from fer_edge.labels import label_set
+from fer_edge.shared.labels import label_set
 from fer_edge.model_file import ModelFile, parse_model
-from fer_edge.opencv import cv2
-from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
 
 SEVEN = label_set("fer2013").labels
 PORTRAIT = Path(str(files("fer_edge").joinpath("assets/portrait.jpg")))

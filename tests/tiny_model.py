@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from fer_edge.contract import DType, InputSpec, ModelContract, OutputSpec
-from fer_edge.labels import label_set
+from fer_edge.shared.labels import label_set
 from fer_edge.model_file import (
     GOLDEN_INPUTS_NAME,
     GOLDEN_OUTPUTS_NAME,

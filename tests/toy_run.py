@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.contract import ModelContract, OutputSpec
-from fer_edge.labels import label_set
-from fer_edge.opencv import cv2
+from fer_edge.shared.labels import label_set
+from fer_edge.shared.opencv import cv2
 
 TOY_AGREEMENT = 0.97
 """The least share of held-out toy pictures that int8 and float must label alike."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fer_convert.judgement.statistics import Interval, wilson
 from fer_convert.samples import Samples
 from fer_edge.model_file import ModelFile
-from fer_edge.shares import calibration_error
+from fer_edge.shared.statistics import calibration_error
 from fer_edge.stages.litert import LitertClassifier
 
 

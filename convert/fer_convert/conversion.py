@@ -30,7 +30,7 @@ from fer_convert.samples import Samples, draw
 from fer_convert.targets import Target
 from fer_convert.translation import Translation, translate
 from fer_convert.worker.job import NetworkSummary
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 from fer_edge.model_file import ModelFile
 from fer_edge.stages.litert import LitertClassifier
 

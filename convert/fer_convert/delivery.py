@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fer_edge.errors import OutputError
+from fer_edge.shared.errors import OutputError
 
 
 def check_folder(folder: Path, names: Sequence[str], *, force: bool) -> None:

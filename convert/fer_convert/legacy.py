@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from fer_edge.contract import InputSpec, ModelContract, OutputSpec
-from fer_edge.errors import LabelError, ModelError
-from fer_edge.labels import canonical_labels
+from fer_edge.shared.errors import LabelError, ModelError
+from fer_edge.shared.labels import canonical_labels
 
 HDF5_SUFFIXES: Final = (".h5", ".hdf5")
 

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 RECIPE_NAME: Final = "recipe.toml"
 

@@ -16,7 +16,7 @@ from fer_convert.samples import Samples, find_copies, read_data_set, read_sample
 from fer_convert.targets import Target
 from fer_convert.worker.job import Job
 from fer_edge.contract import ModelContract
-from fer_edge.errors import DataError, ModelError
+from fer_edge.shared.errors import DataError, ModelError
 from fer_edge.model_file import CONTRACT_NAME, sha256_hex
 
 MODEL_NAME: Final = "model.keras"

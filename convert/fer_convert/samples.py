@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.arrays import read_arrays
+from fer_edge.shared.arrays import read_arrays
 from fer_edge.contract import ModelContract
-from fer_edge.errors import DataError
+from fer_edge.shared.errors import DataError
 from fer_edge.labelled import LabelledPicture, LabelledPictures
 from fer_edge.pictures import decode_grey
 from fer_edge.preprocess import prepare_crop

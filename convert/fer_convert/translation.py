@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from fer_convert.targets import Target
 from fer_convert.worker.job import Job, NetworkSummary, read_error, read_moves, read_ranges
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 _PROVEN: Final = frozenset({
     "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D",

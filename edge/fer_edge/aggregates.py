@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge.events import EVENT_SCHEMA, Deriver, EventIds, Origin
-from fer_edge.records import UNCERTAIN, Observation
+from fer_edge.shared.records import UNCERTAIN, Observation
 
 _GONE_SECONDS: Final = 5.0
 """After which a face that is away is counted and its number forgotten."""

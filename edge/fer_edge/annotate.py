@@ -6,9 +6,9 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.errors import OutputError
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage, Reading
+from fer_edge.shared.errors import OutputError
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage, Reading
 
 _COLOURS: Final = {  # BGR, of one lightness, apart for most colour-blind people
     "angry": (60, 60, 230),

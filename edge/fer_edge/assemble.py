@@ -7,9 +7,9 @@ from typing import Final, Literal, TypeAlias
 
 from fer_edge.contract import ModelContract
 from fer_edge.controls import Controls
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_edge.models import open_model
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.outlets import make_event_outlets
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Sink, Source, Tracker
@@ -33,7 +33,7 @@ from fer_edge.sources.video import VideoFile
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
-from fer_edge.stages.haar import HaarDetector
+from fer_edge.shared.haar import HaarDetector
 from fer_edge.stages.litert import LitertClassifier
 from fer_edge.stages.patrol import Patrol
 from fer_edge.stages.scout import HaarScout

@@ -90,7 +90,7 @@ def classify(
     exit code is 1.
     """
     from fer_edge.batch import run_batch
-    from fer_edge.errors import EXIT_FAILED
+    from fer_edge.shared.errors import EXIT_FAILED
 
     resolved = _resolve(config, assignments, {"model.path": model})
 
@@ -242,7 +242,7 @@ def replay(
     times of their recording.
     """
     from fer_edge.assemble import make_sink
-    from fer_edge.errors import SettingsError
+    from fer_edge.shared.errors import SettingsError
     from fer_edge.loop import stop_on_signals
     from fer_edge.replay import read_observations
     from fer_edge.replay import replay as send

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
-from fer_edge.errors import LabelError, ModelError
-from fer_edge.json_text import parse_json
-from fer_edge.labels import canonical_labels
+from fer_edge.shared.errors import LabelError, ModelError
+from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.labels import canonical_labels
 
 CONTRACT_VERSION: Final = 1
 LEAST_PROBABILITY: Final = 0.4

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.errors import DataError, PictureError
+from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.labelled import LabelledPicture, LabelledPictures
-from fer_edge.labels import index_map
+from fer_edge.shared.labels import index_map
 from fer_edge.pictures import decode_grey
 from fer_edge.preprocess import prepare_crop
-from fer_edge.records import GreyImage
-from fer_edge.shares import calibration_error, wilson
+from fer_edge.shared.records import GreyImage
+from fer_edge.shared.statistics import calibration_error, wilson
 from fer_edge.stages.litert import LitertClassifier
 from fer_edge.tables import format_fields, format_table
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from fer_edge.records import UNCERTAIN, Observation, Reading
+from fer_edge.shared.records import UNCERTAIN, Observation, Reading
 
 EVENT_SCHEMA: Final = 1
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 import numpy as np
 
-from fer_edge.records import GreyImage
+from fer_edge.shared.records import GreyImage
 from fer_edge.testing import numbered_picture
 
 PADDING: Final = 77

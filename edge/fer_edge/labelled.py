@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
-from fer_edge.closing import Closing
-from fer_edge.errors import DataError, LabelError, PictureError
-from fer_edge.labels import canonical_label
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import DataError, LabelError, PictureError
+from fer_edge.shared.labels import canonical_label
 from fer_edge.model_file import ZIP_ERRORS
 from fer_edge.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, read_picture_bytes
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from fer_edge.errors import DataError, LabelError
-from fer_edge.labels import canonical_label, label_set
+from fer_edge.shared.errors import DataError, LabelError
+from fer_edge.shared.labels import canonical_label, label_set
 
 LEAST_VOTES: Final = 5
 _MAX_BYTES: Final = 64 * 2**20

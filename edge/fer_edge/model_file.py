@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge.contract import RECONVERT, ModelContract, broken
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 CONTRACT_NAME: Final = "contract.json"
 LABELS_NAME: Final = "labels.txt"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from fer_edge.aggregates import Aggregates
 from fer_edge.contract import ModelContract
 from fer_edge.controls import Controls
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_edge.events import Deriver, EventIds, FaceEvents, Origin
 from fer_edge.secrets import read_secret
 from fer_edge.settings import EventSettings, MqttSettings, Settings

@@ -5,9 +5,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from fer_edge.errors import PictureError
-from fer_edge.opencv import MAX_PICTURE_PIXELS, cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.errors import PictureError
+from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
+from fer_edge.shared.records import GreyImage
 
 PICTURE_SUFFIXES: Final = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

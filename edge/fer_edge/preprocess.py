@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.contract import InputSpec
-from fer_edge.errors import PictureError
-from fer_edge.opencv import cv2
-from fer_edge.records import Box, GreyImage
+from fer_edge.shared.errors import PictureError
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Box, GreyImage
 
 MAX_CROP_RATIO: Final = 16
 

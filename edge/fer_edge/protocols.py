@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from fer_edge.contract import ModelContract
-from fer_edge.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
+from fer_edge.shared.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
 from fer_edge.state import DaemonState, Figure
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 
 _MOST_BYTES = 64 * 1024
 

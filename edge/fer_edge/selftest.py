@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.arrays import read_array
+from fer_edge.shared.arrays import read_array
 from fer_edge.contract import OutputSpec
-from fer_edge.errors import FerError, ModelError
+from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 from fer_edge.stages.litert import LitertClassifier, Tensor
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from fer_edge.loop import RunTally
-from fer_edge.records import Frame, Observation
+from fer_edge.shared.records import Frame, Observation
 from fer_edge.settings import Setting
 from fer_edge.sources.discovery import FoundCamera
 from fer_edge.sources.stream import without_secrets

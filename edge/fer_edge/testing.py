@@ -12,10 +12,10 @@ from typing import Final, Literal, Self, TypeAlias
 
 import numpy as np
 
-from fer_edge.closing import Closing
-from fer_edge.errors import FerError, SourceUnavailableError
-from fer_edge.opencv import cv2
-from fer_edge.records import Frame, GreyImage
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import FerError, SourceUnavailableError
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Frame, GreyImage
 from fer_edge.sources.capture import picture_now, to_frame
 
 LEVEL_STEP: Final = 5

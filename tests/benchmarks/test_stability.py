@@ -22,7 +22,7 @@ from made_expressions import (
     shortened,
 )
 
-from fer_edge.records import UNCERTAIN, Box
+from fer_edge.shared.records import UNCERTAIN, Box
 from fer_edge.settings import SmoothingSettings
 
 RATE = 10

@@ -14,8 +14,8 @@ from tiny_model import tiny_flatbuffer, tiny_model
 import fer_edge.models
 from fer_edge import DEFAULT_MODEL
 from fer_edge.contract import InputSpec, ModelContract, OutputSpec, check_tensors
-from fer_edge.errors import EXIT_CONFIG, ModelError
-from fer_edge.labels import label_set
+from fer_edge.shared.errors import EXIT_CONFIG, ModelError
+from fer_edge.shared.labels import label_set
 from fer_edge.model_file import (
     CONTRACT_NAME,
     FLATBUFFER_MAGIC,

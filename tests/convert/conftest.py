@@ -12,7 +12,7 @@ from fer_convert.conversion import Conversion, Plan, convert
 from fer_convert.run import open_run
 from fer_convert.targets import Target
 from fer_edge.contract import InputSpec
-from fer_edge.errors import FerError
+from fer_edge.shared.errors import FerError
 
 Outcome = Conversion | FerError
 

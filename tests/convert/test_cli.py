@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from toy_run import SEVEN, a_contract, write_data_set, write_run
 
-from fer_edge.labels import label_set
+from fer_edge.shared.labels import label_set
 from fer_edge.model_file import read_model
 
 TARGETS = ("int8", "float32", "float16", "dynamic", "int16x8")

@@ -6,7 +6,7 @@ import pytest
 
 from fer_convert.cost.emulation import VARIABLE, Emulator, emulate, find_emulator
 from fer_convert.targets import Target
-from fer_edge.errors import DependencyError
+from fer_edge.shared.errors import DependencyError
 
 
 @pytest.fixture

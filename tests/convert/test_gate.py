@@ -8,7 +8,7 @@ from fer_convert.judgement.gate import check_gate, judge
 from fer_convert.judgement.statistics import paired_test, wilson
 from fer_convert.samples import Samples
 from fer_convert.targets import Target
-from fer_edge.errors import GateError
+from fer_edge.shared.errors import GateError
 
 LABELS = ("angry", "happy", "sad")
 

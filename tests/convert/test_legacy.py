@@ -10,7 +10,7 @@ from fer_convert.conversion import Plan, convert
 from fer_convert.legacy import contract_of_labels, modernise
 from fer_convert.run import open_run
 from fer_convert.targets import Target
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 KERAS_2 = {
     "class_name": "Sequential",

@@ -8,7 +8,7 @@ from toy_run import TOY_AGREEMENT
 from fer_convert.conversion import Conversion
 from fer_convert.flatbuffer import find_leftovers, read_graphs
 from fer_convert.targets import Target
-from fer_edge.errors import EXIT_CONFIG, ModelError
+from fer_edge.shared.errors import EXIT_CONFIG, ModelError
 from fer_edge.model_file import parse_model
 from fer_edge.selftest import run_selftest
 from fer_edge.stages.litert import LitertClassifier

@@ -9,7 +9,7 @@ from toy_run import a_binary_contract, a_contract
 from fer_convert.flatbuffer import Graph, Operator, Tensor, read_graphs
 from fer_convert.purity import check_purity
 from fer_convert.targets import Target
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 
 def a_graph() -> Graph:

@@ -3,7 +3,7 @@
 import pytest
 
 from fer_convert.recipe_lines import find_line, point_to_recipe
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 RECIPE = """# layers = [ "bn" ] is not it
 name = "bn"

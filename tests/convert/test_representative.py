@@ -6,7 +6,7 @@ from toy_run import SEVEN, a_contract, toy_pictures
 
 from fer_convert.representative import MIN_PICTURES, choose_representative
 from fer_convert.samples import Samples
-from fer_edge.errors import DataError
+from fer_edge.shared.errors import DataError
 
 
 def some_samples(count=1400, *, seed=0) -> Samples:

@@ -7,7 +7,7 @@ import pytest
 from toy_run import SEVEN, a_contract, toy_pictures, write_data_set
 
 from fer_convert.samples import hold_out, read_data_set, read_samples
-from fer_edge.errors import DataError, PictureError
+from fer_edge.shared.errors import DataError, PictureError
 
 
 def archive(tmp_path, **changes):

@@ -7,7 +7,7 @@ from toy_run import a_contract
 from fer_convert.targets import Target
 from fer_convert.translation import translate
 from fer_convert.worker.job import Job
-from fer_edge.errors import EXIT_CONFIG, DependencyError, ModelError
+from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, ModelError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from fer_edge.arrays import read_array, read_arrays
+from fer_edge.shared.arrays import read_array, read_arrays
 
 NUMBERS = np.arange(6, dtype=np.int16).reshape(2, 3)
 

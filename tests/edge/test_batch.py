@@ -13,7 +13,7 @@ import os, signal, sys, time
 import click
 from fer_edge.batch import run_batch
 from fer_edge.commands import echo, run_command_line
-from fer_edge.errors import ModelError, PictureError
+from fer_edge.shared.errors import ModelError, PictureError
 
 def fault(item):
     name = item.partition(".")[0]

@@ -11,7 +11,7 @@ SCRIPT = """
 import ctypes, sys
 import click
 from fer_edge.commands import echo, run_command_line
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.testing import numbered_picture

@@ -8,8 +8,8 @@ import sys
 import pytest
 from command_line import clean_environment
 
-from fer_edge import errors
-from fer_edge.errors import FerError
+from fer_edge.shared import errors
+from fer_edge.shared.errors import FerError
 
 SCRIPT = """
 import logging, os, sys

@@ -10,7 +10,7 @@ from builders import SEVEN, a_face, a_reading, an_observation
 
 from fer_edge.aggregates import Aggregates
 from fer_edge.events import EventIds, FaceEvents, Origin, encode
-from fer_edge.records import UNCERTAIN, Prediction
+from fer_edge.shared.records import UNCERTAIN, Prediction
 from fer_edge.sinks.events import EventSink
 
 ORIGIN = Origin("hall", "ab" * 32, "light follows who is there")

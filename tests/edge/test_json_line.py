@@ -9,8 +9,8 @@ import resource
 import pytest
 from builders import SEVEN, a_face, a_prediction, a_reading, an_observation
 
-from fer_edge.errors import OutputError
-from fer_edge.records import Box
+from fer_edge.shared.errors import OutputError
+from fer_edge.shared.records import Box
 from fer_edge.sinks.json_line import json_line
 from fer_edge.sinks.jsonl import JsonLinesSink
 

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 from builders import write_files
 
-from fer_edge.errors import EXIT_FAILED, DataError, LabelError
+from fer_edge.shared.errors import EXIT_FAILED, DataError, LabelError
 from fer_edge.labelled import LabelledPictures
 from fer_edge.pictures import MAX_PICTURE_BYTES
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fer_edge.errors import LabelError
-from fer_edge.labels import (
+from fer_edge.shared.errors import LabelError
+from fer_edge.shared.labels import (
     ALIASES,
     LABEL_SETS,
     canonical_label,

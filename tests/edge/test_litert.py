@@ -11,11 +11,11 @@ from tiny_model import tiny_contract, tiny_flatbuffer
 
 from fer_edge.assemble import make_classifier
 from fer_edge.contract import OutputSpec
-from fer_edge.errors import EXIT_CONFIG, DependencyError, ModelError
+from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, ModelError
 from fer_edge.model_file import ModelFile
 from fer_edge.preprocess import prepare_crop, whole_picture
 from fer_edge.protocols import Classifier
-from fer_edge.records import Box
+from fer_edge.shared.records import Box
 from fer_edge.settings import ModelSettings
 from fer_edge.stages import litert
 from fer_edge.stages.litert import LitertClassifier, dequantise, to_prediction

@@ -5,7 +5,7 @@ import pytest
 from builders import a_picture
 
 from fer_edge.contract import InputSpec
-from fer_edge.errors import PictureError
+from fer_edge.shared.errors import PictureError
 from fer_edge.preprocess import (
     prepare,
     prepare_crop,
@@ -14,7 +14,7 @@ from fer_edge.preprocess import (
     square_crop,
     whole_picture,
 )
-from fer_edge.records import Box
+from fer_edge.shared.records import Box
 
 WIDTH, HEIGHT = 61, 43
 

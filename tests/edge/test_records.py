@@ -6,7 +6,7 @@ import json
 import pytest
 from builders import a_box, a_face, a_prediction, a_reading, an_observation
 
-from fer_edge.records import Box, Prediction
+from fer_edge.shared.records import Box, Prediction
 
 
 @pytest.mark.parametrize(

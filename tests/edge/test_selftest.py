@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_model import golden_files, npy, tiny_contract, tiny_model, with_golden
 
-from fer_edge.errors import EXIT_CONFIG, EXIT_FAILED, FerError, ModelError
+from fer_edge.shared.errors import EXIT_CONFIG, EXIT_FAILED, FerError, ModelError
 from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile, parse_model
 from fer_edge.selftest import FLOAT_TOLERANCE, accepted_difference, read_golden, run_selftest
 from fer_edge.stages.litert import LitertClassifier

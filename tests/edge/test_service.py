@@ -18,7 +18,7 @@ from fer_edge.controls import Controls, obey_signals
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.service import Service, status_line
-from fer_edge.errors import FerError, OutputError
+from fer_edge.shared.errors import FerError, OutputError
 from fer_edge.sinks.fan_out import FanOut, Outlet
 from fer_edge.state import CameraHealth, DaemonState, SinkState
 from fer_edge.testing import ScriptedSource

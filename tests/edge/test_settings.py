@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_edge.errors import EXIT_CONFIG, SettingsError
+from fer_edge.shared.errors import EXIT_CONFIG, SettingsError
 from fer_edge.settings import Settings, read_settings_file, resolve
 
 

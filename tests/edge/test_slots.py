@@ -18,7 +18,7 @@ from tiny_model import golden_files, tiny_flatbuffer, tiny_model, with_golden
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.daemon.figures import Figures, Names
-from fer_edge.errors import EXIT_CONFIG, FerError, ModelError, OutputError
+from fer_edge.shared.errors import EXIT_CONFIG, FerError, ModelError, OutputError
 from fer_edge.model_file import MAX_MODEL_BYTES, parse_model, write_model
 from fer_edge.models import open_model
 from fer_edge.models.slots import ModelSlots, Pointer

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from fer_edge.errors import OutputError
+from fer_edge.shared.errors import OutputError
 from fer_edge.sinks.spool import Spool, SpoolBounds
 from fer_edge.sinks.wear import WearBudget
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
-from fer_edge.records import Box
+from fer_edge.shared.records import Box
 from fer_edge.stages.litert import LitertClassifier
 
 classifier = LitertClassifier(open_model(DEFAULT_MODEL))

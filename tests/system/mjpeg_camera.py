@@ -6,7 +6,7 @@ word a line: what `MjpegServer` knows, `slow` (a picture in three seconds) and `
 
 import sys
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.testing import MjpegServer, encode_jpeg
 

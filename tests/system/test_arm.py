@@ -18,7 +18,7 @@ from command_line import fer_edge, json_lines
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.preprocess import quantise
 from fer_edge.selftest import KERNEL_TOLERANCE, read_golden
 from fer_edge.sources.portrait import PortraitClip
@@ -62,7 +62,7 @@ ONE_STEP = 1 / 256 + 0.003
 
 PROBE = """
 import hashlib, json, platform, sys
-import numpy, fer_edge.opencv
+import numpy, fer_edge.shared.opencv
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.selftest import read_golden
@@ -73,7 +73,7 @@ classifier = LitertClassifier(model)
 outputs = [classifier.raw_output(pixels).tolist() for pixels in read_golden(model).inputs]
 print(json.dumps({
     "processor": platform.machine(), "python": sys.version.split()[0],
-    "numpy": numpy.__version__, "opencv": fer_edge.opencv.cv2.__version__,
+    "numpy": numpy.__version__, "opencv": fer_edge.shared.opencv.cv2.__version__,
     "has_xnnpack": classifier.accelerated, "outputs": outputs,
     "drawn": hashlib.sha256(PortraitClip().read(1.0).grey.tobytes()).hexdigest(),
 }))

@@ -25,7 +25,7 @@ warnings.simplefilter("ignore")
 import virtual_camera
 virtual_camera.prepare()
 import picamera2
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.discovery import find_cameras
 from fer_edge.sources.orientation import Orientation
 from fer_edge.sources.picamera import PiCamera

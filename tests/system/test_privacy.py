@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from command_line import PROGRAM, clean_environment
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
 
 MARK = b"THESE-PIXELS-ARE-NOBODYS-BUSINESS" + b"-" * 31

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from faulty_cameras import SYSTEM_PYTHON, why_no_rtsp
 
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.stream import NetworkStream
 
 CAMERA = Path(__file__).with_name("rtsp_camera.py")

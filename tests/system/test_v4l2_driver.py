@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.testing import numbered_picture
 
 SOURCE = Path(__file__).with_name("v4l2_camera.c")
@@ -17,7 +17,7 @@ SETUP = """
 import dataclasses, json, logging, sys, time
 import numpy as np
 from pathlib import Path
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.v4l2 import V4l2Camera
 from fer_edge.testing import number_of
 

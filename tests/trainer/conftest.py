@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.labels import LABEL_SETS
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 
 
 def pytest_configure(config: pytest.Config) -> None:

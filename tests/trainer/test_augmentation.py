@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from fer_edge.errors import SettingsError
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.opencv import cv2
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
 from fer_trainer.processes import ADDRESSES, COUNT, INDEX, Process, this_process
 from fer_trainer.training.batches import ShuffledBatches

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
 from fer_trainer.recipe import AugmentationSettings
 from fer_trainer.recipe_files import load_recipe

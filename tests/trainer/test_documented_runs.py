@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.errors import DataError
-from fer_edge.labels import LABEL_SETS
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import DataError
+from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.opencv import cv2
 from fer_trainer.backend import keras
 from fer_trainer.consistency import output_files
 from fer_trainer.data.loading import load_data

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.errors import DataError, OutputError
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import DataError, OutputError
+from fer_edge.shared.opencv import cv2
 from fer_edge.pictures import PICTURE_SUFFIXES
-from fer_edge.records import GreyImage
+from fer_edge.shared.records import GreyImage
 from fer_trainer.inspection.duplicates import correlate, exact_groups, near_groups
 from fer_trainer.inspection.findings import Findings
 from fer_trainer.inspection.inspecting import check_usable, inspect_data, write_findings

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.errors import OutputError
+from fer_edge.shared.errors import OutputError
 from fer_trainer.data.loading import load_data
 from fer_trainer.errors import DivergedError
 from fer_trainer.fitting import fit

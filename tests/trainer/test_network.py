@@ -1,6 +1,6 @@
 import pytest
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.network.language import Layer, parse_layer, parse_layers

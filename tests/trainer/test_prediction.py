@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.labels import LABEL_SETS
-from fer_edge.opencv import cv2
-from fer_edge.records import Prediction
+from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Prediction
 from fer_trainer.data.loading import load_data
 from fer_trainer.fitting import fit
 from fer_trainer.prediction import RunPredictor, draw_seen

@@ -1,6 +1,6 @@
 import pytest
 
-from fer_edge.errors import LabelError, SettingsError
+from fer_edge.shared.errors import LabelError, SettingsError
 from fer_trainer.recipe_files import dump_recipe, load_recipe, shipped_recipes
 
 

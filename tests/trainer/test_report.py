@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_edge.errors import ModelError
-from fer_edge.labels import LABEL_SETS
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import ModelError
+from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.opencv import cv2
 from fer_trainer.data.loading import load_data
 from fer_trainer.finished import evaluate_run, report_run
 from fer_trainer.fitting import fit

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.errors import DataError, ModelError, OutputError, SettingsError
+from fer_edge.shared.errors import DataError, ModelError, OutputError, SettingsError
 from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.fitting import fit

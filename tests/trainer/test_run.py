@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fer_edge.contract import ModelContract
-from fer_edge.errors import DataError, ModelError, OutputError
-from fer_edge.labels import LABEL_SETS
+from fer_edge.shared.errors import DataError, ModelError, OutputError
+from fer_edge.shared.labels import LABEL_SETS
 from fer_trainer import fitting
 from fer_trainer.backend import keras
 from fer_trainer.calibration import complete, fit_temperature

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fer_edge.errors import DataError
+from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
 from fer_trainer.data.samples import Samples
 from fer_trainer.data.splitting import SplitData, split_data

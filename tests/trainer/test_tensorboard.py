@@ -55,7 +55,7 @@ def test_a_resumed_log_has_no_epoch_twice(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    from fer_edge.errors import OutputError
+    from fer_edge.shared.errors import OutputError
 
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written"):

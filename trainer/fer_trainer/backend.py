@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.errors import DependencyError
+from fer_edge.shared.errors import DependencyError
 
 # TensorFlow greets every start with notes about oneDNN and CUDA; warnings and errors stay.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

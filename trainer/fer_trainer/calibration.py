@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.contract import OutputSpec
-from fer_edge.shares import BINS
+from fer_edge.shared.statistics import BINS
 from fer_edge.stages.litert import dequantise
 
 COLDEST: Final = 0.25

@@ -16,7 +16,7 @@ from fer_edge.commands import (
     run_command_line,
     verbose_option,
 )
-from fer_edge.errors import EXIT_FAILED, PictureError
+from fer_edge.shared.errors import EXIT_FAILED, PictureError
 from fer_trainer import __version__
 from fer_trainer.network.language import GRAMMAR
 

@@ -4,8 +4,8 @@ import string
 from pathlib import PurePosixPath
 from typing import Final
 
-from fer_edge.errors import SettingsError
-from fer_edge.labels import label_set
+from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.labels import label_set
 from fer_trainer.network.language import parse_layers
 from fer_trainer.recipe import OutputSettings, Recipe
 from fer_trainer.run_folder import WHOLE

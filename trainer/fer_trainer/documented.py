@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.errors import FerError
+from fer_edge.shared.errors import FerError
 from fer_trainer import run_folder
 from fer_trainer.calibration import temper_answers, temper_threshold
 from fer_trainer.consistency import output_files

@@ -1,6 +1,6 @@
-"""Errors that only training can meet; the rest of the tree is in `fer_edge.errors`."""
+"""Errors that only training can meet; the rest of the tree is in `fer_edge.shared.errors`."""
 
-from fer_edge.errors import FerError
+from fer_edge.shared.errors import FerError
 
 
 class DivergedError(FerError, ArithmeticError):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge import shares
+from fer_edge.shared import statistics as shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def scores_from_json(figures: dict[str, Any]) -> Scores:
 def wilson(successes: int, n: int) -> Share | None:
     """Return a share with its 95 % interval after Wilson; None where `n` is 0.
 
-    Source: `fer_edge.shares`.
+    Source: `fer_edge.shared.statistics`.
     """
     if n == 0:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fer_edge.records import GreyImage
+from fer_edge.shared.records import GreyImage
 from fer_trainer.run_folder import replace_file
 
 _COLUMNS: Final = 5

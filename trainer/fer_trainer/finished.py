@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.contract import ModelContract
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 from fer_trainer import run_folder
 from fer_trainer.backend import keras
 from fer_trainer.data.reading import read_for_evaluation

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.contract import ModelContract, OutputSpec
-from fer_edge.errors import FerError, SettingsError
+from fer_edge.shared.errors import FerError, SettingsError
 from fer_trainer import run_folder
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData

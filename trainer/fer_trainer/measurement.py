@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.contract import LEAST_PROBABILITY
-from fer_edge.shares import BINS
+from fer_edge.shared.statistics import BINS
 from fer_trainer.calibration import (
     calibration_figures,
     choose_least_probability,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 
 ADDRESSES: Final = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 COUNT: Final = "KERAS_DISTRIBUTION_NUM_PROCESSES"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fer_edge.contract import Filter, InputSpec
-from fer_edge.labels import label_set
+from fer_edge.shared.labels import label_set
 from fer_trainer.network.language import Layer, parse_layers
 from fer_trainer.tables import bounded
 

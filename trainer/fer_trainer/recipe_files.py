@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_trainer.consistency import check_recipe
 from fer_trainer.recipe import Recipe
 from fer_trainer.tables import from_table, refuse_key, to_toml

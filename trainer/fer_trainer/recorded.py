@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.errors import ModelError
-from fer_edge.json_text import parse_json
+from fer_edge.shared.errors import ModelError
+from fer_edge.shared.strict_json import parse_json
 from fer_trainer.evaluation import scores_from_json
 
 _PARTS: Final = ("validation", "test", "test_without_train_copies")

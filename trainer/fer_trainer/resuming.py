@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fer_edge.errors import DataError, OutputError, SettingsError
-from fer_edge.json_text import parse_json
+from fer_edge.shared.errors import DataError, OutputError, SettingsError
+from fer_edge.shared.strict_json import parse_json
 from fer_trainer import run_folder
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe import Recipe

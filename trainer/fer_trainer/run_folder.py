@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_edge.errors import ModelError, OutputError
+from fer_edge.shared.errors import ModelError, OutputError
 from fer_trainer.data.samples import Samples
 
 RECIPE: Final = "recipe.toml"

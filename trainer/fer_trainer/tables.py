@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 
 _T = TypeVar("_T")
 

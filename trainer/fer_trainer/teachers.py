@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_trainer import run_folder
 from fer_trainer.finished import load_run
 from fer_trainer.recipe import Recipe

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fer_edge.records import Prediction
+from fer_edge.shared.records import Prediction
 
 
 def say(prediction: Prediction, words: Sequence[str]) -> str:

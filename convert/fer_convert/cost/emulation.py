@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_edge.errors import DependencyError
+from fer_edge.shared.errors import DependencyError
 from fer_edge.model_file import ModelFile
 from fer_edge.preprocess import quantise
 from fer_edge.selftest import GoldenVectors, read_golden

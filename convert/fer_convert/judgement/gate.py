@@ -11,7 +11,7 @@ from fer_convert.comparison import Answers
 from fer_convert.judgement.statistics import PairedTest, paired_test
 from fer_convert.samples import Samples
 from fer_convert.targets import Target
-from fer_edge.errors import GateError
+from fer_edge.shared.errors import GateError
 
 ACCURACY_KEPT: Final = 0.99
 """Of float32's accuracy. Source: MLPerf Inference rules, the quality target of 99 %."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge import shares
+from fer_edge.shared import statistics as shares
 
 _Z: Final = 1.959963984540054
 """The normal distribution's 97.5 % point."""

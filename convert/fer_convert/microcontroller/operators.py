@@ -11,7 +11,7 @@ from typing import Final
 
 from fer_convert.flatbuffer import Graph
 from fer_convert.scopes import find_layer
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 REGISTRATIONS: Final[Mapping[str, str]] = {
     "ABS": "AddAbs",

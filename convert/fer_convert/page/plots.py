@@ -12,7 +12,7 @@ from fer_convert.comparison import Answers, Scores
 from fer_convert.judgement.layer_error import LayerError
 from fer_convert.samples import Samples
 from fer_convert.targets import Target
-from fer_edge.shares import BINS
+from fer_edge.shared.statistics import BINS
 
 # Okabe and Ito, Color Universal Design, 2008: for the colour-blind, too.
 _COLOURS: Final[Mapping[Target, str]] = {

@@ -15,7 +15,7 @@ from fer_convert.rescue.material import Material, split_pool
 from fer_convert.rescue.recalibration import other_sizes, wide_activations
 from fer_convert.rescue.requantisation import clip, fine_tune
 from fer_convert.targets import Target
-from fer_edge.errors import DataError, ModelError
+from fer_edge.shared.errors import DataError, ModelError
 
 STEPS: Final[Mapping[str, Callable[[Material], Iterator[Candidate]]]] = {
     "calibration-size": other_sizes,

@@ -8,7 +8,7 @@ from typing import Final
 
 from fer_convert.worker.job import Job, NetworkSummary, write_error
 from fer_convert.worker.lifeline import die_with_parent
-from fer_edge.errors import DependencyError, FerError
+from fer_edge.shared.errors import DependencyError, FerError
 
 # Before TensorFlow is imported, which reads them once. No accelerator is used: the converter does
 # not need one, and the same run is to give the same bytes everywhere.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.simulated import PICTURE, Range, SimulatedNetwork
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 _BATCH: Final = 32
 

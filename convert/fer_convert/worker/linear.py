@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 _WITH_WEIGHTS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 _WITHOUT = ("InputLayer", "BatchNormalization", "Rescaling")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fer_convert.worker.folding import fold_batch_norms
 from fer_convert.worker.linear import Step, linear_steps
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 PICTURE: Final = "picture"
 """Name of the range of the input: always 0 to 255, so that its scale is exactly 1."""

@@ -19,7 +19,7 @@ from fer_convert.worker.folding import fold_batch_norms
 from fer_convert.worker.job import Job, write_moves, write_ranges
 from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.simulated import SimulatedNetwork
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 
 _NO_BUILTIN: Final = re.compile(r"(?:TF Select|Custom) ops: ([\w, ]+)")
 _SCOPE: Final = re.compile(r'"([\w./-]+)@__inference')

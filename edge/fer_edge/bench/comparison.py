@@ -9,8 +9,8 @@ import numpy as np
 from fer_edge.bench.intervals import CONFIDENCE
 from fer_edge.bench.resampling import ratio_interval, statistic
 from fer_edge.bench.verdict import Change, Comparison, Verdict
-from fer_edge.errors import DataError, FerError
-from fer_edge.json_text import parse_json
+from fer_edge.shared.errors import DataError, FerError
+from fer_edge.shared.strict_json import parse_json
 
 _SEED: Final = 5
 _FEWEST_BEYOND: Final = 10

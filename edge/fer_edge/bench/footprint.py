@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.errors import FerError
+from fer_edge.shared.errors import FerError
 from fer_edge.settings import Settings, resolve
 
 _FRAMES: Final = 60

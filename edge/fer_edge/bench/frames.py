@@ -14,7 +14,7 @@ from fer_edge.bench.sampling import thin_out
 from fer_edge.bench.scenes import captured_now
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Source
-from fer_edge.records import Frame, GreyImage, Observation
+from fer_edge.shared.records import Frame, GreyImage, Observation
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from fer_edge.bench.scenes import make_scene
 from fer_edge.model_file import ModelFile
 from fer_edge.models import open_model
 from fer_edge.preprocess import whole_picture
-from fer_edge.records import Box, GreyImage
+from fer_edge.shared.records import Box, GreyImage
 from fer_edge.selftest import read_golden, run_selftest
 from fer_edge.settings import DetectorSettings, ModelSettings
 from fer_edge.stages.litert import LitertClassifier

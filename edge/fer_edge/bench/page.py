@@ -16,7 +16,7 @@ from fer_edge.bench.text import (
     pipeline_rows,
     report_notes,
 )
-from fer_edge.errors import OutputError
+from fer_edge.shared.errors import OutputError
 
 JSON_NAME: Final = "bench.json"
 PAGE_NAME: Final = "bench.html"

@@ -14,7 +14,7 @@ from fer_edge.bench.frames import FrameTally, process_frames
 from fer_edge.bench.intervals import PERCENTS, Series, slope_interval
 from fer_edge.bench.vitals import VitalsWatch
 from fer_edge.pipeline import Pipeline
-from fer_edge.records import GreyImage
+from fer_edge.shared.records import GreyImage
 
 POINTS: Final = 300
 """At most so many in the report; a point is a second, or more in a long run."""

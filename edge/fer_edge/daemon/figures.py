@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from fer_edge import __version__
 from fer_edge.machine import System, temperature_c, throttle_bits
-from fer_edge.records import Observation
+from fer_edge.shared.records import Observation
 from fer_edge.state import CameraHealth, DaemonState, Phase, SinkState
 from fer_edge.timings import StageTimes, percentile
 

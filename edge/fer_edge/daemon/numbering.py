@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from fer_edge.records import Frame
+from fer_edge.shared.records import Frame
 
 
 class Numbering:

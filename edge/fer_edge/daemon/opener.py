@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from fer_edge.errors import FerError
+from fer_edge.shared.errors import FerError
 from fer_edge.protocols import Source
 
 Opening: TypeAlias = Callable[[], Source]

@@ -4,8 +4,8 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 
 Verdict: TypeAlias = Literal["good", "doubtful", "failed"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from fer_edge.errors import OutputError, SettingsError
+from fer_edge.shared.errors import OutputError, SettingsError
 
 PROGRAM: Final = "fer-edge"
 _SYSTEM: Final = Path("/run")

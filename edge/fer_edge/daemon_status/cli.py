@@ -6,7 +6,7 @@ import time
 import click
 
 from fer_edge.commands import echo, echo_json, json_option
-from fer_edge.errors import EXIT_FAILED, EXIT_UNAVAILABLE
+from fer_edge.shared.errors import EXIT_FAILED, EXIT_UNAVAILABLE
 
 _EVERY_SECONDS = 1.0
 _TOP = "\x1b[H\x1b[J"  # first column of the first line, and clear what is below
@@ -55,7 +55,7 @@ class _Look:
         from fer_edge.daemon.status_place import run_name, sockets
         from fer_edge.daemon_status.asking import ask
         from fer_edge.daemon_status.text import format_all
-        from fer_edge.errors import DaemonUnavailableError
+        from fer_edge.shared.errors import DaemonUnavailableError
 
         paths = [path for path in sockets() if self._name in {None, run_name(path)}]
         told = ask(paths)

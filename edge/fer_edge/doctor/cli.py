@@ -5,7 +5,7 @@ import sys
 import click
 
 from fer_edge.commands import echo, echo_json, json_option
-from fer_edge.errors import EXIT_FAILED
+from fer_edge.shared.errors import EXIT_FAILED
 from fer_edge.options import progress_line
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 from fer_edge.model_file import ModelFile, read_model
 from fer_edge.models.slots import SLOT, ModelSlots
 

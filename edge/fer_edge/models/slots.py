@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from fer_edge.errors import FerError, ModelError, OutputError
-from fer_edge.json_text import parse_json
+from fer_edge.shared.errors import FerError, ModelError, OutputError
+from fer_edge.shared.strict_json import parse_json
 
 SLOT: Final = "slot"
 """Asked for instead of a model's name: whatever serves."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_edge.settings.sections import Settings
 
 ENVIRONMENT_PREFIX: Final = "FER_EDGE_"

@@ -13,8 +13,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from fer_edge.closing import Closing
-from fer_edge.errors import BrokerUnavailableError
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import BrokerUnavailableError
 from fer_edge.sinks.endpoint import (
     Endpoint,
     Version,

@@ -5,7 +5,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from fer_edge.errors import BrokerUnavailableError
+from fer_edge.shared.errors import BrokerUnavailableError
 
 Version: TypeAlias = Literal["5", "3.1.1"]
 

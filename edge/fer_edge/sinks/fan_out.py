@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.backoff import Backoff
-from fer_edge.closing import Closing
-from fer_edge.errors import FerError
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import FerError
 from fer_edge.protocols import Reporter, Sink
-from fer_edge.records import Observation
+from fer_edge.shared.records import Observation
 from fer_edge.state import DaemonState, Figure, SinkState
 
 _FIRST_PAUSE_SECONDS: Final = 1.0

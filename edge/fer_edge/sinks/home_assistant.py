@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from fer_edge import __version__
-from fer_edge.records import UNCERTAIN
+from fer_edge.shared.records import UNCERTAIN
 from fer_edge.sinks.broker import Message
 from fer_edge.sinks.topics import OFF, OFFLINE, ON, ONLINE, Topics
 

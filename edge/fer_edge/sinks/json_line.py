@@ -8,7 +8,7 @@ import json
 from functools import lru_cache
 from typing import Final
 
-from fer_edge.records import OBSERVATION_SCHEMA, Observation, Reading
+from fer_edge.shared.records import OBSERVATION_SCHEMA, Observation, Reading
 
 _FACE: Final = (
     '{"box":[%d,%d,%d,%d],"label":%s,"confidence":%.4f,"scores":{%s},"score":%.3f,'

@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 from typing import Protocol, Self, TextIO
 
-from fer_edge.closing import Closing
-from fer_edge.errors import OutputError
-from fer_edge.records import Observation
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import OutputError
+from fer_edge.shared.records import Observation
 from fer_edge.sinks.json_line import json_line
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from fer_edge.closing import Closing
-from fer_edge.errors import OutputError
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import OutputError
 
 MOST_REQUEST_BYTES: Final = 8192
 MOST_CONNECTIONS: Final = 16

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge.backoff import Backoff
-from fer_edge.closing import Closing
+from fer_edge.shared.closing import Closing
 from fer_edge.controls import Controls
-from fer_edge.errors import BrokerUnavailableError, OutputError
-from fer_edge.records import Observation
+from fer_edge.shared.errors import BrokerUnavailableError, OutputError
+from fer_edge.shared.records import Observation
 from fer_edge.sinks.broker import Connection, Message, Received
 from fer_edge.sinks.delivery import Delivery
 from fer_edge.sinks.endpoint import Endpoint, UnknownVersionError, Version

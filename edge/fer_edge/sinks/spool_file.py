@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from fer_edge.closing import Closing
-from fer_edge.errors import OutputError
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import OutputError
 
 _VERSION: Final = 1  # user_version of the database
 _PAGE_BYTES: Final = 1024  # a commit writes whole pages, and an event is smaller than one

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from fer_edge.closing import Closing
-from fer_edge.errors import OutputError
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import OutputError
 
 _PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """Errors of a disk that is full or fails: no reason not to start."""

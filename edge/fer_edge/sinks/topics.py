@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fer_edge.records import UNCERTAIN, Observation
+from fer_edge.shared.records import UNCERTAIN, Observation
 from fer_edge.state import DaemonState
 
 STATE_SCHEMA: Final = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.errors import FerError, ModelError
+from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.model_file import MAX_MODEL_BYTES, sha256_hex
 from fer_edge.models import open_model
 from fer_edge.models.slots import SLOT, SLOTS, ModelSlots, Place

@@ -75,7 +75,7 @@ def status(verify: bool, state: Path | None, as_json: bool) -> None:
     {"folder", "serving", "before", "problem", "places": {"a", "b", "shipped":
     {"name", "sha256", "problem"}}}; an empty slot is null.
     """
-    from fer_edge.errors import EXIT_CONFIG
+    from fer_edge.shared.errors import EXIT_CONFIG
     from fer_edge.models.slots import ModelSlots
     from fer_edge.slots.inventory import format_inventory, take_inventory
 

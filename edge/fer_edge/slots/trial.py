@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from fer_edge.errors import ModelError
+from fer_edge.shared.errors import ModelError
 from fer_edge.model_file import ModelFile, read_model
 
 _LONGEST_SECONDS: Final = 30.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.records import GreyImage
+from fer_edge.shared.records import GreyImage
 from fer_edge.sources.capture import Picture, SensorClock
 
 

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fer_edge.opencv import cv2
-from fer_edge.records import Frame, GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Frame, GreyImage
 
 MAX_DAMAGED_IN_A_ROW: Final = 10
 _PLAUSIBLE_AGE_NS: Final = 10 * 10**9

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.errors import DependencyError
+from fer_edge.shared.errors import DependencyError
 from fer_edge.sources.picamera import SCHEME, list_pi_cameras
 
 # linux/videodev2.h

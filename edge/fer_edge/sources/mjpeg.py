@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote
 
-from fer_edge.closing import Closing
+from fer_edge.shared.closing import Closing
 
 _MOST_LINE_BYTES: Final = 65536
 _MOST_PICTURE_BYTES: Final = 64 * 2**20

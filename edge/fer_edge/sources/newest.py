@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Final, TypeAlias
 
-from fer_edge.closing import Closing, note_native
-from fer_edge.errors import SourceUnavailableError
-from fer_edge.records import Frame
+from fer_edge.shared.closing import Closing, note_native
+from fer_edge.shared.errors import SourceUnavailableError
+from fer_edge.shared.records import Frame
 from fer_edge.sources.capture import Picture, to_frame
 
 Pictures: TypeAlias = Callable[[], Generator[Picture, None, None]]

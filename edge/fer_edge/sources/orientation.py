@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from fer_edge.closing import Closing
-from fer_edge.opencv import cv2
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.opencv import cv2
 from fer_edge.protocols import Source
-from fer_edge.records import Frame, GreyImage
+from fer_edge.shared.records import Frame, GreyImage
 
 ROTATIONS: Final = (0, 90, 180, 270)
 _ROTATE: Final = {

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_edge.errors import DependencyError, SourceUnavailableError
+from fer_edge.shared.errors import DependencyError, SourceUnavailableError
 from fer_edge.sources.camera_buffers import BufferLender
 from fer_edge.sources.capture import Picture
 from fer_edge.sources.newest import NewestFrameReader

@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 from fer_edge.sources.capture import decode_jpeg, to_grey
 
 Decoder: TypeAlias = Callable[[cv2.typing.MatLike], GreyImage | None]

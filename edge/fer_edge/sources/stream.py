@@ -10,9 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
-from fer_edge.errors import SettingsError, SourceUnavailableError
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.errors import SettingsError, SourceUnavailableError
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 from fer_edge.sources.capture import MAX_DAMAGED_IN_A_ROW, Picture, decode_jpeg, read_picture
 from fer_edge.sources.mjpeg import MjpegConnection, RefusedError, open_mjpeg
 from fer_edge.sources.newest import NewestFrameReader

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fer_edge.errors import SourceUnavailableError
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import SourceUnavailableError
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.capture import Picture, SensorClock, read_picture, reduction
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.sources.pixel_formats import JPEG_FORMATS, choose_decoder

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from fer_edge.closing import Closing
-from fer_edge.errors import SourceUnavailableError, VideoError
-from fer_edge.opencv import MAX_PICTURE_PIXELS, cv2
-from fer_edge.records import Frame
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import SourceUnavailableError, VideoError
+from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
+from fer_edge.shared.records import Frame
 from fer_edge.sources.capture import Picture, read_picture, to_frame
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from fer_edge.records import Box
+from fer_edge.shared.records import Box
 from fer_edge.stages.face_check import Checked
 from fer_edge.stages.track import Track
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from fer_edge.records import Frame
+from fer_edge.shared.records import Frame
 
 FRAMES_PER_SECOND: Final = 30.0
 """At which the frames of a file are taken to follow one another, however fast they are read."""

@@ -1,7 +1,7 @@
 """Pictures that have nothing to do with one another: every one is searched wholly."""
 
 from fer_edge.protocols import Detector
-from fer_edge.records import Face, Frame
+from fer_edge.shared.records import Face, Frame
 
 
 class EachPicture:

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple, cast
 
 import numpy as np
 
-from fer_edge.opencv import cv2
-from fer_edge.records import Box, GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Box, GreyImage
 
 _SIDE_PX: Final = 80  # the picture is sampled to this longer side
 _CHANGED: Final = 12  # grey levels; above what is left of noise in the mean of nine samples

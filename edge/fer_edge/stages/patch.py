@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple, cast
 
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 
 _LARGEST_RATIO: Final = 4.0  # shrunk further than this, rows and columns are left out first
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fer_edge.records import Box, GreyImage
+from fer_edge.shared.records import Box, GreyImage
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.motion import Motion, MotionMap
 from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report

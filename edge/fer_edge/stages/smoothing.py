@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.protocols import Smoother
-from fer_edge.records import UNCERTAIN, Frame, Prediction, Reading
+from fer_edge.shared.records import UNCERTAIN, Frame, Prediction, Reading
 from fer_edge.stages.clocks import Clock
 
 _FORGET_SECONDS: Final = 5.0  # after which a face that is gone is forgotten

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.records import Box, GreyImage
+from fer_edge.shared.records import Box, GreyImage
 from fer_edge.stages.face_check import Checked
 from fer_edge.stages.template import Template
 

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from fer_edge.records import Face, Frame, GreyImage
+from fer_edge.shared.records import Face, Frame, GreyImage
 from fer_edge.stages.association import (
     belongs_to_another,
     crowded,

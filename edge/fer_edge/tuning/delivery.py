@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fer_edge.errors import OutputError
+from fer_edge.shared.errors import OutputError
 from fer_edge.tuning.outcome import Outcome, to_toml
 from fer_edge.tuning.picture import draw_outcome
 

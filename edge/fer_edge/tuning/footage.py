@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.errors import SourceUnavailableError, VideoError
+from fer_edge.shared.errors import SourceUnavailableError, VideoError
 from fer_edge.protocols import Source
-from fer_edge.records import Frame
+from fer_edge.shared.records import Frame
 from fer_edge.stages.clocks import FRAMES_PER_SECOND
 
 MEMORY_BYTES: Final = 192 * 1024 * 1024

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fer_edge.errors import GateError
+from fer_edge.shared.errors import GateError
 from fer_edge.tables import format_table
 from fer_edge.tuning.search import Goal
 from fer_edge.tuning.trial import Trial

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.errors import DataError
-from fer_edge.records import Box, Frame
-from fer_edge.stages.haar import HaarDetector
+from fer_edge.shared.errors import DataError
+from fer_edge.shared.records import Box, Frame
+from fer_edge.shared.haar import HaarDetector
 
 SAME_FACE_IOU: Final = 0.4
 LEAST_FACES: Final = 20

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.capture import SensorClock, decode_jpeg, reduction
 from fer_edge.testing import number_of, numbered_picture
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fer_edge.assemble import make_source
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.fake_picamera2 import PiBehaviour, PiRig
 from fer_edge.protocols import Source
 from fer_edge.settings import SourceSettings

@@ -4,8 +4,8 @@ import os
 import numpy as np
 import pytest
 
-from fer_edge.errors import EXIT_FAILED, VideoError
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import EXIT_FAILED, VideoError
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.testing import number_of, numbered_picture
 

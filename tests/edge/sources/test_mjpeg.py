@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.mjpeg import open_mjpeg
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.testing import MjpegServer, number_of

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.testing import number_of, numbered_picture

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from fer_edge.errors import (
+from fer_edge.shared.errors import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,
     DependencyError,

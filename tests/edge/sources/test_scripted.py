@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from fer_edge.errors import SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.testing import ScriptedSource, Stall, number_of, numbered_picture
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fer_edge.errors import EXIT_CONFIG, EXIT_UNAVAILABLE, SettingsError, SourceUnavailableError
+from fer_edge.shared.errors import EXIT_CONFIG, EXIT_UNAVAILABLE, SettingsError, SourceUnavailableError
 from fer_edge.sources.stream import NetworkStream, without_secrets
 from fer_edge.testing import MjpegServer, number_of
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.errors import EXIT_UNAVAILABLE, SourceUnavailableError
+from fer_edge.shared.errors import EXIT_UNAVAILABLE, SourceUnavailableError
 from fer_edge.sources.v4l2 import V4l2Camera, explain_failure, list_cameras
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Video4Linux is of Linux")

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from fer_edge.errors import SourceUnavailableError, VideoError
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import SourceUnavailableError, VideoError
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.video import VideoFile
 from fer_edge.testing import number_of
 

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from fer_edge.closing import Closing
-from fer_edge.errors import DataError
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import DataError
 from fer_edge.labelled import LabelledPicture, LabelledPictures, Split
 from fer_edge.pictures import decode_grey
-from fer_edge.records import GreyImage
+from fer_edge.shared.records import GreyImage
 
 MAX_ASPECT: Final = 16
 

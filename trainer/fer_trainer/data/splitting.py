@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.errors import DataError
+from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
 from fer_trainer.data.samples import Samples
 

@@ -22,8 +22,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.errors import DataError, LabelError
-from fer_edge.labels import canonical_label, label_set
+from fer_edge.shared.errors import DataError, LabelError
+from fer_edge.shared.labels import canonical_label, label_set
 from fer_trainer.data.csv_files import read_header, read_rows
 from fer_trainer.data.entries import Entry
 

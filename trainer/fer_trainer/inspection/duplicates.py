@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 from fer_trainer.data.samples import Pictures
 
 MAX_HASH_DISTANCE: Final = 10

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.opencv import cv2
-from fer_edge.records import GreyImage
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
 from fer_trainer.inspection.findings import Findings
 from fer_trainer.inspection.survey import WHOLE
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.contract import InputSpec
-from fer_edge.errors import DataError, PictureError
-from fer_edge.opencv import cv2
+from fer_edge.shared.errors import DataError, PictureError
+from fer_edge.shared.opencv import cv2
 from fer_edge.preprocess import prepare_crop
 from fer_trainer.data.entries import Entry
 from fer_trainer.data.samples import Pictures

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
 from fer_trainer.network.language import Layer
 

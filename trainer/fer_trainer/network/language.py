@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, Literal, NoReturn
 
-from fer_edge.errors import SettingsError
+from fer_edge.shared.errors import SettingsError
 
 GRAMMAR: Final = """\
 rescale -1..1 | rescale 0..1   raw pixels 0..255 to that range; always first

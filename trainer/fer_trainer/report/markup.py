@@ -6,7 +6,7 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
-from fer_edge.opencv import cv2
+from fer_edge.shared.opencv import cv2
 from fer_trainer.data.samples import Pictures
 from fer_trainer.report.colours import in_the_dark
 

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.arrays import read_arrays
-from fer_edge.errors import ModelError
+from fer_edge.shared.arrays import read_arrays
+from fer_edge.shared.errors import ModelError
 from fer_trainer.backend import keras
 from fer_trainer.run_folder import replace_file
 

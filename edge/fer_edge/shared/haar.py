@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Final, cast
 
-from fer_edge.errors import DependencyError, SettingsError
-from fer_edge.opencv import cv2
-from fer_edge.records import Box, Face, GreyImage
+from fer_edge.shared.errors import DependencyError, SettingsError
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Box, Face, GreyImage
 
 CASCADES: Final = {
     "alt2": "haarcascade_frontalface_alt2.xml",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.errors import LabelError
+from fer_edge.shared.errors import LabelError
 
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "angry": ("anger", "angry person", "angriness"),
