@@ -10,9 +10,9 @@ import random
 import numpy as np
 from real_data import parse_arguments, report, require_data
 
-from fer_edge.labelled import LabelledPictures
+from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.opencv import cv2
-from fer_edge.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.haar import CASCADES, HaarDetector
 from fer_edge.tables import format_table
 

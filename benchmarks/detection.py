@@ -12,7 +12,7 @@ from typing import Any
 
 from real_data import parse_arguments, report, require_data
 
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.records import Box, GreyImage
 from fer_edge.sources.video import VideoFile
 from fer_edge.shared.haar import HaarDetector

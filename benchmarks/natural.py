@@ -18,11 +18,11 @@ from typing import Any, Final
 import numpy as np
 from real_data import ROOT, report, require_data
 
-from fer_edge.labelled import LabelledPictures
+from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.labels import canonical_label, label_set
-from fer_edge.majority import read_majority
+from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.models import open_model, shipped_models
-from fer_edge.pictures import decode_grey, read_grey
+from fer_edge.shared.data.pictures import decode_grey, read_grey
 from fer_edge.preprocess import prepare_crop, resize, square_crop
 from fer_edge.shared.records import GreyImage
 from fer_edge.shared.haar import HaarDetector

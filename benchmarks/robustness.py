@@ -20,12 +20,12 @@ import numpy as np
 from real_data import ROOT, report, require_data
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.labelled import LabelledPicture, LabelledPictures
+from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
 from fer_edge.shared.labels import canonical_label
-from fer_edge.majority import read_majority
+from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.models import open_model
 from fer_edge.shared.opencv import cv2
-from fer_edge.pictures import decode_grey, read_grey
+from fer_edge.shared.data.pictures import decode_grey, read_grey
 from fer_edge.preprocess import prepare_crop, resize, square_crop
 from fer_edge.shared.records import Box, GreyImage
 from fer_edge.shared.haar import HaarDetector

@@ -20,8 +20,8 @@ from real_data import ROOT, report, require_data
 
 from fer_edge.shared.errors import FerError
 from fer_edge.evaluate import evaluate
-from fer_edge.labelled import LabelledPictures
-from fer_edge.majority import read_majority
+from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.models import open_model
 from fer_edge.stages.litert import LitertClassifier
 from fer_edge.tables import format_table

@@ -18,7 +18,7 @@ from system.booted import boot
 from system.emulated import MissingError
 from system.installed_unit import DROP_INS, INSTALLED, InstalledUnit
 
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.tables import format_table
 from fer_edge.testing import MjpegServer
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from fer_edge.evaluate import Evaluation, evaluate
-from fer_edge.labelled import LabelledPictures
+from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.machine import System, cpu_model
-from fer_edge.majority import read_majority
+from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.model_file import ModelFile
 from fer_edge.models import open_model, shipped_models
 from fer_edge.stages.litert import LitertClassifier

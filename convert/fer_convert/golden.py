@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_edge.contract import InputSpec
 from fer_edge.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
-from fer_edge.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.preprocess import resize, square_crop
 from fer_edge.shared.records import Box, GreyImage
 from fer_edge.stages.litert import LitertClassifier

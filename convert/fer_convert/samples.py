@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fer_edge.shared.arrays import read_arrays
 from fer_edge.contract import ModelContract
 from fer_edge.shared.errors import DataError
-from fer_edge.labelled import LabelledPicture, LabelledPictures
-from fer_edge.pictures import decode_grey
+from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
+from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.preprocess import prepare_crop
 
 HELD_OUT_FRACTION: Final = 0.2

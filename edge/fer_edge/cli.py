@@ -139,8 +139,8 @@ def evaluate(
     from fer_edge.assemble import make_classifier
     from fer_edge.evaluate import evaluate as judge
     from fer_edge.evaluate import format_evaluation
-    from fer_edge.labelled import LabelledPictures
-    from fer_edge.majority import read_majority
+    from fer_edge.shared.data.labelled import LabelledPictures
+    from fer_edge.shared.data.ferplus import read_majority
 
     resolved = _resolve(None, (), {"model.path": model})
     classifier = make_classifier(resolved.settings.model)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.errors import DataError, PictureError
-from fer_edge.labelled import LabelledPicture, LabelledPictures
+from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
 from fer_edge.shared.labels import index_map
-from fer_edge.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.preprocess import prepare_crop
 from fer_edge.shared.records import GreyImage
 from fer_edge.shared.statistics import calibration_error, wilson

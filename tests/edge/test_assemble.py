@@ -23,7 +23,7 @@ from fer_edge.classify import PictureReader, format_reading
 from fer_edge.shared.errors import ModelError, OutputError, SettingsError, VideoError
 from fer_edge.fake_picamera2 import FakeSensor, PiRig
 from fer_edge.shared.opencv import cv2
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,

@@ -9,8 +9,8 @@ from tiny_model import tiny_contract
 
 from fer_edge.shared.errors import DataError
 from fer_edge.evaluate import Evaluation, evaluate
-from fer_edge.labelled import LabelledPictures
-from fer_edge.pictures import decode_grey
+from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.preprocess import prepare_crop
 from fer_edge.stages.litert import LitertClassifier
 

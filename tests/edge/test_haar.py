@@ -8,7 +8,7 @@ from builders import PORTRAIT, PORTRAIT_FACE, a_picture
 
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, SettingsError
 from fer_edge.shared.opencv import cv2
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.protocols import Detector
 from fer_edge.shared.records import Box
 from fer_edge.shared import haar

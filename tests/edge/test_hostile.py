@@ -9,7 +9,7 @@ from builders import PORTRAIT, a_contract
 from command_line import PROGRAM, clean_environment, fer_edge, json_lines
 from tiny_model import tiny_model
 
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = ROOT.parent / "shared" / "data" / "hostile"

@@ -3,7 +3,7 @@
 import pytest
 
 from fer_edge.shared.errors import DataError
-from fer_edge.majority import read_majority
+from fer_edge.shared.data.ferplus import read_majority
 
 HEADER = "path,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF,ambiguous"
 

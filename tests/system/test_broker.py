@@ -14,7 +14,7 @@ import pytest
 from builders import PORTRAIT
 from command_line import start_fer_edge
 
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.testing import MjpegServer
 
 

@@ -13,7 +13,7 @@ import pytest
 from builders import PORTRAIT
 from command_line import clean_environment, fer_edge, json_lines, start_fer_edge
 
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.testing import MjpegServer
 
 SHIPPED = Path(__file__).parents[2] / "deploy/prometheus"

@@ -12,7 +12,7 @@ from system.booted import UNIT, VENV, boot
 from system.emulated import MissingError
 from system.installed_unit import DROP_INS, INSTALLED, InstalledUnit
 
-from fer_edge.pictures import read_grey
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.testing import MjpegServer
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ import pytest
 
 from fer_edge.shared.errors import DataError, OutputError
 from fer_edge.shared.opencv import cv2
-from fer_edge.pictures import PICTURE_SUFFIXES
+from fer_edge.shared.data.pictures import PICTURE_SUFFIXES
 from fer_edge.shared.records import GreyImage
 from fer_trainer.inspection.duplicates import correlate, exact_groups, near_groups
 from fer_trainer.inspection.findings import Findings

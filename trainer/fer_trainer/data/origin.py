@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fer_edge.labelled import Split
+from fer_edge.shared.data.labelled import Split
 from fer_trainer.data.samples import Samples
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from fer_edge.contract import InputSpec
 from fer_edge.shared.errors import DataError, PictureError
-from fer_edge.labelled import Split
+from fer_edge.shared.data.labelled import Split
 from fer_edge.preprocess import prepare_crop
 from fer_edge.shared.records import GreyImage
 from fer_trainer.data.entries import Entries, Entry
