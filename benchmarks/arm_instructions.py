@@ -38,7 +38,7 @@ import dataclasses, sys
 from pathlib import Path
 from fer_edge.assemble import make_classifier, make_detector, make_pipeline
 from fer_edge.shared.opencv import cv2
-from fer_edge.selftest import read_golden
+from fer_edge.shared.model.selftest import read_golden
 from fer_edge.models import open_model
 from fer_edge.settings import Settings
 from fer_edge.sources.portrait import PortraitClip

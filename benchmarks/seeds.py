@@ -23,7 +23,7 @@ from fer_edge.evaluate import evaluate
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.models import open_model
-from fer_edge.stages.litert import LitertClassifier
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.tables import format_table
 
 HEAD: Final = (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.contract import ModelContract, OutputSpec
+from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.opencv import cv2
 

@@ -9,8 +9,8 @@ from fer_convert.flatbuffer import Graph, Tensor
 from fer_convert.golden import golden_members
 from fer_convert.metadata import add_metadata
 from fer_convert.targets import Target
-from fer_edge.contract import DType, ModelContract
-from fer_edge.model_file import ModelFile, parse_model, sha256_hex, write_model
+from fer_edge.shared.model.contract import DType, ModelContract
+from fer_edge.shared.model.model_file import ModelFile, parse_model, sha256_hex, write_model
 
 
 @dataclass(frozen=True, slots=True)

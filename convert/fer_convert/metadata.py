@@ -13,8 +13,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from fer_edge.contract import ModelContract
-from fer_edge.model_file import LABELS_NAME
+from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.model_file import LABELS_NAME
 
 METADATA_NAME: Final = b"TFLITE_METADATA"
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fer_convert.exposure import trim
 from fer_convert.samples import Samples, shuffled_classes
-from fer_edge.contract import ModelContract
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import DataError
 
 MIN_PICTURES: Final = 300

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from fer_edge.contract import ModelContract
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.controls import Controls
 from fer_edge.shared.errors import SettingsError
 from fer_edge.models import open_model
@@ -34,7 +34,7 @@ from fer_edge.stages.budget import Budget
 from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.shared.haar import HaarDetector
-from fer_edge.stages.litert import LitertClassifier
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.stages.patrol import Patrol
 from fer_edge.stages.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother

@@ -295,7 +295,7 @@ def inspect(model: str, as_json: bool) -> None:
 def selftest(model: str, as_json: bool) -> None:
     """Run a model's golden vectors here and compare with the outputs recorded in it."""
     from fer_edge.models import open_model
-    from fer_edge.selftest import run_selftest
+    from fer_edge.shared.model.selftest import run_selftest
 
     result = run_selftest(open_model(model))
     if as_json:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fer_edge.model_file import ModelFile
+from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.tables import format_fields, format_table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fer_edge.aggregates import Aggregates
-from fer_edge.contract import ModelContract
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.controls import Controls
 from fer_edge.shared.errors import SettingsError
 from fer_edge.events import Deriver, EventIds, FaceEvents, Origin

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
-from fer_edge.contract import ModelContract
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
 from fer_edge.state import DaemonState, Figure
 

@@ -13,7 +13,7 @@ from command_line import error_line, fer_edge, json_lines, start_fer_edge
 from tiny_model import tiny_model
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.model_file import parse_model
+from fer_edge.shared.model.model_file import parse_model
 from fer_edge.testing import MjpegServer
 
 OLD, NEW = tiny_model(seed=1), tiny_model(seed=2)

@@ -13,10 +13,10 @@ from tiny_model import tiny_flatbuffer, tiny_model
 
 import fer_edge.models
 from fer_edge import DEFAULT_MODEL
-from fer_edge.contract import InputSpec, ModelContract, OutputSpec, check_tensors
+from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec, check_tensors
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError
 from fer_edge.shared.labels import label_set
-from fer_edge.model_file import (
+from fer_edge.shared.model.model_file import (
     CONTRACT_NAME,
     FLATBUFFER_MAGIC,
     LABELS_NAME,

@@ -13,7 +13,7 @@ from fer_convert.microcontroller.arena import estimate_arena
 from fer_convert.microcontroller.c_array import FILE_NAMES, HEADER_NAME, SOURCE_NAME, source_files
 from fer_convert.targets import Target
 from fer_edge.shared.errors import ModelError
-from fer_edge.selftest import read_golden
+from fer_edge.shared.model.selftest import read_golden
 
 PROGRAM = """\
 #include <cstdio>

@@ -11,7 +11,7 @@ import pytest
 from toy_run import SEVEN, a_contract, write_data_set, write_run
 
 from fer_edge.shared.labels import label_set
-from fer_edge.model_file import read_model
+from fer_edge.shared.model.model_file import read_model
 
 TARGETS = ("int8", "float32", "float16", "dynamic", "int16x8")
 MODELS = tuple(f"emotion.{target}.tflite" for target in TARGETS)

@@ -7,7 +7,7 @@ from toy_run import SEVEN, toy_pictures
 
 from fer_convert.comparison import Answers, ask, measure_drift, score
 from fer_convert.samples import Samples
-from fer_edge.model_file import parse_model
+from fer_edge.shared.model.model_file import parse_model
 
 LABELS = ("angry", "happy", "sad")
 

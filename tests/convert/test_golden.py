@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_convert.golden import golden_inputs
-from fer_edge.contract import InputSpec
+from fer_edge.shared.model.contract import InputSpec
 
 
 def test_sixteen_different_crops_of_real_pixels():

@@ -15,7 +15,7 @@ from tiny_model import tiny_contract, tiny_flatbuffer
 
 from fer_convert.flatbuffer import read_graphs
 from fer_convert.metadata import METADATA_NAME, add_metadata
-from fer_edge.model_file import LABELS_NAME
+from fer_edge.shared.model.model_file import LABELS_NAME
 
 TENSORFLOW = """
 import sys, numpy as np, tensorflow as tf

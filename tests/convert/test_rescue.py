@@ -14,7 +14,7 @@ from fer_convert.conversion import Plan, convert
 from fer_convert.rescue.rescuing import STEPS, rescue, with_rescue
 from fer_convert.run import open_run
 from fer_convert.targets import Target
-from fer_edge.model_file import parse_model
+from fer_edge.shared.model.model_file import parse_model
 
 # They look at the same conversions, which take two minutes.
 pytestmark = pytest.mark.xdist_group("rescued-networks")

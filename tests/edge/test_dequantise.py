@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fer_edge.contract import OutputSpec
-from fer_edge.stages.litert import dequantise
+from fer_edge.shared.model.contract import OutputSpec
+from fer_edge.shared.model.litert import dequantise
 
 
 def int8(temperature: float = 1.0, kind: str = "softmax") -> OutputSpec:

@@ -11,8 +11,8 @@ from fer_edge.shared.errors import DataError
 from fer_edge.evaluate import Evaluation, evaluate
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey
-from fer_edge.preprocess import prepare_crop
-from fer_edge.stages.litert import LitertClassifier
+from fer_edge.shared.model.preprocess import prepare_crop
+from fer_edge.shared.model.litert import LitertClassifier
 
 ANGRY, HAPPY, SAD = (SEVEN.index(label) for label in ("angry", "happy", "sad"))
 

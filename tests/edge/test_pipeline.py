@@ -16,7 +16,7 @@ from fer_edge.protocols import Sink, Tracker
 from fer_edge.sinks.jsonl import JsonLinesSink
 from fer_edge.stages.clocks import by_index
 from fer_edge.stages.each_picture import EachPicture
-from fer_edge.stages.litert import LitertClassifier
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.testing import ScriptedSource, Stall
 

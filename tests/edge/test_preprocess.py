@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from builders import a_picture
 
-from fer_edge.contract import InputSpec
+from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.errors import PictureError
-from fer_edge.preprocess import (
+from fer_edge.shared.model.preprocess import (
     prepare,
     prepare_crop,
     quantise,

@@ -19,8 +19,8 @@ from command_line import fer_edge, json_lines
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.shared.opencv import cv2
-from fer_edge.preprocess import quantise
-from fer_edge.selftest import KERNEL_TOLERANCE, read_golden
+from fer_edge.shared.model.preprocess import quantise
+from fer_edge.shared.model.selftest import KERNEL_TOLERANCE, read_golden
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.video import VideoFile
 
@@ -65,9 +65,9 @@ import hashlib, json, platform, sys
 import numpy, fer_edge.shared.opencv
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
-from fer_edge.selftest import read_golden
+from fer_edge.shared.model.selftest import read_golden
 from fer_edge.sources.portrait import PortraitClip
-from fer_edge.stages.litert import LitertClassifier
+from fer_edge.shared.model.litert import LitertClassifier
 model = open_model(DEFAULT_MODEL)
 classifier = LitertClassifier(model)
 outputs = [classifier.raw_output(pixels).tolist() for pixels in read_golden(model).inputs]

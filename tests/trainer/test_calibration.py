@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from fer_edge.contract import OutputSpec
-from fer_edge.stages.litert import dequantise
+from fer_edge.shared.model.contract import OutputSpec
+from fer_edge.shared.model.litert import dequantise
 from fer_trainer.calibration import (
     COLDEST,
     HOTTEST,

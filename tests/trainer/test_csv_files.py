@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.contract import InputSpec
+from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_trainer.data.loading import load_data

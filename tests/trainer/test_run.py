@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_edge.contract import ModelContract
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import DataError, ModelError, OutputError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_trainer import fitting

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.contract import OutputSpec
+from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.statistics import BINS
-from fer_edge.stages.litert import dequantise
+from fer_edge.shared.model.litert import dequantise
 
 COLDEST: Final = 0.25
 HOTTEST: Final = 4.0

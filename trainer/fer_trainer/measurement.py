@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.contract import LEAST_PROBABILITY
+from fer_edge.shared.model.contract import LEAST_PROBABILITY
 from fer_edge.shared.statistics import BINS
 from fer_trainer.calibration import (
     calibration_figures,

@@ -7,7 +7,7 @@ shipped recipe does is in its TOML file and nowhere else.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fer_edge.contract import Filter, InputSpec
+from fer_edge.shared.model.contract import Filter, InputSpec
 from fer_edge.shared.labels import label_set
 from fer_trainer.network.language import Layer, parse_layers
 from fer_trainer.tables import bounded
@@ -24,7 +24,7 @@ class CardSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """How pictures are brought to the network; see `fer_edge.contract.InputSpec`."""
+    """How pictures are brought to the network; see `fer_edge.shared.model.contract.InputSpec`."""
 
     height: int = bounded(48, least=8, most=512)
     width: int = bounded(48, least=8, most=512)

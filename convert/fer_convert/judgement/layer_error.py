@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fer_convert.cost.layers import layer_name, multiply_accumulates
 from fer_convert.flatbuffer import Graph, Operator, Tensor
 from fer_convert.samples import Samples
-from fer_edge.model_file import ModelFile
-from fer_edge.preprocess import quantise
+from fer_edge.shared.model.model_file import ModelFile
+from fer_edge.shared.model.preprocess import quantise
 
 _MOST_PICTURES: Final = 64
 _LEAST_PICTURES: Final = 4

@@ -7,8 +7,8 @@ from typing import Final
 from fer_convert.flatbuffer import Graph
 from fer_convert.microcontroller.arena import estimate_arena
 from fer_convert.microcontroller.operators import registrations_for
-from fer_edge.contract import ModelContract
-from fer_edge.model_file import ModelFile
+from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.model_file import ModelFile
 
 HEADER_NAME: Final = "emotion_model.h"
 SOURCE_NAME: Final = "emotion_model.cc"

@@ -9,7 +9,7 @@ from fer_convert.conversion import Measurement
 from fer_convert.flatbuffer import Graph
 from fer_convert.judgement.gate import Verdict
 from fer_convert.targets import Target
-from fer_edge.model_file import ModelFile
+from fer_edge.shared.model.model_file import ModelFile
 
 
 @dataclass(frozen=True, slots=True)

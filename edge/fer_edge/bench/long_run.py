@@ -15,7 +15,7 @@ from fer_edge.assemble import make_classifier
 from fer_edge.bench.intervals import figures, percentile_interval
 from fer_edge.bench.sampling import Samples, thin_out
 from fer_edge.models import open_model
-from fer_edge.selftest import read_golden
+from fer_edge.shared.model.selftest import read_golden
 from fer_edge.settings import ModelSettings
 
 MIN_SECONDS: Final = 600.0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fer_edge.assemble import frames_of, make_outlets, make_pipeline, make_source, source_uri
-from fer_edge.contract import ModelContract
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.controls import Controls
 from fer_edge.daemon.announcing import shown_source
 from fer_edge.daemon.camera import SteadyCamera

@@ -21,7 +21,7 @@ _RUNTIME: Final = """
 import json, time, numpy
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
-from fer_edge.stages.litert import LitertClassifier
+from fer_edge.shared.model.litert import LitertClassifier
 model = open_model(DEFAULT_MODEL)
 classifier = LitertClassifier(model)
 shape = model.contract.input.height, model.contract.input.width

@@ -5,7 +5,7 @@ from typing import Final
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.shared.errors import ModelError
-from fer_edge.model_file import ModelFile, read_model
+from fer_edge.shared.model.model_file import ModelFile, read_model
 from fer_edge.models.slots import SLOT, ModelSlots
 
 _FOLDER: Final = Path(__file__).parent

@@ -9,7 +9,7 @@ from typing import Literal
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.shared.errors import FerError, ModelError
-from fer_edge.model_file import MAX_MODEL_BYTES, sha256_hex
+from fer_edge.shared.model.model_file import MAX_MODEL_BYTES, sha256_hex
 from fer_edge.models import open_model
 from fer_edge.models.slots import SLOT, SLOTS, ModelSlots, Place
 from fer_edge.settings import ModelSettings, Settings

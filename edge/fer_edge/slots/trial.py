@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge.shared.errors import ModelError
-from fer_edge.model_file import ModelFile, read_model
+from fer_edge.shared.model.model_file import ModelFile, read_model
 
 _LONGEST_SECONDS: Final = 30.0
 """Two of these fit into the time that systemd gives a daemon to start."""

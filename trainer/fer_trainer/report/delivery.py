@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.contract import ModelContract
+from fer_edge.shared.model.contract import ModelContract
 from fer_trainer import run_folder
 from fer_trainer.network.cost import network_cost
 from fer_trainer.report.contents import Answers, Contents, collect

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from fer_edge.contract import RECONVERT, ModelContract, broken
+from fer_edge.shared.model.contract import RECONVERT, ModelContract, broken
 from fer_edge.shared.errors import ModelError
 
 CONTRACT_NAME: Final = "contract.json"
