@@ -11,10 +11,10 @@ import numpy as np
 from real_data import parse_arguments, report, require_data
 
 from fer_edge.shared.data.labelled import LabelledPictures
-from fer_edge.shared.opencv import cv2
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.haar import CASCADES, HaarDetector
-from fer_edge.tables import format_table
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.terminal.tables import format_table
 
 SAMPLE = 1500
 SIDE = 192

@@ -28,8 +28,8 @@ from daemon_process import MeasuredDaemon, broker
 from real_data import ROOT
 
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.sources.portrait import PortraitClip
-from fer_edge.tables import format_fields, format_table
 from fer_edge.testing import MjpegServer
 
 PACE = 30.0

@@ -13,10 +13,10 @@ from typing import Any
 from real_data import parse_arguments, report, require_data
 
 from fer_edge.shared.data.pictures import read_grey
-from fer_edge.shared.records import Box, GreyImage
-from fer_edge.sources.video import VideoFile
 from fer_edge.shared.haar import HaarDetector
-from fer_edge.tables import format_table
+from fer_edge.shared.records import Box, GreyImage
+from fer_edge.shared.terminal.tables import format_table
+from fer_edge.sources.video import VideoFile
 
 LONGER_SIDE = 640
 SMALLEST_PX = 40

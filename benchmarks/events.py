@@ -22,9 +22,9 @@ from typing import Any
 
 from fer_edge.events import EventIds, FaceEvents, Origin
 from fer_edge.shared.records import Box, Face, Observation, Prediction, Reading
+from fer_edge.shared.terminal.tables import format_table
 from fer_edge.sinks.events import EventSink
 from fer_edge.sinks.spool import Spool, SpoolBounds
-from fer_edge.tables import format_table
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "system")]

@@ -18,8 +18,8 @@ import numpy as np
 from real_data import ROOT, parse_arguments, report
 
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.sources.portrait import PortraitClip
-from fer_edge.tables import format_fields
 
 FER_EDGE = str(Path(sys.executable).parent / "fer-edge")
 REPEATS = 15

@@ -12,8 +12,8 @@ import numpy as np
 from clips import Clip
 
 from fer_edge.assemble import make_pipeline, make_source
-from fer_edge.shared.records import UNCERTAIN, Box, Face, Frame, Prediction, Reading
 from fer_edge.settings import Settings, SmoothingSettings
+from fer_edge.shared.records import UNCERTAIN, Box, Face, Frame, Prediction, Reading
 from fer_edge.stages.clocks import by_capture
 from fer_edge.stages.smoothing import LabelSmoother
 

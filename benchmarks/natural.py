@@ -18,16 +18,16 @@ from typing import Any, Final
 import numpy as np
 from real_data import ROOT, report, require_data
 
-from fer_edge.shared.data.labelled import LabelledPictures
-from fer_edge.shared.labels import canonical_label, label_set
-from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.models import open_model, shipped_models
+from fer_edge.shared.data.ferplus import read_majority
+from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey, read_grey
+from fer_edge.shared.haar import HaarDetector
+from fer_edge.shared.labels import canonical_label, label_set
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop, resize, square_crop
 from fer_edge.shared.records import GreyImage
-from fer_edge.shared.haar import HaarDetector
-from fer_edge.shared.model.litert import LitertClassifier
-from fer_edge.tables import format_table
+from fer_edge.shared.terminal.tables import format_table
 
 SHARED: Final = label_set("fer2013").labels
 """The expressions of FER2013; FER+ has contempt besides."""

@@ -9,7 +9,7 @@ from typing import Any
 from real_data import parse_arguments, report, require_data
 
 from fer_edge.shared.records import Box
-from fer_edge.tables import format_table
+from fer_edge.shared.terminal.tables import format_table
 
 FER_EDGE = [str(Path(sys.executable).parent / "fer-edge"), "classify", "--json"]
 BOX_LISTS = ("boxes_xywh", "boxes_xywh_cnn", "boxes_xywh_ssd", "boxes_xywh_tiny")

@@ -20,17 +20,17 @@ import numpy as np
 from real_data import ROOT, report, require_data
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
-from fer_edge.shared.labels import canonical_label
-from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.models import open_model
-from fer_edge.shared.opencv import cv2
+from fer_edge.shared.data.ferplus import read_majority
+from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey, read_grey
-from fer_edge.shared.model.preprocess import prepare_crop, resize, square_crop
-from fer_edge.shared.records import Box, GreyImage
 from fer_edge.shared.haar import HaarDetector
+from fer_edge.shared.labels import canonical_label
 from fer_edge.shared.model.litert import LitertClassifier
-from fer_edge.tables import format_table
+from fer_edge.shared.model.preprocess import prepare_crop, resize, square_crop
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Box, GreyImage
+from fer_edge.shared.terminal.tables import format_table
 
 ENLARGED: Final = 3
 FRAME_HEIGHT, FRAME_WIDTH = 240, 320

@@ -18,13 +18,13 @@ from typing import Final
 
 from real_data import ROOT, report, require_data
 
-from fer_edge.shared.errors import FerError
 from fer_edge.evaluate import evaluate
-from fer_edge.shared.data.labelled import LabelledPictures
-from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.models import open_model
+from fer_edge.shared.data.ferplus import read_majority
+from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.errors import FerError
 from fer_edge.shared.model.litert import LitertClassifier
-from fer_edge.tables import format_table
+from fer_edge.shared.terminal.tables import format_table
 
 HEAD: Final = (
     "model, epochs", "seed", "validation", "test", "95 % interval", "without copies",

@@ -31,7 +31,7 @@ from faulty_cameras import (  # noqa: E402
     why_no_rtsp,
 )
 
-from fer_edge.tables import format_table  # noqa: E402
+from fer_edge.shared.terminal.tables import format_table  # noqa: E402
 
 SETTINGS = ("source.frozen_seconds=3", "source.black_seconds=3")
 EVERY_SECONDS = 20.0

@@ -44,12 +44,12 @@ from smoothing_grid import LEAST, swept
 from stability_text import as_text, sweep_as_text
 
 from fer_edge.assemble import smoothing_for
+from fer_edge.models import DEFAULT_MODEL, open_model
+from fer_edge.settings import Settings, SmoothingSettings, resolve
+from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.labels import label_set
-from fer_edge.shared.data.ferplus import read_majority
-from fer_edge.models import DEFAULT_MODEL, open_model
 from fer_edge.shared.records import GreyImage
-from fer_edge.settings import Settings, SmoothingSettings, resolve
 
 RATES: Final = (30, 15)
 FACES: Final = 40

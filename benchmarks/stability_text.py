@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.tables import format_fields, format_table
+from fer_edge.shared.terminal.tables import format_fields, format_table
 
 WAYS: Final = ("raw", "smoothed")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fer_edge.commands import CONTEXT_SETTINGS
+from fer_edge.shared.terminal.command_line import CONTEXT_SETTINGS
 
 PROGRAMS = (
     ("fer-edge", "fer_edge.cli", "cli"),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from tiny_model import tiny_contract, tiny_model
 
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.labels import label_set
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import ModelFile, parse_model
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading

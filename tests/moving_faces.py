@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from builders import PORTRAIT
 
-from fer_edge.shared.opencv import cv2
 from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Frame, GreyImage
 
 _HEAD = np.s_[20:220, 120:330]

@@ -9,8 +9,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from fer_edge.shared.model.contract import DType, InputSpec, ModelContract, OutputSpec
 from fer_edge.shared.labels import label_set
+from fer_edge.shared.model.contract import DType, InputSpec, ModelContract, OutputSpec
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import (
     GOLDEN_INPUTS_NAME,
     GOLDEN_OUTPUTS_NAME,
@@ -19,7 +20,6 @@ from fer_edge.shared.model.model_file import (
     sha256_hex,
     write_model,
 )
-from fer_edge.shared.model.litert import LitertClassifier
 
 SIDE = 48
 _TYPES = {

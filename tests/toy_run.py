@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_edge.shared.labels import label_set
+from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_edge.shared.opencv import cv2
 
 TOY_AGREEMENT = 0.97

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from fer_convert import __version__
-from fer_edge.commands import (
+from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo_json,
     json_option,

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from fer_convert.judgement.statistics import Interval, wilson
 from fer_convert.samples import Samples
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.statistics import calibration_error
-from fer_edge.shared.model.litert import LitertClassifier
 
 
 @dataclass(frozen=True, slots=True, eq=False)

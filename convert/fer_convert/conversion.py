@@ -31,8 +31,8 @@ from fer_convert.targets import Target
 from fer_convert.translation import Translation, translate
 from fer_convert.worker.job import NetworkSummary
 from fer_edge.shared.errors import ModelError
-from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.model_file import ModelFile
 
 REPORT_SCHEMA: Final = 1
 REPORT_NAME: Final = "report.json"

@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.model.contract import InputSpec
-from fer_edge.shared.model.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.model.contract import InputSpec
+from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 from fer_edge.shared.model.preprocess import resize, square_crop
 from fer_edge.shared.records import Box, GreyImage
-from fer_edge.shared.model.litert import LitertClassifier
 
 PORTRAIT_NAME: Final = "assets/portrait.jpg"
 FACE: Final = Box(176, 66, 97, 97)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec
 from fer_edge.shared.errors import LabelError, ModelError
 from fer_edge.shared.labels import canonical_labels
+from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec
 
 HDF5_SUFFIXES: Final = (".h5", ".hdf5")
 

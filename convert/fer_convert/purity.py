@@ -7,8 +7,8 @@ from typing import Final
 from fer_convert.flatbuffer import Graph, Operator, Tensor
 from fer_convert.scopes import find_layer
 from fer_convert.targets import Target
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import ModelError
+from fer_edge.shared.model.contract import ModelContract
 
 INT8_TENSORS: Final = frozenset({"INT8", "INT32"})
 """INT32 holds biases and shapes; both are exact."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fer_convert.exposure import trim
 from fer_convert.samples import Samples, shuffled_classes
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import DataError
+from fer_edge.shared.model.contract import ModelContract
 
 MIN_PICTURES: Final = 300
 """Agreement is flat from 20 pictures on, but the worst shift of a probability still falls from 0.09

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.arrays import read_arrays
-from fer_edge.shared.model.contract import ModelContract
-from fer_edge.shared.errors import DataError
 from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.errors import DataError
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.preprocess import prepare_crop
 
 HELD_OUT_FRACTION: Final = 0.2

@@ -5,11 +5,8 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.controls import Controls
-from fer_edge.shared.errors import SettingsError
 from fer_edge.models import open_model
-from fer_edge.shared.opencv import cv2
 from fer_edge.outlets import make_event_outlets
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Sink, Source, Tracker
@@ -22,6 +19,11 @@ from fer_edge.settings import (
     SmoothingSettings,
     SourceSettings,
 )
+from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.haar import HaarDetector
+from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.opencv import cv2
 from fer_edge.sinks.fan_out import Outlet
 from fer_edge.sinks.jsonl import JsonLinesSink
 from fer_edge.sources.folder import PictureFolder
@@ -33,8 +35,6 @@ from fer_edge.sources.video import VideoFile
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
-from fer_edge.shared.haar import HaarDetector
-from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.stages.patrol import Patrol
 from fer_edge.stages.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother

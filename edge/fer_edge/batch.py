@@ -16,8 +16,8 @@ from typing import Final
 
 import click
 
-from fer_edge.commands import printable, report_error
 from fer_edge.shared.errors import EXIT_FAILED, FerError, PictureError
+from fer_edge.shared.terminal.command_line import printable, report_error
 
 Worker = Callable[[str], None]
 """Handles one file and prints its result with `echo`; raises FerError where it cannot."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from fer_edge.annotate import annotate, make_folder, write_picture
 from fer_edge.assemble import make_classifier, make_detector, smoothing_for
-from fer_edge.shared.errors import PictureError
+from fer_edge.settings import Settings
 from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
 from fer_edge.shared.records import Face, GreyImage, Reading
-from fer_edge.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,13 @@ import click
 
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.bench.cli import bench
-from fer_edge.commands import (
+from fer_edge.daemon_status.cli import status
+from fer_edge.doctor.cli import doctor
+from fer_edge.options import model_option as _model_option
+from fer_edge.options import resolve_settings as _resolve
+from fer_edge.options import settings_options as _settings_options
+from fer_edge.options import show_progress as _progress
+from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,
     echo_json,
@@ -17,12 +23,6 @@ from fer_edge.commands import (
     run_command_line,
     verbose_option,
 )
-from fer_edge.daemon_status.cli import status
-from fer_edge.doctor.cli import doctor
-from fer_edge.options import model_option as _model_option
-from fer_edge.options import resolve_settings as _resolve
-from fer_edge.options import settings_options as _settings_options
-from fer_edge.options import show_progress as _progress
 from fer_edge.slots.cli import model as model_group
 from fer_edge.tuning.cli import tune
 
@@ -139,8 +139,8 @@ def evaluate(
     from fer_edge.assemble import make_classifier
     from fer_edge.evaluate import evaluate as judge
     from fer_edge.evaluate import format_evaluation
-    from fer_edge.shared.data.labelled import LabelledPictures
     from fer_edge.shared.data.ferplus import read_majority
+    from fer_edge.shared.data.labelled import LabelledPictures
 
     resolved = _resolve(None, (), {"model.path": model})
     classifier = make_classifier(resolved.settings.model)
@@ -242,10 +242,10 @@ def replay(
     times of their recording.
     """
     from fer_edge.assemble import make_sink
-    from fer_edge.shared.errors import SettingsError
     from fer_edge.loop import stop_on_signals
     from fer_edge.replay import read_observations
     from fer_edge.replay import replay as send
+    from fer_edge.shared.errors import SettingsError
     from fer_edge.status import format_tally
 
     settings = _resolve(config, assignments, {"output.file": output}).settings

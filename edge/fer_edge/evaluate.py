@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
-from fer_edge.shared.labels import index_map
 from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.errors import DataError, PictureError
+from fer_edge.shared.labels import index_map
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.records import GreyImage
 from fer_edge.shared.statistics import calibration_error, wilson
-from fer_edge.shared.model.litert import LitertClassifier
-from fer_edge.tables import format_fields, format_table
+from fer_edge.shared.terminal.tables import format_fields, format_table
 
 _MAX_UNREADABLE = 0.01
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_edge.shared.model.model_file import ModelFile
-from fer_edge.tables import format_fields, format_table
+from fer_edge.shared.terminal.tables import format_fields, format_table
 
 
 def describe_model(model: ModelFile) -> dict[str, Any]:

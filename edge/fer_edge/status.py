@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from fer_edge.loop import RunTally
-from fer_edge.shared.records import Frame, Observation
 from fer_edge.settings import Setting
+from fer_edge.shared.records import Frame, Observation
+from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.sources.discovery import FoundCamera
 from fer_edge.sources.stream import without_secrets
 from fer_edge.state import DaemonState
-from fer_edge.tables import format_fields, format_table
 from fer_edge.timings import Summary
 
 if TYPE_CHECKING:

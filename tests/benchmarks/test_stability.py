@@ -22,8 +22,8 @@ from made_expressions import (
     shortened,
 )
 
-from fer_edge.shared.records import UNCERTAIN, Box
 from fer_edge.settings import SmoothingSettings
+from fer_edge.shared.records import UNCERTAIN, Box
 
 RATE = 10
 

@@ -5,8 +5,8 @@ from builders import PORTRAIT, a_contract, encoded, write_files
 from command_line import error_line, fer_edge
 from tiny_model import tiny_flatbuffer, tiny_model
 
-from fer_edge.shared.model.model_file import write_model
 from fer_edge.models import shipped_models
+from fer_edge.shared.model.model_file import write_model
 from fer_edge.testing import numbered_picture
 
 LONG = "a" * 300

@@ -7,8 +7,8 @@ from builders import SEVEN, a_picture, encoded, write_files
 from command_line import fer_edge, json_lines
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.shared.model.model_file import read_model
 from fer_edge.models import open_model, shipped_models
+from fer_edge.shared.model.model_file import read_model
 
 
 def ran(*arguments):

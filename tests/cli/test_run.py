@@ -12,8 +12,8 @@ import pytest
 from builders import PORTRAIT, PORTRAIT_FACE, a_picture, encoded, write_files
 from command_line import error_line, fer_edge, json_lines, start_fer_edge
 
-from fer_edge.shared.opencv import cv2
 from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box
 from fer_edge.testing import MjpegServer
 

@@ -11,11 +11,11 @@ from tiny_model import tiny_contract, tiny_model
 from fer_convert.representative import RepresentativeSet
 from fer_convert.samples import read_data_set
 from fer_edge.shared.model.contract import InputSpec
-from fer_edge.shared.model.model_file import parse_model
-from fer_edge.shared.opencv import cv2
-from fer_edge.shared.model.preprocess import square_crop, whole_picture
-from fer_edge.shared.records import Box
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.model_file import parse_model
+from fer_edge.shared.model.preprocess import square_crop, whole_picture
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Box
 from fer_trainer.data.reading import read_data
 
 LABEL = "happy"

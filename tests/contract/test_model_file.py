@@ -13,9 +13,10 @@ from tiny_model import tiny_flatbuffer, tiny_model
 
 import fer_edge.models
 from fer_edge import DEFAULT_MODEL
-from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec, check_tensors
+from fer_edge.models import open_model, shipped_models
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError
 from fer_edge.shared.labels import label_set
+from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec, check_tensors
 from fer_edge.shared.model.model_file import (
     CONTRACT_NAME,
     FLATBUFFER_MAGIC,
@@ -25,7 +26,6 @@ from fer_edge.shared.model.model_file import (
     sha256_hex,
     write_model,
 )
-from fer_edge.models import open_model, shipped_models
 
 WHERE = "m.tflite"
 FLATBUFFER = tiny_flatbuffer(a_contract())

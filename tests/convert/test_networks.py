@@ -9,9 +9,9 @@ from fer_convert.conversion import Conversion
 from fer_convert.flatbuffer import find_leftovers, read_graphs
 from fer_convert.targets import Target
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError
+from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import parse_model
 from fer_edge.shared.model.selftest import run_selftest
-from fer_edge.shared.model.litert import LitertClassifier
 
 GOOD = ("toy", "residual", "loose_norms", "flatten", "binary")
 

@@ -7,8 +7,8 @@ import pytest
 from toy_run import SEVEN, a_contract, toy_pictures, write_data_set, write_run
 
 from fer_convert.run import open_run
-from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.errors import EXIT_CONFIG, DataError, ModelError
+from fer_edge.shared.model.contract import InputSpec
 
 
 @pytest.fixture

@@ -20,10 +20,7 @@ from fer_edge.assemble import (
     smoothing_for,
 )
 from fer_edge.classify import PictureReader, format_reading
-from fer_edge.shared.errors import ModelError, OutputError, SettingsError, VideoError
 from fer_edge.fake_picamera2 import FakeSensor, PiRig
-from fer_edge.shared.opencv import cv2
-from fer_edge.shared.data.pictures import read_grey
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,
@@ -33,6 +30,9 @@ from fer_edge.settings import (
     SourceSettings,
     TrackerSettings,
 )
+from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.errors import ModelError, OutputError, SettingsError, VideoError
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.stream import NetworkStream

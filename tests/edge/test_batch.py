@@ -12,7 +12,7 @@ SCRIPT = """
 import os, signal, sys, time
 import click
 from fer_edge.batch import run_batch
-from fer_edge.commands import echo, run_command_line
+from fer_edge.shared.terminal.command_line import echo, run_command_line
 from fer_edge.shared.errors import ModelError, PictureError
 
 def fault(item):

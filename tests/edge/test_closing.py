@@ -10,7 +10,7 @@ from command_line import clean_environment
 SCRIPT = """
 import ctypes, sys
 import click
-from fer_edge.commands import echo, run_command_line
+from fer_edge.shared.terminal.command_line import echo, run_command_line
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.newest import NewestFrameReader

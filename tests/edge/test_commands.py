@@ -15,7 +15,7 @@ SCRIPT = """
 import logging, os, sys
 import click
 from fer_edge import errors
-from fer_edge.commands import echo, echo_json, run_command_line, verbose_option
+from fer_edge.shared.terminal.command_line import echo, echo_json, run_command_line, verbose_option
 
 @click.group()
 @verbose_option

@@ -7,12 +7,12 @@ import pytest
 from builders import SEVEN, a_model, a_picture, encoded, write_files
 from tiny_model import tiny_contract
 
-from fer_edge.shared.errors import DataError
 from fer_edge.evaluate import Evaluation, evaluate
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey
-from fer_edge.shared.model.preprocess import prepare_crop
+from fer_edge.shared.errors import DataError
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.preprocess import prepare_crop
 
 ANGRY, HAPPY, SAD = (SEVEN.index(label) for label in ("angry", "happy", "sad"))
 

@@ -7,9 +7,9 @@ import zipfile
 import pytest
 from builders import write_files
 
-from fer_edge.shared.errors import EXIT_FAILED, DataError, LabelError
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES
+from fer_edge.shared.errors import EXIT_FAILED, DataError, LabelError
 
 
 @pytest.fixture(params=["folder", "zip"])

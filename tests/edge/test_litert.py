@@ -10,15 +10,15 @@ from builders import a_contract, a_model, a_picture
 from tiny_model import tiny_contract, tiny_flatbuffer
 
 from fer_edge.assemble import make_classifier
-from fer_edge.shared.model.contract import OutputSpec
+from fer_edge.protocols import Classifier
+from fer_edge.settings import ModelSettings
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, ModelError
+from fer_edge.shared.model import litert
+from fer_edge.shared.model.contract import OutputSpec
+from fer_edge.shared.model.litert import LitertClassifier, dequantise, to_prediction
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
-from fer_edge.protocols import Classifier
 from fer_edge.shared.records import Box
-from fer_edge.settings import ModelSettings
-from fer_edge.shared.model import litert
-from fer_edge.shared.model.litert import LitertClassifier, dequantise, to_prediction
 
 BOXES = [Box(0, 0, 60, 60), Box(50, 30, 40, 44), Box(-10, 60, 50, 50), Box(100, 70, 48, 48)]
 

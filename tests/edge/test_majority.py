@@ -2,8 +2,8 @@
 
 import pytest
 
-from fer_edge.shared.errors import DataError
 from fer_edge.shared.data.ferplus import read_majority
+from fer_edge.shared.errors import DataError
 
 HEADER = "path,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF,ambiguous"
 

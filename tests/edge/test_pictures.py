@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from builders import a_picture, encoded
 
+from fer_edge.shared.data.pictures import (
+    MAX_PICTURE_BYTES,
+    PICTURE_SUFFIXES,
+    decode_grey,
+    read_grey,
+)
 from fer_edge.shared.errors import EXIT_FAILED, PictureError
 from fer_edge.shared.opencv import MAX_PICTURE_PIXELS
-from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, decode_grey, read_grey
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "hostile" / "orientation_ok"
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from builders import a_picture
 
-from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.errors import PictureError
+from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import (
     prepare,
     prepare_crop,

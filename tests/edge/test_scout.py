@@ -8,8 +8,8 @@ from builders import a_picture
 from moving_faces import a_wall, as_frames, with_face
 
 from fer_edge.assemble import make_tracker
-from fer_edge.shared.records import Box
 from fer_edge.settings import Settings, resolve
+from fer_edge.shared.records import Box
 from fer_edge.stages.background import AtOnce, Beside
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.motion import MotionMap

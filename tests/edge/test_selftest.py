@@ -5,9 +5,19 @@ import pytest
 from tiny_model import golden_files, npy, tiny_contract, tiny_model, with_golden
 
 from fer_edge.shared.errors import EXIT_CONFIG, EXIT_FAILED, FerError, ModelError
-from fer_edge.shared.model.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile, parse_model
-from fer_edge.shared.model.selftest import FLOAT_TOLERANCE, accepted_difference, read_golden, run_selftest
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.model_file import (
+    GOLDEN_INPUTS_NAME,
+    GOLDEN_OUTPUTS_NAME,
+    ModelFile,
+    parse_model,
+)
+from fer_edge.shared.model.selftest import (
+    FLOAT_TOLERANCE,
+    accepted_difference,
+    read_golden,
+    run_selftest,
+)
 
 
 def a_model(dtype="int8") -> ModelFile:

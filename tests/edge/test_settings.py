@@ -2,8 +2,8 @@
 
 import pytest
 
-from fer_edge.shared.errors import EXIT_CONFIG, SettingsError
 from fer_edge.settings import Settings, read_settings_file, resolve
+from fer_edge.shared.errors import EXIT_CONFIG, SettingsError
 
 
 def resolved(*, flags=(), environment=(), file=()):

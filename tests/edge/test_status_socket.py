@@ -18,8 +18,8 @@ from fer_edge.daemon.status_place import own_folder, run_name, socket_name, sock
 from fer_edge.daemon.status_socket import StatusSocket
 from fer_edge.daemon_status.asking import ask, read_state
 from fer_edge.daemon_status.text import format_all, format_duration
-from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.settings import DaemonSettings, Settings, SourceSettings
+from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.state import SinkState
 
 

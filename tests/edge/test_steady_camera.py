@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from fer_edge.daemon.camera import SteadyCamera
-from fer_edge.shared.errors import DependencyError, SettingsError, SourceUnavailableError
 from fer_edge.fake_picamera2 import PiRig
 from fer_edge.settings import SourceSettings
+from fer_edge.shared.errors import DependencyError, SettingsError, SourceUnavailableError
 from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.testing import MjpegServer, ScriptedSource, Stall, noisy_picture, numbered_picture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_edge.tables import format_fields, format_table
+from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.timings import StageClock, StageTimes, percentile, summarise
 
 

@@ -8,9 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 from fer_edge.cli import cli
-from fer_edge.shared.errors import DataError, FerError, GateError, SourceUnavailableError, VideoError
-from fer_edge.shared.opencv import cv2
 from fer_edge.settings import read_settings_file, resolve
+from fer_edge.shared.errors import (
+    DataError,
+    FerError,
+    GateError,
+    SourceUnavailableError,
+    VideoError,
+)
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.testing import ScriptedSource, numbered_picture
 from fer_edge.tuning.delivery import refuse_existing

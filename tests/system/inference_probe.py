@@ -9,8 +9,8 @@ import numpy as np
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
-from fer_edge.shared.records import Box
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.records import Box
 
 classifier = LitertClassifier(open_model(DEFAULT_MODEL))
 picture = np.random.default_rng(0).integers(0, 256, (480, 640), np.uint8)

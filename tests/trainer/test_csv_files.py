@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.model.contract import InputSpec
 from fer_trainer.data.loading import load_data
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data, read_for_evaluation

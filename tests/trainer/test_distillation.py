@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import ModelError, SettingsError
+from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.finished import load_run

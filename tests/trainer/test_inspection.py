@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_edge.shared.data.pictures import PICTURE_SUFFIXES
 from fer_edge.shared.errors import DataError, OutputError
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.data.pictures import PICTURE_SUFFIXES
 from fer_edge.shared.records import GreyImage
 from fer_trainer.inspection.duplicates import correlate, exact_groups, near_groups
 from fer_trainer.inspection.findings import Findings

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import DataError, ModelError, OutputError
 from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.model.contract import ModelContract
 from fer_trainer import fitting
 from fer_trainer.backend import keras
 from fer_trainer.calibration import complete, fit_temperature

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.model.contract import OutputSpec
-from fer_edge.shared.statistics import BINS
 from fer_edge.shared.model.litert import dequantise
+from fer_edge.shared.statistics import BINS
 
 COLDEST: Final = 0.25
 HOTTEST: Final = 4.0

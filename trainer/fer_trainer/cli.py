@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from fer_edge.commands import (
+from fer_edge.shared.errors import EXIT_FAILED, PictureError
+from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,
     echo_json,
@@ -16,7 +17,6 @@ from fer_edge.commands import (
     run_command_line,
     verbose_option,
 )
-from fer_edge.shared.errors import EXIT_FAILED, PictureError
 from fer_trainer import __version__
 from fer_trainer.network.language import GRAMMAR
 

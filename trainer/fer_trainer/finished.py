@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import ModelError
+from fer_edge.shared.model.contract import ModelContract
 from fer_trainer import run_folder
 from fer_trainer.backend import keras
 from fer_trainer.data.reading import read_for_evaluation

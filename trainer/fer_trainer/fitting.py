@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_edge.shared.errors import FerError, SettingsError
+from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_trainer import run_folder
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData

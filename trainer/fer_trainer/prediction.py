@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.haar import HaarDetector
 from fer_edge.shared.model.preprocess import prepare_crop, resize, square_crop, whole_picture
 from fer_edge.shared.records import Face, GreyImage, Reading
-from fer_edge.shared.haar import HaarDetector
 from fer_trainer import run_folder
 from fer_trainer.calibration import temper_answers
 from fer_trainer.figures import draw_predictions

@@ -7,8 +7,8 @@ shipped recipe does is in its TOML file and nowhere else.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fer_edge.shared.model.contract import Filter, InputSpec
 from fer_edge.shared.labels import label_set
+from fer_edge.shared.model.contract import Filter, InputSpec
 from fer_trainer.network.language import Layer, parse_layers
 from fer_trainer.tables import bounded
 

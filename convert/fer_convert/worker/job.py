@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fer_convert.legacy import Pixels
 from fer_convert.targets import Target
 from fer_edge.shared import errors
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import FerError, ModelError
+from fer_edge.shared.model.contract import ModelContract
 
 _JOB: Final = "job.json"
 _PICTURES: Final = "pictures.npy"

@@ -9,8 +9,8 @@ import keras
 
 from fer_convert.legacy import HDF5_SUFFIXES, PIXELS, Pixels, modernise
 from fer_convert.worker.job import LayerSummary
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import ModelError
+from fer_edge.shared.model.contract import ModelContract
 
 _EXPECTED: Final = "a whole .keras file of Keras 3 with stock layers only"
 _FIX: Final = "train again, or replace the layer named"

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.commands import echo, echo_json, json_option
 from fer_edge.options import progress_line, resolve_settings, settings_options
+from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
 
 _INTERRUPTED = 130
 

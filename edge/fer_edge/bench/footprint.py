@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.shared.errors import FerError
 from fer_edge.settings import Settings, resolve
+from fer_edge.shared.errors import FerError
 
 _FRAMES: Final = 60
 _TIMEOUT_SECONDS: Final = 600

@@ -15,8 +15,8 @@ from fer_edge.assemble import make_classifier
 from fer_edge.bench.intervals import figures, percentile_interval
 from fer_edge.bench.sampling import Samples, thin_out
 from fer_edge.models import open_model
-from fer_edge.shared.model.selftest import read_golden
 from fer_edge.settings import ModelSettings
+from fer_edge.shared.model.selftest import read_golden
 
 MIN_SECONDS: Final = 600.0
 MIN_QUERIES: Final = 1024

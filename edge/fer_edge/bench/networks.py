@@ -8,13 +8,13 @@ from typing import Any
 from fer_edge.assemble import make_classifier, make_detector
 from fer_edge.bench.sampling import Effort, Samples, measure
 from fer_edge.bench.scenes import make_scene
-from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.models import open_model
-from fer_edge.shared.model.preprocess import whole_picture
-from fer_edge.shared.records import Box, GreyImage
-from fer_edge.shared.model.selftest import read_golden, run_selftest
 from fer_edge.settings import DetectorSettings, ModelSettings
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.model_file import ModelFile
+from fer_edge.shared.model.preprocess import whole_picture
+from fer_edge.shared.model.selftest import read_golden, run_selftest
+from fer_edge.shared.records import Box, GreyImage
 
 
 @dataclass(slots=True)

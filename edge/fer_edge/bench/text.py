@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fer_edge.tables import format_fields, format_table
+from fer_edge.shared.terminal.tables import format_fields, format_table
 
 if TYPE_CHECKING:
     from fer_edge.bench.verdict import Comparison

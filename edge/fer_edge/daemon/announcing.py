@@ -10,8 +10,8 @@ from fer_edge import __version__
 from fer_edge.daemon.service import Tell
 from fer_edge.daemon.status_place import own_folder
 from fer_edge.daemon.status_socket import StatusSocket
-from fer_edge.shared.errors import OutputError
 from fer_edge.settings import Settings
+from fer_edge.shared.errors import OutputError
 from fer_edge.sources.stream import without_secrets
 from fer_edge.state import CameraHealth, DaemonState
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 from fer_edge.assemble import frames_of, make_outlets, make_pipeline, make_source, source_uri
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.controls import Controls
 from fer_edge.daemon.announcing import shown_source
 from fer_edge.daemon.camera import SteadyCamera
@@ -13,9 +12,10 @@ from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.opener import Opening
 from fer_edge.daemon.service import Service
-from fer_edge.shared.errors import FerError
 from fer_edge.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
+from fer_edge.shared.errors import FerError
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.slots.choice import SlotReader, serving_of
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from fer_edge.shared.errors import FerError
 from fer_edge.protocols import Source
+from fer_edge.shared.errors import FerError
 
 Opening: TypeAlias = Callable[[], Source]
 """Opens a source; may take as long as it may."""

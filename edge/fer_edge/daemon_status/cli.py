@@ -5,8 +5,8 @@ import time
 
 import click
 
-from fer_edge.commands import echo, echo_json, json_option
 from fer_edge.shared.errors import EXIT_FAILED, EXIT_UNAVAILABLE
+from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
 
 _EVERY_SECONDS = 1.0
 _TOP = "\x1b[H\x1b[J"  # first column of the first line, and clear what is below

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge import DEFAULT_MODEL
+from fer_edge.models.slots import SLOT, ModelSlots
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.model_file import ModelFile, read_model
-from fer_edge.models.slots import SLOT, ModelSlots
 
 _FOLDER: Final = Path(__file__).parent
 _SUFFIX: Final = ".int8.tflite"

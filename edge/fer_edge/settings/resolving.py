@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.shared.errors import SettingsError
 from fer_edge.settings.sections import Settings
+from fer_edge.shared.errors import SettingsError
 
 ENVIRONMENT_PREFIX: Final = "FER_EDGE_"
 _NOT_SETTINGS: Final = frozenset({"FER_EDGE_CONFIG"})

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 from fer_edge.aggregates import Aggregates
+from fer_edge.events import Deriver, Notice, encode
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
-from fer_edge.events import Deriver, Notice, encode
 from fer_edge.shared.records import Observation
 from fer_edge.sinks.spool import Spool
 from fer_edge.state import DaemonState, Figure

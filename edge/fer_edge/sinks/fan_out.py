@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.backoff import Backoff
+from fer_edge.protocols import Reporter, Sink
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import FerError
-from fer_edge.protocols import Reporter, Sink
 from fer_edge.shared.records import Observation
 from fer_edge.state import DaemonState, Figure, SinkState
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge.backoff import Backoff
-from fer_edge.shared.closing import Closing
 from fer_edge.controls import Controls
+from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
 from fer_edge.shared.records import Observation
 from fer_edge.sinks.broker import Connection, Message, Received

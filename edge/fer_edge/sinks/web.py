@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fer_edge.shared.closing import Closing
-from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.health import Pulse, why_not_delivering
-from fer_edge.shared.records import Observation
 from fer_edge.secrets import read_secret
 from fer_edge.settings import WebSettings
+from fer_edge.shared.closing import Closing
+from fer_edge.shared.errors import OutputError, SettingsError
+from fer_edge.shared.records import Observation
 from fer_edge.sinks.listener import HttpListener, Request, Response, plain
 from fer_edge.sinks.prometheus import CONTENT_TYPE, PrometheusMetrics
 from fer_edge.state import DaemonState, Figure

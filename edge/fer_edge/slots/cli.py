@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fer_edge.commands import echo, echo_json, json_option
+from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
 
 if TYPE_CHECKING:
     from fer_edge.slots.changing import Change
@@ -75,8 +75,8 @@ def status(verify: bool, state: Path | None, as_json: bool) -> None:
     {"folder", "serving", "before", "problem", "places": {"a", "b", "shipped":
     {"name", "sha256", "problem"}}}; an empty slot is null.
     """
-    from fer_edge.shared.errors import EXIT_CONFIG
     from fer_edge.models.slots import ModelSlots
+    from fer_edge.shared.errors import EXIT_CONFIG
     from fer_edge.slots.inventory import format_inventory, take_inventory
 
     found = take_inventory(ModelSlots(state), verify=verify)

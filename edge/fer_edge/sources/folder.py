@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.errors import PictureError, VideoError
 from fer_edge.shared.data.pictures import PICTURE_SUFFIXES, read_grey
+from fer_edge.shared.errors import PictureError, VideoError
 from fer_edge.shared.records import Frame, GreyImage
 from fer_edge.sources.capture import picture_now, to_frame
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from fer_edge.protocols import Source
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.opencv import cv2
-from fer_edge.protocols import Source
 from fer_edge.shared.records import Frame, GreyImage
 
 ROTATIONS: Final = (0, 90, 180, 270)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.opencv import cv2
 from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame, GreyImage
 from fer_edge.sources.capture import picture_now, to_frame
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from fer_edge.shared.records import GreyImage
 from fer_edge.shared.haar import load_cascade
+from fer_edge.shared.records import GreyImage
 from fer_edge.stages.patch import cut_patch
 
 _WINDOW: Final = 1.6  # times the face's width

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_edge.shared.errors import GateError
-from fer_edge.tables import format_table
+from fer_edge.shared.terminal.tables import format_table
 from fer_edge.tuning.search import Goal
 from fer_edge.tuning.trial import Trial
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.shared.errors import DataError
-from fer_edge.shared.records import Box, Frame
 from fer_edge.shared.haar import HaarDetector
+from fer_edge.shared.records import Box, Frame
 
 SAME_FACE_IOU: Final = 0.4
 LEAST_FACES: Final = 20

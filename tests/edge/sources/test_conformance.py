@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from fer_edge.assemble import make_source
-from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.fake_picamera2 import PiBehaviour, PiRig
 from fer_edge.protocols import Source
 from fer_edge.settings import SourceSettings
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.newest import NewestFrameReader

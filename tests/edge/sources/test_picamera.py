@@ -9,13 +9,13 @@ import time
 import numpy as np
 import pytest
 
+from fer_edge.fake_picamera2 import OVERWRITTEN, PADDING, FakeSensor
 from fer_edge.shared.errors import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,
     DependencyError,
     SourceUnavailableError,
 )
-from fer_edge.fake_picamera2 import OVERWRITTEN, PADDING, FakeSensor
 from fer_edge.sources.orientation import Orientation
 from fer_edge.sources.picamera import PiCamera, list_pi_cameras
 from fer_edge.testing import number_of

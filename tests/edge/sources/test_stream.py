@@ -8,7 +8,12 @@ import time
 
 import pytest
 
-from fer_edge.shared.errors import EXIT_CONFIG, EXIT_UNAVAILABLE, SettingsError, SourceUnavailableError
+from fer_edge.shared.errors import (
+    EXIT_CONFIG,
+    EXIT_UNAVAILABLE,
+    SettingsError,
+    SourceUnavailableError,
+)
 from fer_edge.sources.stream import NetworkStream, without_secrets
 from fer_edge.testing import MjpegServer, number_of
 

@@ -20,8 +20,8 @@ from typing import Final, Literal, NoReturn, TextIO, TypeAlias
 
 import numpy as np
 
-from fer_edge.shared.errors import DataError
 from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.errors import DataError
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.model.model_file import ZIP_ERRORS
 from fer_edge.shared.records import GreyImage

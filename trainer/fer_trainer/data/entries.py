@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.errors import DataError
 from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures, Split
 from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.errors import DataError
 from fer_edge.shared.records import GreyImage
 
 MAX_ASPECT: Final = 16

@@ -17,9 +17,9 @@ from typing import Final
 
 import numpy as np
 
-from fer_edge.shared.model.contract import InputSpec
-from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.errors import DataError, PictureError
+from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.records import GreyImage
 from fer_trainer.data.entries import Entries, Entry

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from fer_edge.tables import format_fields, format_table
+from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_trainer.inspection.findings import BLANK_SPREAD, TINY_SIDE, Findings
 
 _SHOWN: Final = 5

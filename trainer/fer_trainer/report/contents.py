@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.arrays import read_arrays
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import ModelError
+from fer_edge.shared.model.contract import ModelContract
 from fer_trainer import run_folder
 from fer_trainer.calibration import complete, fit_temperature
 from fer_trainer.data.samples import Samples

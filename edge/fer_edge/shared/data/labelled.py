@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from fer_edge.shared.closing import Closing
+from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, read_picture_bytes
 from fer_edge.shared.errors import DataError, LabelError, PictureError
 from fer_edge.shared.labels import canonical_label
 from fer_edge.shared.model.model_file import ZIP_ERRORS
-from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, PICTURE_SUFFIXES, read_picture_bytes
 
 Split = Literal["train", "val", "test"]
 

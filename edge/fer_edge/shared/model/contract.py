@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from fer_edge.shared.errors import LabelError, ModelError
-from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.labels import canonical_labels
+from fer_edge.shared.strict_json import parse_json
 
 CONTRACT_VERSION: Final = 1
 LEAST_PROBABILITY: Final = 0.4

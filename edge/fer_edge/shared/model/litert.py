@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.model.contract import ModelContract, OutputSpec, check_tensors
 from fer_edge.shared.errors import DependencyError, ModelError
+from fer_edge.shared.model.contract import ModelContract, OutputSpec, check_tensors
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import prepare, quantise
 from fer_edge.shared.records import Box, GreyImage, Prediction

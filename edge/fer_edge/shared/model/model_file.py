@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from fer_edge.shared.model.contract import RECONVERT, ModelContract, broken
 from fer_edge.shared.errors import ModelError
+from fer_edge.shared.model.contract import RECONVERT, ModelContract, broken
 
 CONTRACT_NAME: Final = "contract.json"
 LABELS_NAME: Final = "labels.txt"

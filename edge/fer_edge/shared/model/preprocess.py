@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.errors import PictureError
+from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, GreyImage
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.arrays import read_array
-from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.errors import FerError, ModelError
-from fer_edge.shared.model.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
+from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.model.litert import LitertClassifier, Tensor
+from fer_edge.shared.model.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 
 FLOAT_TOLERANCE: Final = 1e-4
 """Largest difference of a probability that a float model may show."""

@@ -16,7 +16,7 @@ import click
 
 from fer_edge.shared.closing import is_native_left
 from fer_edge.shared.errors import EXIT_FAILED, FerError, OutputError
-from fer_edge.journal import ERROR, JournalFormatter, goes_to_journal
+from fer_edge.shared.terminal.journal import ERROR, JournalFormatter, goes_to_journal
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

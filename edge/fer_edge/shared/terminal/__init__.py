@@ -1,0 +1,1 @@
+"""What the command lines share: errors to exit codes, logging, tables."""
