@@ -322,9 +322,8 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
     A public-domain portrait becomes a clip in which the face moves, leaves and returns. Prints a
     table of frames, faces, FPS and latency and leaves annotated pictures behind.
     """
-    from fer_edge.demo import run_demo
+    from fer_edge.demo import format_demo, run_demo
     from fer_edge.sources.portrait import FRAMES
-    from fer_edge.status import format_demo
 
     resolved = _resolve(None, (), {"model.path": model})
     progress = _progress("demo")
@@ -345,8 +344,8 @@ def sources(as_json: bool) -> None:
     With --json, prints one list; video devices that are no cameras stand in it, too:
     [{"source", "name", "kind", "usable", "driver", "formats", "problem"}].
     """
+    from fer_edge.listings import format_cameras
     from fer_edge.sources.discovery import find_cameras
-    from fer_edge.status import format_cameras
 
     found = find_cameras()
     if as_json:
@@ -378,7 +377,7 @@ def config() -> None:
 @json_option
 def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Print every setting as TOML, with where its value came from."""
-    from fer_edge.status import format_settings, settings_to_json
+    from fer_edge.listings import format_settings, settings_to_json
 
     rows = _resolve(config, assignments, {}).rows()
     if as_json:

@@ -1,5 +1,6 @@
 """The main job on built-in input: no camera, no download."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from fer_edge.assemble import make_pipeline
 from fer_edge.loop import RunTally, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation
+from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.sinks.jsonl import JsonLinesSink
 from fer_edge.sources.portrait import FRAMES, PortraitClip
+from fer_edge.status import format_tally
 
 _PICTURED: Final = tuple(range(10, FRAMES, 20))
 """Frames of which an annotated picture is left: six, spread over the clip."""
@@ -110,3 +113,27 @@ def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     framed = [np.pad(picture, edge, constant_values=255) for picture in pictures]
     rows = [framed[i : i + _COLUMNS] for i in range(0, len(framed), _COLUMNS)]
     return np.vstack([np.hstack(row) for row in rows])
+
+
+def format_demo(result: DemoResult) -> str:
+    """Return the demo's closing page."""
+    return "\n\n".join(
+        (
+            format_tally(result.tally),
+            format_fields(
+                [
+                    ("first result", f"{result.first_result_seconds:.2f} s after the start"),
+                    ("pictures", f"{result.overview} and {len(result.pictures)} single frames"),
+                    ("JSON lines", str(result.observations)),
+                ]
+            ),
+            "The portrait is NASA's of Eileen Collins (public domain). Next, try yours:\n"
+            f"  {_program()} run --source 0\n"
+            f"  {_program()} classify PHOTO",
+        )
+    )
+
+
+def _program() -> str:
+    """Return what to type to run this program again, as it was typed."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "fer-edge" else "fer-edge"

@@ -1,6 +1,6 @@
 """What the daemon knows about itself, as records that every outlet reads alike."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -108,3 +108,7 @@ class DaemonState:
     def to_json(self) -> dict[str, Any]:
         """Return what `fer-edge status --json` prints."""
         return {"schema": STATE_SCHEMA, **asdict(self)}
+
+
+Tell: TypeAlias = Callable[[DaemonState], None]
+"""Takes the daemon's state, for whoever watches."""

@@ -1,24 +1,14 @@
 """What a run looks like to people: a live line, closing tables, settings as TOML."""
 
-import json
 import shutil
-import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, TextIO
 
 from fer_edge.loop import RunTally
-from fer_edge.settings import Setting
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields, format_table
-from fer_edge.sources.discovery import FoundCamera
-from fer_edge.sources.stream import without_secrets
 from fer_edge.state import DaemonState
 from fer_edge.timings import Summary
-
-if TYPE_CHECKING:
-    from fer_edge.demo import DemoResult
 
 _EVERY_SECONDS: Final = 0.5
 _STAGES: Final = {
@@ -102,60 +92,3 @@ def format_stages(stages: dict[str, Summary]) -> str:
         for name, s in stages.items()
     ]
     return format_table(["stage (ms)", "mean", "p50", "p90", "p99", "max"], rows)
-
-
-def format_demo(result: "DemoResult") -> str:
-    """Return the demo's closing page."""
-    return "\n\n".join(
-        (
-            format_tally(result.tally),
-            format_fields(
-                [
-                    ("first result", f"{result.first_result_seconds:.2f} s after the start"),
-                    ("pictures", f"{result.overview} and {len(result.pictures)} single frames"),
-                    ("JSON lines", str(result.observations)),
-                ]
-            ),
-            "The portrait is NASA's of Eileen Collins (public domain). Next, try yours:\n"
-            f"  {_program()} run --source 0\n"
-            f"  {_program()} classify PHOTO",
-        )
-    )
-
-
-def _program() -> str:
-    """Return what to type to run this program again, as it was typed."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "fer-edge" else "fer-edge"
-
-
-def format_cameras(cameras: Sequence[FoundCamera]) -> str:
-    """Return a table of cameras."""
-    lines = [("--source", "name")]
-    for camera in cameras:
-        formats = f" ({', '.join(camera.formats)})" if camera.formats else ""
-        lines.append((camera.source, f"{camera.name or 'unnamed'}{formats}"))
-    return format_fields(lines)
-
-
-def format_settings(rows: Sequence[Setting]) -> str:
-    """Return settings as a TOML file with comments that say what they are and where from."""
-    lines: list[str] = []
-    section = ""
-    for row in rows:
-        table, _, key = row.key.partition(".")
-        if table != section:
-            lines += ["", f"[{table}]"] if section else [f"[{table}]"]
-            section = table
-        value = json.dumps(_shown(row.value), ensure_ascii=False)
-        lines.append(f"{f'{key} = {value}':<32}  # {row.help} ({row.origin})")
-    return "\n".join(lines)
-
-
-def settings_to_json(rows: Sequence[Setting]) -> dict[str, dict[str, str | int | float]]:
-    """Return value and origin by key, without passwords."""
-    return {row.key: {"value": _shown(row.value), "origin": row.origin} for row in rows}
-
-
-def _shown(value: str | float) -> str | int | float:
-    """Return a value for people to read: a stream's password stays hidden."""
-    return without_secrets(value) if isinstance(value, str) and "://" in value else value

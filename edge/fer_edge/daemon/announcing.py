@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fer_edge import __version__
-from fer_edge.daemon.service import Tell
 from fer_edge.daemon.status_place import own_folder
 from fer_edge.daemon.status_socket import StatusSocket
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import OutputError
-from fer_edge.sources.stream import without_secrets
-from fer_edge.state import CameraHealth, DaemonState
+from fer_edge.sources.stream import shown_source
+from fer_edge.state import CameraHealth, DaemonState, Tell
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +52,3 @@ def starting(settings: Settings) -> DaemonState:
         model_sha256="",
         camera=CameraHealth(),
     )
-
-
-def shown_source(uri: str) -> str:
-    """Return a source for people to read, without passwords."""
-    return without_secrets(uri) if "://" in uri else uri

@@ -13,7 +13,7 @@ from fer_edge.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.records import Frame
 from fer_edge.sinks.fan_out import FanOut
-from fer_edge.state import DaemonState, Phase
+from fer_edge.state import DaemonState, Phase, Tell
 
 _WAIT_SECONDS: Final = 0.25
 """Longest wait for a frame before the watchdog is fed and wishes are looked at."""
@@ -21,8 +21,6 @@ _REPORT_SECONDS: Final = 1.0
 
 Reload: TypeAlias = Callable[["Service"], None]
 """Reads the settings anew and puts new parts in the place of those that they concern."""
-Tell: TypeAlias = Callable[[DaemonState], None]
-"""Takes the daemon's state, for whoever watches."""
 
 
 class Service(Closing):

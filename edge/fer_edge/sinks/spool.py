@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fer_edge.events import EventIds
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
+from fer_edge.sinks.ids import EventIds
 from fer_edge.sinks.salvage import open_or_salvage
 from fer_edge.sinks.spool_file import Row, SpoolFile, is_damaged
 from fer_edge.sinks.spool_lock import SpoolLock

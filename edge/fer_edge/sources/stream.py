@@ -188,3 +188,8 @@ def _diagnose(parts: SplitResult) -> str:
     except OSError as error:
         return f"{host} cannot be reached ({error.strerror})"
     return f"port {port} of {host} answers, but not with a video"
+
+
+def shown_source(uri: str) -> str:
+    """Return a source for people to read, without passwords."""
+    return without_secrets(uri) if "://" in uri else uri
