@@ -36,7 +36,7 @@ ROUNDS: Final = {"network": 20, "face": 20, "frame": 1}
 GUEST: Final = """
 import dataclasses, sys
 from pathlib import Path
-from fer_edge.assemble import make_classifier, make_detector, make_pipeline
+from fer_edge.assemble.parts import make_classifier, make_detector, make_pipeline
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.model.selftest import read_golden
 from fer_edge.models import open_model

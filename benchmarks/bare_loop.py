@@ -8,7 +8,7 @@ import json
 import sys
 import time
 
-from fer_edge.assemble import frames_of, make_pipeline, make_source
+from fer_edge.assemble.parts import frames_of, make_pipeline, make_source
 from fer_edge.options import resolve_settings
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fer_edge.assemble import make_classifier, make_pipeline
+from fer_edge.assemble.parts import make_classifier, make_pipeline
 from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Frame, Observation

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from clips import Clip
 
-from fer_edge.assemble import make_pipeline, make_source
+from fer_edge.assemble.parts import make_pipeline, make_source
 from fer_edge.settings import Settings, SmoothingSettings
 from fer_edge.shared.records import UNCERTAIN, Box, Face, Frame, Prediction, Reading
 from fer_edge.stages.clocks import by_capture

@@ -43,7 +43,7 @@ from robustness import Judge, faceless_confidences, read_all
 from smoothing_grid import LEAST, swept
 from stability_text import as_text, sweep_as_text
 
-from fer_edge.assemble import smoothing_for
+from fer_edge.assemble.parts import smoothing_for
 from fer_edge.models import DEFAULT_MODEL, open_model
 from fer_edge.settings import Settings, SmoothingSettings, resolve
 from fer_edge.shared.data.ferplus import read_majority

@@ -33,7 +33,7 @@ from contenders import (
 from holding import Record, covered, distinct_faces, first_report, overlaps
 from real_data import ROOT, require_data
 
-from fer_edge.assemble import make_pipeline
+from fer_edge.assemble.parts import make_pipeline
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame

@@ -136,7 +136,7 @@ def evaluate(
     DATA is a folder with a folder for each expression, or with train and test folders (of which
     test is used), or a .zip of either. Class folders may have any usual name (angry, anger, ...).
     """
-    from fer_edge.assemble import make_classifier
+    from fer_edge.assemble.parts import make_classifier
     from fer_edge.evaluate import evaluate as judge
     from fer_edge.evaluate import format_evaluation
     from fer_edge.shared.data.ferplus import read_majority
@@ -241,7 +241,7 @@ def replay(
     FILE holds JSON lines that `fer-edge run --output FILE` wrote. Frames keep the numbers and
     times of their recording.
     """
-    from fer_edge.assemble import make_sink
+    from fer_edge.assemble.parts import make_sink
     from fer_edge.loop import stop_on_signals
     from fer_edge.replay import read_observations
     from fer_edge.replay import replay as send

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.annotate import annotate, make_folder, write_picture
-from fer_edge.assemble import make_pipeline
+from fer_edge.assemble.parts import make_pipeline
 from fer_edge.loop import RunTally, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation

@@ -10,7 +10,7 @@ import pytest
 from builders import PORTRAIT, a_frame, a_picture, encoded, write_files
 from tiny_model import tiny_model
 
-from fer_edge.assemble import (
+from fer_edge.assemble.parts import (
     frames_of,
     make_classifier,
     make_detector,

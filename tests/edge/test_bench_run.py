@@ -11,7 +11,7 @@ from builders import a_picture, encoded, write_files
 from pi_machine import PI5_WATTS, a_system
 from tiny_model import tiny_contract, tiny_model
 
-from fer_edge.assemble import make_detector, make_pipeline
+from fer_edge.assemble.parts import make_detector, make_pipeline
 from fer_edge.bench.accuracy import accuracy_of_contract
 from fer_edge.bench.frames import FrameTally, process_frames
 from fer_edge.bench.page import make_page, write_report

@@ -7,7 +7,7 @@ import pytest
 from builders import a_picture
 from moving_faces import a_wall, as_frames, with_face
 
-from fer_edge.assemble import make_tracker
+from fer_edge.assemble.parts import make_tracker
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.records import Box
 from fer_edge.stages.background import AtOnce, Beside

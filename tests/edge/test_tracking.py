@@ -9,7 +9,7 @@ import pytest
 from builders import a_picture
 from moving_faces import a_wall, as_frames, with_face
 
-from fer_edge.assemble import make_tracker
+from fer_edge.assemble.parts import make_tracker
 from fer_edge.protocols import Tracker
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.opencv import cv2

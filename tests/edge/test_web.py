@@ -10,7 +10,7 @@ import pytest
 from builders import an_observation
 from states import a_camera, a_state
 
-from fer_edge.assemble import make_outlets
+from fer_edge.assemble.parts import make_outlets
 from fer_edge.controls import Controls
 from fer_edge.settings import OutputSettings, Settings, WebSettings
 from fer_edge.shared.errors import EXIT_CONFIG, OutputError, SettingsError

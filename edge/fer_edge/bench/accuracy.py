@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_edge.assemble import make_classifier
+from fer_edge.assemble.parts import make_classifier
 from fer_edge.bench.plan import Bench
 from fer_edge.evaluate import evaluate
 from fer_edge.settings import ModelSettings

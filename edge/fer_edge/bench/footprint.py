@@ -62,7 +62,7 @@ def measure_footprint(settings: Settings) -> dict[str, float]:
 def _steps(given: dict[str, Any]) -> dict[str, Any]:
     settings = resolve(flags={}, environment={}, file=given).settings
     found = {"python_mb": rss_mb()}
-    from fer_edge.assemble import make_pipeline  # noqa: PLC0415 - the import is what is measured
+    from fer_edge.assemble.parts import make_pipeline  # noqa: PLC0415 - the import is what is measured
     from fer_edge.sources.portrait import PortraitClip  # noqa: PLC0415
 
     found["imported_mb"] = rss_mb()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fer_edge.assemble import make_classifier, make_detector
+from fer_edge.assemble.parts import make_classifier, make_detector
 from fer_edge.bench.sampling import Effort, Samples, measure
 from fer_edge.bench.scenes import make_scene
 from fer_edge.models import open_model

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fer_edge.assemble import Frames, frames_of, make_pipeline, make_source
+from fer_edge.assemble.parts import Frames, frames_of, make_pipeline, make_source
 from fer_edge.bench.frames import FrameTally, process_frames, process_live, warm_up
 from fer_edge.bench.plan import Bench
 from fer_edge.bench.sampling import Effort

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, Final
 
-from fer_edge.assemble import make_detector
+from fer_edge.assemble.parts import make_detector
 from fer_edge.bench.accuracy import model_accuracy
 from fer_edge.bench.footprint import measure_footprint
 from fer_edge.bench.frames import warm_up

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from fer_edge.assemble import frames_of, make_outlets, make_pipeline, make_source, source_uri
+from fer_edge.assemble.parts import frames_of, make_outlets, make_pipeline, make_source, source_uri
 from fer_edge.controls import Controls
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names

@@ -59,7 +59,7 @@ def tune(
 
     Exits with 3 where no settings reach the goal; the best are written all the same.
     """
-    from fer_edge.assemble import make_source
+    from fer_edge.assemble.parts import make_source
     from fer_edge.tuning.delivery import refuse_existing, write_outcome
     from fer_edge.tuning.footage import record
     from fer_edge.tuning.outcome import format_outcome, require_goal

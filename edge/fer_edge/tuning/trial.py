@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fer_edge.assemble import make_pipeline
+from fer_edge.assemble.parts import make_pipeline
 from fer_edge.settings import Settings
 from fer_edge.timings import percentile
 from fer_edge.tuning.footage import Footage

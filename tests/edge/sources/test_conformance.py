@@ -11,7 +11,7 @@ from typing import cast, get_args
 import numpy as np
 import pytest
 
-from fer_edge.assemble import make_source
+from fer_edge.assemble.parts import make_source
 from fer_edge.fake_picamera2 import PiBehaviour, PiRig
 from fer_edge.protocols import Source
 from fer_edge.settings import SourceSettings

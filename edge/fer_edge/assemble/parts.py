@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from fer_edge.assemble.outlets import make_event_outlets
 from fer_edge.controls import Controls
 from fer_edge.models import open_model
-from fer_edge.outlets import make_event_outlets
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Sink, Source, Tracker
 from fer_edge.secrets import read_secret

@@ -1,0 +1,1 @@
+"""Settings to concrete parts: the only place that maps names to classes."""
