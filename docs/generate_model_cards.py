@@ -15,12 +15,12 @@ from typing import Any, Final
 import numpy as np
 
 from fer_edge.evaluate import Evaluation, evaluate
-from fer_edge.machine import System, cpu_model
 from fer_edge.models import open_model, shipped_models
 from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
+from fer_edge.state.machine import System, cpu_model
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODELS: Final = ROOT / "edge" / "fer_edge" / "models"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from builders import write_files
 
-from fer_edge.machine import Answer, System
+from fer_edge.state.machine import Answer, System
 
 PI5_CPUINFO = """processor\t: 0
 BogoMIPS\t: 108.00

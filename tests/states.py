@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from fer_edge.state import CameraHealth, DaemonState, SinkState
+from fer_edge.state.records import CameraHealth, DaemonState, SinkState
 
 
 def a_camera(**changes: Any) -> CameraHealth:

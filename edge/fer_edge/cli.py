@@ -185,11 +185,11 @@ def run(
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.controls import Controls, obey_signals
     from fer_edge.daemon.announcing import announcing
     from fer_edge.daemon.assembly import make_service
     from fer_edge.daemon.heart import tell_where_it_hung
-    from fer_edge.state import DaemonState
+    from fer_edge.state.controls import Controls, obey_signals
+    from fer_edge.state.records import DaemonState
     from fer_edge.status import LiveStatus, format_tally
 
     flags = {

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
-from fer_edge.state import DaemonState, Figure
+from fer_edge.state.records import DaemonState, Figure
 
 
 @runtime_checkable

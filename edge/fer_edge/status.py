@@ -7,7 +7,7 @@ from typing import Final, TextIO
 from fer_edge.loop import RunTally
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields, format_table
-from fer_edge.state import DaemonState
+from fer_edge.state.records import DaemonState
 from fer_edge.timings import Summary
 
 _EVERY_SECONDS: Final = 0.5

@@ -19,11 +19,11 @@ from fer_edge.bench.plan import Bench, BenchPlan
 from fer_edge.bench.run import run_bench
 from fer_edge.bench.scenes import SCENES, chunks, make_scene
 from fer_edge.bench.text import format_report
-from fer_edge.machine import System
 from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings, ModelSettings, resolve
 from fer_edge.shared.errors import ModelError, OutputError
 from fer_edge.sources.folder import PictureFolder
+from fer_edge.state.machine import System
 from fer_edge.testing import MjpegServer
 
 CHEAP = {"detector.max_side_px": "64", "detector.min_face_px": "32", "detector.confirm": ""}

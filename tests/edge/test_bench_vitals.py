@@ -13,7 +13,7 @@ from fer_edge.bench.vitals import (
     energy,
     reasons_against,
 )
-from fer_edge.machine import Answer
+from fer_edge.state.machine import Answer
 
 CALM = Vitals(0.0, True, 0, None, 2400.0, 50.0, None)
 

@@ -20,7 +20,7 @@ from fer_edge.doctor.examination import examine, format_findings, is_serious, to
 from fer_edge.doctor.findings import Finding
 from fer_edge.doctor.libraries import check_opencv, check_picamera2, check_runtime
 from fer_edge.doctor.power import check_governor, check_temperature, check_throttling
-from fer_edge.machine import Answer, System
+from fer_edge.state.machine import Answer, System
 
 NUMPY_CLASH = """Traceback (most recent call last):
   File "/usr/lib/python3/dist-packages/simplejpeg/__init__.py", line 1, in <module>

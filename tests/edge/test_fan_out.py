@@ -12,7 +12,7 @@ from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
 from fer_edge.sinks import fan_out
 from fer_edge.sinks.fan_out import FanOut, Outlet
-from fer_edge.state import CameraHealth, DaemonState
+from fer_edge.state.records import CameraHealth, DaemonState
 
 SEEN = an_observation()
 STATE = DaemonState("running", "1", 1, 0.0, 1.0, "0", "tiny", "", CameraHealth())

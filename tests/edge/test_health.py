@@ -3,8 +3,8 @@
 import pytest
 from states import a_camera, a_state
 
-from fer_edge.health import Pulse, why_not_delivering, why_not_well
-from fer_edge.state import SinkState
+from fer_edge.state.health import Pulse, why_not_delivering, why_not_well
+from fer_edge.state.records import SinkState
 
 WAITING = a_camera(phase="waiting", grade="dead", seconds_since_frame=12.3, problem="no route")
 
@@ -50,7 +50,7 @@ def test_what_an_outlet_complains_of_among_its_figures_counts(name):
 
 def test_a_pulse_ages_from_its_start_and_each_beat_renews_it(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("fer_edge.health.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fer_edge.state.health.time.monotonic", lambda: now[0])
     pulse = Pulse()
     now[0] += 3
     assert (pulse.state, pulse.age_seconds) == (None, 3.0)

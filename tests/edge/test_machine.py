@@ -3,7 +3,7 @@
 import pytest
 from pi_machine import PI5_WATTS, a_system
 
-from fer_edge.machine import (
+from fer_edge.state.machine import (
     Answer,
     System,
     cpu_model,

@@ -16,11 +16,11 @@ from builders import a_contract, a_face, a_reading, an_observation
 from command_line import clean_environment, error_line, fer_edge
 
 from fer_edge.assemble.outlets import make_event_outlets, spool_path
-from fer_edge.controls import Controls
 from fer_edge.settings import EventSettings, resolve
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.sinks.topics import describe_state, needs_telling
-from fer_edge.state import CameraHealth, DaemonState
+from fer_edge.state.controls import Controls
+from fer_edge.state.records import CameraHealth, DaemonState
 
 PURPOSE = "light follows who is there"
 

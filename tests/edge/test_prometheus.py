@@ -9,12 +9,12 @@ from builders import a_prediction, a_reading, an_observation
 from prometheus_client.parser import text_string_to_metric_families
 from states import a_camera, a_state
 
-from fer_edge.health import Pulse
 from fer_edge.settings import WebSettings
 from fer_edge.sinks.prometheus import BUCKETS, PrometheusMetrics
 from fer_edge.sinks.state_metrics import GROWING
 from fer_edge.sinks.web import WebSink
-from fer_edge.state import SinkState
+from fer_edge.state.health import Pulse
+from fer_edge.state.records import SinkState
 
 TIMINGS = {"detect": 0.3, "classify": 0.05, "age": 40.0}
 

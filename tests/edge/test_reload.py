@@ -9,10 +9,10 @@ import pytest
 from builders import a_contract, a_picture
 from tiny_model import tiny_model
 
-from fer_edge.controls import Controls
 from fer_edge.daemon.assembly import make_service
 from fer_edge.settings import OutputSettings, Settings, SmoothingSettings, SourceSettings
 from fer_edge.shared.errors import FerError, SettingsError
+from fer_edge.state.controls import Controls
 from fer_edge.testing import MjpegServer
 
 ELSEWHERE = "user:password"

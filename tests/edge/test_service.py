@@ -14,13 +14,13 @@ import pytest
 from builders import a_picture, an_observation
 from notify_socket import NotifySocket
 
-from fer_edge.controls import Controls, obey_signals
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.service import Service, status_line
 from fer_edge.shared.errors import FerError, OutputError
 from fer_edge.sinks.fan_out import FanOut, Outlet
-from fer_edge.state import CameraHealth, DaemonState, SinkState
+from fer_edge.state.controls import Controls, obey_signals
+from fer_edge.state.records import CameraHealth, DaemonState, SinkState
 from fer_edge.testing import ScriptedSource
 
 WATCHDOG_SECONDS = 0.8

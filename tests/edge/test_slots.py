@@ -26,7 +26,7 @@ from fer_edge.shared.model.model_file import MAX_MODEL_BYTES, parse_model, write
 from fer_edge.shared.model.selftest import read_golden
 from fer_edge.slots.changing import install, roll_back
 from fer_edge.slots.choice import SlotReader, serve, serving_of
-from fer_edge.state import CameraHealth
+from fer_edge.state.records import CameraHealth
 
 OLD, NEW = tiny_model(seed=1), tiny_model(seed=2)
 

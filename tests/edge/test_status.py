@@ -11,7 +11,7 @@ from fer_edge.listings import format_settings, settings_to_json
 from fer_edge.loop import RunTally
 from fer_edge.settings import resolve
 from fer_edge.shared.errors import OutputError
-from fer_edge.state import CameraHealth, DaemonState
+from fer_edge.state.records import CameraHealth, DaemonState
 from fer_edge.status import LiveStatus, format_tally
 
 SEEN = an_observation(timings={"detect": 20.0, "classify": 1.0, "age": 30.0})

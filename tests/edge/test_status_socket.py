@@ -20,7 +20,7 @@ from fer_edge.daemon_status.asking import ask, read_state
 from fer_edge.daemon_status.text import format_all, format_duration
 from fer_edge.settings import DaemonSettings, Settings, SourceSettings
 from fer_edge.shared.errors import OutputError, SettingsError
-from fer_edge.state import SinkState
+from fer_edge.state.records import SinkState
 
 
 @pytest.fixture

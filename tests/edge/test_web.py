@@ -11,12 +11,12 @@ from builders import an_observation
 from states import a_camera, a_state
 
 from fer_edge.assemble.parts import make_outlets
-from fer_edge.controls import Controls
 from fer_edge.settings import OutputSettings, Settings, WebSettings
 from fer_edge.shared.errors import EXIT_CONFIG, OutputError, SettingsError
 from fer_edge.sinks import listener
 from fer_edge.sinks.listener import HttpListener, Response
 from fer_edge.sinks.web import WebSink, is_loopback
+from fer_edge.state.controls import Controls
 
 TOKEN = "correct horse battery staple"
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fer_edge.aggregates import Aggregates
-from fer_edge.controls import Controls
 from fer_edge.events import Deriver, FaceEvents, Origin
 from fer_edge.secrets import read_secret
 from fer_edge.settings import EventSettings, MqttSettings, Settings
@@ -20,6 +19,7 @@ from fer_edge.sinks.events import EventSink, open_event_file
 from fer_edge.sinks.fan_out import Outlet
 from fer_edge.sinks.ids import EventIds
 from fer_edge.sinks.spool import Spool, SpoolBounds
+from fer_edge.state.controls import Controls
 
 if TYPE_CHECKING:
     from fer_edge.sinks.mqtt import Announcing

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from fer_edge.assemble.outlets import make_event_outlets
-from fer_edge.controls import Controls
 from fer_edge.models import open_model
 from fer_edge.pipeline import Pipeline
 from fer_edge.protocols import Sink, Source, Tracker
@@ -40,6 +39,7 @@ from fer_edge.stages.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.stages.track import Patience
 from fer_edge.stages.tracking import FaceTracker
+from fer_edge.state.controls import Controls
 
 Frames: TypeAlias = Literal["live", "clip", "pictures"]
 

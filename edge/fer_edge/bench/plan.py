@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fer_edge.machine import System
 from fer_edge.settings import ModelSettings, Settings
+from fer_edge.state.machine import System
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from fer_edge.bench.sampling import Effort, Samples, measure
 from fer_edge.bench.scenes import make_scene, resized
 from fer_edge.bench.sustained import run_sustained
 from fer_edge.bench.vitals import VitalsWatch, describe_vitals, energy, reasons_against
-from fer_edge.machine import describe_machine
 from fer_edge.models import open_model
+from fer_edge.state.machine import describe_machine
 
 SCHEMA: Final = 1
 _MAIN_SCENE: Final = "one face"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fer_edge.machine import (
+from fer_edge.state.machine import (
     System,
     flag_names,
     frequency_mhz,

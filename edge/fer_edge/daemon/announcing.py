@@ -12,7 +12,7 @@ from fer_edge.daemon.status_socket import StatusSocket
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import OutputError
 from fer_edge.sources.stream import shown_source
-from fer_edge.state import CameraHealth, DaemonState, Tell
+from fer_edge.state.records import CameraHealth, DaemonState, Tell
 
 _log = logging.getLogger(__name__)
 

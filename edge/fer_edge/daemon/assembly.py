@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 from fer_edge.assemble.parts import frames_of, make_outlets, make_pipeline, make_source, source_uri
-from fer_edge.controls import Controls
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
@@ -18,6 +17,7 @@ from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.slots.choice import SlotReader, serving_of
 from fer_edge.sources.stream import shown_source
+from fer_edge.state.controls import Controls
 
 _SEEING: Final = ("detector", "tracker", "smoothing", "model")
 _WATCHED: Final = "source"

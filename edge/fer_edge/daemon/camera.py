@@ -15,7 +15,7 @@ from fer_edge.settings import SourceSettings
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import FerError, SourceUnavailableError
 from fer_edge.shared.records import Frame
-from fer_edge.state import CameraHealth, CameraPhase, Grade
+from fer_edge.state.records import CameraHealth, CameraPhase, Grade
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _STEADY_SECONDS: Final = 10.0  # of frames after which the pauses begin with the first again

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from fer_edge.state import Grade
+from fer_edge.state.records import Grade
 
 GRADES: Final[tuple[Grade, ...]] = ("excellent", "good", "fair", "poor", "dead")
 """From the best to the worst."""

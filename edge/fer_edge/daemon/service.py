@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from fer_edge.controls import Controls
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures
 from fer_edge.daemon.heart import Heart
@@ -13,7 +12,8 @@ from fer_edge.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.records import Frame
 from fer_edge.sinks.fan_out import FanOut
-from fer_edge.state import DaemonState, Phase, Tell
+from fer_edge.state.controls import Controls
+from fer_edge.state.records import DaemonState, Phase, Tell
 
 _WAIT_SECONDS: Final = 0.25
 """Longest wait for a frame before the watchdog is fed and wishes are looked at."""

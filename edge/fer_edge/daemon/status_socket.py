@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.daemon.status_place import socket_name
-from fer_edge.health import Pulse
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import SettingsError
-from fer_edge.state import DaemonState
+from fer_edge.state.health import Pulse
+from fer_edge.state.records import DaemonState
 
 _MODE: Final = 0o660
 _BACKLOG: Final = 8

@@ -11,9 +11,9 @@ from types import UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from fer_edge.daemon.status_place import run_name
-from fer_edge.health import why_not_well
 from fer_edge.shared.strict_json import parse_json
-from fer_edge.state import CameraHealth, DaemonState, SinkState
+from fer_edge.state.health import why_not_well
+from fer_edge.state.records import CameraHealth, DaemonState, SinkState
 
 PATIENCE_SECONDS: Final = 1.5
 MOST_ANSWER_BYTES: Final = 1024 * 1024

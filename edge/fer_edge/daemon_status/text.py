@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fer_edge.daemon_status.asking import Told
 from fer_edge.shared.terminal.tables import format_fields
-from fer_edge.state import DaemonState, Figure, SinkState
+from fer_edge.state.records import DaemonState, Figure, SinkState
 
 _STAGES = (("detect", "find faces"), ("classify", "read expressions"))
 

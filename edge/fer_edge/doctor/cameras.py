@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.doctor.findings import Finding
-from fer_edge.machine import System, is_raspberry_pi
+from fer_edge.state.machine import System, is_raspberry_pi
 
 _NO_CAMERAS: Final = ("codec", "isp", "hevc", "rpivid", "pispbe", "m2m", "decoder", "encoder")
 """In the names of video devices that are no cameras; a Pi has a dozen of them."""

@@ -19,7 +19,7 @@ def doctor(as_json: bool) -> None:
     serious was found.
     """
     from fer_edge.doctor.examination import examine, format_findings, is_serious, to_json
-    from fer_edge.machine import System
+    from fer_edge.state.machine import System
 
     progress = progress_line()
     try:

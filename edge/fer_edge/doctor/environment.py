@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import fer_edge
 from fer_edge.doctor.findings import Finding
-from fer_edge.machine import System
+from fer_edge.state.machine import System
 
 _DAY_SECONDS: Final = 86_400
 _WRITE_BYTES: Final = 4 * 2**20

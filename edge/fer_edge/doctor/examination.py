@@ -8,7 +8,7 @@ from fer_edge.doctor.environment import check_clock, check_storage, check_userla
 from fer_edge.doctor.findings import SEVERITIES, Finding
 from fer_edge.doctor.libraries import check_opencv, check_picamera2, check_runtime
 from fer_edge.doctor.power import check_governor, check_temperature, check_throttling
-from fer_edge.machine import System, board
+from fer_edge.state.machine import System, board
 
 CHECKS: Final[dict[str, Callable[[System], list[Finding]]]] = {
     "OpenCV": check_opencv,

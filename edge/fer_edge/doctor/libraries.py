@@ -8,7 +8,7 @@ import sys
 from typing import Any, Final
 
 from fer_edge.doctor.findings import Finding
-from fer_edge.machine import Answer, System, is_raspberry_pi, library_versions
+from fer_edge.state.machine import Answer, System, is_raspberry_pi, library_versions
 
 _OPENCV: Final = """
 import json, pathlib, cv2

@@ -3,7 +3,7 @@
 from typing import Final
 
 from fer_edge.doctor.findings import Finding
-from fer_edge.machine import System, flag_names, temperature_c, throttle_bits
+from fer_edge.state.machine import System, flag_names, temperature_c, throttle_bits
 
 _HOT_C: Final = 80.0
 """A Pi lowers its clock from here on."""

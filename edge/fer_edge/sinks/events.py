@@ -13,7 +13,7 @@ from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
 from fer_edge.shared.records import Observation
 from fer_edge.sinks.spool import Spool
-from fer_edge.state import DaemonState, Figure
+from fer_edge.state.records import DaemonState, Figure
 
 _log = logging.getLogger(__name__)
 

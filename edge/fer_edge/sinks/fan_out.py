@@ -12,7 +12,7 @@ from fer_edge.protocols import Reporter, Sink
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import FerError
 from fer_edge.shared.records import Observation
-from fer_edge.state import DaemonState, Figure, SinkState
+from fer_edge.state.records import DaemonState, Figure, SinkState
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0

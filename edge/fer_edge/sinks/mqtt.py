@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge.backoff import Backoff
-from fer_edge.controls import Controls
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
 from fer_edge.shared.records import Observation
@@ -30,7 +29,8 @@ from fer_edge.sinks.topics import (
     encode_state,
     needs_telling,
 )
-from fer_edge.state import DaemonState, Figure
+from fer_edge.state.controls import Controls
+from fer_edge.state.records import DaemonState, Figure
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0

@@ -18,7 +18,7 @@ from fer_edge.sinks.spool_file import Row, SpoolFile, is_damaged
 from fer_edge.sinks.spool_lock import SpoolLock
 from fer_edge.sinks.unkept import Unkept
 from fer_edge.sinks.wear import WearBudget
-from fer_edge.state import Figure
+from fer_edge.state.records import Figure
 
 _MOST_UNKEPT: Final = 1000  # events that wait in memory while the file takes none
 _DELIVERED_BATCH: Final = 50  # delivered events that are removed in one commit

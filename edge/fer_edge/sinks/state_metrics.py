@@ -7,8 +7,8 @@ from typing import Final, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from fer_edge.health import Pulse, problems_of
-from fer_edge.state import CameraHealth, DaemonState, Grade, Phase, SinkState
+from fer_edge.state.health import Pulse, problems_of
+from fer_edge.state.records import CameraHealth, DaemonState, Grade, Phase, SinkState
 
 PREFIX: Final = "fer_edge"
 GROWING: Final = frozenset(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge.shared.records import UNCERTAIN, Observation
-from fer_edge.state import DaemonState
+from fer_edge.state.records import DaemonState
 
 STATE_SCHEMA: Final = 1
 ONLINE: Final = "online"

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fer_edge.health import Pulse, why_not_delivering
 from fer_edge.secrets import read_secret
 from fer_edge.settings import WebSettings
 from fer_edge.shared.closing import Closing
@@ -14,7 +13,8 @@ from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.records import Observation
 from fer_edge.sinks.listener import HttpListener, Request, Response, plain
 from fer_edge.sinks.prometheus import CONTENT_TYPE, PrometheusMetrics
-from fer_edge.state import DaemonState, Figure
+from fer_edge.state.health import Pulse, why_not_delivering
+from fer_edge.state.records import DaemonState, Figure
 
 LEAST_TOKEN_CHARACTERS: Final = 16
 _OWN_NAMES: Final = frozenset({"localhost", "ip6-localhost"})

@@ -2,7 +2,7 @@
 
 import time
 
-from fer_edge.state import DaemonState, SinkState
+from fer_edge.state.records import DaemonState, SinkState
 
 
 class Pulse:
