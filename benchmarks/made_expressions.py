@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 from label_tracks import WatchedFace, runs
 
+from fer_edge.pipeline.timings import percentile
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import UNCERTAIN, Box, GreyImage
-from fer_edge.timings import percentile
 
 FACE_PX: Final = 80  # as on the clips
 FRAME_PX: Final = 128

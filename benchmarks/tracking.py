@@ -34,11 +34,11 @@ from holding import Record, covered, distinct_faces, first_report, overlaps
 from real_data import ROOT, require_data
 
 from fer_edge.assemble.parts import make_pipeline
+from fer_edge.pipeline.timings import percentile
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame
 from fer_edge.shared.terminal.tables import format_fields, format_table
-from fer_edge.timings import percentile
 
 OURS, REFERENCE = "ours", "haar + litert"
 Records = dict[str, dict[str, Record]]

@@ -242,7 +242,7 @@ def replay(
     times of their recording.
     """
     from fer_edge.assemble.parts import make_sink
-    from fer_edge.loop import stop_on_signals
+    from fer_edge.pipeline.loop import stop_on_signals
     from fer_edge.replay import read_observations
     from fer_edge.replay import replay as send
     from fer_edge.shared.errors import SettingsError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fer_edge.annotate import annotate, make_folder, write_picture
 from fer_edge.assemble.parts import make_pipeline
-from fer_edge.loop import RunTally, run
+from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.loop import RunTally
-from fer_edge.protocols import Sink
+from fer_edge.pipeline.loop import RunTally
+from fer_edge.pipeline.protocols import Sink
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
 from fer_edge.shared.strict_json import parse_json

@@ -4,11 +4,11 @@ import shutil
 import time
 from typing import Final, TextIO
 
-from fer_edge.loop import RunTally
+from fer_edge.pipeline.loop import RunTally
+from fer_edge.pipeline.timings import Summary
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.state.records import DaemonState
-from fer_edge.timings import Summary
 
 _EVERY_SECONDS: Final = 0.5
 _STAGES: Final = {

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from fer_edge.backoff import Backoff
+from fer_edge.pipeline.backoff import Backoff
 
 
 def test_pauses_double_up_to_the_longest_and_begin_anew_after_a_success():

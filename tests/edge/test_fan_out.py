@@ -7,7 +7,7 @@ import time
 import pytest
 from builders import an_observation
 
-from fer_edge.protocols import Reporter, Sink
+from fer_edge.pipeline.protocols import Reporter, Sink
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
 from fer_edge.sinks import fan_out

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builders import PORTRAIT, PORTRAIT_FACE, a_picture
 
-from fer_edge.protocols import Detector
+from fer_edge.pipeline.protocols import Detector
 from fer_edge.shared import haar
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, SettingsError

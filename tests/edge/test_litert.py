@@ -10,7 +10,7 @@ from builders import a_contract, a_model, a_picture
 from tiny_model import tiny_contract, tiny_flatbuffer
 
 from fer_edge.assemble.parts import make_classifier
-from fer_edge.protocols import Classifier
+from fer_edge.pipeline.protocols import Classifier
 from fer_edge.settings import ModelSettings
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, ModelError
 from fer_edge.shared.model import litert

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from builders import a_box, a_face, a_frame, a_model, a_picture
 
-from fer_edge.loop import run, stop_on_signals
-from fer_edge.pipeline import Pipeline
-from fer_edge.protocols import Sink, Tracker
+from fer_edge.pipeline.loop import run, stop_on_signals
+from fer_edge.pipeline.pipeline import Pipeline
+from fer_edge.pipeline.protocols import Sink, Tracker
 from fer_edge.shared.errors import EXIT_UNAVAILABLE, OutputError, SourceUnavailableError
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.sinks.jsonl import JsonLinesSink

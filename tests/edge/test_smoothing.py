@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from builders import SEVEN, a_face, a_frame, a_prediction, a_reading
 
-from fer_edge.protocols import Smoother
+from fer_edge.pipeline.protocols import Smoother
 from fer_edge.settings import SmoothingSettings
 from fer_edge.shared.records import UNCERTAIN, Prediction
 from fer_edge.stages.clocks import by_capture, by_index

@@ -8,7 +8,7 @@ from builders import a_frame, an_observation
 
 from fer_edge.annotate import write_picture
 from fer_edge.listings import format_settings, settings_to_json
-from fer_edge.loop import RunTally
+from fer_edge.pipeline.loop import RunTally
 from fer_edge.settings import resolve
 from fer_edge.shared.errors import OutputError
 from fer_edge.state.records import CameraHealth, DaemonState

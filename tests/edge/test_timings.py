@@ -2,8 +2,8 @@
 
 import pytest
 
+from fer_edge.pipeline.timings import StageClock, StageTimes, percentile, summarise
 from fer_edge.shared.terminal.tables import format_fields, format_table
-from fer_edge.timings import StageClock, StageTimes, percentile, summarise
 
 
 @pytest.mark.parametrize(

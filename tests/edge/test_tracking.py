@@ -10,7 +10,7 @@ from builders import a_picture
 from moving_faces import a_wall, as_frames, with_face
 
 from fer_edge.assemble.parts import make_tracker
-from fer_edge.protocols import Tracker
+from fer_edge.pipeline.protocols import Tracker
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame

@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeAlias
 
 from fer_edge.assemble.outlets import make_event_outlets
 from fer_edge.models import open_model
-from fer_edge.pipeline import Pipeline
-from fer_edge.protocols import Sink, Source, Tracker
+from fer_edge.pipeline.pipeline import Pipeline
+from fer_edge.pipeline.protocols import Sink, Source, Tracker
 from fer_edge.secrets import read_secret
 from fer_edge.settings import (
     DetectorSettings,

@@ -119,7 +119,7 @@ def bench(
     from fer_edge.bench.plan import Bench, BenchPlan
     from fer_edge.bench.run import run_bench
     from fer_edge.bench.text import format_report
-    from fer_edge.loop import stop_on_signals
+    from fer_edge.pipeline.loop import stop_on_signals
 
     flags = {"model.path": models[0] if models else None, "source.uri": clip or None}
     settings = resolve_settings(config, assignments, flags).settings

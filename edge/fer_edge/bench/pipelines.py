@@ -12,8 +12,8 @@ from fer_edge.bench.plan import Bench
 from fer_edge.bench.sampling import Effort
 from fer_edge.bench.scenes import SCENES, chunks, make_scene
 from fer_edge.bench.vitals import VitalsWatch
-from fer_edge.pipeline import Pipeline
-from fer_edge.protocols import Source
+from fer_edge.pipeline.pipeline import Pipeline
+from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.errors import VideoError
 from fer_edge.shared.records import GreyImage
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from fer_edge.protocols import Source
+from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame, GreyImage
 from fer_edge.sources.portrait import PortraitClip

@@ -13,7 +13,7 @@ from fer_edge.bench.footprint import rss_mb
 from fer_edge.bench.frames import FrameTally, process_frames
 from fer_edge.bench.intervals import PERCENTS, Series, slope_interval
 from fer_edge.bench.vitals import VitalsWatch
-from fer_edge.pipeline import Pipeline
+from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.records import GreyImage
 
 POINTS: Final = 300

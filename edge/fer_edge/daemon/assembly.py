@@ -10,7 +10,7 @@ from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.opener import Opening
 from fer_edge.daemon.service import Service
-from fer_edge.pipeline import Pipeline
+from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
 from fer_edge.shared.model.contract import ModelContract

@@ -5,12 +5,12 @@ import logging
 import time
 from typing import Final
 
-from fer_edge.backoff import Backoff
 from fer_edge.daemon.grading import CameraRecord, grade
 from fer_edge.daemon.numbering import Numbering
 from fer_edge.daemon.opener import Opener, Opening
 from fer_edge.daemon.picture_watch import PictureWatch
-from fer_edge.protocols import Source
+from fer_edge.pipeline.backoff import Backoff
+from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import FerError, SourceUnavailableError

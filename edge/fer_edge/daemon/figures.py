@@ -7,10 +7,10 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from fer_edge import __version__
+from fer_edge.pipeline.timings import StageTimes, percentile
 from fer_edge.shared.records import Observation
 from fer_edge.state.machine import System, temperature_c, throttle_bits
 from fer_edge.state.records import CameraHealth, DaemonState, Phase, SinkState
-from fer_edge.timings import StageTimes, percentile
 
 _REMEMBERED: Final = 300
 _RATE_SECONDS: Final = 5.0

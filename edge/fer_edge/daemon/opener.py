@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from fer_edge.protocols import Source
+from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.errors import FerError
 
 Opening: TypeAlias = Callable[[], Source]

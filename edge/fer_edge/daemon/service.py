@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures
 from fer_edge.daemon.heart import Heart
-from fer_edge.loop import RunTally, Watch
-from fer_edge.pipeline import Pipeline
+from fer_edge.pipeline.loop import RunTally, Watch
+from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.records import Frame
 from fer_edge.sinks.fan_out import FanOut

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from typing import Final
 
-from fer_edge.backoff import Backoff
+from fer_edge.pipeline.backoff import Backoff
 from fer_edge.sinks.broker import Answer, Connection, Message
 from fer_edge.sinks.spool import Spool
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.backoff import Backoff
-from fer_edge.protocols import Reporter, Sink
+from fer_edge.pipeline.backoff import Backoff
+from fer_edge.pipeline.protocols import Reporter, Sink
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import FerError
 from fer_edge.shared.records import Observation

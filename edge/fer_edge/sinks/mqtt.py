@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fer_edge.backoff import Backoff
+from fer_edge.pipeline.backoff import Backoff
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
 from fer_edge.shared.records import Observation

@@ -1,6 +1,6 @@
 """Pictures that have nothing to do with one another: every one is searched wholly."""
 
-from fer_edge.protocols import Detector
+from fer_edge.pipeline.protocols import Detector
 from fer_edge.shared.records import Face, Frame
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.protocols import Smoother
+from fer_edge.pipeline.protocols import Smoother
 from fer_edge.shared.records import UNCERTAIN, Frame, Prediction, Reading
 from fer_edge.stages.clocks import Clock
 

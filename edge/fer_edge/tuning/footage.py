@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.protocols import Source
+from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.errors import SourceUnavailableError, VideoError
 from fer_edge.shared.records import Frame
 from fer_edge.stages.clocks import FRAMES_PER_SECOND

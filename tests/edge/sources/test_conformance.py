@@ -13,7 +13,7 @@ import pytest
 
 from fer_edge.assemble.parts import make_source
 from fer_edge.fake_picamera2 import PiBehaviour, PiRig
-from fer_edge.protocols import Source
+from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now

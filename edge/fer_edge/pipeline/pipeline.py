@@ -1,10 +1,10 @@
 """One frame to one observation."""
 
-from fer_edge.protocols import Classifier, Smoother, Tracker
+from fer_edge.pipeline.protocols import Classifier, Smoother, Tracker
+from fer_edge.pipeline.timings import StageClock
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import Frame, Observation, Reading
-from fer_edge.timings import StageClock
 
 
 class Pipeline(Closing):

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TypeAlias
 
-from fer_edge.pipeline import Pipeline
-from fer_edge.protocols import Sink, Source
+from fer_edge.pipeline.pipeline import Pipeline
+from fer_edge.pipeline.protocols import Sink, Source
+from fer_edge.pipeline.timings import StageTimes, Summary
 from fer_edge.shared.records import Frame, Observation
-from fer_edge.timings import StageTimes, Summary
 
 _REMEMBERED = 10_000  # measurements of each stage that make up the closing summary
 

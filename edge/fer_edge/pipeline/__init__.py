@@ -1,0 +1,1 @@
+"""From frame to observation: the protocols, the stages in their order, and the loop."""
