@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from fer_edge.aggregates import Aggregates
 from fer_edge.events import Deriver, FaceEvents, Origin
-from fer_edge.secrets import read_secret
 from fer_edge.settings import EventSettings, MqttSettings, Settings
+from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.endpoint import Endpoint, Version

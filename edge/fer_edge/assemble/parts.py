@@ -9,7 +9,6 @@ from fer_edge.assemble.outlets import make_event_outlets
 from fer_edge.models import open_model
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Sink, Source, Tracker
-from fer_edge.secrets import read_secret
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,
@@ -18,6 +17,7 @@ from fer_edge.settings import (
     SmoothingSettings,
     SourceSettings,
 )
+from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.haar import HaarDetector
 from fer_edge.shared.model.contract import ModelContract

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fer_edge.secrets import read_secret
 from fer_edge.settings import WebSettings
+from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.records import Observation
