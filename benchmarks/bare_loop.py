@@ -9,7 +9,7 @@ import sys
 import time
 
 from fer_edge.assemble.parts import frames_of, make_pipeline, make_source
-from fer_edge.options import resolve_settings
+from fer_edge.commands.options import resolve_settings
 
 
 def main() -> None:

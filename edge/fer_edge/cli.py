@@ -8,12 +8,13 @@ import click
 
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.bench.cli import bench
+from fer_edge.commands.model import model as model_group
+from fer_edge.commands.options import model_option as _model_option
+from fer_edge.commands.options import resolve_settings as _resolve
+from fer_edge.commands.options import settings_options as _settings_options
+from fer_edge.commands.options import show_progress as _progress
 from fer_edge.daemon_status.cli import status
 from fer_edge.doctor.cli import doctor
-from fer_edge.options import model_option as _model_option
-from fer_edge.options import resolve_settings as _resolve
-from fer_edge.options import settings_options as _settings_options
-from fer_edge.options import show_progress as _progress
 from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,
@@ -23,7 +24,6 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
-from fer_edge.slots.cli import model as model_group
 from fer_edge.tuning.cli import tune
 
 
@@ -89,13 +89,13 @@ def classify(
     A picture that cannot be read gets a line on stderr, the others are done all the same, and the
     exit code is 1.
     """
-    from fer_edge.batch import run_batch
+    from fer_edge.commands.batch import run_batch
     from fer_edge.shared.errors import EXIT_FAILED
 
     resolved = _resolve(config, assignments, {"model.path": model})
 
     def make_worker() -> Callable[[str], None]:
-        from fer_edge.classify import PictureReader, format_reading
+        from fer_edge.commands.classify import PictureReader, format_reading
 
         reader = PictureReader(
             resolved.settings, whole_pictures=crops, annotate_folder=annotate_folder
@@ -137,8 +137,8 @@ def evaluate(
     test is used), or a .zip of either. Class folders may have any usual name (angry, anger, ...).
     """
     from fer_edge.assemble.parts import make_classifier
-    from fer_edge.evaluate import evaluate as judge
-    from fer_edge.evaluate import format_evaluation
+    from fer_edge.commands.evaluate import evaluate as judge
+    from fer_edge.commands.evaluate import format_evaluation
     from fer_edge.shared.data.ferplus import read_majority
     from fer_edge.shared.data.labelled import LabelledPictures
 
@@ -185,12 +185,12 @@ def run(
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
+    from fer_edge.commands.run_display import LiveStatus, format_tally
     from fer_edge.daemon.announcing import announcing
     from fer_edge.daemon.assembly import make_service
     from fer_edge.daemon.heart import tell_where_it_hung
     from fer_edge.state.controls import Controls, obey_signals
     from fer_edge.state.records import DaemonState
-    from fer_edge.status import LiveStatus, format_tally
 
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
@@ -242,11 +242,11 @@ def replay(
     times of their recording.
     """
     from fer_edge.assemble.parts import make_sink
+    from fer_edge.commands.replay import read_observations
+    from fer_edge.commands.replay import replay as send
+    from fer_edge.commands.run_display import format_tally
     from fer_edge.pipeline.loop import stop_on_signals
-    from fer_edge.replay import read_observations
-    from fer_edge.replay import replay as send
     from fer_edge.shared.errors import SettingsError
-    from fer_edge.status import format_tally
 
     settings = _resolve(config, assignments, {"output.file": output}).settings
     if settings.output.file != "-" and Path(settings.output.file).resolve() == file.resolve():
@@ -264,7 +264,7 @@ def replay(
 @json_option
 def models(as_json: bool) -> None:
     """List the models that ship, with their figures; `inspect NAME` tells all of one."""
-    from fer_edge.inspect import format_models, summarise_model
+    from fer_edge.commands.inspect import format_models, summarise_model
     from fer_edge.models import open_model, shipped_models
 
     summaries = [summarise_model(name, open_model(name)) for name in shipped_models()]
@@ -279,7 +279,7 @@ def models(as_json: bool) -> None:
 @json_option
 def inspect(model: str, as_json: bool) -> None:
     """Tell what a model file is: labels, input, origin, figures. Loads no interpreter."""
-    from fer_edge.inspect import describe_model, format_model
+    from fer_edge.commands.inspect import describe_model, format_model
     from fer_edge.models import open_model
 
     opened = open_model(model)
@@ -322,7 +322,7 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
     A public-domain portrait becomes a clip in which the face moves, leaves and returns. Prints a
     table of frames, faces, FPS and latency and leaves annotated pictures behind.
     """
-    from fer_edge.demo import format_demo, run_demo
+    from fer_edge.commands.demo import format_demo, run_demo
     from fer_edge.sources.portrait import FRAMES
 
     resolved = _resolve(None, (), {"model.path": model})
@@ -344,7 +344,7 @@ def sources(as_json: bool) -> None:
     With --json, prints one list; video devices that are no cameras stand in it, too:
     [{"source", "name", "kind", "usable", "driver", "formats", "problem"}].
     """
-    from fer_edge.listings import format_cameras
+    from fer_edge.commands.listings import format_cameras
     from fer_edge.sources.discovery import find_cameras
 
     found = find_cameras()
@@ -377,7 +377,7 @@ def config() -> None:
 @json_option
 def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Print every setting as TOML, with where its value came from."""
-    from fer_edge.listings import format_settings, settings_to_json
+    from fer_edge.commands.listings import format_settings, settings_to_json
 
     rows = _resolve(config, assignments, {}).rows()
     if as_json:

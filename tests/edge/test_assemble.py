@@ -19,7 +19,7 @@ from fer_edge.assemble.parts import (
     make_source,
     smoothing_for,
 )
-from fer_edge.classify import PictureReader, format_reading
+from fer_edge.commands.classify import PictureReader, format_reading
 from fer_edge.fake_picamera2 import FakeSensor, PiRig
 from fer_edge.settings import (
     DetectorSettings,

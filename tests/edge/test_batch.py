@@ -11,7 +11,7 @@ from command_line import clean_environment
 SCRIPT = """
 import os, signal, sys, time
 import click
-from fer_edge.batch import run_batch
+from fer_edge.commands.batch import run_batch
 from fer_edge.shared.terminal.command_line import echo, run_command_line
 from fer_edge.shared.errors import ModelError, PictureError
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from builders import a_face, a_prediction, a_reading, an_observation
 
-from fer_edge.replay import parse_observation, read_observations, replay
+from fer_edge.commands.replay import parse_observation, read_observations, replay
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.records import Prediction

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.options import progress_line, resolve_settings, settings_options
+from fer_edge.commands.options import progress_line, resolve_settings, settings_options
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
 
 _INTERRUPTED = 130
@@ -114,11 +114,11 @@ def bench(
         return
     from dataclasses import replace
 
-    from fer_edge.annotate import make_folder
     from fer_edge.bench.page import write_report
     from fer_edge.bench.plan import Bench, BenchPlan
     from fer_edge.bench.run import run_bench
     from fer_edge.bench.text import format_report
+    from fer_edge.commands.annotate import make_folder
     from fer_edge.pipeline.loop import stop_on_signals
 
     flags = {"model.path": models[0] if models else None, "source.uri": clip or None}

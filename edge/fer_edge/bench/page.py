@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.annotate import make_folder
 from fer_edge.bench.plots import bar_plot, distribution_plot, line_plot
 from fer_edge.bench.text import (
     format_accuracy,
@@ -16,6 +15,7 @@ from fer_edge.bench.text import (
     pipeline_rows,
     report_notes,
 )
+from fer_edge.commands.annotate import make_folder
 from fer_edge.shared.errors import OutputError
 
 JSON_NAME: Final = "bench.json"

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from fer_edge.options import progress_line
+from fer_edge.commands.options import progress_line
 from fer_edge.shared.errors import EXIT_FAILED
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fer_edge.options import resolve_settings, settings_options, show_progress
+from fer_edge.commands.options import resolve_settings, settings_options, show_progress
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
 
 

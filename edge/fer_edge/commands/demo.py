@@ -10,15 +10,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.annotate import annotate, make_folder, write_picture
 from fer_edge.assemble.parts import make_pipeline
+from fer_edge.commands.annotate import annotate, make_folder, write_picture
+from fer_edge.commands.run_display import format_tally
 from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.sinks.jsonl import JsonLinesSink
 from fer_edge.sources.portrait import FRAMES, PortraitClip
-from fer_edge.status import format_tally
 
 _PICTURED: Final = tuple(range(10, FRAMES, 20))
 """Frames of which an annotated picture is left: six, spread over the clip."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_edge.annotate import annotate, make_folder, write_picture
 from fer_edge.assemble.parts import make_classifier, make_detector, smoothing_for
+from fer_edge.commands.annotate import annotate, make_folder, write_picture
 from fer_edge.settings import Settings
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import PictureError

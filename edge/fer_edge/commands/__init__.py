@@ -1,0 +1,1 @@
+"""What each command of `fer-edge` does, one place a command."""
