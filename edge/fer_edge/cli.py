@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fer_edge import DEFAULT_MODEL, __version__
-from fer_edge.bench.cli import bench
+from fer_edge.commands.bench.cli import bench
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_edge.bench.intervals import Series
+from fer_edge.commands.bench.intervals import Series
 
 _RESAMPLES: Final = 4000
 _AT_ONCE: Final = 200  # in parts: a Pi has little memory

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from fer_edge.bench.intervals import Figures, Series, figures, percentile_interval
+from fer_edge.commands.bench.intervals import Figures, Series, figures, percentile_interval
 
 KEPT_SAMPLES: Final = 1000
 """Of a series in the report; evenly spaced in time where there are more."""

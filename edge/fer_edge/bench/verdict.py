@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fer_edge.bench.intervals import CONFIDENCE
+from fer_edge.commands.bench.intervals import CONFIDENCE
 from fer_edge.shared.errors import RegressionError
 
 Verdict = Literal["regression", "improvement", "same", "unclear"]
