@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 if TYPE_CHECKING:
-    from fer_edge.bench.verdict import Comparison
+    from fer_edge.commands.bench.compare.verdict import Comparison
 
 _MUCH_WAITING: Final = 0.1
 _COLUMNS: Final = ("n", "mean", "p50", "p90", "p95", "p99", "max", "p50 from..to (95 %)")

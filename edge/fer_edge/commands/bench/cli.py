@@ -173,8 +173,8 @@ def compare(before: Path, after: Path, tolerance: float, force: bool, as_json: b
     A and B are reports of `fer-edge bench --out` or `--json`. A change counts when the whole
     interval lies beyond the tolerance. All intervals together hold with 95 %.
     """
-    from fer_edge.bench.comparison import compare_reports, read_report
     from fer_edge.bench.text import format_comparison
+    from fer_edge.commands.bench.compare.comparison import compare_reports, read_report
 
     result = compare_reports(
         read_report(before), read_report(after), tolerance=tolerance, force=force

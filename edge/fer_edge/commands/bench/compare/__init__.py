@@ -1,0 +1,1 @@
+"""Whether one report is slower than another, with an interval."""
