@@ -7,9 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from fer_edge.bench.sampling import KEPT_SAMPLES, Effort, measure, thin_out
-from fer_edge.bench.sustained import LatencyHistogram
 from fer_edge.commands.bench.intervals import figures, percentile_interval, slope_interval
+from fer_edge.commands.bench.measure.sampling import KEPT_SAMPLES, Effort, measure, thin_out
+from fer_edge.commands.bench.measure.sustained import LatencyHistogram
 
 
 @pytest.mark.parametrize(

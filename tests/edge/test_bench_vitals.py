@@ -6,7 +6,7 @@ import time
 import pytest
 from pi_machine import PI5_WATTS, a_system
 
-from fer_edge.bench.vitals import (
+from fer_edge.commands.bench.measure.vitals import (
     Vitals,
     VitalsWatch,
     describe_vitals,

@@ -115,10 +115,10 @@ def bench(
     from dataclasses import replace
 
     from fer_edge.bench.page import write_report
-    from fer_edge.bench.plan import Bench, BenchPlan
-    from fer_edge.bench.run import run_bench
     from fer_edge.bench.text import format_report
     from fer_edge.commands.annotate import make_folder
+    from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
+    from fer_edge.commands.bench.measure.run import run_bench
     from fer_edge.pipeline.loop import stop_on_signals
 
     flags = {"model.path": models[0] if models else None, "source.uri": clip or None}

@@ -8,23 +8,28 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from fer_edge.assemble.parts import make_detector
-from fer_edge.bench.accuracy import model_accuracy
-from fer_edge.bench.footprint import measure_footprint
-from fer_edge.bench.frames import warm_up
-from fer_edge.bench.long_run import run_long
-from fer_edge.bench.networks import MeasuredModel, describe, measure_models
-from fer_edge.bench.pipelines import (
+from fer_edge.commands.bench.measure.accuracy import model_accuracy
+from fer_edge.commands.bench.measure.footprint import measure_footprint
+from fer_edge.commands.bench.measure.frames import warm_up
+from fer_edge.commands.bench.measure.long_run import run_long
+from fer_edge.commands.bench.measure.networks import MeasuredModel, describe, measure_models
+from fer_edge.commands.bench.measure.pipelines import (
     fresh_pipeline,
     measure_clip,
     measure_scenes,
     pipeline_part,
     sustained_frames,
 )
-from fer_edge.bench.plan import Bench
-from fer_edge.bench.sampling import Effort, Samples, measure
-from fer_edge.bench.scenes import make_scene, resized
-from fer_edge.bench.sustained import run_sustained
-from fer_edge.bench.vitals import VitalsWatch, describe_vitals, energy, reasons_against
+from fer_edge.commands.bench.measure.plan import Bench
+from fer_edge.commands.bench.measure.sampling import Effort, Samples, measure
+from fer_edge.commands.bench.measure.scenes import make_scene, resized
+from fer_edge.commands.bench.measure.sustained import run_sustained
+from fer_edge.commands.bench.measure.vitals import (
+    VitalsWatch,
+    describe_vitals,
+    energy,
+    reasons_against,
+)
 from fer_edge.models import open_model
 from fer_edge.state.machine import describe_machine
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_edge.assemble.parts import make_classifier, make_detector
-from fer_edge.bench.sampling import Effort, Samples, measure
-from fer_edge.bench.scenes import make_scene
+from fer_edge.commands.bench.measure.sampling import Effort, Samples, measure
+from fer_edge.commands.bench.measure.scenes import make_scene
 from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings, ModelSettings
 from fer_edge.shared.model.litert import LitertClassifier

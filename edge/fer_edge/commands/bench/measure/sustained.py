@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_edge.bench.footprint import rss_mb
-from fer_edge.bench.frames import FrameTally, process_frames
-from fer_edge.bench.vitals import VitalsWatch
 from fer_edge.commands.bench.intervals import PERCENTS, Series, slope_interval
+from fer_edge.commands.bench.measure.footprint import rss_mb
+from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
+from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.records import GreyImage
 

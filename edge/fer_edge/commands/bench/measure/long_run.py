@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from fer_edge.assemble.parts import make_classifier
-from fer_edge.bench.sampling import Samples, thin_out
 from fer_edge.commands.bench.intervals import figures, percentile_interval
+from fer_edge.commands.bench.measure.sampling import Samples, thin_out
 from fer_edge.models import open_model
 from fer_edge.settings import ModelSettings
 from fer_edge.shared.model.selftest import read_golden

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.bench.sampling import thin_out
-from fer_edge.bench.scenes import captured_now
 from fer_edge.commands.bench.intervals import Series, figures
+from fer_edge.commands.bench.measure.sampling import thin_out
+from fer_edge.commands.bench.measure.scenes import captured_now
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.records import Frame, GreyImage, Observation

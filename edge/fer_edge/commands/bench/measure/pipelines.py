@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fer_edge.assemble.parts import Frames, frames_of, make_pipeline, make_source
-from fer_edge.bench.frames import FrameTally, process_frames, process_live, warm_up
-from fer_edge.bench.plan import Bench
-from fer_edge.bench.sampling import Effort
-from fer_edge.bench.scenes import SCENES, chunks, make_scene
-from fer_edge.bench.vitals import VitalsWatch
+from fer_edge.commands.bench.measure.frames import FrameTally, process_frames, process_live, warm_up
+from fer_edge.commands.bench.measure.plan import Bench
+from fer_edge.commands.bench.measure.sampling import Effort
+from fer_edge.commands.bench.measure.scenes import SCENES, chunks, make_scene
+from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.errors import VideoError

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.assemble.parts import make_classifier
-from fer_edge.bench.plan import Bench
+from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.evaluate import evaluate
 from fer_edge.settings import ModelSettings
 from fer_edge.shared.data.labelled import LabelledPictures

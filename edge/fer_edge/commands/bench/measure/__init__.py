@@ -1,0 +1,1 @@
+"""What `fer-edge bench` measures, and how."""
