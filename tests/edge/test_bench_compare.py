@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.bench.text import format_comparison
 from fer_edge.commands.bench.compare.comparison import compare_reports, read_report
 from fer_edge.commands.bench.measure.networks import network_alone
 from fer_edge.commands.bench.measure.sampling import Effort, measure
+from fer_edge.commands.bench.report.text import format_comparison
 from fer_edge.models import open_model
 from fer_edge.shared.errors import EXIT_REGRESSION, DataError, FerError, RegressionError
 

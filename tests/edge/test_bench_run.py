@@ -12,13 +12,13 @@ from pi_machine import PI5_WATTS, a_system
 from tiny_model import tiny_contract, tiny_model
 
 from fer_edge.assemble.parts import make_detector, make_pipeline
-from fer_edge.bench.page import make_page, write_report
-from fer_edge.bench.text import format_report
 from fer_edge.commands.bench.measure.accuracy import accuracy_of_contract
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
 from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
 from fer_edge.commands.bench.measure.run import run_bench
 from fer_edge.commands.bench.measure.scenes import SCENES, chunks, make_scene
+from fer_edge.commands.bench.report.page import make_page, write_report
+from fer_edge.commands.bench.report.text import format_report
 from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings, ModelSettings, resolve
 from fer_edge.shared.errors import ModelError, OutputError

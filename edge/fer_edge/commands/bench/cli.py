@@ -114,11 +114,11 @@ def bench(
         return
     from dataclasses import replace
 
-    from fer_edge.bench.page import write_report
-    from fer_edge.bench.text import format_report
     from fer_edge.commands.annotate import make_folder
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
     from fer_edge.commands.bench.measure.run import run_bench
+    from fer_edge.commands.bench.report.page import write_report
+    from fer_edge.commands.bench.report.text import format_report
     from fer_edge.pipeline.loop import stop_on_signals
 
     flags = {"model.path": models[0] if models else None, "source.uri": clip or None}
@@ -173,8 +173,8 @@ def compare(before: Path, after: Path, tolerance: float, force: bool, as_json: b
     A and B are reports of `fer-edge bench --out` or `--json`. A change counts when the whole
     interval lies beyond the tolerance. All intervals together hold with 95 %.
     """
-    from fer_edge.bench.text import format_comparison
     from fer_edge.commands.bench.compare.comparison import compare_reports, read_report
+    from fer_edge.commands.bench.report.text import format_comparison
 
     result = compare_reports(
         read_report(before), read_report(after), tolerance=tolerance, force=force

@@ -7,15 +7,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.bench.plots import bar_plot, distribution_plot, line_plot
-from fer_edge.bench.text import (
+from fer_edge.commands.annotate import make_folder
+from fer_edge.commands.bench.report.plots import bar_plot, distribution_plot, line_plot
+from fer_edge.commands.bench.report.text import (
     format_accuracy,
     level_rows,
     machine_fields,
     pipeline_rows,
     report_notes,
 )
-from fer_edge.commands.annotate import make_folder
 from fer_edge.shared.errors import OutputError
 
 JSON_NAME: Final = "bench.json"

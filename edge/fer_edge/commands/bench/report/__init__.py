@@ -1,0 +1,1 @@
+"""A benchmark as text and as a page."""
