@@ -8,13 +8,13 @@ import click
 
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.commands.bench.cli import bench
+from fer_edge.commands.doctor.cli import doctor
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.options import show_progress as _progress
 from fer_edge.daemon_status.cli import status
-from fer_edge.doctor.cli import doctor
 from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,

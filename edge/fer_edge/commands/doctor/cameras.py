@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.doctor.findings import Finding
+from fer_edge.commands.doctor.findings import Finding
 from fer_edge.state.machine import System, is_raspberry_pi
 
 _NO_CAMERAS: Final = ("codec", "isp", "hevc", "rpivid", "pispbe", "m2m", "decoder", "encoder")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fer_edge.doctor.findings import Finding
+from fer_edge.commands.doctor.findings import Finding
 from fer_edge.state.machine import System, flag_names, temperature_c, throttle_bits
 
 _HOT_C: Final = 80.0

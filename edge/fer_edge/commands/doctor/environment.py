@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 import fer_edge
-from fer_edge.doctor.findings import Finding
+from fer_edge.commands.doctor.findings import Finding
 from fer_edge.state.machine import System
 
 _DAY_SECONDS: Final = 86_400

@@ -18,7 +18,7 @@ def doctor(as_json: bool) -> None:
     to use them, power and heat, the clock, storage, 32-bit userland. Exit code 1 where something
     serious was found.
     """
-    from fer_edge.doctor.examination import examine, format_findings, is_serious, to_json
+    from fer_edge.commands.doctor.examination import examine, format_findings, is_serious, to_json
     from fer_edge.state.machine import System
 
     progress = progress_line()

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any, Final
 
-from fer_edge.doctor.findings import Finding
+from fer_edge.commands.doctor.findings import Finding
 from fer_edge.state.machine import Answer, System, is_raspberry_pi, library_versions
 
 _OPENCV: Final = """
