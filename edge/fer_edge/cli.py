@@ -14,6 +14,7 @@ from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.options import show_progress as _progress
+from fer_edge.commands.tune.cli import tune
 from fer_edge.daemon_status.cli import status
 from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
@@ -24,7 +25,6 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
-from fer_edge.tuning.cli import tune
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)

@@ -8,6 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from fer_edge.cli import cli
+from fer_edge.commands.tune.delivery import refuse_existing
+from fer_edge.commands.tune.footage import record
+from fer_edge.commands.tune.outcome import Outcome, format_outcome, require_goal, to_toml
+from fer_edge.commands.tune.picture import draw_outcome
+from fer_edge.commands.tune.reference import find_known_faces
+from fer_edge.commands.tune.search import VALUES, Goal, Search
+from fer_edge.commands.tune.trial import Trial
 from fer_edge.settings import read_settings_file, resolve
 from fer_edge.shared.errors import (
     DataError,
@@ -19,13 +26,6 @@ from fer_edge.shared.errors import (
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.testing import ScriptedSource, numbered_picture
-from fer_edge.tuning.delivery import refuse_existing
-from fer_edge.tuning.footage import record
-from fer_edge.tuning.outcome import Outcome, format_outcome, require_goal, to_toml
-from fer_edge.tuning.picture import draw_outcome
-from fer_edge.tuning.reference import find_known_faces
-from fer_edge.tuning.search import VALUES, Goal, Search
-from fer_edge.tuning.trial import Trial
 
 START = {key: values[0] for key, values in VALUES.items()}
 

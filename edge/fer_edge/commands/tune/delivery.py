@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
+from fer_edge.commands.tune.outcome import Outcome, to_toml
+from fer_edge.commands.tune.picture import draw_outcome
 from fer_edge.shared.errors import OutputError
-from fer_edge.tuning.outcome import Outcome, to_toml
-from fer_edge.tuning.picture import draw_outcome
 
 
 def refuse_existing(out: Path, *, force: bool) -> None:

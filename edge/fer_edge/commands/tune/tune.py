@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from fer_edge.commands.tune.footage import Footage
+from fer_edge.commands.tune.outcome import Outcome, known_values
+from fer_edge.commands.tune.reference import find_known_faces
+from fer_edge.commands.tune.search import VALUES, Goal, Search
+from fer_edge.commands.tune.trial import Trial, attempt
 from fer_edge.settings import Settings
-from fer_edge.tuning.footage import Footage
-from fer_edge.tuning.outcome import Outcome, known_values
-from fer_edge.tuning.reference import find_known_faces
-from fer_edge.tuning.search import VALUES, Goal, Search
-from fer_edge.tuning.trial import Trial, attempt
 
 MODEL_KEY: Final = "model.path"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_edge.assemble.parts import make_pipeline
+from fer_edge.commands.tune.footage import Footage
+from fer_edge.commands.tune.reference import KnownFaces, matches
 from fer_edge.pipeline.timings import percentile
 from fer_edge.settings import Settings
-from fer_edge.tuning.footage import Footage
-from fer_edge.tuning.reference import KnownFaces, matches
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fer_edge.commands.tune.search import Goal
+from fer_edge.commands.tune.trial import Trial
 from fer_edge.shared.errors import GateError
 from fer_edge.shared.terminal.tables import format_table
-from fer_edge.tuning.search import Goal
-from fer_edge.tuning.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)

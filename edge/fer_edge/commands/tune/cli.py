@@ -60,11 +60,11 @@ def tune(
     Exits with 3 where no settings reach the goal; the best are written all the same.
     """
     from fer_edge.assemble.parts import make_source
-    from fer_edge.tuning.delivery import refuse_existing, write_outcome
-    from fer_edge.tuning.footage import record
-    from fer_edge.tuning.outcome import format_outcome, require_goal
-    from fer_edge.tuning.search import Goal
-    from fer_edge.tuning.tune import tune as search_settings
+    from fer_edge.commands.tune.delivery import refuse_existing, write_outcome
+    from fer_edge.commands.tune.footage import record
+    from fer_edge.commands.tune.outcome import format_outcome, require_goal
+    from fer_edge.commands.tune.search import Goal
+    from fer_edge.commands.tune.tune import tune as search_settings
 
     refuse_existing(out, force=force)
     resolved = resolve_settings(config, assignments, {"source.uri": source})
