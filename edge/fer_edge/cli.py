@@ -188,7 +188,7 @@ def run(
     from fer_edge.commands.run_display import LiveStatus, format_tally
     from fer_edge.daemon.announcing import announcing
     from fer_edge.daemon.assembly import make_service
-    from fer_edge.daemon.heart import tell_where_it_hung
+    from fer_edge.daemon.systemd import tell_where_it_hung
     from fer_edge.state.controls import Controls, obey_signals
     from fer_edge.state.records import DaemonState
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from notify_socket import NotifySocket
 
-from fer_edge.daemon.heart import Heart
+from fer_edge.daemon.systemd import Heart
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_silent_where_there_is_no_manager(caplog):
 def test_an_abort_says_where_every_thread_was():
     script = (
         "import os, signal, threading, time\n"
-        "from fer_edge.daemon.heart import tell_where_it_hung\n"
+        "from fer_edge.daemon.systemd import tell_where_it_hung\n"
         "def hanging_driver(): time.sleep(60)\n"
         "tell_where_it_hung()\n"
         "threading.Thread(target=hanging_driver, daemon=True).start()\n"

@@ -15,8 +15,8 @@ from builders import a_picture, an_observation
 from notify_socket import NotifySocket
 
 from fer_edge.daemon.figures import Figures, Names
-from fer_edge.daemon.heart import Heart
 from fer_edge.daemon.service import Service, status_line
+from fer_edge.daemon.systemd import Heart
 from fer_edge.shared.errors import FerError, OutputError
 from fer_edge.sinks.fan_out import FanOut, Outlet
 from fer_edge.state.controls import Controls, obey_signals

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from fer_edge.daemon.camera import SteadyCamera
 from fer_edge.daemon.figures import Figures
-from fer_edge.daemon.heart import Heart
+from fer_edge.daemon.systemd import Heart
 from fer_edge.pipeline.loop import RunTally, Watch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
