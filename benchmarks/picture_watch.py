@@ -5,7 +5,7 @@ import json
 import time
 from statistics import median, quantiles
 
-from fer_edge.daemon.picture_watch import PictureWatch
+from fer_edge.daemon.camera.picture_watch import PictureWatch
 from fer_edge.shared.terminal.tables import format_table
 from fer_edge.testing import noisy_picture
 

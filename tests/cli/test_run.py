@@ -128,7 +128,7 @@ def test_a_terminal_says_what_is_waited_for(camera, tiny):
     lines = [line for line in shown.split("\r\x1b[K") if line]
     assert any(line.startswith("frame ") for line in lines)
     (logged,) = [line for line in lines if "the stream has stopped; the camera" in line]
-    assert " WARNING fer_edge.daemon.camera: " in logged, "on a line of its own"
+    assert " WARNING fer_edge.daemon.camera.steady: " in logged, "on a line of its own"
     assert any(line.startswith("camera waiting for 2 s: ") for line in lines)
 
 

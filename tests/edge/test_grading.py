@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from fer_edge.daemon.grading import GRADES, CameraFigures, CameraRecord, grade
+from fer_edge.daemon.camera.grading import GRADES, CameraFigures, CameraRecord, grade
 
 FINE = CameraFigures(
     frames_per_second=30.0, wanted_per_second=30.0, age_ms=40.0, longest_gap_seconds=0.04

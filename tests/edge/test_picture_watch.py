@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_edge.daemon.picture_watch import PictureWatch
+from fer_edge.daemon.camera.picture_watch import PictureWatch
 from fer_edge.testing import noisy_picture, numbered_picture
 
 STILL = noisy_picture(0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.daemon.camera import SteadyCamera
+from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.fake_picamera2 import PiRig
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import DependencyError, SettingsError, SourceUnavailableError

@@ -185,7 +185,7 @@ def test_sigterm_ends_it_cleanly_and_soon(running):
 
 @pytest.mark.parametrize("behaviour", ["silent", "stall"])
 def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
-    pytest.importorskip("fer_edge.daemon.opener", reason="the loop itself opens the camera")
+    pytest.importorskip("fer_edge.daemon.camera.opener", reason="the loop itself opens the camera")
     service.configure(camera.url)
     if behaviour == "silent":
         camera.behaviour = "silent"

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Final
 
 from fer_edge.assemble.parts import frames_of, make_outlets, make_pipeline, make_source, source_uri
-from fer_edge.daemon.camera import SteadyCamera
+from fer_edge.daemon.camera.opener import Opening
+from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
-from fer_edge.daemon.opener import Opening
 from fer_edge.daemon.service import Service
 from fer_edge.daemon.systemd import Heart
 from fer_edge.pipeline.pipeline import Pipeline

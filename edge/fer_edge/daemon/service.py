@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from fer_edge.daemon.camera import SteadyCamera
+from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures
 from fer_edge.daemon.systemd import Heart
 from fer_edge.pipeline.loop import RunTally, Watch

@@ -5,10 +5,10 @@ import logging
 import time
 from typing import Final
 
-from fer_edge.daemon.grading import CameraRecord, grade
-from fer_edge.daemon.numbering import Numbering
-from fer_edge.daemon.opener import Opener, Opening
-from fer_edge.daemon.picture_watch import PictureWatch
+from fer_edge.daemon.camera.frame_numbers import Numbering
+from fer_edge.daemon.camera.grading import CameraRecord, grade
+from fer_edge.daemon.camera.opener import Opener, Opening
+from fer_edge.daemon.camera.picture_watch import PictureWatch
 from fer_edge.pipeline.backoff import Backoff
 from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import SourceSettings

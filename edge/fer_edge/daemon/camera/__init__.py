@@ -1,0 +1,1 @@
+"""A camera that is kept delivering for months."""
