@@ -15,7 +15,7 @@ from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.options import show_progress as _progress
 from fer_edge.commands.tune.cli import tune
-from fer_edge.daemon_status.cli import status
+from fer_edge.daemon.status.cli import status
 from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,
@@ -186,8 +186,8 @@ def run(
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
     from fer_edge.commands.run_display import LiveStatus, format_tally
-    from fer_edge.daemon.announcing import announcing
     from fer_edge.daemon.assembly import make_service
+    from fer_edge.daemon.status.announcing import announcing
     from fer_edge.daemon.systemd import tell_where_it_hung
     from fer_edge.state.controls import Controls, obey_signals
     from fer_edge.state.records import DaemonState

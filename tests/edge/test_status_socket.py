@@ -12,12 +12,12 @@ import pytest
 from command_line import stop_process
 from states import a_camera, a_state
 
-from fer_edge.daemon import announcing as announcing_module
-from fer_edge.daemon.announcing import announcing
-from fer_edge.daemon.status_place import own_folder, run_name, socket_name, sockets
-from fer_edge.daemon.status_socket import StatusSocket
-from fer_edge.daemon_status.asking import ask, read_state
-from fer_edge.daemon_status.text import format_all, format_duration
+from fer_edge.daemon.status import announcing as announcing_module
+from fer_edge.daemon.status.announcing import announcing
+from fer_edge.daemon.status.asking import ask, read_state
+from fer_edge.daemon.status.place import own_folder, run_name, socket_name, sockets
+from fer_edge.daemon.status.socket import StatusSocket
+from fer_edge.daemon.status.text import format_all, format_duration
 from fer_edge.settings import DaemonSettings, Settings, SourceSettings
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.state.records import SinkState
@@ -198,7 +198,7 @@ def test_a_daemon_that_is_not_well(place, changes, problem):
 
 
 def test_a_hanging_loop_is_told_although_the_socket_answers(place, monkeypatch):
-    monkeypatch.setattr("fer_edge.daemon_status.asking.ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("fer_edge.daemon.status.asking.ALIVE_SECONDS", 0.2)
     with a_socket(place) as told:
         time.sleep(0.3)
         (found,) = ask([told.path])

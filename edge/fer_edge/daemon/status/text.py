@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fer_edge.daemon_status.asking import Told
+from fer_edge.daemon.status.asking import Told
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.state.records import DaemonState, Figure, SinkState
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fer_edge import __version__
-from fer_edge.daemon.status_place import own_folder
-from fer_edge.daemon.status_socket import StatusSocket
+from fer_edge.daemon.status.place import own_folder
+from fer_edge.daemon.status.socket import StatusSocket
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import OutputError
 from fer_edge.sources.stream import shown_source

@@ -52,9 +52,9 @@ class _Look:
         Raises:
             DaemonUnavailableError: None runs, and it is not waited for one.
         """
-        from fer_edge.daemon.status_place import run_name, sockets
-        from fer_edge.daemon_status.asking import ask
-        from fer_edge.daemon_status.text import format_all
+        from fer_edge.daemon.status.asking import ask
+        from fer_edge.daemon.status.place import run_name, sockets
+        from fer_edge.daemon.status.text import format_all
         from fer_edge.shared.errors import DaemonUnavailableError
 
         paths = [path for path in sockets() if self._name in {None, run_name(path)}]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.daemon.status_place import socket_name
+from fer_edge.daemon.status.place import socket_name
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import SettingsError
 from fer_edge.state.health import Pulse

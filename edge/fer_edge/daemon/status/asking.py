@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from fer_edge.daemon.status_place import run_name
+from fer_edge.daemon.status.place import run_name
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.state.health import why_not_well
 from fer_edge.state.records import CameraHealth, DaemonState, SinkState
