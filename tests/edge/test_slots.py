@@ -19,13 +19,13 @@ from tiny_model import golden_files, tiny_flatbuffer, tiny_model, with_golden
 from fer_edge import DEFAULT_MODEL
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.models import open_model
+from fer_edge.models.changing import install, roll_back
+from fer_edge.models.choice import SlotReader, serve, serving_of
 from fer_edge.models.slots import ModelSlots, Pointer
 from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.errors import EXIT_CONFIG, FerError, ModelError, OutputError
 from fer_edge.shared.model.model_file import MAX_MODEL_BYTES, parse_model, write_model
 from fer_edge.shared.model.selftest import read_golden
-from fer_edge.slots.changing import install, roll_back
-from fer_edge.slots.choice import SlotReader, serve, serving_of
 from fer_edge.state.records import CameraHealth
 
 OLD, NEW = tiny_model(seed=1), tiny_model(seed=2)

@@ -10,7 +10,7 @@ import click
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
 
 if TYPE_CHECKING:
-    from fer_edge.slots.changing import Change
+    from fer_edge.models.changing import Change
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,8 +44,8 @@ def install(file: Path, state: Path | None, as_json: bool) -> None:
 
     With --json, prints {"changed", "serving", "before", "name", "sha256"}.
     """
+    from fer_edge.models.changing import install as change
     from fer_edge.models.slots import ModelSlots
-    from fer_edge.slots.changing import install as change
 
     _tell(change(file, ModelSlots(state)), as_json=as_json)
 
@@ -58,8 +58,8 @@ def rollback(state: Path | None, as_json: bool) -> None:
 
     With --json, prints {"changed", "serving", "before", "name", "sha256"}.
     """
+    from fer_edge.models.changing import roll_back
     from fer_edge.models.slots import ModelSlots
-    from fer_edge.slots.changing import roll_back
 
     _tell(roll_back(ModelSlots(state)), as_json=as_json)
 
@@ -75,9 +75,9 @@ def status(verify: bool, state: Path | None, as_json: bool) -> None:
     {"folder", "serving", "before", "problem", "places": {"a", "b", "shipped":
     {"name", "sha256", "problem"}}}; an empty slot is null.
     """
+    from fer_edge.models.inventory import format_inventory, take_inventory
     from fer_edge.models.slots import ModelSlots
     from fer_edge.shared.errors import EXIT_CONFIG
-    from fer_edge.slots.inventory import format_inventory, take_inventory
 
     found = take_inventory(ModelSlots(state), verify=verify)
     if as_json:

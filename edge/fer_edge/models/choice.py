@@ -10,10 +10,10 @@ from typing import Literal
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.models.slots import SLOT, SLOTS, ModelSlots, Place
+from fer_edge.models.trial import try_model
 from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import MAX_MODEL_BYTES, sha256_hex
-from fer_edge.slots.trial import try_model
 
 _log = logging.getLogger(__name__)
 

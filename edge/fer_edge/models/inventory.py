@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from fer_edge.models.changing import read_place, try_place
 from fer_edge.models.slots import ModelSlots, Place, Pointer
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.terminal.tables import format_fields
-from fer_edge.slots.changing import read_place, try_place
 
 
 @dataclass(frozen=True, slots=True)

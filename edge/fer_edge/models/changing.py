@@ -6,9 +6,9 @@ from pathlib import Path
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.models.slots import ModelSlots, Place, Pointer
+from fer_edge.models.trial import try_model
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import ModelFile, parse_model, read_bytes, read_model
-from fer_edge.slots.trial import try_model
 
 
 @dataclass(frozen=True, slots=True)
