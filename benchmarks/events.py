@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fer_edge.events import FaceEvents, Origin
 from fer_edge.shared.records import Box, Face, Observation, Prediction, Reading
 from fer_edge.shared.terminal.tables import format_table
-from fer_edge.sinks.events import EventSink
+from fer_edge.sinks.events.faces import FaceEvents, Origin
+from fer_edge.sinks.events.sink import EventSink
 from fer_edge.sinks.ids import EventIds
 from fer_edge.sinks.spool import Spool, SpoolBounds
 

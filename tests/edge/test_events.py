@@ -8,10 +8,10 @@ import os
 import pytest
 from builders import SEVEN, a_face, a_reading, an_observation
 
-from fer_edge.aggregates import Aggregates
-from fer_edge.events import FaceEvents, Origin
 from fer_edge.shared.records import UNCERTAIN, Prediction
-from fer_edge.sinks.events import EventSink
+from fer_edge.sinks.events.aggregates import Aggregates
+from fer_edge.sinks.events.faces import FaceEvents, Origin
+from fer_edge.sinks.events.sink import EventSink
 from fer_edge.sinks.ids import EventIds, encode
 
 ORIGIN = Origin("hall", "ab" * 32, "light follows who is there")

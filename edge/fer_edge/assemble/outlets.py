@@ -8,14 +8,14 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fer_edge.aggregates import Aggregates
-from fer_edge.events import Deriver, FaceEvents, Origin
 from fer_edge.settings import EventSettings, MqttSettings, Settings
 from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.endpoint import Endpoint, Version
-from fer_edge.sinks.events import EventSink, open_event_file
+from fer_edge.sinks.events.aggregates import Aggregates
+from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
+from fer_edge.sinks.events.sink import EventSink, open_event_file
 from fer_edge.sinks.fan_out import Outlet
 from fer_edge.sinks.ids import EventIds
 from fer_edge.sinks.spool import Spool, SpoolBounds

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from fer_edge.aggregates import Aggregates
-from fer_edge.events import Deriver, Notice, encode
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
 from fer_edge.shared.records import Observation
+from fer_edge.sinks.events.aggregates import Aggregates
+from fer_edge.sinks.events.faces import Deriver, Notice, encode
 from fer_edge.sinks.spool import Spool
 from fer_edge.state.records import DaemonState, Figure
 

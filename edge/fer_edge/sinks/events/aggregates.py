@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fer_edge.events import EVENT_SCHEMA, Deriver, Origin
 from fer_edge.shared.records import UNCERTAIN, Observation
+from fer_edge.sinks.events.faces import EVENT_SCHEMA, Deriver, Origin
 from fer_edge.sinks.ids import EventIds
 
 _GONE_SECONDS: Final = 5.0

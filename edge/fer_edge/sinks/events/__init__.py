@@ -1,0 +1,1 @@
+"""What is worth telling of faces, derived from observations."""
