@@ -11,8 +11,8 @@ from builders import SEVEN, a_face, a_prediction, a_reading, an_observation
 
 from fer_edge.shared.errors import OutputError
 from fer_edge.shared.records import Box
-from fer_edge.sinks.json_line import json_line
-from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.sinks.jsonl.line import json_line
+from fer_edge.sinks.jsonl.sink import JsonLinesSink
 
 
 def at_random(seed):

@@ -14,7 +14,7 @@ from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Sink, Tracker
 from fer_edge.shared.errors import EXIT_UNAVAILABLE, OutputError, SourceUnavailableError
 from fer_edge.shared.model.litert import LitertClassifier
-from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.stages.clocks import by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.smoothing import LabelSmoother

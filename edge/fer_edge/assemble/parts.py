@@ -24,7 +24,7 @@ from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.opencv import cv2
 from fer_edge.sinks.fan_out import Outlet
-from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.orientation import Orientation, turned
 from fer_edge.sources.picamera import SCHEME, PiCamera

@@ -17,7 +17,7 @@ from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields
-from fer_edge.sinks.jsonl import JsonLinesSink
+from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.sources.portrait import FRAMES, PortraitClip
 
 _PICTURED: Final = tuple(range(10, FRAMES, 20))

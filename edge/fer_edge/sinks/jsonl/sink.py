@@ -7,7 +7,7 @@ from typing import Protocol, Self, TextIO
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
 from fer_edge.shared.records import Observation
-from fer_edge.sinks.json_line import json_line
+from fer_edge.sinks.jsonl.line import json_line
 
 
 class LineWriter(Protocol):
