@@ -6,8 +6,8 @@ import re
 import pytest
 from builders import SEVEN, a_face, a_reading, an_observation
 
-from fer_edge.sinks.home_assistant import discovery
-from fer_edge.sinks.topics import Topics, describe_state
+from fer_edge.sinks.mqtt.home_assistant import discovery
+from fer_edge.sinks.mqtt.topics import Topics, describe_state
 from fer_edge.state.records import CameraHealth, DaemonState
 
 TOPICS = Topics("fer", "hall")

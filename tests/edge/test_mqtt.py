@@ -18,7 +18,7 @@ from command_line import clean_environment, error_line, fer_edge
 from fer_edge.assemble.outlets import make_event_outlets, spool_path
 from fer_edge.settings import EventSettings, resolve
 from fer_edge.shared.errors import OutputError, SettingsError
-from fer_edge.sinks.topics import describe_state, needs_telling
+from fer_edge.sinks.mqtt.topics import describe_state, needs_telling
 from fer_edge.state.controls import Controls
 from fer_edge.state.records import CameraHealth, DaemonState
 

@@ -204,7 +204,7 @@ def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
 
 @pytest.mark.parametrize("broker", ["nobody listens", "nobody answers"])
 def test_it_ends_soon_while_its_broker_is_away(service, camera, broker):
-    pytest.importorskip("fer_edge.sinks.mqtt", reason="there is no MQTT yet")
+    pytest.importorskip("fer_edge.sinks.mqtt.sink", reason="there is no MQTT yet")
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         if broker == "nobody answers":

@@ -12,17 +12,17 @@ from fer_edge.settings import EventSettings, MqttSettings, Settings
 from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.model.contract import ModelContract
-from fer_edge.sinks.endpoint import Endpoint, Version
 from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink, open_event_file
 from fer_edge.sinks.fan_out import Outlet
 from fer_edge.sinks.ids import EventIds
+from fer_edge.sinks.mqtt.endpoint import Endpoint, Version
 from fer_edge.sinks.spool import Spool, SpoolBounds
 from fer_edge.state.controls import Controls
 
 if TYPE_CHECKING:
-    from fer_edge.sinks.mqtt import Announcing
+    from fer_edge.sinks.mqtt.sink import Announcing
 
 _MEGABYTE: Final = 1_000_000
 _DAY_SECONDS: Final = 86_400.0
@@ -136,7 +136,7 @@ def _mqtt_outlet(
     spool: Spool,
     endpoint: Endpoint,
 ) -> Outlet:
-    from fer_edge.sinks.mqtt import MqttSink  # noqa: PLC0415 - paho only where it is wanted
+    from fer_edge.sinks.mqtt.sink import MqttSink  # noqa: PLC0415 - paho only where it is wanted
 
     chosen: Version | str = settings.mqtt.protocol
     versions: dict[str, tuple[Version, ...]] = {"5": ("5",), "3.1.1": ("3.1.1",)}
@@ -152,9 +152,9 @@ def _mqtt_outlet(
 
 
 def _announcing(settings: Settings, contract: ModelContract, node: str) -> "Announcing":
-    from fer_edge.sinks.home_assistant import discovery  # noqa: PLC0415 - knows paho's messages
-    from fer_edge.sinks.mqtt import Announcing  # noqa: PLC0415
-    from fer_edge.sinks.topics import Topics  # noqa: PLC0415
+    from fer_edge.sinks.mqtt.home_assistant import discovery  # noqa: PLC0415 - knows paho's messages
+    from fer_edge.sinks.mqtt.sink import Announcing  # noqa: PLC0415
+    from fer_edge.sinks.mqtt.topics import Topics  # noqa: PLC0415
 
     mqtt = settings.mqtt
     topics = Topics(mqtt.base, node)

@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError
-from fer_edge.sinks.endpoint import (
+from fer_edge.sinks.mqtt.endpoint import (
     Endpoint,
     Version,
     hung_up,

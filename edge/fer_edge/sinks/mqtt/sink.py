@@ -14,12 +14,11 @@ from fer_edge.pipeline.backoff import Backoff
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
 from fer_edge.shared.records import Observation
-from fer_edge.sinks.broker import Connection, Message, Received
-from fer_edge.sinks.delivery import Delivery
-from fer_edge.sinks.endpoint import Endpoint, UnknownVersionError, Version
-from fer_edge.sinks.home_assistant import BIRTH, birth_topic
-from fer_edge.sinks.spool import Spool
-from fer_edge.sinks.topics import (
+from fer_edge.sinks.mqtt.connection import Connection, Message, Received
+from fer_edge.sinks.mqtt.delivery import Delivery
+from fer_edge.sinks.mqtt.endpoint import Endpoint, UnknownVersionError, Version
+from fer_edge.sinks.mqtt.home_assistant import BIRTH, birth_topic
+from fer_edge.sinks.mqtt.topics import (
     OFF,
     OFFLINE,
     ON,
@@ -29,6 +28,7 @@ from fer_edge.sinks.topics import (
     encode_state,
     needs_telling,
 )
+from fer_edge.sinks.spool import Spool
 from fer_edge.state.controls import Controls
 from fer_edge.state.records import DaemonState, Figure
 

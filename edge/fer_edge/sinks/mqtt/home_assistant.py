@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from fer_edge import __version__
 from fer_edge.shared.records import UNCERTAIN
-from fer_edge.sinks.broker import Message
-from fer_edge.sinks.topics import OFF, OFFLINE, ON, ONLINE, Topics
+from fer_edge.sinks.mqtt.connection import Message
+from fer_edge.sinks.mqtt.topics import OFF, OFFLINE, ON, ONLINE, Topics
 
 BIRTH: Final = b"online"
 """What Home Assistant says when it has started, and wants to hear of devices again."""

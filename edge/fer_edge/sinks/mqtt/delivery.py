@@ -5,7 +5,7 @@ from collections import deque
 from typing import Final
 
 from fer_edge.pipeline.backoff import Backoff
-from fer_edge.sinks.broker import Answer, Connection, Message
+from fer_edge.sinks.mqtt.connection import Answer, Connection, Message
 from fer_edge.sinks.spool import Spool
 
 _FIRST_PAUSE_SECONDS: Final = 1.0

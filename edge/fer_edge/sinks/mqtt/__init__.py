@@ -1,0 +1,1 @@
+"""Events and state over MQTT."""
