@@ -24,8 +24,8 @@ from fer_edge.shared.records import Box, Face, Observation, Prediction, Reading
 from fer_edge.shared.terminal.tables import format_table
 from fer_edge.sinks.events.faces import FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink
-from fer_edge.sinks.ids import EventIds
-from fer_edge.sinks.spool import Spool, SpoolBounds
+from fer_edge.sinks.spool.ids import EventIds
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "system")]
@@ -168,7 +168,7 @@ def wear(seconds: float) -> dict[str, dict[str, float]]:
 WRITER = """
 import sys, time
 from pathlib import Path
-from fer_edge.sinks.spool import Spool, SpoolBounds
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
 
 spool = Spool(Path(sys.argv[1]), SpoolBounds(1 << 24, 1e9, float(sys.argv[2]), 1e12))
 for number in range(1_000_000):

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from fer_edge.shared.errors import OutputError
-from fer_edge.sinks.spool import Spool, SpoolBounds
-from fer_edge.sinks.wear import WearBudget
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
+from fer_edge.sinks.spool.write_budget import WearBudget
 
 
 class Clock:
@@ -245,7 +245,7 @@ def test_a_second_damage_takes_the_place_of_the_first(spool, path):
 FULL = """
 import json, resource, sys
 from pathlib import Path
-from fer_edge.sinks.spool import Spool, SpoolBounds
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
 
 limit = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -355,7 +355,7 @@ def test_a_budget_survives_the_process(spool):
 WRITER = """
 import sys
 from pathlib import Path
-from fer_edge.sinks.spool import Spool, SpoolBounds
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
 
 spool = Spool(Path(sys.argv[1]), SpoolBounds(50_000_000, 1e6, 0.05, 1e9))
 for number in range(1_000_000):

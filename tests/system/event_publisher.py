@@ -16,7 +16,7 @@ from fer_edge.assemble.outlets import make_event_outlets
 from fer_edge.models import open_model
 from fer_edge.settings import resolve
 from fer_edge.shared.records import Box, Face, Observation, Prediction, Reading
-from fer_edge.sinks.spool import Spool
+from fer_edge.sinks.spool.spool import Spool
 from fer_edge.state.controls import Controls
 
 LABELS = ("happy", "sad")

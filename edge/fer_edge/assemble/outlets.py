@@ -16,9 +16,9 @@ from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink, open_event_file
 from fer_edge.sinks.fan_out import Outlet
-from fer_edge.sinks.ids import EventIds
 from fer_edge.sinks.mqtt.endpoint import Endpoint, Version
-from fer_edge.sinks.spool import Spool, SpoolBounds
+from fer_edge.sinks.spool.ids import EventIds
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
 from fer_edge.state.controls import Controls
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fer_edge.shared.records import UNCERTAIN, Observation
 from fer_edge.sinks.events.faces import EVENT_SCHEMA, Deriver, Origin
-from fer_edge.sinks.ids import EventIds
+from fer_edge.sinks.spool.ids import EventIds
 
 _GONE_SECONDS: Final = 5.0
 """After which a face that is away is counted and its number forgotten."""

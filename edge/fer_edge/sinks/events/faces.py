@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from fer_edge.shared.records import UNCERTAIN, Observation, Reading
-from fer_edge.sinks.ids import EventIds
+from fer_edge.sinks.spool.ids import EventIds
 
 EVENT_SCHEMA: Final = 1
 

@@ -12,7 +12,7 @@ from fer_edge.shared.errors import OutputError
 from fer_edge.shared.records import Observation
 from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, Notice, encode
-from fer_edge.sinks.spool import Spool
+from fer_edge.sinks.spool.spool import Spool
 from fer_edge.state.records import DaemonState, Figure
 
 _log = logging.getLogger(__name__)

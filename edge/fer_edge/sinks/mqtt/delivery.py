@@ -6,7 +6,7 @@ from typing import Final
 
 from fer_edge.pipeline.backoff import Backoff
 from fer_edge.sinks.mqtt.connection import Answer, Connection, Message
-from fer_edge.sinks.spool import Spool
+from fer_edge.sinks.spool.spool import Spool
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0

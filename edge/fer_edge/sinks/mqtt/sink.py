@@ -28,7 +28,7 @@ from fer_edge.sinks.mqtt.topics import (
     encode_state,
     needs_telling,
 )
-from fer_edge.sinks.spool import Spool
+from fer_edge.sinks.spool.spool import Spool
 from fer_edge.state.controls import Controls
 from fer_edge.state.records import DaemonState, Figure
 

@@ -12,12 +12,12 @@ from typing import Final
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
-from fer_edge.sinks.ids import EventIds
-from fer_edge.sinks.salvage import open_or_salvage
-from fer_edge.sinks.spool_file import Row, SpoolFile, is_damaged
-from fer_edge.sinks.spool_lock import SpoolLock
-from fer_edge.sinks.unkept import Unkept
-from fer_edge.sinks.wear import WearBudget
+from fer_edge.sinks.spool.file import Row, SpoolFile, is_damaged
+from fer_edge.sinks.spool.ids import EventIds
+from fer_edge.sinks.spool.lock import SpoolLock
+from fer_edge.sinks.spool.overflow import Unkept
+from fer_edge.sinks.spool.recovery import open_or_salvage
+from fer_edge.sinks.spool.write_budget import WearBudget
 from fer_edge.state.records import Figure
 
 _MOST_UNKEPT: Final = 1000  # events that wait in memory while the file takes none

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Collection, Iterator
 
-from fer_edge.sinks.spool_file import Row
+from fer_edge.sinks.spool.file import Row
 
 
 class Unkept:

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from fer_edge.sinks.spool_file import Row, SpoolFile, is_damaged
+from fer_edge.sinks.spool.file import Row, SpoolFile, is_damaged
 
 _log = logging.getLogger(__name__)
 
