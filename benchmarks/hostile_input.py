@@ -30,7 +30,7 @@ import fer_edge
 from fer_edge.cli import main as fer_edge_main
 from fer_edge.models import open_model
 from fer_edge.shared.model.model_file import parse_model
-from fer_edge.sinks.listener import HttpListener, Request, Response
+from fer_edge.sinks.web.http_server import HttpListener, Request, Response
 
 PORTRAIT = Path(fer_edge.__file__).parent / "assets" / "portrait.jpg"
 MOST_SECONDS = 60.0

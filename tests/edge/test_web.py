@@ -13,9 +13,9 @@ from states import a_camera, a_state
 from fer_edge.assemble.parts import make_outlets
 from fer_edge.settings import OutputSettings, Settings, WebSettings
 from fer_edge.shared.errors import EXIT_CONFIG, OutputError, SettingsError
-from fer_edge.sinks import listener
-from fer_edge.sinks.listener import HttpListener, Response
-from fer_edge.sinks.web import WebSink, is_loopback
+from fer_edge.sinks.web import http_server as listener
+from fer_edge.sinks.web.http_server import HttpListener, Response
+from fer_edge.sinks.web.sink import WebSink, is_loopback
 from fer_edge.state.controls import Controls
 
 TOKEN = "correct horse battery staple"

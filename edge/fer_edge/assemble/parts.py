@@ -285,7 +285,7 @@ def make_outlets(settings: Settings, controls: Controls) -> list[Outlet]:
             contract = open_model(settings.model.path).contract
             outlets += make_event_outlets(settings, contract, controls)
         if settings.web.port:
-            from fer_edge.sinks.web import WebSink  # noqa: PLC0415 - 0.1 s that few runs need
+            from fer_edge.sinks.web.sink import WebSink  # noqa: PLC0415 - 0.1 s that few runs need
 
             outlets.append(
                 Outlet("web", WebSink(settings.web, faces=settings.events.mode != "aggregate"))

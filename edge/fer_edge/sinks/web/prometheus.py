@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from fer_edge.shared.records import Observation
-from fer_edge.sinks.state_metrics import PREFIX, StateCollector
+from fer_edge.sinks.web.state_metrics import PREFIX, StateCollector
 from fer_edge.state.health import Pulse
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -11,8 +11,8 @@ from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.records import Observation
-from fer_edge.sinks.listener import HttpListener, Request, Response, plain
-from fer_edge.sinks.prometheus import CONTENT_TYPE, PrometheusMetrics
+from fer_edge.sinks.web.http_server import HttpListener, Request, Response, plain
+from fer_edge.sinks.web.prometheus import CONTENT_TYPE, PrometheusMetrics
 from fer_edge.state.health import Pulse, why_not_delivering
 from fer_edge.state.records import DaemonState, Figure
 

@@ -1,0 +1,1 @@
+"""The listener: metrics and health over HTTP."""
