@@ -34,11 +34,11 @@ from fer_edge.sources.video import VideoFile
 from fer_edge.stages.budget import Budget
 from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
+from fer_edge.stages.follow.track import Patience
+from fer_edge.stages.follow.tracking import FaceTracker
 from fer_edge.stages.patrol import Patrol
 from fer_edge.stages.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother
-from fer_edge.stages.track import Patience
-from fer_edge.stages.tracking import FaceTracker
 from fer_edge.state.controls import Controls
 
 Frames: TypeAlias = Literal["live", "clip", "pictures"]
