@@ -10,10 +10,10 @@ from moving_faces import a_wall, as_frames, with_face
 from fer_edge.assemble.parts import make_tracker
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.records import Box
-from fer_edge.stages.background import AtOnce, Beside
-from fer_edge.stages.budget import Budget
-from fer_edge.stages.motion import MotionMap
-from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, HaarScout
+from fer_edge.stages.search.background import AtOnce, Beside
+from fer_edge.stages.search.budget import Budget
+from fer_edge.stages.search.motion import MotionMap
+from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, Errand, HaarScout
 
 
 @pytest.fixture(scope="module")

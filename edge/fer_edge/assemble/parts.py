@@ -31,13 +31,13 @@ from fer_edge.sources.picamera import SCHEME, PiCamera
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.v4l2 import V4l2Camera
 from fer_edge.sources.video import VideoFile
-from fer_edge.stages.budget import Budget
 from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.follow.track import Patience
 from fer_edge.stages.follow.tracking import FaceTracker
-from fer_edge.stages.patrol import Patrol
-from fer_edge.stages.scout import HaarScout
+from fer_edge.stages.search.budget import Budget
+from fer_edge.stages.search.patrol import Patrol
+from fer_edge.stages.search.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.state.controls import Controls
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fer_edge.shared.records import Box
-from fer_edge.stages.face_check import Checked
 from fer_edge.stages.follow.track import Track
+from fer_edge.stages.search.face_check import Checked
 
 _SAME_IOU: Final = 0.3
 _REACH: Final = 1.5  # widths of a face that one lost may be from where it is expected

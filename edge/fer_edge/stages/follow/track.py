@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.shared.records import Box, GreyImage
-from fer_edge.stages.face_check import Checked
 from fer_edge.stages.follow.template import Template
+from fer_edge.stages.search.face_check import Checked
 
 _GOOD: Final = 0.6  # correlation from which the face is where the template says
 _ALIKE: Final = 0.8  # below this the face has changed so much that the template is taken anew

@@ -4,9 +4,7 @@ import logging
 from typing import Final
 
 from fer_edge.shared.records import Face, Frame, GreyImage
-from fer_edge.stages.background import AtOnce, Beside, Runner
 from fer_edge.stages.clocks import Clock, by_capture, by_index
-from fer_edge.stages.face_check import FaceCheck, first_found
 from fer_edge.stages.follow.association import (
     belongs_to_another,
     crowded,
@@ -15,8 +13,10 @@ from fer_edge.stages.follow.association import (
     same_face,
 )
 from fer_edge.stages.follow.track import Patience, Track
-from fer_edge.stages.patrol import Patrol
-from fer_edge.stages.scout import SURE_HITS, HaarScout, Report, second_opinion
+from fer_edge.stages.search.background import AtOnce, Beside, Runner
+from fer_edge.stages.search.face_check import FaceCheck, first_found
+from fer_edge.stages.search.patrol import Patrol
+from fer_edge.stages.search.scout import SURE_HITS, HaarScout, Report, second_opinion
 
 _REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
 _GAP_SECONDS: Final = 5.0  # without a frame; who is in the same place after it may be another

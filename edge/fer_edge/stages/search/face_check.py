@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from fer_edge.shared.haar import load_cascade
 from fer_edge.shared.records import GreyImage
-from fer_edge.stages.patch import cut_patch
+from fer_edge.stages.search.patch import cut_patch
 
 _WINDOW: Final = 1.6  # times the face's width
 _SMALLEST, _LARGEST = 0.74, 1.4  # times the face's width

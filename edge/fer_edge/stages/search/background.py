@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from fer_edge.stages.scout import Errand, Report
+from fer_edge.stages.search.scout import Errand, Report
 
 
 class Runner(Protocol):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from fer_edge.shared.records import Box, GreyImage
-from fer_edge.stages.budget import Budget
-from fer_edge.stages.motion import Motion, MotionMap
-from fer_edge.stages.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report
+from fer_edge.stages.search.budget import Budget
+from fer_edge.stages.search.motion import Motion, MotionMap
+from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report
 
 _RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
 _RARER_KNOWN: Final = {LARGE: 1, MEDIUM: 6, SMALL: 16}  # the same while a face is known

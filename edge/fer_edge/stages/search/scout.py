@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, cast
 from fer_edge.shared.haar import load_cascade, without_nested
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Face, GreyImage
-from fer_edge.stages.face_check import Checked, FaceCheck
+from fer_edge.stages.search.face_check import Checked, FaceCheck
 
 _BASE_PX: Final = 20  # the smallest face a cascade finds
 _NOMINAL_NS: Final = 40.0  # a pixel searched at one size, on a desktop core

@@ -1,0 +1,1 @@
+"""Where in a frame, when, and at what cost faces are searched for."""
