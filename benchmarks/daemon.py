@@ -30,7 +30,7 @@ from real_data import ROOT
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.sources.portrait import PortraitClip
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 PACE = 30.0
 IDLE_PACE = 15.0

@@ -7,7 +7,7 @@ from statistics import median, quantiles
 
 from fer_edge.daemon.camera.picture_watch import PictureWatch
 from fer_edge.shared.terminal.tables import format_table
-from fer_edge.testing import noisy_picture
+from fer_edge.testing.fakes import noisy_picture
 
 SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080))
 FRAMES = 3000

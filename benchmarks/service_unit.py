@@ -20,7 +20,7 @@ from system.installed_unit import DROP_INS, INSTALLED, InstalledUnit
 
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.terminal.tables import format_table
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 PORTRAIT = Path(__file__).parents[1] / "edge" / "fer_edge" / "assets" / "portrait.jpg"
 FRAMES_PER_SECOND = 15.0

@@ -19,7 +19,7 @@ from fer_edge.shared.terminal.tables import format_table
 from fer_edge.sources.capture import decode_jpeg, read_picture, to_grey
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.stream import NetworkStream
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 RATE = 30.0

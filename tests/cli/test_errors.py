@@ -7,7 +7,7 @@ from tiny_model import tiny_flatbuffer, tiny_model
 
 from fer_edge.models import shipped_models
 from fer_edge.shared.model.model_file import write_model
-from fer_edge.testing import numbered_picture
+from fer_edge.testing.fakes import numbered_picture
 
 LONG = "a" * 300
 UNAVAILABLE, CONFIG = 69, 78

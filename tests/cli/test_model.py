@@ -14,7 +14,7 @@ from tiny_model import tiny_model
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.shared.model.model_file import parse_model
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 OLD, NEW = tiny_model(seed=1), tiny_model(seed=2)
 CONFIG = 78

@@ -15,7 +15,7 @@ from command_line import error_line, fer_edge, json_lines, start_fer_edge
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 
 @pytest.fixture(scope="module")

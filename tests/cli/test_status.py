@@ -8,7 +8,7 @@ import pytest
 from builders import a_picture
 from command_line import error_line, fer_edge, json_lines, start_fer_edge, stop_process
 
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from fer_edge.assemble.parts import (
     smoothing_for,
 )
 from fer_edge.commands.classify import PictureReader, format_reading
-from fer_edge.fake_picamera2 import FakeSensor, PiRig
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,
@@ -36,7 +35,8 @@ from fer_edge.shared.opencv import cv2
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.stream import NetworkStream
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fake_picamera2 import FakeSensor, PiRig
+from fer_edge.testing.fakes import MjpegServer
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from fer_edge.settings import DetectorSettings, ModelSettings, resolve
 from fer_edge.shared.errors import ModelError, OutputError
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.state.machine import System
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 CHEAP = {"detector.max_side_px": "64", "detector.min_face_px": "32", "detector.confirm": ""}
 

@@ -14,7 +14,7 @@ from fer_edge.shared.terminal.command_line import echo, run_command_line
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.newest import NewestFrameReader
-from fer_edge.testing import numbered_picture
+from fer_edge.testing.fakes import numbered_picture
 
 def pictures():
     yield picture_now(numbered_picture(1))

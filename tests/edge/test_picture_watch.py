@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_edge.daemon.camera.picture_watch import PictureWatch
-from fer_edge.testing import noisy_picture, numbered_picture
+from fer_edge.testing.fakes import noisy_picture, numbered_picture
 
 STILL = noisy_picture(0)
 BLACK = np.full((120, 160), 16, np.uint8)

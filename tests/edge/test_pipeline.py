@@ -18,7 +18,7 @@ from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.stages.clocks import by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.smoothing import LabelSmoother
-from fer_edge.testing import ScriptedSource, Stall
+from fer_edge.testing.fakes import ScriptedSource, Stall
 
 FACES = [a_face(), a_face(box=a_box(x=30), score=3.0)]
 

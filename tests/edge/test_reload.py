@@ -13,7 +13,7 @@ from fer_edge.daemon.assembly import make_service
 from fer_edge.settings import OutputSettings, Settings, SmoothingSettings, SourceSettings
 from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.state.controls import Controls
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 ELSEWHERE = "user:password"
 """What a camera asks of new connections once it may not be opened again."""

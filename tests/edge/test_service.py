@@ -21,7 +21,7 @@ from fer_edge.shared.errors import FerError, OutputError
 from fer_edge.sinks.fan_out import FanOut, Outlet
 from fer_edge.state.controls import Controls, obey_signals
 from fer_edge.state.records import CameraHealth, DaemonState, SinkState
-from fer_edge.testing import ScriptedSource
+from fer_edge.testing.fakes import ScriptedSource
 
 WATCHDOG_SECONDS = 0.8
 

@@ -12,12 +12,18 @@ from pathlib import Path
 import pytest
 
 from fer_edge.daemon.camera.steady import SteadyCamera
-from fer_edge.fake_picamera2 import PiRig
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import DependencyError, SettingsError, SourceUnavailableError
 from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.stream import NetworkStream
-from fer_edge.testing import MjpegServer, ScriptedSource, Stall, noisy_picture, numbered_picture
+from fer_edge.testing.fake_picamera2 import PiRig
+from fer_edge.testing.fakes import (
+    MjpegServer,
+    ScriptedSource,
+    Stall,
+    noisy_picture,
+    numbered_picture,
+)
 
 QUICK = {"read_timeout_seconds": 0.2, "reopen_longest_seconds": 0.05, "give_up_seconds": 30.0}
 PROMPT_SECONDS = 4.0  # "at once", on a busy machine

@@ -25,7 +25,7 @@ from fer_edge.shared.errors import (
 )
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
-from fer_edge.testing import ScriptedSource, numbered_picture
+from fer_edge.testing.fakes import ScriptedSource, numbered_picture
 
 START = {key: values[0] for key, values in VALUES.items()}
 

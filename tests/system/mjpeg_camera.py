@@ -8,7 +8,7 @@ import sys
 
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
-from fer_edge.testing import MjpegServer, encode_jpeg
+from fer_edge.testing.fakes import MjpegServer, encode_jpeg
 
 RATE = 30.0
 SIZE = (320, 240)

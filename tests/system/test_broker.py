@@ -15,7 +15,7 @@ from builders import PORTRAIT
 from command_line import start_fer_edge
 
 from fer_edge.shared.data.pictures import read_grey
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 
 def _beside(name):

@@ -12,7 +12,7 @@ from endured_faults import FAULTS, endure
 from faulty_cameras import WatchedDaemon, http_camera, rtsp_camera, why_no_rtsp
 
 from fer_edge.shared.opencv import cv2
-from fer_edge.testing import numbered_picture
+from fer_edge.testing.fakes import numbered_picture
 
 DRIVER = Path(__file__).with_name("v4l2_camera.c")
 SETTINGS = (

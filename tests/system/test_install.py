@@ -11,7 +11,7 @@ from builders import a_picture
 from tiny_model import tiny_model
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 
 def load(name):

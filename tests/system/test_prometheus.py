@@ -14,7 +14,7 @@ from builders import PORTRAIT
 from command_line import clean_environment, fer_edge, json_lines, start_fer_edge
 
 from fer_edge.shared.data.pictures import read_grey
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 SHIPPED = Path(__file__).parents[2] / "deploy/prometheus"
 TOKEN = "0123456789abcdef0123456789abcdef"

@@ -13,7 +13,7 @@ from system.emulated import MissingError
 from system.installed_unit import DROP_INS, INSTALLED, InstalledUnit
 
 from fer_edge.shared.data.pictures import read_grey
-from fer_edge.testing import MjpegServer
+from fer_edge.testing.fakes import MjpegServer
 
 HERE = Path(__file__).parent
 MOST_EXPOSURE = {"network": 1.1}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.shared.opencv import cv2
-from fer_edge.testing import numbered_picture
+from fer_edge.testing.fakes import numbered_picture
 
 SOURCE = Path(__file__).with_name("v4l2_camera.c")
 SETUP = """
@@ -19,7 +19,7 @@ import numpy as np
 from pathlib import Path
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.v4l2 import V4l2Camera
-from fer_edge.testing import number_of
+from fer_edge.testing.fakes import number_of
 
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 

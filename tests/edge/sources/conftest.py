@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.fake_picamera2 import PiRig
 from fer_edge.shared.opencv import cv2
-from fer_edge.testing import MjpegServer, numbered_picture
+from fer_edge.testing.fake_picamera2 import PiRig
+from fer_edge.testing.fakes import MjpegServer, numbered_picture
 
 MakeVideo = Callable[..., Path]
 

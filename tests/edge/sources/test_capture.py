@@ -5,7 +5,7 @@ import pytest
 
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.capture import SensorClock, decode_jpeg, reduction
-from fer_edge.testing import number_of, numbered_picture
+from fer_edge.testing.fakes import number_of, numbered_picture
 
 SECOND = 10**9
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from fer_edge.assemble.parts import make_source
-from fer_edge.fake_picamera2 import PiBehaviour, PiRig
 from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import SourceUnavailableError
@@ -24,7 +23,8 @@ from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.video import VideoFile
-from fer_edge.testing import Behaviour, MjpegServer, ScriptedSource, Stall, numbered_picture
+from fer_edge.testing.fake_picamera2 import PiBehaviour, PiRig
+from fer_edge.testing.fakes import Behaviour, MjpegServer, ScriptedSource, Stall, numbered_picture
 
 TIMEOUT_SECONDS = 5.0
 PROMPT_SECONDS = 4.0  # "at once", on a busy machine

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.fake_picamera2 import FakeSensor
 from fer_edge.sources.discovery import find_cameras
+from fer_edge.testing.fake_picamera2 import FakeSensor
 
 
 @pytest.fixture

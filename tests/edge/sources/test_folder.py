@@ -7,7 +7,7 @@ import pytest
 from fer_edge.shared.errors import EXIT_FAILED, VideoError
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.folder import PictureFolder
-from fer_edge.testing import number_of, numbered_picture
+from fer_edge.testing.fakes import number_of, numbered_picture
 
 
 def read_all(source):

@@ -15,7 +15,7 @@ import pytest
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.mjpeg import open_mjpeg
 from fer_edge.sources.stream import NetworkStream
-from fer_edge.testing import MjpegServer, number_of
+from fer_edge.testing.fakes import MjpegServer, number_of
 
 PATIENT = {"open_timeout_seconds": 20.0, "read_timeout_seconds": 10.0}
 MULTIPART = "multipart/x-mixed-replace"

@@ -10,7 +10,7 @@ import pytest
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.newest import NewestFrameReader
-from fer_edge.testing import number_of, numbered_picture
+from fer_edge.testing.fakes import number_of, numbered_picture
 
 PROMPT_SECONDS = 4.0
 
@@ -188,7 +188,7 @@ def test_a_stuck_capture_does_not_hold_up_the_interpreters_exit():
 import os
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.newest import NewestFrameReader
-from fer_edge.testing import numbered_picture
+from fer_edge.testing.fakes import numbered_picture
 
 def pictures():
     yield picture_now(numbered_picture(0))

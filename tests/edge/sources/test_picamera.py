@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 
-from fer_edge.fake_picamera2 import OVERWRITTEN, PADDING, FakeSensor
 from fer_edge.shared.errors import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,
@@ -18,7 +17,8 @@ from fer_edge.shared.errors import (
 )
 from fer_edge.sources.orientation import Orientation
 from fer_edge.sources.picamera import PiCamera, list_pi_cameras
-from fer_edge.testing import number_of
+from fer_edge.testing.fake_picamera2 import OVERWRITTEN, PADDING, FakeSensor
+from fer_edge.testing.fakes import number_of
 
 QUICK = {"open_timeout_seconds": 0.5, "stall_timeout_seconds": 0.3}
 USB_SENSOR = FakeSensor(model="UVC", flips=False, autofocus=False, modes=())

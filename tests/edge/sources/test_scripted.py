@@ -4,7 +4,7 @@ import time
 import pytest
 
 from fer_edge.shared.errors import SourceUnavailableError
-from fer_edge.testing import ScriptedSource, Stall, number_of, numbered_picture
+from fer_edge.testing.fakes import ScriptedSource, Stall, number_of, numbered_picture
 
 
 def test_follows_its_script():

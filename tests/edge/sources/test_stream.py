@@ -15,7 +15,7 @@ from fer_edge.shared.errors import (
     SourceUnavailableError,
 )
 from fer_edge.sources.stream import NetworkStream, without_secrets
-from fer_edge.testing import MjpegServer, number_of
+from fer_edge.testing.fakes import MjpegServer, number_of
 
 PROMPT_SECONDS = 4.0
 QUICK = {"open_timeout_seconds": 1.0, "read_timeout_seconds": 0.5}  # where it is to fail

@@ -8,7 +8,7 @@ import pytest
 from fer_edge.shared.errors import SourceUnavailableError, VideoError
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.video import VideoFile
-from fer_edge.testing import number_of
+from fer_edge.testing.fakes import number_of
 
 
 def count_frames(source):

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 import numpy as np
 
 from fer_edge.shared.records import GreyImage
-from fer_edge.testing import numbered_picture
+from fer_edge.testing.fakes import numbered_picture
 
 PADDING: Final = 77
 """What fills the rows behind their last pixel."""

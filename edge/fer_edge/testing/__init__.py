@@ -1,0 +1,1 @@
+"""Public fakes: sources, detectors and cameras for tests without hardware."""
