@@ -18,8 +18,8 @@ os.environ.update(
 
 import numpy as np
 
-from fer_trainer.data.samples import Samples
 from fer_trainer.recipe_files import load_recipe
+from fer_trainer.samples import Samples
 from fer_trainer.training.distribution import join_crew
 from fer_trainer.training.loop import RunFiles, new_network, train
 

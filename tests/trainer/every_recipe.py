@@ -24,9 +24,9 @@ os.environ.update(
 import numpy as np
 
 from fer_trainer.backend import keras
-from fer_trainer.data.samples import Samples
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe, shipped_recipes
+from fer_trainer.samples import Samples
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import RunFiles, new_network, train
 from fer_trainer.training.selection import selection_callbacks

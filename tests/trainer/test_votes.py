@@ -13,10 +13,10 @@ from fer_edge.shared.model.contract import InputSpec
 from fer_trainer.data.loading import load_data
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data, read_for_evaluation
-from fer_trainer.data.samples import Samples
 from fer_trainer.data.splitting import split_data
 from fer_trainer.recipe import DataSettings
 from fer_trainer.recipe_files import load_recipe
+from fer_trainer.samples import Samples
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 EIGHT = LABEL_SETS["ferplus"].labels

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from fer_edge.shared.errors import ModelError, OutputError
-from fer_trainer.data.samples import Samples
+from fer_trainer.samples import Samples
 
 RECIPE: Final = "recipe.toml"
 SPLIT: Final = "split.json"

@@ -15,7 +15,7 @@ from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.opencv import cv2
 from fer_trainer.data.entries import Entry
-from fer_trainer.data.samples import Pictures
+from fer_trainer.samples import Pictures
 
 THUMBNAIL: Final = InputSpec(height=48, width=48)
 WHOLE: Final = "all"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_trainer.calibration import Probabilities
-from fer_trainer.data.samples import Samples
+from fer_trainer.samples import Samples
 
 WORST: Final = 8
 SAMPLES: Final = 16

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_trainer.backend import keras
-from fer_trainer.data.samples import Pictures
+from fer_trainer.samples import Pictures
 
 
 class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
