@@ -11,11 +11,11 @@ from fer_edge.shared.errors import ModelError, SettingsError
 from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
-from fer_trainer.finished import load_run
-from fer_trainer.fitting import fit
+from fer_trainer.jobs.finished import load_run
+from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.teachers import load_teaching
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder
-from fer_trainer.teachers import load_teaching
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.distribution import Crew
 from fer_trainer.training.fusing import for_answers_only

@@ -16,7 +16,7 @@ import pytest
 from fer_edge.shared.errors import OutputError
 from fer_trainer.data.loading import load_data
 from fer_trainer.errors import DivergedError
-from fer_trainer.fitting import fit
+from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.training.callbacks import StopWhenDiverged

@@ -8,8 +8,8 @@ import pytest
 
 from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
-from fer_trainer.finished import load_run
-from fer_trainer.fitting import fit
+from fer_trainer.jobs.finished import load_run
+from fer_trainer.jobs.fit import fit
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder

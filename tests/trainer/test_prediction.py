@@ -14,11 +14,11 @@ from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Prediction
 from fer_trainer.data.loading import load_data
-from fer_trainer.fitting import fit
-from fer_trainer.prediction import RunPredictor, draw_seen
+from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.predict import RunPredictor, draw_seen
+from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import RunFolder
-from fer_trainer.wording import say, to_prediction
 
 MAIN = "from fer_trainer.cli import main; main()"
 WORDS = ("Not Happy", "Happy")

@@ -17,8 +17,8 @@ from fer_edge.shared.errors import ModelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
 from fer_trainer.data.loading import load_data
-from fer_trainer.finished import evaluate_run, report_run
-from fer_trainer.fitting import fit
+from fer_trainer.jobs.finished import evaluate_run, report_run
+from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.report.colours import INK, in_the_dark
 from fer_trainer.run_folder import RunFolder

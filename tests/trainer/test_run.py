@@ -13,13 +13,13 @@ import pytest
 from fer_edge.shared.errors import DataError, ModelError, OutputError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import ModelContract
-from fer_trainer import fitting
 from fer_trainer.backend import keras
 from fer_trainer.calibration import complete, fit_temperature
 from fer_trainer.data.loading import load_data
 from fer_trainer.errors import DivergedError
-from fer_trainer.finished import evaluate_run, load_run
-from fer_trainer.fitting import fit as fit_split
+from fer_trainer.jobs import fit as fitting
+from fer_trainer.jobs.finished import evaluate_run, load_run
+from fer_trainer.jobs.fit import fit as fit_split
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.run_folder import WHOLE, RunFolder, replace_file

@@ -241,8 +241,8 @@ def test_doubts_about_a_whole_class_are_an_error(
 def test_a_run_says_whose_votes_it_was_trained_by(
     tmp_path: Path, write_faces: Callable[..., Path], small_recipe: Path
 ) -> None:
-    from fer_trainer.finished import evaluate_run
-    from fer_trainer.fitting import fit
+    from fer_trainer.jobs.finished import evaluate_run
+    from fer_trainer.jobs.fit import fit
     from fer_trainer.run_folder import RunFolder
 
     data = tmp_path / "data"

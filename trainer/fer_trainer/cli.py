@@ -58,9 +58,9 @@ def fit(
     data.votes=FILE it trains towards the votes of FER+.
     """
     from fer_trainer.data.loading import load_data
+    from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.processes import this_process
     from fer_trainer.recipe_files import load_recipe
-    from fer_trainer.resuming import check_same_recipe
     from fer_trainer.run_folder import RunFolder
 
     if force and resume:
@@ -75,7 +75,7 @@ def fit(
         folder.check_free(force=force)
     _tell(f"reading {data}")
     split = load_data(settings, data)
-    from fer_trainer.fitting import fit as fit_recipe
+    from fer_trainer.jobs.fit import fit as fit_recipe
 
     try:
         metrics = fit_recipe(settings, split, folder, tell=_tell, resume=resume)
@@ -115,7 +115,7 @@ def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_jso
     from fer_trainer.run_folder import RunFolder
 
     RunFolder(run).check_whole()
-    from fer_trainer.finished import evaluate_run
+    from fer_trainer.jobs.finished import evaluate_run
 
     scores = evaluate_run(run, data, pictures=out, votes=votes)
     if as_json:
@@ -146,7 +146,7 @@ def predict(
     from fer_trainer.run_folder import RunFolder
 
     RunFolder(run).check_whole()
-    from fer_trainer.prediction import RunPredictor, draw_seen
+    from fer_trainer.jobs.predict import RunPredictor, draw_seen
 
     predictor = RunPredictor(run, whole_pictures=crops)
     seen = []
@@ -178,7 +178,7 @@ def report(run: Path, as_json: bool) -> None:
     from fer_trainer.run_folder import PICTURES, RunFolder
 
     RunFolder(run).check_whole()
-    from fer_trainer.finished import report_run
+    from fer_trainer.jobs.finished import report_run
 
     page = report_run(run)
     if as_json:

@@ -13,10 +13,10 @@ from fer_edge.shared.records import Face, GreyImage, Reading
 from fer_trainer import run_folder
 from fer_trainer.calibration import temper_answers
 from fer_trainer.figures import draw_predictions
-from fer_trainer.finished import load_run
+from fer_trainer.jobs.finished import load_run
+from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.recipe_files import load_recipe
 from fer_trainer.training.loop import predict
-from fer_trainer.wording import say, to_prediction
 
 _log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.evaluation import score
 from fer_trainer.figures import draw_confusion, draw_curve, draw_predictions
+from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.network.hdf5 import write_weights
 from fer_trainer.recipe import Recipe
 from fer_trainer.recipe_files import load_recipe
@@ -20,7 +21,6 @@ from fer_trainer.run_folder import RunFolder
 from fer_trainer.samples import Samples
 from fer_trainer.training.loop import predict
 from fer_trainer.training.selection import EpochSelection
-from fer_trainer.wording import say, to_prediction
 
 SAMPLE_PREDICTIONS: Final = 15
 
