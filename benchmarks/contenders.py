@@ -173,7 +173,7 @@ def documented_network() -> tuple[Any | None, str]:
         import tensorflow  # noqa: F401
 
         from fer_trainer.network.builder import build_network
-        from fer_trainer.recipe_files import load_recipe
+        from fer_trainer.recipe.files import load_recipe
     except ImportError as error:
         return None, f"Keras variants: {error}"
     recipe = load_recipe("seven-gap")

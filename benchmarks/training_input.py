@@ -35,8 +35,8 @@ from real_data import parse_arguments, report
 
 from fer_edge.shared.opencv import cv2
 from fer_trainer.backend import keras
-from fer_trainer.recipe import AugmentationSettings, Recipe
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.settings import AugmentationSettings, Recipe
 from fer_trainer.training.augmentation import Augment, augmented
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.fusing import adam

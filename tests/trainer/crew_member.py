@@ -18,7 +18,7 @@ os.environ.update(
 
 import numpy as np
 
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.samples import Samples
 from fer_trainer.training.distribution import join_crew
 from fer_trainer.training.loop import RunFiles, new_network, train

@@ -27,7 +27,7 @@ os.environ.update(
 from fer_trainer import run_folder
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs import fit as fitting
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.training import checkpoint
 
 

@@ -10,8 +10,8 @@ import pytest
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.opencv import cv2
 from fer_trainer.backend import keras
-from fer_trainer.recipe import AugmentationSettings
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.settings import AugmentationSettings
 from fer_trainer.training.augmentation import Augment, augmented
 from fer_trainer.training.warping import affine_map, warp
 
@@ -348,7 +348,7 @@ MIXING = """
 import json, sys
 import numpy as np
 from fer_trainer.backend import keras
-from fer_trainer.recipe import AugmentationSettings
+from fer_trainer.recipe.settings import AugmentationSettings
 from fer_trainer.training.augmentation import augmented
 
 bias = keras.initializers.Constant(np.array([2.0, 0.0, 0.0]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fer_trainer.backend import suitable_backend
-from fer_trainer.recipe_files import shipped_recipes
+from fer_trainer.recipe.files import shipped_recipes
 
 INSTALL = "pip install 'fer-trainer[{}]'"
 

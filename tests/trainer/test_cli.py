@@ -34,7 +34,7 @@ def test_help_does_not_wait_for_keras() -> None:
     code = (
         "import sys; from fer_trainer.cli import cli\n"
         "cli.main(['describe', '--help'], standalone_mode=False)\n"
-        "from fer_trainer.recipe_files import load_recipe; load_recipe('edge-small')\n"
+        "from fer_trainer.recipe.files import load_recipe; load_recipe('edge-small')\n"
         "assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)"
     )
     done = subprocess.run(

@@ -14,8 +14,8 @@ from fer_edge.shared.model.contract import InputSpec
 from fer_trainer.data.loading import load_data
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data, read_for_evaluation
-from fer_trainer.recipe import DataSettings
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.settings import DataSettings
 
 SEVEN = LABEL_SETS["fer2013"].labels
 USAGES = ("Training", "PublicTest", "PrivateTest")

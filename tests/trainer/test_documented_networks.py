@@ -3,7 +3,7 @@
 import pytest
 
 from fer_trainer.network.cost import LayerCost, NetworkCost, network_cost
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.training.loop import new_network
 
 Row = tuple[str, int | float | str, tuple[int, ...], int]

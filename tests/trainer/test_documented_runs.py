@@ -12,11 +12,11 @@ from fer_edge.shared.errors import DataError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
 from fer_trainer.backend import keras
-from fer_trainer.consistency import output_files
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.consistency import output_files
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run_folder import WHOLE, RunFolder
 
 SEVEN = LABEL_SETS["fer2013"].labels

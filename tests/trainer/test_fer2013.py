@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_trainer.data.loading import load_data
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 COPIES = DATA / "fer2013_test_copies_in_train.csv"

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from fer_trainer.backend import keras
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.training.fusing import (
     FusedBatchNormalization,
     adam,

@@ -4,7 +4,7 @@ from fer_edge.shared.errors import SettingsError
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.network.language import Layer, parse_layer, parse_layers
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 
 
 def built(*lines: str, labels: int = 7):

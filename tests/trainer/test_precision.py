@@ -11,7 +11,7 @@ from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.network.cost import network_cost
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import new_network

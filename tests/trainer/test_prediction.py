@@ -17,7 +17,7 @@ from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.fit import fit
 from fer_trainer.jobs.predict import RunPredictor, draw_seen
 from fer_trainer.jobs.wording import say, to_prediction
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run_folder import RunFolder
 
 MAIN = "from fer_trainer.cli import main; main()"

@@ -1,7 +1,7 @@
 import pytest
 
 from fer_edge.shared.errors import LabelError, SettingsError
-from fer_trainer.recipe_files import dump_recipe, load_recipe, shipped_recipes
+from fer_trainer.recipe.files import dump_recipe, load_recipe, shipped_recipes
 
 
 def test_every_shipped_recipe_loads_under_its_own_name() -> None:

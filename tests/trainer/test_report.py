@@ -19,7 +19,7 @@ from fer_edge.shared.opencv import cv2
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import evaluate_run, report_run
 from fer_trainer.jobs.fit import fit
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.report.colours import INK, in_the_dark
 from fer_trainer.run_folder import RunFolder
 

@@ -90,7 +90,7 @@ def test_one_cycle_goes_up_and_down_to_nothing() -> None:
 
 
 def test_decay_leaves_biases_and_batch_norm_alone(small_recipe) -> None:
-    from fer_trainer.recipe_files import load_recipe
+    from fer_trainer.recipe.files import load_recipe
     from fer_trainer.training.loop import new_network
 
     recipe = load_recipe(
@@ -110,7 +110,7 @@ def test_decay_leaves_biases_and_batch_norm_alone(small_recipe) -> None:
 
 @pytest.mark.parametrize(("steps", "momentum"), [(10_000, 0.998), (100, 0.8), (5, 0.0)])
 def test_the_weight_average_fits_the_length_of_the_run(steps: int, momentum: float) -> None:
-    from fer_trainer.recipe_files import load_recipe
+    from fer_trainer.recipe.files import load_recipe
 
     recipe = load_recipe("edge-small", overrides=["training.epochs=1"])
     optimiser = build_optimiser(recipe, steps_per_epoch=steps)
@@ -119,7 +119,7 @@ def test_the_weight_average_fits_the_length_of_the_run(steps: int, momentum: flo
 
 
 def test_new_networks_of_one_seed_are_the_same(small_recipe) -> None:
-    from fer_trainer.recipe_files import load_recipe
+    from fer_trainer.recipe.files import load_recipe
     from fer_trainer.training.loop import new_network
 
     first, same, other = (

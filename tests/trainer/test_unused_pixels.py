@@ -6,7 +6,7 @@ import pytest
 from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.language import parse_layers
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.training.fusing import pool_before_relu, with_fused_layers
 
 pytestmark = pytest.mark.skipif(

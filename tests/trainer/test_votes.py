@@ -14,8 +14,8 @@ from fer_trainer.data.loading import load_data
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data, read_for_evaluation
 from fer_trainer.data.splitting import split_data
-from fer_trainer.recipe import DataSettings
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.settings import DataSettings
 from fer_trainer.samples import Samples
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

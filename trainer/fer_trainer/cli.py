@@ -60,7 +60,7 @@ def fit(
     from fer_trainer.data.loading import load_data
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.processes import this_process
-    from fer_trainer.recipe_files import load_recipe
+    from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run_folder import RunFolder
 
     if force and resume:
@@ -191,7 +191,7 @@ def report(run: Path, as_json: bool) -> None:
 @json_option
 def recipes(as_json: bool) -> None:
     """List the recipes that ship."""
-    from fer_trainer.recipe_files import load_recipe, shipped_recipes
+    from fer_trainer.recipe.files import load_recipe, shipped_recipes
 
     found = [load_recipe(name) for name in shipped_recipes()]
     if as_json:
@@ -212,7 +212,7 @@ def recipes(as_json: bool) -> None:
 @json_option
 def describe(recipe: str, out: Path | None, as_json: bool) -> None:
     """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
-    from fer_trainer.recipe_files import load_recipe
+    from fer_trainer.recipe.files import load_recipe
 
     settings = load_recipe(recipe)
     from fer_trainer.network.cost import network_cost

@@ -22,7 +22,7 @@ from fer_trainer.calibration import (
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.evaluation import score
 from fer_trainer.network.cost import network_cost
-from fer_trainer.recipe import Recipe
+from fer_trainer.recipe.settings import Recipe
 from fer_trainer.samples import Samples
 from fer_trainer.training.loop import predict
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fer_trainer.data.reading import read_data
 from fer_trainer.data.splitting import SplitData, split_data
-from fer_trainer.recipe import Recipe
+from fer_trainer.recipe.settings import Recipe
 
 
 def load_data(recipe: Recipe, path: Path) -> SplitData:

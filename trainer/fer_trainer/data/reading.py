@@ -27,7 +27,7 @@ from fer_trainer.data.opening import open_entries
 from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
 from fer_trainer.data.votes import LABELS as VOTED
 from fer_trainer.data.votes import NO_VOTES, SoftLabel, Votes
-from fer_trainer.recipe import DataSettings
+from fer_trainer.recipe.settings import DataSettings
 from fer_trainer.samples import Samples
 
 MAX_UNREADABLE: Final = 0.01

@@ -10,7 +10,7 @@ from fer_trainer import run_folder
 from fer_trainer.backend import keras
 from fer_trainer.data.reading import read_for_evaluation
 from fer_trainer.evaluation import Scores
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.report.delivery import write_judgement, write_report
 from fer_trainer.report.judgement import judge
 from fer_trainer.run_folder import RunFolder

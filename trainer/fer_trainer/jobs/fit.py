@@ -26,8 +26,8 @@ from fer_trainer.jobs.resuming import (
 from fer_trainer.jobs.teachers import check_teachers, load_teaching, teacher_names
 from fer_trainer.measurement import Measured, measure
 from fer_trainer.provenance import git_revision, versions
-from fer_trainer.recipe import Recipe
-from fer_trainer.recipe_files import dump_recipe
+from fer_trainer.recipe.files import dump_recipe
+from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.delivery import write_report
 from fer_trainer.run_folder import RunFolder, not_written, replace_file
 from fer_trainer.training.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ from fer_trainer.calibration import temper_answers
 from fer_trainer.figures import draw_predictions
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.wording import say, to_prediction
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.training.loop import predict
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
 from fer_trainer import run_folder
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.recipe import Recipe
-from fer_trainer.recipe_files import load_recipe
+from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.settings import Recipe
 from fer_trainer.recorded import read_metrics
 from fer_trainer.run_folder import RunFolder
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from fer_trainer.backend import fused, keras
-from fer_trainer.recipe import AugmentationSettings
+from fer_trainer.recipe.settings import AugmentationSettings
 from fer_trainer.training.teaching import Teaching
 from fer_trainer.training.warping import affine_map, warp
 

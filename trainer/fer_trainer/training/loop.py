@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
-from fer_trainer.recipe import Recipe
+from fer_trainer.recipe.settings import Recipe
 from fer_trainer.samples import Pictures, Samples, one_hot
 from fer_trainer.training.augmentation import augmented
 from fer_trainer.training.averaging import refresh_statistics

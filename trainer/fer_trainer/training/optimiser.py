@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 
 from fer_trainer.backend import keras
-from fer_trainer.recipe import Recipe
+from fer_trainer.recipe.settings import Recipe
 from fer_trainer.training.fusing import adam
 
 ops = keras.ops

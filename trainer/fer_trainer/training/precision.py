@@ -17,7 +17,7 @@ import numpy as np
 from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
-from fer_trainer.recipe import Recipe
+from fer_trainer.recipe.settings import Recipe
 from fer_trainer.training.fusing import pool_before_relu, with_fused_layers
 
 SMALL_MACS: Final = 2_000_000

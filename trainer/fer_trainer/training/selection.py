@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from fer_trainer.backend import keras
-from fer_trainer.consistency import EPOCH_FIELDS
 from fer_trainer.network.hdf5 import write_model, write_weights
-from fer_trainer.recipe import Recipe, SelectionSettings
+from fer_trainer.recipe.consistency import EPOCH_FIELDS
+from fer_trainer.recipe.settings import Recipe, SelectionSettings
 from fer_trainer.run_folder import TENSORBOARD
 from fer_trainer.training.tensorboard import TensorBoardLog
 

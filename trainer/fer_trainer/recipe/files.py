@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.errors import SettingsError
-from fer_trainer.consistency import check_recipe
-from fer_trainer.recipe import Recipe
-from fer_trainer.tables import from_table, refuse_key, to_toml
+from fer_trainer.recipe.consistency import check_recipe
+from fer_trainer.recipe.settings import Recipe
+from fer_trainer.recipe.toml_tables import from_table, refuse_key, to_toml
 
 
 def shipped_recipes() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Literal
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.model.contract import Filter, InputSpec
 from fer_trainer.network.language import Layer, parse_layers
-from fer_trainer.tables import bounded
+from fer_trainer.recipe.toml_tables import bounded
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Recipes: their settings, their files, and whether they are consistent."""
