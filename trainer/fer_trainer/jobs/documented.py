@@ -11,12 +11,12 @@ from fer_trainer.calibration import temper_answers, temper_threshold
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.evaluation import score
-from fer_trainer.figures import draw_confusion, draw_curve, draw_predictions
 from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.network.hdf5 import write_weights
 from fer_trainer.recipe.consistency import output_files
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
+from fer_trainer.report.documented_pictures import draw_confusion, draw_curve, draw_predictions
 from fer_trainer.run_folder import RunFolder
 from fer_trainer.samples import Samples
 from fer_trainer.training.loop import predict
