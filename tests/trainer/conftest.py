@@ -128,7 +128,7 @@ def finished_run(faces: Path, small_recipe: Path, tmp_path_factory: pytest.TempP
     from fer_trainer.data.loading import load_data
     from fer_trainer.jobs.fit import fit
     from fer_trainer.recipe.files import load_recipe
-    from fer_trainer.run_folder import RunFolder
+    from fer_trainer.run.folder import RunFolder
 
     run = tmp_path_factory.mktemp("runs") / "run"
     recipe = load_recipe(str(small_recipe))

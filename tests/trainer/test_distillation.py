@@ -15,7 +15,7 @@ from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.jobs.teachers import load_teaching
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.run_folder import RunFolder
+from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.distribution import Crew
 from fer_trainer.training.fusing import for_answers_only

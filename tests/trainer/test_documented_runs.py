@@ -17,7 +17,7 @@ from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.consistency import output_files
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.run_folder import WHOLE, RunFolder
+from fer_trainer.run.folder import WHOLE, RunFolder
 
 SEVEN = LABEL_SETS["fer2013"].labels
 DOCUMENTED = {

@@ -18,7 +18,7 @@ from fer_trainer.data.loading import load_data
 from fer_trainer.errors import DivergedError
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.run_folder import RunFolder
+from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.callbacks import StopWhenDiverged
 from fer_trainer.training.checkpoint import Checkpoint
 

@@ -12,7 +12,7 @@ from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.run_folder import RunFolder
+from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import new_network
 from fer_trainer.training.precision import SMALL_MACS, choose_precision, network_in

@@ -18,7 +18,7 @@ from fer_trainer.jobs.fit import fit
 from fer_trainer.jobs.predict import RunPredictor, draw_seen
 from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.run_folder import RunFolder
+from fer_trainer.run.folder import RunFolder
 
 MAIN = "from fer_trainer.cli import main; main()"
 WORDS = ("Not Happy", "Happy")

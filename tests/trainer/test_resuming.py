@@ -20,7 +20,7 @@ from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.run_folder import RunFolder
+from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint, capture, remind, restore
 
 ALL_KINDS_OF_STATE = """

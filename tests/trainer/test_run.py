@@ -22,7 +22,7 @@ from fer_trainer.jobs.finished import evaluate_run, load_run
 from fer_trainer.jobs.fit import fit as fit_split
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.run_folder import WHOLE, RunFolder, replace_file
+from fer_trainer.run.folder import WHOLE, RunFolder, replace_file
 from fer_trainer.training.loop import predict
 from fer_trainer.training.tensorboard import FILE_NAME
 

@@ -243,7 +243,7 @@ def test_a_run_says_whose_votes_it_was_trained_by(
 ) -> None:
     from fer_trainer.jobs.finished import evaluate_run
     from fer_trainer.jobs.fit import fit
-    from fer_trainer.run_folder import RunFolder
+    from fer_trainer.run.folder import RunFolder
 
     data = tmp_path / "data"
     rows = {}

@@ -61,7 +61,7 @@ def fit(
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.processes import this_process
     from fer_trainer.recipe.files import load_recipe
-    from fer_trainer.run_folder import RunFolder
+    from fer_trainer.run.folder import RunFolder
 
     if force and resume:
         raise click.UsageError("--force replaces a run, --resume goes on with it: give one of them")
@@ -112,7 +112,7 @@ def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_jso
     DATA is a folder of class folders, of train/test folders (then test is used), a .zip of
     either, or fer2013.csv (then PrivateTest is used).
     """
-    from fer_trainer.run_folder import RunFolder
+    from fer_trainer.run.folder import RunFolder
 
     RunFolder(run).check_whole()
     from fer_trainer.jobs.finished import evaluate_run
@@ -143,7 +143,7 @@ def predict(
     network with two answers prints the probability of the second in either case, for instance
     `Not Happy (0.12)`. A picture in which no face is found is read whole.
     """
-    from fer_trainer.run_folder import RunFolder
+    from fer_trainer.run.folder import RunFolder
 
     RunFolder(run).check_whole()
     from fer_trainer.jobs.predict import RunPredictor, draw_seen
@@ -175,7 +175,7 @@ def report(run: Path, as_json: bool) -> None:
     The page needs nothing but itself: it may be sent around and opened offline. The data set is
     not needed to write it.
     """
-    from fer_trainer.run_folder import PICTURES, RunFolder
+    from fer_trainer.run.folder import PICTURES, RunFolder
 
     RunFolder(run).check_whole()
     from fer_trainer.jobs.finished import report_run

@@ -18,7 +18,7 @@ from fer_trainer.inspection.findings import BLANK_SPREAD, Findings
 from fer_trainer.inspection.sheets import draw_sheets
 from fer_trainer.inspection.survey import survey
 from fer_trainer.inspection.text import format_findings
-from fer_trainer.run_folder import replace_file
+from fer_trainer.run.folder import replace_file
 
 REPORT: Final = "report.txt"
 JSON: Final = "findings.json"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import FerError
-from fer_trainer import run_folder
 from fer_trainer.calibration import temper_answers, temper_threshold
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
@@ -17,7 +16,8 @@ from fer_trainer.recipe.consistency import output_files
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.documented_pictures import draw_confusion, draw_curve, draw_predictions
-from fer_trainer.run_folder import RunFolder
+from fer_trainer.run import folder as run_folder
+from fer_trainer.run.folder import RunFolder
 from fer_trainer.samples import Samples
 from fer_trainer.training.loop import predict
 from fer_trainer.training.selection import EpochSelection

@@ -10,12 +10,12 @@ from typing import Any
 
 from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
-from fer_trainer import run_folder
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.recorded import read_metrics
-from fer_trainer.run_folder import RunFolder
+from fer_trainer.run import folder as run_folder
+from fer_trainer.run.folder import RunFolder
+from fer_trainer.run.metrics import read_metrics
 
 
 def check_same_recipe(run: RunFolder, recipe: Recipe) -> None:

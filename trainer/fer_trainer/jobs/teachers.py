@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.errors import SettingsError
-from fer_trainer import run_folder
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
+from fer_trainer.run import folder as run_folder
 from fer_trainer.training.fusing import for_answers_only
 from fer_trainer.training.precision import fastest_answers, network_in
 from fer_trainer.training.teaching import Teaching

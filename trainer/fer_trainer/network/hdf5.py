@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from fer_trainer.run_folder import replace_file
+from fer_trainer.run.folder import replace_file
 
 
 def write_model(network: Any, path: Path) -> None:

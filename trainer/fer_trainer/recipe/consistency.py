@@ -8,7 +8,7 @@ from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.labels import label_set
 from fer_trainer.network.language import parse_layers
 from fer_trainer.recipe.settings import OutputSettings, Recipe
-from fer_trainer.run_folder import WHOLE
+from fer_trainer.run.folder import WHOLE
 
 EPOCH_FIELDS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """What may stand in braces in the name of an epoch's weights."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.model.contract import ModelContract
-from fer_trainer import run_folder
 from fer_trainer.network.cost import network_cost
 from fer_trainer.report.contents import Answers, Contents, collect
 from fer_trainer.report.estimate import int8_bytes
@@ -16,7 +15,8 @@ from fer_trainer.report.judgement import Judgement, plot_judgement
 from fer_trainer.report.layered import draw_layered
 from fer_trainer.report.page import render_page
 from fer_trainer.report.plots import Plot, plot_curves
-from fer_trainer.run_folder import RunFolder, not_written, replace_file
+from fer_trainer.run import folder as run_folder
+from fer_trainer.run.folder import RunFolder, not_written, replace_file
 
 _WHITE: Final = "#ffffff"
 

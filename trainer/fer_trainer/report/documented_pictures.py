@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fer_edge.shared.records import GreyImage
-from fer_trainer.run_folder import replace_file
+from fer_trainer.run.folder import replace_file
 
 _COLUMNS: Final = 5
 _DPI: Final = 120

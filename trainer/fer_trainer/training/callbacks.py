@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fer_trainer.backend import keras
 from fer_trainer.errors import DivergedError
-from fer_trainer.run_folder import not_written, replace_file
+from fer_trainer.run.folder import not_written, replace_file
 from fer_trainer.training.checkpoint import Checkpoint, capture, remind
 
 _COLUMNS: Final = (

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fer_edge.shared.arrays import read_arrays
 from fer_edge.shared.errors import ModelError
 from fer_trainer.backend import keras
-from fer_trainer.run_folder import replace_file
+from fer_trainer.run.folder import replace_file
 
 _VERSION: Final = 1
 _FACTS: Final = "facts"

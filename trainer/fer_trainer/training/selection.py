@@ -12,7 +12,7 @@ from fer_trainer.backend import keras
 from fer_trainer.network.hdf5 import write_model, write_weights
 from fer_trainer.recipe.consistency import EPOCH_FIELDS
 from fer_trainer.recipe.settings import Recipe, SelectionSettings
-from fer_trainer.run_folder import TENSORBOARD
+from fer_trainer.run.folder import TENSORBOARD
 from fer_trainer.training.tensorboard import TensorBoardLog
 
 _OTHER_FIELDS: Final = re.compile(r"\{(?!epoch\b)[^}]*\}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_trainer.backend import keras
-from fer_trainer.run_folder import not_written
+from fer_trainer.run.folder import not_written
 
 FILE_NAME: Final = "events.out.tfevents.0.fer-train"
 """TensorBoard takes every file with "tfevents" in its name."""
