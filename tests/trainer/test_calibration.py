@@ -7,7 +7,7 @@ import pytest
 
 from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.model.litert import dequantise
-from fer_trainer.calibration import (
+from fer_trainer.scores.calibration import (
     COLDEST,
     HOTTEST,
     calibration_figures,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fer_trainer.evaluation import Share, score, scores_from_json, wilson
+from fer_trainer.scores.evaluation import Share, score, scores_from_json, wilson
 
 
 def test_scores_by_hand() -> None:

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.model.contract import LEAST_PROBABILITY
 from fer_edge.shared.statistics import BINS
-from fer_trainer.calibration import (
+from fer_trainer.data.splitting import SplitData
+from fer_trainer.network.cost import network_cost
+from fer_trainer.recipe.settings import Recipe
+from fer_trainer.samples import Samples
+from fer_trainer.scores.calibration import (
     calibration_figures,
     choose_least_probability,
     complete,
@@ -19,11 +23,7 @@ from fer_trainer.calibration import (
     temper,
     temper_threshold,
 )
-from fer_trainer.data.splitting import SplitData
-from fer_trainer.evaluation import score
-from fer_trainer.network.cost import network_cost
-from fer_trainer.recipe.settings import Recipe
-from fer_trainer.samples import Samples
+from fer_trainer.scores.evaluation import score
 from fer_trainer.training.loop import predict
 
 

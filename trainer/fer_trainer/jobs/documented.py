@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import FerError
-from fer_trainer.calibration import temper_answers, temper_threshold
 from fer_trainer.data.selection import balanced
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.evaluation import score
 from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.network.hdf5 import write_weights
 from fer_trainer.recipe.consistency import output_files
@@ -19,6 +17,8 @@ from fer_trainer.report.documented_pictures import draw_confusion, draw_curve, d
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
 from fer_trainer.samples import Samples
+from fer_trainer.scores.calibration import temper_answers, temper_threshold
+from fer_trainer.scores.evaluation import score
 from fer_trainer.training.loop import predict
 from fer_trainer.training.selection import EpochSelection
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from fer_edge.shared.arrays import read_arrays
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import ModelContract
-from fer_trainer.calibration import complete, fit_temperature
-from fer_trainer.evaluation import scores_from_json
 from fer_trainer.measurement import calibrate
 from fer_trainer.network.cost import NetworkCost, network_cost
 from fer_trainer.report.graph import NetworkGraph, network_graph
@@ -24,6 +22,8 @@ from fer_trainer.report.judgement import Judgement, judge
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.metrics import read_metrics
 from fer_trainer.samples import Samples
+from fer_trainer.scores.calibration import complete, fit_temperature
+from fer_trainer.scores.evaluation import scores_from_json
 from fer_trainer.training.loop import predict
 
 Answers = Mapping[str, NDArray[np.float32]]

@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_trainer.calibration import Probabilities
 from fer_trainer.samples import Samples
+from fer_trainer.scores.calibration import Probabilities
 
 WORST: Final = 8
 SAMPLES: Final = 16

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.model.contract import ModelContract
-from fer_trainer.calibration import (
+from fer_trainer.report.examples import Example, fair_sample, worst_errors
+from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
+from fer_trainer.samples import Samples
+from fer_trainer.scores.calibration import (
     calibration_figures,
     complete,
     temper_answers,
     temper_threshold,
 )
-from fer_trainer.evaluation import Scores, choose, score
-from fer_trainer.report.examples import Example, fair_sample, worst_errors
-from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
-from fer_trainer.samples import Samples
+from fer_trainer.scores.evaluation import Scores, choose, score
 
 _SEED: Final = 0  # of the pictures that are shown: the same data shows the same ones
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from fer_trainer.calibration import COLDEST, HOTTEST, LOST
-from fer_trainer.evaluation import Share, scores_from_json
 from fer_trainer.report.blocks import layer_shape
 from fer_trainer.report.contents import Contents
 from fer_trainer.report.estimate import int8_bytes
@@ -22,6 +20,8 @@ from fer_trainer.report.markup import (
     thumbnail,
 )
 from fer_trainer.report.plots import Plot
+from fer_trainer.scores.calibration import COLDEST, HOTTEST, LOST
+from fer_trainer.scores.evaluation import Share, scores_from_json
 
 _PARTS: Final = {"train": "train", "val": "validation", "test": "test"}
 

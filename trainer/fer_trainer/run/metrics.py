@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.strict_json import parse_json
-from fer_trainer.evaluation import scores_from_json
+from fer_trainer.scores.evaluation import scores_from_json
 
 _PARTS: Final = ("validation", "test", "test_without_train_copies")
 
