@@ -15,9 +15,9 @@ import pytest
 
 from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
-from fer_trainer.processes import ADDRESSES, COUNT, INDEX, Process, this_process
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.distribution import Crew
+from fer_trainer.training.processes import ADDRESSES, COUNT, INDEX, Process, this_process
 
 TOLERANCE = 1e-5
 """Sums over two halves of a batch round otherwise than over the whole; measured: 2e-6."""

@@ -59,9 +59,9 @@ def fit(
     """
     from fer_trainer.data.loading import load_data
     from fer_trainer.jobs.resuming import check_same_recipe
-    from fer_trainer.processes import this_process
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
+    from fer_trainer.training.processes import this_process
 
     if force and resume:
         raise click.UsageError("--force replaces a run, --resume goes on with it: give one of them")

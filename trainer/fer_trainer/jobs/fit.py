@@ -23,7 +23,6 @@ from fer_trainer.jobs.resuming import (
     split_record,
 )
 from fer_trainer.jobs.teachers import check_teachers, load_teaching, teacher_names
-from fer_trainer.measurement import Measured, measure
 from fer_trainer.recipe.files import dump_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.delivery import write_report
@@ -33,6 +32,7 @@ from fer_trainer.run.provenance import git_revision, versions
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.distribution import Crew, join_crew
 from fer_trainer.training.loop import RunFiles, new_network, train
+from fer_trainer.training.measurement import Measured, measure
 from fer_trainer.training.selection import selection_callbacks
 
 REPRESENTATIVE_PICTURES: Final = 2000

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from fer_edge.shared.arrays import read_arrays
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import ModelContract
-from fer_trainer.measurement import calibrate
 from fer_trainer.network.cost import NetworkCost, network_cost
 from fer_trainer.report.graph import NetworkGraph, network_graph
 from fer_trainer.report.judgement import Judgement, judge
@@ -25,6 +24,7 @@ from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import complete, fit_temperature
 from fer_trainer.scores.evaluation import scores_from_json
 from fer_trainer.training.loop import predict
+from fer_trainer.training.measurement import calibrate
 
 Answers = Mapping[str, NDArray[np.float32]]
 

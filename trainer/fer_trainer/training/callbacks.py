@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_trainer.backend import keras
-from fer_trainer.errors import DivergedError
 from fer_trainer.run.folder import not_written, replace_file
 from fer_trainer.training.checkpoint import Checkpoint, capture, remind
+from fer_trainer.training.errors import DivergedError
 
 _COLUMNS: Final = (
     "epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy", "seconds",

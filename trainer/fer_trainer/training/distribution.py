@@ -1,7 +1,7 @@
 """Several devices or machines, through Keras' own distribution on JAX.
 
 Every process runs the same command with three variables in its environment (see
-`fer_trainer.processes`), reads all the data, and feeds its own share of every batch; the weights
+`fer_trainer.training.processes`), reads all the data, and feeds its own share of every batch; the weights
 are the same on all of them after each step. Several devices of one process need no more than the
 JAX backend.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
-from fer_trainer.processes import Process, this_process
+from fer_trainer.training.processes import Process, this_process
 
 
 @dataclass(frozen=True, slots=True)
