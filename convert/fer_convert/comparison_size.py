@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from fer_convert.cost.layers import cost_table
-from fer_convert.flatbuffer import Graph
+from fer_convert.file.flatbuffer import Graph
 from fer_convert.targets import Target
 
 WORK: Final = 4e12

@@ -2,7 +2,7 @@
 
 from fer_convert.cost.layers import cost_table
 from fer_convert.cost.memory import lifetimes, plan_memory, planned_bytes
-from fer_convert.flatbuffer import Graph, Operator, Tensor
+from fer_convert.file.flatbuffer import Graph, Operator, Tensor
 from fer_convert.targets import Target
 
 

@@ -13,8 +13,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from tiny_model import tiny_contract, tiny_flatbuffer
 
-from fer_convert.flatbuffer import read_graphs
-from fer_convert.metadata import METADATA_NAME, add_metadata
+from fer_convert.file.flatbuffer import read_graphs
+from fer_convert.file.metadata import METADATA_NAME, add_metadata
 from fer_edge.shared.model.model_file import LABELS_NAME
 
 TENSORFLOW = """

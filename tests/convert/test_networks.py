@@ -6,7 +6,7 @@ from ai_edge_litert.interpreter import Interpreter
 from toy_run import TOY_AGREEMENT
 
 from fer_convert.conversion import Conversion
-from fer_convert.flatbuffer import find_leftovers, read_graphs
+from fer_convert.file.flatbuffer import find_leftovers, read_graphs
 from fer_convert.targets import Target
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError
 from fer_edge.shared.model.litert import LitertClassifier

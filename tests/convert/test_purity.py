@@ -6,8 +6,8 @@ import pytest
 from tiny_model import tiny_contract, tiny_flatbuffer
 from toy_run import a_binary_contract, a_contract
 
-from fer_convert.flatbuffer import Graph, Operator, Tensor, read_graphs
-from fer_convert.purity import check_purity
+from fer_convert.file.flatbuffer import Graph, Operator, Tensor, read_graphs
+from fer_convert.file.purity import check_purity
 from fer_convert.targets import Target
 from fer_edge.shared.errors import ModelError
 

@@ -14,8 +14,8 @@ from fer_convert.cost.memory import (
     tensor_bytes,
     weights_of,
 )
-from fer_convert.flatbuffer import Graph, Operator
-from fer_convert.scopes import find_layer
+from fer_convert.file.flatbuffer import Graph, Operator
+from fer_convert.file.scopes import find_layer
 
 _WEIGHTED: Final = ("Conv2D", "Dense")
 _NO_LAYER: Final = re.compile(r"(simulated|network|functional|StatefulPartitionedCall)(_\d+)?(:|$)")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fer_convert.flatbuffer import Graph, Operator, Tensor
+from fer_convert.file.flatbuffer import Graph, Operator, Tensor
 
 ALIGNMENT: Final = 16
 """Of a tensor in TensorFlow Lite Micro's arena, in bytes."""

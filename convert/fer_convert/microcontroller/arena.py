@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from fer_convert.cost.memory import lifetimes, plan_memory, planned_bytes, weights_of
-from fer_convert.flatbuffer import Graph
+from fer_convert.file.flatbuffer import Graph
 
 # Sizes of TensorFlow Lite Micro's own records on a 64-bit machine; smaller with 32-bit pointers.
 _TENSOR: Final = 24

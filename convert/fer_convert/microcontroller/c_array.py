@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from fer_convert.flatbuffer import Graph
+from fer_convert.file.flatbuffer import Graph
 from fer_convert.microcontroller.arena import estimate_arena
 from fer_convert.microcontroller.operators import registrations_for
 from fer_edge.shared.model.contract import ModelContract

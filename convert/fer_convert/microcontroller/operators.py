@@ -9,8 +9,8 @@ variables or call another subgraph, and the custom ones of signal processing.
 from collections.abc import Mapping
 from typing import Final
 
-from fer_convert.flatbuffer import Graph
-from fer_convert.scopes import find_layer
+from fer_convert.file.flatbuffer import Graph
+from fer_convert.file.scopes import find_layer
 from fer_edge.shared.errors import ModelError
 
 REGISTRATIONS: Final[Mapping[str, str]] = {

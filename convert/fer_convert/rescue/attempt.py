@@ -6,7 +6,7 @@ from typing import Any
 
 from fer_convert.comparison import Answers
 from fer_convert.conversion import Measurement
-from fer_convert.flatbuffer import Graph
+from fer_convert.file.flatbuffer import Graph
 from fer_convert.judgement.gate import Verdict
 from fer_convert.targets import Target
 from fer_edge.shared.model.model_file import ModelFile

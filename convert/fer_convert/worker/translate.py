@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from fer_convert.scopes import find_layer
+from fer_convert.file.scopes import find_layer
 from fer_convert.targets import Target
 from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.clipping import to_clipped_flatbuffer

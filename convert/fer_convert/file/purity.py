@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from fer_convert.flatbuffer import Graph, Operator, Tensor
-from fer_convert.scopes import find_layer
+from fer_convert.file.flatbuffer import Graph, Operator, Tensor
+from fer_convert.file.scopes import find_layer
 from fer_convert.targets import Target
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import ModelContract

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fer_convert.flatbuffer import Graph, Tensor
-from fer_convert.golden import golden_members
-from fer_convert.metadata import add_metadata
+from fer_convert.file.flatbuffer import Graph, Tensor
+from fer_convert.file.golden import golden_members
+from fer_convert.file.metadata import add_metadata
 from fer_convert.targets import Target
 from fer_edge.shared.model.contract import DType, ModelContract
 from fer_edge.shared.model.model_file import ModelFile, parse_model, sha256_hex, write_model
