@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_convert.comparison import Answers, Drift, Scores, ask, measure_drift, score
-from fer_convert.comparison_size import pictures_to_compare
 from fer_convert.cost.emulation import Emulation
 from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
+from fer_convert.judgement.comparison import Answers, Drift, Scores, ask, measure_drift, score
+from fer_convert.judgement.comparison_size import pictures_to_compare
 from fer_convert.judgement.gate import Verdict, judge
 from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.recipe_lines import point_to_recipe

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_convert.comparison import Answers
+from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.gate import check_gate, judge
 from fer_convert.judgement.statistics import paired_test, wilson
 from fer_convert.samples import Samples

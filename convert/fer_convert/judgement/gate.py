@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_convert.comparison import Answers
+from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.statistics import PairedTest, paired_test
 from fer_convert.samples import Samples
 from fer_convert.targets import Target

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from fer_convert.comparison import Answers, Scores
+from fer_convert.judgement.comparison import Answers, Scores
 from fer_convert.judgement.layer_error import LayerError
 from fer_convert.samples import Samples
 from fer_convert.targets import Target
