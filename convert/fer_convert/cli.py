@@ -165,9 +165,9 @@ def convert(
     from fer_convert.file.delivery import check_folder, deliver
     from fer_convert.judgement.gate import check_gate
     from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
-    from fer_convert.page.page import PAGE_NAME, render_page
     from fer_convert.progress import ProgressLine
-    from fer_convert.report import format_report
+    from fer_convert.report.page import PAGE_NAME, render_page
+    from fer_convert.report.text import format_report
     from fer_convert.rescue.rescuing import rescue, with_rescue
     from fer_convert.run import open_run
     from fer_convert.targets import Target

@@ -7,8 +7,8 @@ from fer_convert.conversion import Conversion, Measurement
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.judgement.statistics import Interval
-from fer_convert.page.markup import facts, figure, paragraph, table
-from fer_convert.page.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
+from fer_convert.report.markup import facts, figure, paragraph, table
+from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
 from fer_convert.targets import Target
 
 

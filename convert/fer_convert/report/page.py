@@ -5,8 +5,8 @@ from importlib.resources import files
 from typing import Final
 
 from fer_convert.conversion import Conversion
-from fer_convert.page.markup import paragraph, section, text, tiles
-from fer_convert.page.sections import (
+from fer_convert.report.markup import paragraph, section, text, tiles
+from fer_convert.report.sections import (
     show_calibration,
     show_cost,
     show_gate,
@@ -33,7 +33,7 @@ def render_page(conversion: Conversion) -> str:
     )
     links = "".join(f'<a href="#{anchor}">{text(title)}</a>' for anchor, title, _ in shown)
     body = "\n".join(section(anchor, title, *show(conversion)) for anchor, title, show in shown)
-    style = (files("fer_convert.page") / "page.css").read_text(encoding="utf-8")
+    style = (files("fer_convert.report") / "page.css").read_text(encoding="utf-8")
     name = text(conversion.name)
     lead = paragraph(f"Recognises {', '.join(conversion.run.contract.labels)}.", kind="lead")
     return (
