@@ -169,7 +169,7 @@ def convert(
     from fer_convert.report.page import PAGE_NAME, render_page
     from fer_convert.report.text import format_report
     from fer_convert.rescue.rescuing import rescue, with_rescue
-    from fer_convert.run import open_run
+    from fer_convert.source.run import open_run
     from fer_convert.targets import Target
 
     targets = tuple(target for target in Target if flags[target.value]) or (Target.INT8,)

@@ -19,17 +19,17 @@ from fer_convert.judgement.comparison import Answers, Drift, Scores, ask, measur
 from fer_convert.judgement.comparison_size import pictures_to_compare
 from fer_convert.judgement.gate import Verdict, judge
 from fer_convert.judgement.layer_error import LayerError, measure_layers
-from fer_convert.recipe_lines import point_to_recipe
-from fer_convert.representative import (
+from fer_convert.source.job import NetworkSummary
+from fer_convert.source.recipe_lines import point_to_recipe
+from fer_convert.source.representative import (
     DEFAULT_PICTURES,
     RepresentativeSet,
     choose_representative,
 )
-from fer_convert.run import TrainingRun
-from fer_convert.samples import Samples, draw
+from fer_convert.source.run import TrainingRun
+from fer_convert.source.samples import Samples, draw
 from fer_convert.targets import Target
 from fer_convert.translation import Translation, translate
-from fer_convert.worker.job import NetworkSummary
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from fer_convert.source.job import Job, NetworkSummary, read_error, read_moves, read_ranges
 from fer_convert.targets import Target
-from fer_convert.worker.job import Job, NetworkSummary, read_error, read_moves, read_ranges
 from fer_edge.shared.errors import ModelError
 
 _PROVEN: Final = frozenset({

@@ -9,7 +9,7 @@ import pytest
 from toy_run import a_binary_contract, a_contract, write_networks, write_run
 
 from fer_convert.conversion import Conversion, Plan, convert
-from fer_convert.run import open_run
+from fer_convert.source.run import open_run
 from fer_convert.targets import Target
 from fer_edge.shared.errors import FerError
 from fer_edge.shared.model.contract import InputSpec

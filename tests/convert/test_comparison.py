@@ -6,7 +6,7 @@ from tiny_model import tiny_contract, tiny_model
 from toy_run import SEVEN, toy_pictures
 
 from fer_convert.judgement.comparison import Answers, ask, measure_drift, score
-from fer_convert.samples import Samples
+from fer_convert.source.samples import Samples
 from fer_edge.shared.model.model_file import parse_model
 
 LABELS = ("angry", "happy", "sad")

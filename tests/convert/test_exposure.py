@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from toy_run import toy_pictures
 
-from fer_convert.exposure import find_extremes, trim
-from fer_convert.samples import Samples
+from fer_convert.source.exposure import find_extremes, trim
+from fer_convert.source.samples import Samples
 
 
 def good() -> Samples:

@@ -6,7 +6,7 @@ import pytest
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.gate import check_gate, judge
 from fer_convert.judgement.statistics import paired_test, wilson
-from fer_convert.samples import Samples
+from fer_convert.source.samples import Samples
 from fer_convert.targets import Target
 from fer_edge.shared.errors import GateError
 

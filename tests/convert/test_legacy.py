@@ -7,8 +7,8 @@ import pytest
 from toy_run import SEVEN, toy_pictures
 
 from fer_convert.conversion import Plan, convert
-from fer_convert.legacy import contract_of_labels, modernise
-from fer_convert.run import open_run
+from fer_convert.source.legacy import contract_of_labels, modernise
+from fer_convert.source.run import open_run
 from fer_convert.targets import Target
 from fer_edge.shared.errors import ModelError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_convert.recipe_lines import find_line, point_to_recipe
+from fer_convert.source.recipe_lines import find_line, point_to_recipe
 from fer_edge.shared.errors import ModelError
 
 RECIPE = """# layers = [ "bn" ] is not it

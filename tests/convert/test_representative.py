@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from toy_run import SEVEN, a_contract, toy_pictures
 
-from fer_convert.representative import MIN_PICTURES, choose_representative
-from fer_convert.samples import Samples
+from fer_convert.source.representative import MIN_PICTURES, choose_representative
+from fer_convert.source.samples import Samples
 from fer_edge.shared.errors import DataError
 
 

@@ -12,7 +12,7 @@ from toy_run import a_contract, toy_pictures, write_run
 
 from fer_convert.conversion import Plan, convert
 from fer_convert.rescue.rescuing import STEPS, rescue, with_rescue
-from fer_convert.run import open_run
+from fer_convert.source.run import open_run
 from fer_convert.targets import Target
 from fer_edge.shared.model.model_file import parse_model
 

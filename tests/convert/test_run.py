@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy_run import SEVEN, a_contract, toy_pictures, write_data_set, write_run
 
-from fer_convert.run import open_run
+from fer_convert.source.run import open_run
 from fer_edge.shared.errors import EXIT_CONFIG, DataError, ModelError
 from fer_edge.shared.model.contract import InputSpec
 

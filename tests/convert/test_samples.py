@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy_run import SEVEN, a_contract, toy_pictures, write_data_set
 
-from fer_convert.samples import hold_out, read_data_set, read_samples
+from fer_convert.source.samples import hold_out, read_data_set, read_samples
 from fer_edge.shared.errors import DataError, PictureError
 
 

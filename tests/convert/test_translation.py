@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from toy_run import a_contract
 
+from fer_convert.source.job import Job
 from fer_convert.targets import Target
 from fer_convert.translation import translate
-from fer_convert.worker.job import Job
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, ModelError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_convert.judgement.statistics import Interval, wilson
-from fer_convert.samples import Samples
+from fer_convert.source.samples import Samples
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.statistics import calibration_error

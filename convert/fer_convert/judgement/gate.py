@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.statistics import PairedTest, paired_test
-from fer_convert.samples import Samples
+from fer_convert.source.samples import Samples
 from fer_convert.targets import Target
 from fer_edge.shared.errors import GateError
 

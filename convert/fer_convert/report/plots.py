@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fer_convert.judgement.comparison import Answers, Scores
 from fer_convert.judgement.layer_error import LayerError
-from fer_convert.samples import Samples
+from fer_convert.source.samples import Samples
 from fer_convert.targets import Target
 from fer_edge.shared.statistics import BINS
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from fer_convert.conversion import Conversion
-from fer_convert.representative import RepresentativeSet, choose_representative
-from fer_convert.run import TrainingRun
-from fer_convert.samples import Samples, hold_out
+from fer_convert.source.representative import RepresentativeSet, choose_representative
+from fer_convert.source.run import TrainingRun
+from fer_convert.source.samples import Samples, hold_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

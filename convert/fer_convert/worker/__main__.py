@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from fer_convert.worker.job import Job, NetworkSummary, write_error
+from fer_convert.source.job import Job, NetworkSummary, write_error
 from fer_convert.worker.lifeline import die_with_parent
 from fer_edge.shared.errors import DependencyError, FerError
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import keras
 
-from fer_convert.legacy import HDF5_SUFFIXES, PIXELS, Pixels, modernise
-from fer_convert.worker.job import LayerSummary
+from fer_convert.source.job import LayerSummary
+from fer_convert.source.legacy import HDF5_SUFFIXES, PIXELS, Pixels, modernise
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import ModelContract
 

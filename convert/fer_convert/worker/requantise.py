@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from fer_convert.source.job import Job
 from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.clipping import clipped_ranges, simulated_to_flatbuffer
 from fer_convert.worker.finetune import fine_tune
-from fer_convert.worker.job import Job
 from fer_convert.worker.simulated import SimulatedNetwork
 
 VARIANTS: Final = "variants.json"

@@ -12,11 +12,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fer_convert.file.scopes import find_layer
+from fer_convert.source.job import Job, write_moves, write_ranges
 from fer_convert.targets import Target
 from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.clipping import to_clipped_flatbuffer
 from fer_convert.worker.folding import fold_batch_norms
-from fer_convert.worker.job import Job, write_moves, write_ranges
 from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.simulated import SimulatedNetwork
 from fer_edge.shared.errors import ModelError

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.legacy import Pixels
+from fer_convert.source.legacy import Pixels
 from fer_convert.targets import Target
 from fer_edge.shared import errors
 from fer_edge.shared.errors import FerError, ModelError

@@ -11,10 +11,16 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from fer_convert.legacy import HDF5_SUFFIXES, Pixels, contract_of_labels
-from fer_convert.samples import Samples, find_copies, read_data_set, read_samples, split_archive
+from fer_convert.source.job import Job
+from fer_convert.source.legacy import HDF5_SUFFIXES, Pixels, contract_of_labels
+from fer_convert.source.samples import (
+    Samples,
+    find_copies,
+    read_data_set,
+    read_samples,
+    split_archive,
+)
 from fer_convert.targets import Target
-from fer_convert.worker.job import Job
 from fer_edge.shared.errors import DataError, ModelError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import CONTRACT_NAME, sha256_hex

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.exposure import trim
-from fer_convert.samples import Samples, shuffled_classes
+from fer_convert.source.exposure import trim
+from fer_convert.source.samples import Samples, shuffled_classes
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.model.contract import ModelContract
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.samples import Samples
+from fer_convert.source.samples import Samples
 
 LOW_PERCENT: Final = 5
 HIGH_PERCENT: Final = 95

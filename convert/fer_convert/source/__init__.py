@@ -1,0 +1,1 @@
+"""What is converted: the run or file of others, its network, and its pictures."""
