@@ -87,7 +87,7 @@ def test_selftest_of_the_shipped_model(bare):
 
 
 def test_classify_the_portrait(bare):
-    portrait = bare.package / "assets" / "portrait.jpg"
+    portrait = bare.package / "shared" / "assets" / "portrait.jpg"
     done = bare.run("fer-edge", "classify", "--json", portrait)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(json.loads(done.stdout)["faces"]) == 1
@@ -120,4 +120,4 @@ def test_it_is_small(bare):
 
 def test_the_licence_of_the_portrait_and_the_types_travel_along(bare):
     names = {path.relative_to(bare.package).as_posix() for path in bare.package.rglob("*")}
-    assert {"py.typed", "assets/README.md", f"models/{DEFAULT_MODEL}.int8.tflite"} <= names
+    assert {"py.typed", "shared/assets/README.md", f"models/{DEFAULT_MODEL}.int8.tflite"} <= names

@@ -5,17 +5,19 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fer_edge.shared.errors import SettingsError
 from fer_trainer.recipe.consistency import check_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.recipe.toml_tables import from_table, refuse_key, to_toml
 
+_FOLDER: Final = files("fer_trainer.recipe").joinpath("shipped")
+
 
 def shipped_recipes() -> tuple[str, ...]:
     """Return the names of the recipes that ship, sorted."""
-    names = (entry.name for entry in files("fer_trainer").joinpath("recipes").iterdir())
+    names = (entry.name for entry in _FOLDER.iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
@@ -47,7 +49,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 def _read(name: str) -> str:
     if name in shipped_recipes():
-        return files("fer_trainer").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+        return _FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8")
     path = Path(name)
     shipped = ", ".join(shipped_recipes())
     if path.suffix != ".toml" or not path.is_file():

@@ -1,9 +1,9 @@
 """Several devices or machines, through Keras' own distribution on JAX.
 
 Every process runs the same command with three variables in its environment (see
-`fer_trainer.training.processes`), reads all the data, and feeds its own share of every batch; the weights
-are the same on all of them after each step. Several devices of one process need no more than the
-JAX backend.
+`fer_trainer.training.processes`), reads all the data, and feeds its own share of every batch; the
+weights are the same on all of them after each step. Several devices of one process need no more
+than the JAX backend.
 """
 
 import contextlib

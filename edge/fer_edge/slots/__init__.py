@@ -1,1 +1,0 @@
-"""Models that serve only after they have passed on this device; `fer-edge model`."""
