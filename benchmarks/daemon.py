@@ -1,6 +1,6 @@
 """What the daemon costs beside its pipeline, what it costs while nobody is there, how it starts.
 
-All outlets are on: JSON lines to a file, metrics scraped every five seconds, the status socket, and
+All sinks are on: JSON lines to a file, metrics scraped every five seconds, the status socket, and
 events over MQTT where a broker is installed. CPU time is that of the whole process.
 
 - Overhead: the same video at its own pace of 30 frames a second, through `fer-edge run` and at the

@@ -1,4 +1,4 @@
-"""A running `fer-edge run` under measurement, with every outlet on and nobody watching."""
+"""A running `fer-edge run` under measurement, with every sink on and nobody watching."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ class MeasuredDaemon:
         broker_port: 0 leaves MQTT out.
 
     Attributes:
-        outlets: What is on.
+        sinks: What is on.
     """
 
     def __init__(self, folder: Path, *assignments: str, broker_port: int = 0) -> None:
@@ -64,10 +64,10 @@ class MeasuredDaemon:
         address = folder / "notify"
         address.unlink(missing_ok=True)
         self._notices.bind(str(address))
-        self.outlets = ["JSON lines to a file", "metrics scraped each 5 s", "status socket"]
+        self.sinks = ["JSON lines to a file", "metrics scraped each 5 s", "status socket"]
         chosen = [*assignments, f"web.port={self._port}", f"output.file={self._lines}"]
         if broker_port:
-            self.outlets.append("events and MQTT")
+            self.sinks.append("events and MQTT")
             chosen += ["mqtt.host=127.0.0.1", f"mqtt.port={broker_port}"]
             chosen += [f"events.spool={folder / 'events.db'}", "events.purpose=measuring"]
         self._ready_after = 0.0

@@ -35,14 +35,14 @@ def test_a_loop_that_hangs_outweighs_the_last_good_state():
     ]
 
 
-def test_a_failing_outlet_is_not_well_but_delivers():
+def test_a_failing_sink_is_not_well_but_delivers():
     state = a_state(sinks=(SinkState("jsonl", 1, 1, "no space"),))
     assert why_not_delivering(state, age_seconds=0, alive_seconds=5) == []
     assert why_not_well(state, age_seconds=0, alive_seconds=5) == ["jsonl: no space"]
 
 
 @pytest.mark.parametrize("name", ["problem", "spool_problem"])
-def test_what_an_outlet_complains_of_among_its_figures_counts(name):
+def test_what_a_sink_complains_of_among_its_figures_counts(name):
     figures = {name: "not authorised", "protocol": "5", "problems_before": 3}
     state = a_state(sinks=(SinkState("mqtt", 1, 0, "", figures),))
     assert why_not_well(state, age_seconds=0, alive_seconds=5) == ["mqtt: not authorised"]

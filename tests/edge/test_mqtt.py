@@ -1,4 +1,4 @@
-"""The MQTT outlet against a broker of a few lines, and the settings that lead to it.
+"""The MQTT sink against a broker of a few lines, and the settings that lead to it.
 
 What only a real broker shows is in tests/system/test_broker.py.
 """
@@ -15,7 +15,7 @@ import pytest
 from builders import a_contract, a_face, a_reading, an_observation
 from command_line import clean_environment, error_line, fer_edge
 
-from fer_edge.assemble.outlets import make_event_outlets, spool_path
+from fer_edge.assemble.event_sinks import make_event_sinks, spool_path
 from fer_edge.settings import EventSettings, resolve
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.sinks.mqtt.topics import describe_state, needs_telling
@@ -165,8 +165,8 @@ def tiny_broker():
 
 
 @pytest.fixture
-def outlets(tmp_path, monkeypatch):
-    """Open the outlets of events and MQTT as the daemon does."""
+def sinks(tmp_path, monkeypatch):
+    """Open the sinks of events and MQTT as the daemon does."""
     opened = []
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
 
@@ -177,13 +177,13 @@ def outlets(tmp_path, monkeypatch):
             **{key.replace("__", "."): str(value) for key, value in changes.items()},
         }  # fmt: skip
         settings = resolve(flags=flags, environment={}, file={}).settings
-        made = make_event_outlets(settings, a_contract(), controls or Controls())
+        made = make_event_sinks(settings, a_contract(), controls or Controls())
         opened.extend(made)
-        return [outlet.sink for outlet in made]
+        return [named.sink for named in made]
 
     yield open_them
-    for outlet in opened:
-        outlet.sink.close()
+    for named in opened:
+        named.sink.close()
 
 
 def seen(label):
@@ -200,9 +200,9 @@ def a_state(**changes):
 
 
 @pytest.mark.parametrize(("behaviour", "levels"), [("", [5]), ("old", [5, 4]), ("rude", [5, 4])])
-def test_an_older_broker_is_spoken_to_in_its_version(outlets, tiny_broker, behaviour, levels):
+def test_an_older_broker_is_spoken_to_in_its_version(sinks, tiny_broker, behaviour, levels):
     broker = tiny_broker(behaviour)
-    events, mqtt = outlets(broker.port)
+    events, mqtt = sinks(broker.port)
     events.emit(seen("happy"))
     wait_until(lambda: broker.of("fer/hall/events"))
     wait_until(lambda: mqtt.figures()["waiting"] == 0)
@@ -215,24 +215,24 @@ def test_an_older_broker_is_spoken_to_in_its_version(outlets, tiny_broker, behav
     ("behaviour", "words"),
     [("strict", "refuses the connection (Not authorized)"), ("silent", "does not answer")],
 )
-def test_a_broker_that_does_not_let_us_in_is_named(outlets, tiny_broker, behaviour, words):
-    events, mqtt = outlets(tiny_broker(behaviour).port)
+def test_a_broker_that_does_not_let_us_in_is_named(sinks, tiny_broker, behaviour, words):
+    events, mqtt = sinks(tiny_broker(behaviour).port)
     events.emit(seen("happy"))
     wait_until(lambda: words in mqtt.figures()["problem"])
     assert mqtt.figures()["waiting"] == 1
     assert not mqtt.figures()["connected"]
 
 
-def test_a_port_where_nobody_listens_is_named(outlets):
+def test_a_port_where_nobody_listens_is_named(sinks):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    _, mqtt = outlets(port)
+    _, mqtt = sinks(port)
     wait_until(lambda: "Connection refused" in mqtt.figures()["problem"])
 
 
-def test_an_event_that_is_not_acknowledged_comes_again_with_the_same_id(outlets, tiny_broker):
+def test_an_event_that_is_not_acknowledged_comes_again_with_the_same_id(sinks, tiny_broker):
     broker = tiny_broker("forgetful")
-    events, mqtt = outlets(broker.port)
+    events, mqtt = sinks(broker.port)
     for label in ("happy", "sad", "happy"):
         events.emit(seen(label))
     wait_until(lambda: len(broker.of("fer/hall/events")) == 3)
@@ -245,9 +245,9 @@ def test_an_event_that_is_not_acknowledged_comes_again_with_the_same_id(outlets,
     assert sent[:3] == sent[3:]
 
 
-def test_no_more_is_sent_than_the_window_holds(outlets, tiny_broker):
+def test_no_more_is_sent_than_the_window_holds(sinks, tiny_broker):
     broker = tiny_broker("forgetful")
-    events, _ = outlets(broker.port, mqtt__in_flight=10)
+    events, _ = sinks(broker.port, mqtt__in_flight=10)
     for number in range(100):
         events.emit(seen(("happy", "sad")[number % 2]))
     wait_until(lambda: len(broker.of("fer/hall/events")) == 10)
@@ -255,10 +255,10 @@ def test_no_more_is_sent_than_the_window_holds(outlets, tiny_broker):
     assert len(broker.of("fer/hall/events")) == 10
 
 
-def test_commands_switch_and_nothing_else_does(outlets, tiny_broker):
+def test_commands_switch_and_nothing_else_does(sinks, tiny_broker):
     broker = tiny_broker()
     controls = Controls()
-    _, mqtt = outlets(broker.port, controls)
+    _, mqtt = sinks(broker.port, controls)
     wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
     for payload in (b"", b"off", b"OFF\n", b"0", b"\xff\xfe", b"OFF" * 1000):
         broker.send("fer/hall/enabled/set", payload)
@@ -272,10 +272,10 @@ def test_commands_switch_and_nothing_else_does(outlets, tiny_broker):
     wait_until(lambda: controls.enabled)
 
 
-def test_commands_may_be_switched_off(outlets, tiny_broker):
+def test_commands_may_be_switched_off(sinks, tiny_broker):
     broker = tiny_broker()
     controls = Controls()
-    outlets(broker.port, controls, mqtt__commands=False)
+    sinks(broker.port, controls, mqtt__commands=False)
     wait_until(lambda: broker.of("homeassistant/device/hall/config"))
     broker.send("fer/hall/enabled/set", b"OFF")
     broker.send("homeassistant/status", b"online")
@@ -285,18 +285,18 @@ def test_commands_may_be_switched_off(outlets, tiny_broker):
     assert "enabled" not in described["components"]
 
 
-def test_a_message_too_long_is_not_read_to_its_end(outlets, tiny_broker):
+def test_a_message_too_long_is_not_read_to_its_end(sinks, tiny_broker):
     """A broker that speaks MQTT 5 keeps it back; an older one does not know the limit."""
     broker = tiny_broker("old")
-    _, mqtt = outlets(broker.port)
+    _, mqtt = sinks(broker.port)
     wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
     broker.promise(200_000_000)
     wait_until(lambda: mqtt.figures()["connections"] == 2)
 
 
-def test_a_flood_of_births_is_answered_once_a_while(outlets, tiny_broker):
+def test_a_flood_of_births_is_answered_once_a_while(sinks, tiny_broker):
     broker = tiny_broker()
-    outlets(broker.port)
+    sinks(broker.port)
     wait_until(lambda: broker.of("homeassistant/device/hall/config"))
     for _ in range(500):
         broker.send("homeassistant/status", b"online")
@@ -304,9 +304,9 @@ def test_a_flood_of_births_is_answered_once_a_while(outlets, tiny_broker):
     assert len(broker.of("homeassistant/device/hall/config")) < 5
 
 
-def test_the_state_is_told_when_something_matters(outlets, tiny_broker):
+def test_the_state_is_told_when_something_matters(sinks, tiny_broker):
     broker = tiny_broker()
-    _, mqtt = outlets(broker.port)
+    _, mqtt = sinks(broker.port)
     mqtt.emit(seen("happy"))
     for number in range(20):
         mqtt.report(a_state(frames_per_second=float(number)))
@@ -328,9 +328,9 @@ def test_no_faces_are_told_once_nothing_is_looked_at():
     assert not counts_only.keys() & {"faces", "expression", "confidence"}
 
 
-def test_closing_ends_soon_whatever_the_broker_does(outlets, tiny_broker):
+def test_closing_ends_soon_whatever_the_broker_does(sinks, tiny_broker):
     for broker in (tiny_broker("silent"), tiny_broker("forgetful"), tiny_broker()):
-        events, mqtt = outlets(broker.port)
+        events, mqtt = sinks(broker.port)
         events.emit(seen("happy"))
         time.sleep(0.2)
         began = time.monotonic()
@@ -340,13 +340,13 @@ def test_closing_ends_soon_whatever_the_broker_does(outlets, tiny_broker):
         assert time.monotonic() - began < 2.5
 
 
-def test_what_is_undelivered_goes_with_the_next_run(outlets, tiny_broker):
-    first = outlets(tiny_broker("strict").port)
+def test_what_is_undelivered_goes_with_the_next_run(sinks, tiny_broker):
+    first = sinks(tiny_broker("strict").port)
     first[0].emit(seen("happy"))
     for sink in first:
         sink.close()
     broker = tiny_broker()
-    outlets(broker.port)
+    sinks(broker.port)
     wait_until(lambda: len(broker.of("fer/hall/events")) == 2)
     kinds = [json.loads(payload)["kind"] for payload in broker.of("fer/hall/events")]
     assert kinds == ["appeared", "left"]
@@ -377,32 +377,32 @@ def test_settings_that_cannot_work_are_refused(tmp_path, changes, words):
     }  # fmt: skip
     settings = resolve(flags=flags, environment={}, file={}).settings
     with pytest.raises(SettingsError, match=words):
-        make_event_outlets(settings, a_contract(), Controls())
+        make_event_sinks(settings, a_contract(), Controls())
     assert not (tmp_path / "events.db").exists()
 
 
-def test_a_password_comes_from_a_file_or_a_credential(outlets, tiny_broker, tmp_path, monkeypatch):
+def test_a_password_comes_from_a_file_or_a_credential(sinks, tiny_broker, tmp_path, monkeypatch):
     (tmp_path / "mqtt-password").write_text("from a credential\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     broker = tiny_broker()
-    outlets(broker.port, mqtt__username="hall")
+    sinks(broker.port, mqtt__username="hall")
     wait_until(lambda: broker.passwords)
     assert broker.passwords[0].endswith(b"from a credential")
 
 
-def test_without_a_broker_or_a_file_there_is_no_outlet(tmp_path):
+def test_without_a_broker_or_a_file_there_is_no_sink(tmp_path):
     settings = resolve(flags={}, environment={}, file={}).settings
-    assert make_event_outlets(settings, a_contract(), Controls()) == []
+    assert make_event_sinks(settings, a_contract(), Controls()) == []
 
 
 def test_events_may_go_to_a_file_alone(tmp_path):
     file = tmp_path / "events.jsonl"
     flags = {"events.file": str(file), "events.purpose": PURPOSE}
     settings = resolve(flags=flags, environment={}, file={}).settings
-    (outlet,) = make_event_outlets(settings, a_contract(), Controls())
-    outlet.sink.emit(seen("happy"))
+    (named,) = make_event_sinks(settings, a_contract(), Controls())
+    named.sink.emit(seen("happy"))
     assert json.loads(file.read_text())["expression"] == "happy"
-    outlet.sink.close()
+    named.sink.close()
     assert [file] == list(tmp_path.iterdir())
 
 
@@ -410,7 +410,7 @@ def test_a_file_that_cannot_be_opened_is_said(tmp_path):
     flags = {"events.file": str(tmp_path / "no" / "events"), "events.purpose": PURPOSE}
     settings = resolve(flags=flags, environment={}, file={}).settings
     with pytest.raises(OutputError, match=r"events\.file"):
-        make_event_outlets(settings, a_contract(), Controls())
+        make_event_sinks(settings, a_contract(), Controls())
 
 
 def test_the_spool_lies_in_the_state_folder(monkeypatch, tmp_path):

@@ -119,7 +119,7 @@ def test_a_camera_that_waits_is_not_up():
     assert scrape(state=a_state(camera=a_camera(phase="waiting")))["camera_up"] == 0
 
 
-def test_an_outlets_own_figures():
+def test_a_sinks_own_figures():
     figures = {"connected": True, "waiting": 12, "delivered": 80, "protocol": "5", "odd name": 1.5}
     found = scrape(state=a_state(sinks=(SinkState("mqtt", 5, 0, "refused", figures),)))
     assert found["mqtt_connected"] == 1
@@ -130,7 +130,7 @@ def test_an_outlets_own_figures():
     assert found.value("outlet_up", outlet="mqtt") == 0
 
 
-def test_an_outlets_name_is_not_said_twice():
+def test_a_sinks_name_is_not_said_twice():
     figures = {"events": 3, "events_appeared": 2, "problem": ""}
     found = scrape(state=a_state(sinks=(SinkState("events", 5, 0, "", figures),)))
     assert found["events_total"] == 3

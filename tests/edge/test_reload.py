@@ -119,11 +119,11 @@ def test_nothing_changed_changes_nothing(daemon, camera, caplog):
 
     def act(service):
         camera.credentials = ELSEWHERE
-        parts.extend((service.camera, service.pipeline, service.outlets))
+        parts.extend((service.camera, service.pipeline, service.sinks))
 
     with caplog.at_level(logging.INFO):
         service = daemon.run(act)
-    assert parts == [service.camera, service.pipeline, service.outlets]
+    assert parts == [service.camera, service.pipeline, service.sinks]
     assert "nothing has changed" in caplog.text
 
 

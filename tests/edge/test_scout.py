@@ -10,10 +10,10 @@ from moving_faces import a_wall, as_frames, with_face
 from fer_edge.assemble.parts import make_tracker
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.records import Box
-from fer_edge.stages.search.background import AtOnce, Beside
+from fer_edge.stages.search.background import AtOnce, Background
 from fer_edge.stages.search.budget import Budget
 from fer_edge.stages.search.motion import MotionMap
-from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, Errand, HaarScout
+from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, HaarScout, SearchRequest
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def scout():
     return HaarScout(most=8, min_face_px=20)
 
 
-def an_errand(grey, *, ranges=(LARGE, MEDIUM, SMALL), region=None, known=(), turn=1):
-    return Errand(grey, [(one, region) for one in ranges], known, turn, 0.0)
+def a_request(grey, *, ranges=(LARGE, MEDIUM, SMALL), region=None, known=(), turn=1):
+    return SearchRequest(grey, [(one, region) for one in ranges], known, turn, 0.0)
 
 
 def centre(find):
@@ -35,7 +35,7 @@ def centre(find):
 )
 def test_faces_of_every_size_are_found_and_sure(scout, face_px, found_in, turn):
     picture, box = with_face(a_wall(), 330, 230, face_px=face_px)
-    report = scout.search(an_errand(picture, turn=turn))
+    report = scout.search(a_request(picture, turn=turn))
     assert len(report.finds) == 1
     assert report.finds[0].sure
     assert abs(report.finds[0].face.x - (box.x + box.width / 2)) < 0.15 * face_px
@@ -46,7 +46,7 @@ def test_faces_of_every_size_are_found_and_sure(scout, face_px, found_in, turn):
 def test_a_frame_four_times_as_large_has_the_same_faces_at_the_same_cost(scout):
     small, _ = with_face(a_wall(), 330, 230, face_px=90)
     large = np.kron(small, np.ones((4, 4), np.uint8))
-    one, other = scout.search(an_errand(small)), scout.search(an_errand(large))
+    one, other = scout.search(a_request(small)), scout.search(a_request(large))
     assert other.finds[0].face.side == pytest.approx(4 * one.finds[0].face.side, rel=0.15)
     assert other.nominal_ms == pytest.approx(one.nominal_ms, rel=0.05)
 
@@ -55,20 +55,20 @@ def test_only_the_region_is_searched_and_paid_for(scout):
     both, _ = with_face(a_wall(), 160, 240)
     both, _ = with_face(both, 480, 240)
     right = Box(340, 100, 280, 280)
-    report = scout.search(an_errand(both, region=right))
+    report = scout.search(a_request(both, region=right))
     assert [centre(find)[0] > 320 for find in report.finds] == [True]
-    assert report.nominal_ms < scout.search(an_errand(both)).nominal_ms
+    assert report.nominal_ms < scout.search(a_request(both)).nominal_ms
 
 
 def test_known_faces_are_not_found_again(scout):
     picture, box = with_face(a_wall(), 330, 230)
-    assert scout.search(an_errand(picture, known=[box])).finds == []
+    assert scout.search(a_request(picture, known=[box])).finds == []
 
 
 def test_nothing_is_found_where_there_is_no_face(scout):
     for level in (0, 140, 255):
-        assert scout.search(an_errand(np.full((480, 640), level, np.uint8))).finds == []
-    assert not any(f.sure for f in scout.search(an_errand(a_picture(640, 480))).finds)
+        assert scout.search(a_request(np.full((480, 640), level, np.uint8))).finds == []
+    assert not any(f.sure for f in scout.search(a_request(a_picture(640, 480))).finds)
 
 
 def test_smaller_faces_than_asked_for_are_not_searched():
@@ -159,8 +159,8 @@ def spent_on(pictures, **changes):
     spent = []
     search = tracker._runner._search
 
-    def count(errand):
-        report = search(errand)
+    def count(request):
+        report = search(request)
         spent.append(report.nominal_ms)
         return report
 
@@ -205,11 +205,11 @@ def test_one_person_who_moves_costs_little_more():
 
 def test_the_runners_bring_the_same_report(scout):
     picture, _ = with_face(a_wall(), 330, 230)
-    at_once, beside = AtOnce(scout.search), Beside(scout.search)
+    at_once, beside = AtOnce(scout.search), Background(scout.search)
     reports = []
     for runner in (at_once, beside):
         assert runner.fetch() is None
-        runner.send(an_errand(picture))
+        runner.send(a_request(picture))
         assert runner.busy
         while (fetched := runner.fetch()) is None:
             pass

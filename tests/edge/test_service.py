@@ -16,9 +16,9 @@ from notify_socket import NotifySocket
 
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.service import Service, status_line
-from fer_edge.daemon.systemd import Heart
+from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.shared.errors import FerError, OutputError
-from fer_edge.sinks.fan_out import FanOut, Outlet
+from fer_edge.sinks.fan_out import FanOut, NamedSink
 from fer_edge.state.controls import Controls, obey_signals
 from fer_edge.state.records import CameraHealth, DaemonState, SinkState
 from fer_edge.testing.fakes import ScriptedSource
@@ -84,11 +84,12 @@ class Running:
         self.controls = Controls()
         self.controls.enabled = enabled
         self.failure = None
+        watchdog = manager.environment(WATCHDOG_USEC=str(round(WATCHDOG_SECONDS * 1e6)))
         self.service = Service(
             camera, self.pipeline, FanOut([]),
             controls=self.controls,
             figures=Figures(Names("a camera", "a model", "0" * 64)),
-            heart=Heart(manager.environment(WATCHDOG_USEC=str(round(WATCHDOG_SECONDS * 1e6)))),
+            systemd=SystemdNotifier(watchdog),
             reload=reload,
         )  # fmt: skip
         self.thread = threading.Thread(target=self._run)
@@ -108,7 +109,7 @@ class Running:
 
 
 class Outgoing:
-    """An outlet that takes everything."""
+    """A sink that takes everything."""
 
     def emit(self, observation):
         """Take it."""
@@ -117,9 +118,9 @@ class Outgoing:
         """Nothing to end."""
 
 
-def tell_all(figures, outlets):
+def tell_all(figures, sinks):
     camera = PhasedCamera().health()
-    outlets.report(figures.state("running", camera, dropped=0, sinks=outlets.states()))
+    sinks.report(figures.state("running", camera, dropped=0, sinks=sinks.states()))
 
 
 @contextmanager
@@ -151,14 +152,14 @@ def test_ready_comes_with_the_first_frame_and_the_status_follows(manager):
 
 
 def test_telling_its_state_every_second_leaves_no_memory_behind():
-    outlets = FanOut([Outlet("a", Outgoing()), Outlet("b", Outgoing())])
+    sinks = FanOut([NamedSink("a", Outgoing()), NamedSink("b", Outgoing())])
     figures = Figures(Names("a camera", "a model", "0" * 64))
     gc.collect()  # also empties what Python keeps for reuse
     for _ in range(100):
-        tell_all(figures, outlets)
+        tell_all(figures, sinks)
     before = sys.getallocatedblocks()
     for _ in range(500):
-        tell_all(figures, outlets)
+        tell_all(figures, sinks)
     assert sys.getallocatedblocks() - before < 100
 
 

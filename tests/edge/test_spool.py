@@ -12,7 +12,7 @@ import pytest
 
 from fer_edge.shared.errors import OutputError
 from fer_edge.sinks.spool.spool import Spool, SpoolBounds
-from fer_edge.sinks.spool.write_budget import WearBudget
+from fer_edge.sinks.spool.write_budget import WriteBudget
 
 
 class Clock:
@@ -328,7 +328,7 @@ def test_a_budget_holds_for_any_day():
     class Now:
         seconds = 0.0
 
-    budget = WearBudget(1000.0, clock=lambda: Now.seconds)
+    budget = WriteBudget(1000.0, clock=lambda: Now.seconds)
     spent = []
     for _ in range(3 * 24 * 60):
         Now.seconds += 60

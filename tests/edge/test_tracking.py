@@ -261,9 +261,9 @@ def test_a_live_search_does_not_hold_up_the_frames(monkeypatch):
     tracker = a_tracker(frames="live")
     slow = tracker._runner._search
 
-    def search(errand):
+    def search(request):
         time.sleep(0.3)
-        return slow(errand)
+        return slow(request)
 
     tracker._runner._search = search
     (picture,), _ = walk([320])
@@ -283,7 +283,7 @@ def test_a_live_search_does_not_hold_up_the_frames(monkeypatch):
 def test_a_live_search_that_fails_is_not_silent():
     tracker = a_tracker(frames="live")
 
-    def search(errand):
+    def search(request):
         raise ValueError("broken")
 
     tracker._runner._search = search

@@ -10,7 +10,7 @@ import pytest
 from builders import an_observation
 from states import a_camera, a_state
 
-from fer_edge.assemble.parts import make_outlets
+from fer_edge.assemble.parts import make_sinks
 from fer_edge.settings import OutputSettings, Settings, WebSettings
 from fer_edge.shared.errors import EXIT_CONFIG, OutputError, SettingsError
 from fer_edge.sinks.web import http_server as listener
@@ -357,10 +357,10 @@ def test_a_listener_that_has_ended_is_a_failure_that_is_told(web):
 
 def test_settings_switch_it_on():
     quiet = OutputSettings(file="")
-    assert make_outlets(Settings(output=quiet), Controls()) == []
+    assert make_sinks(Settings(output=quiet), Controls()) == []
     with a_sink() as free:
         port = free.port
-    (outlet,) = make_outlets(Settings(output=quiet, web=WebSettings(port=port)), Controls())
-    with outlet.sink:
-        assert (outlet.name, outlet.essential) == ("web", False)
+    (named,) = make_sinks(Settings(output=quiet, web=WebSettings(port=port)), Controls())
+    with named.sink:
+        assert (named.name, named.essential) == ("web", False)
         assert ask(port, "/livez")[0] == 200

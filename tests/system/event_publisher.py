@@ -1,4 +1,4 @@
-"""Make events as the daemon does, through its own outlets; started by `broker.Publisher`.
+"""Make events as the daemon does, through its own sinks; started by `broker.Publisher`.
 
 Prints "emitted" once all are made; then answers each line (a node) with that node's figures. Ends
 as the daemon does when its input closes.
@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from fer_edge.assemble.outlets import make_event_outlets
+from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.models import open_model
 from fer_edge.settings import resolve
 from fer_edge.shared.records import Box, Face, Observation, Prediction, Reading
@@ -60,7 +60,7 @@ def main():
     folder = Path(plan["folder"])
     note_accepted(folder / "accepted")
     contract = open_model("edge-small").contract
-    outlets = {}
+    sinks = {}
     for node in plan["nodes"]:
         flags = {
             "output.file": "",
@@ -70,10 +70,10 @@ def main():
             **plan["settings"],
         }
         settings = resolve(flags=flags, environment={}, file={}).settings
-        outlets[node] = make_event_outlets(settings, contract, Controls())
+        sinks[node] = make_event_sinks(settings, contract, Controls())
     threads = [
         threading.Thread(target=emit, args=(opened[0].sink, plan["count"], plan["rate"]))
-        for opened in outlets.values()
+        for opened in sinks.values()
     ]
     for thread in threads:
         thread.start()
@@ -81,10 +81,10 @@ def main():
         thread.join()
     print("emitted", flush=True)
     for line in sys.stdin:
-        print(json.dumps(dict(outlets[line.strip()][1].sink.figures())), flush=True)
-    for opened in outlets.values():
-        for outlet in opened:
-            outlet.sink.close()
+        print(json.dumps(dict(sinks[line.strip()][1].sink.figures())), flush=True)
+    for opened in sinks.values():
+        for named in opened:
+            named.sink.close()
 
 
 if __name__ == "__main__":

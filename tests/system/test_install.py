@@ -62,14 +62,14 @@ ANOTHER = {"fer_edge/py.typed": append("# another\n")}
 BROKEN_MODEL = {f"fer_edge/models/{DEFAULT_MODEL}.int8.tflite": flip}
 # Fine at the prompt, but not as a daemon.
 BROKEN_DAEMON = {
-    "fer_edge/daemon/heart.py": append(
+    "fer_edge/daemon/systemd.py": append(
         "\nif 'NOTIFY_SOCKET' in os.environ:\n    raise RuntimeError('broken')\n"
     )
 }
 # Ready, but no frame ever comes.
 BLIND_DAEMON = {
     "fer_edge/daemon/service.py": append(
-        "\n\ndef _wait(service):\n    service._heart.ready()\n    service._controls.wait(0.5)\n"
+        "\n\ndef _wait(service):\n    service._systemd.ready()\n    service._controls.wait(0.5)\n"
         "\n\nimport os\nif 'NOTIFY_SOCKET' in os.environ:\n    Service._next_frame = _wait\n"
     )
 }

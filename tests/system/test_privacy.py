@@ -67,7 +67,7 @@ def clip(tmp_path_factory):
     return path
 
 
-def test_no_picture_is_written_or_sent_with_every_outlet_on(clip, tmp_path):
+def test_no_picture_is_written_or_sent_with_every_sink_on(clip, tmp_path):
     state, run, log = tmp_path / "state", tmp_path / "run", tmp_path / "calls"
     for folder in (state, run, tmp_path / "broker"):
         folder.mkdir()

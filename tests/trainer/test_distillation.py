@@ -17,7 +17,7 @@ from fer_trainer.jobs.teachers import load_teaching
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint
-from fer_trainer.training.distribution import Crew
+from fer_trainer.training.distribution import Devices
 from fer_trainer.training.fusing import for_answers_only
 from fer_trainer.training.loop import _teachers_precision, new_network, predict
 from fer_trainer.training.precision import network_in
@@ -169,4 +169,4 @@ def test_teachers_answer_in_what_is_fastest_and_a_resumed_run_keeps_it(
     kept = metrics["teachers_precision"]
     checkpoint = Checkpoint.read(tmp_path / "run" / "checkpoints" / "last.npz")
     assert checkpoint.surroundings["teachers_precision"] == kept
-    assert _teachers_precision(recipe, "float32", checkpoint, Crew()) == kept
+    assert _teachers_precision(recipe, "float32", checkpoint, Devices()) == kept

@@ -16,7 +16,7 @@ import pytest
 from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
 from fer_trainer.training.batches import ShuffledBatches
-from fer_trainer.training.distribution import Crew
+from fer_trainer.training.distribution import Devices
 from fer_trainer.training.processes import ADDRESSES, COUNT, INDEX, Process, this_process
 
 TOLERANCE = 1e-5
@@ -84,12 +84,12 @@ def test_two_processes_train_as_one(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    crew = [
+    devices = [
         start(small_recipe, faces, tmp_path / "run",
               {ADDRESSES: address, COUNT: "2", INDEX: str(index)})
         for index in range(2)
     ]  # fmt: skip
-    metrics, silence = (ended(process) for process in crew)
+    metrics, silence = (ended(process) for process in devices)
     assert silence == ""
     assert json.loads(metrics)["devices"] == 2
     assert_alike(tmp_path / "run", one_device)
@@ -107,18 +107,18 @@ def test_two_devices_of_one_process_train_as_one(
 
 @needs_jax
 def test_two_processes_hold_the_same_weights(tmp_path: Path, small_recipe: Path) -> None:
-    script = Path(__file__).with_name("crew_member.py")
+    script = Path(__file__).with_name("device_member.py")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    crew = [
+    devices = [
         subprocess.Popen(
             [sys.executable, str(script), str(index), "2", port, str(small_recipe), str(tmp_path)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for index in range(2)
     ]  # fmt: skip
-    for process in crew:
+    for process in devices:
         ended(process)
     with np.load(tmp_path / "0.npz") as first, np.load(tmp_path / "1.npz") as second:
         assert first.files
@@ -140,9 +140,9 @@ def test_processes_share_each_batch_without_overlap() -> None:
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
-    Crew(devices=4).check_batch(8)
+    Devices(devices=4).check_batch(8)
     with pytest.raises(SettingsError, match=r"batches of 66.*training\.batch_size=64"):
-        Crew(devices=4).check_batch(66)
+        Devices(devices=4).check_batch(66)
 
 
 def test_the_environment_says_which_process_this_is() -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from fer_edge.assemble.outlets import make_event_outlets
+from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.models import open_model
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Sink, Source, Tracker
@@ -23,7 +23,7 @@ from fer_edge.shared.haar import HaarDetector
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.opencv import cv2
-from fer_edge.sinks.fan_out import Outlet
+from fer_edge.sinks.fan_out import NamedSink
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.orientation import Orientation, turned
@@ -36,7 +36,7 @@ from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.follow.track import Patience
 from fer_edge.stages.follow.tracking import FaceTracker
 from fer_edge.stages.search.budget import Budget
-from fer_edge.stages.search.patrol import Patrol
+from fer_edge.stages.search.schedule import SearchSchedule
 from fer_edge.stages.search.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.state.controls import Controls
@@ -182,7 +182,7 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
     if frames == "pictures" or chosen.mode == "each":
         return EachPicture(make_detector(settings.detector))
     scout = HaarScout(most=chosen.max_faces, min_face_px=chosen.min_face_px)
-    patrol = Patrol(
+    schedule = SearchSchedule(
         Budget(chosen.budget_ms_per_second, burst_ms=_BURST_SECONDS * chosen.budget_ms_per_second),
         search_seconds=chosen.search_seconds,
         known_search_seconds=chosen.known_search_seconds,
@@ -190,7 +190,7 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
     )
     return FaceTracker(
         scout,
-        patrol,
+        schedule,
         threaded=frames == "live",
         max_faces=chosen.max_faces,
         check_frames=chosen.check_frames,
@@ -265,33 +265,33 @@ def make_sink(settings: OutputSettings) -> Sink:
     return JsonLinesSink.to_file(Path(settings.file))
 
 
-def make_outlets(settings: Settings, controls: Controls) -> list[Outlet]:
-    """Open every outlet that the settings switch on.
+def make_sinks(settings: Settings, controls: Controls) -> list[NamedSink]:
+    """Open every sink that the settings switch on.
 
     Args:
         settings: Of all parts.
-        controls: What outlets may ask of the daemon.
+        controls: What sinks may ask of the daemon.
 
     Raises:
         FerError: One cannot be opened.
     """
-    outlets: list[Outlet] = []
+    sinks: list[NamedSink] = []
     try:
         if settings.output.file:
             # What a person pipes on, or makes of a clip that can be run again, must be whole.
             whole = settings.output.file == "-" or frames_of(settings.source) != "live"
-            outlets.append(Outlet("jsonl", make_sink(settings.output), essential=whole))
+            sinks.append(NamedSink("jsonl", make_sink(settings.output), essential=whole))
         if settings.events.file or settings.mqtt.host:
             contract = open_model(settings.model.path).contract
-            outlets += make_event_outlets(settings, contract, controls)
+            sinks += make_event_sinks(settings, contract, controls)
         if settings.web.port:
             from fer_edge.sinks.web.sink import WebSink  # noqa: PLC0415 - 0.1 s that few runs need
 
-            outlets.append(
-                Outlet("web", WebSink(settings.web, faces=settings.events.mode != "aggregate"))
+            sinks.append(
+                NamedSink("web", WebSink(settings.web, faces=settings.events.mode != "aggregate"))
             )
     except BaseException:
-        for outlet in outlets:
-            outlet.sink.close()
+        for named in sinks:
+            named.sink.close()
         raise
-    return outlets
+    return sinks

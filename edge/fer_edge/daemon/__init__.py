@@ -1,1 +1,1 @@
-"""`fer-edge run`: the loop that keeps a camera, a pipeline and the outlets together for months."""
+"""`fer-edge run`: the loop that keeps a camera, a pipeline and the sinks together for months."""

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from fer_edge.assemble.parts import frames_of, make_outlets, make_pipeline, make_source, source_uri
+from fer_edge.assemble.parts import frames_of, make_pipeline, make_sinks, make_source, source_uri
 from fer_edge.daemon.camera.opener import Opening
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
 from fer_edge.daemon.service import Service
-from fer_edge.daemon.systemd import Heart
+from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def make_service(
     settings: Settings, controls: Controls, *, read_settings: Callable[[], Settings]
 ) -> Service:
-    """Load the model, open the outlets, and begin to open the camera.
+    """Load the model, open the sinks, and begin to open the camera.
 
     Args:
         settings: Of all parts.
@@ -42,19 +42,19 @@ def make_service(
     settings = slots.fill_in(settings)
     pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     try:
-        outlets = FanOut(make_outlets(settings, controls))
+        sinks = FanOut(make_sinks(settings, controls))
     except BaseException:
         pipeline.close()
         raise
-    heart = Heart()
+    systemd = SystemdNotifier()
     return Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
-        SteadyCamera(*camera_of(settings), patient=heart.heard),
+        SteadyCamera(*camera_of(settings), patient=systemd.heard),
         pipeline,
-        outlets,
+        sinks,
         controls=controls,
         figures=Figures(_names(settings, pipeline.contract)),
-        heart=heart,
+        systemd=systemd,
         reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
     )
 
@@ -100,9 +100,9 @@ class _Reloading:
         except FerError as error:
             _refuse(error)
             return
-        # Another pipeline counts tracks anew, and may have another model: outlets must know.
-        outlets = pipeline is not None or any(name != _WATCHED for name in changed)
-        refused = self._open_outlets(service, new) if outlets else None
+        # Another pipeline counts tracks anew, and may have another model: sinks must know.
+        sinks = pipeline is not None or any(name != _WATCHED for name in changed)
+        refused = self._open_sinks(service, new) if sinks else None
         if refused is not None:
             if pipeline is not None:
                 pipeline.close()
@@ -128,13 +128,13 @@ class _Reloading:
             return make_pipeline(new, frames=frames)
         return None
 
-    def _open_outlets(self, service: Service, new: Settings) -> FerError | None:
-        """Replace the outlets; return why that is refused, if it is."""
-        service.outlets.close()  # files and ports can be held only once
+    def _open_sinks(self, service: Service, new: Settings) -> FerError | None:
+        """Replace the sinks; return why that is refused, if it is."""
+        service.sinks.close()  # files and ports can be held only once
         try:
-            service.outlets = FanOut(make_outlets(new, self._controls))
+            service.sinks = FanOut(make_sinks(new, self._controls))
         except FerError as error:
-            service.outlets = FanOut(make_outlets(self._settings, self._controls))
+            service.sinks = FanOut(make_sinks(self._settings, self._controls))
             return error
         return None
 

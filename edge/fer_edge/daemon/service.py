@@ -1,4 +1,4 @@
-"""The loop of `fer-edge run`: frames to outlets, for months."""
+"""The loop of `fer-edge run`: frames to sinks, for months."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures
-from fer_edge.daemon.systemd import Heart
+from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.pipeline.loop import RunTally, Watch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
@@ -24,23 +24,23 @@ Reload: TypeAlias = Callable[["Service"], None]
 
 
 class Service(Closing):
-    """Keeps frames flowing from a camera through a pipeline to the outlets.
+    """Keeps frames flowing from a camera through a pipeline to the sinks.
 
     The parts may be replaced between two frames, which is how settings are reloaded.
 
     Args:
         camera: Where frames come from.
         pipeline: What makes observations of them.
-        outlets: Where these go.
+        sinks: Where these go.
         controls: What is asked of the daemon.
         figures: What it knows of itself.
-        heart: What systemd is told.
+        systemd: What systemd is told.
         reload: Called where the settings are to be read anew; logs what it refuses.
 
     Attributes:
         camera: May be turned to another source.
         pipeline: May be replaced.
-        outlets: May be replaced.
+        sinks: May be replaced.
         figures: May be changed.
     """
 
@@ -48,19 +48,19 @@ class Service(Closing):
         self,
         camera: SteadyCamera,
         pipeline: Pipeline,
-        outlets: FanOut,
+        sinks: FanOut,
         *,
         controls: Controls,
         figures: Figures,
-        heart: Heart,
+        systemd: SystemdNotifier,
         reload: Reload = lambda _service: None,
     ) -> None:
         self.camera = camera
         self.pipeline = pipeline
-        self.outlets = outlets
+        self.sinks = sinks
         self.figures = figures
         self._controls = controls
-        self._heart = heart
+        self._systemd = systemd
         self._reload = reload
         self._report_due = 0.0
 
@@ -80,18 +80,18 @@ class Service(Closing):
 
         Raises:
             SourceUnavailableError: The camera was given up.
-            OutputError: An essential outlet cannot write.
+            OutputError: An essential sink cannot write.
         """
         tally = RunTally()
         started = time.monotonic()
         while not self._controls.stopping and not self.camera.ended:
             if self._controls.take_reload():
-                with self._heart.reloading():
+                with self._systemd.reloading():
                     self._reload(self)
             frame = self._next_frame()
             if frame is not None:
                 observation = self.pipeline.process(frame)
-                self.outlets.emit(observation)
+                self.sinks.emit(observation)
                 self.figures.add(observation)
                 tally.add(observation)
                 tally.seconds = time.monotonic() - started
@@ -100,7 +100,7 @@ class Service(Closing):
                     break
             self._live(delivered=frame is not None)
             self._report(tell)
-        self._heart.stopping()
+        self._systemd.stopping()
         tell(self.state())
         return tally
 
@@ -110,14 +110,14 @@ class Service(Closing):
             self._phase(),
             self.camera.health(),
             dropped=self.camera.dropped,
-            sinks=self.outlets.states(),
+            sinks=self.sinks.states(),
         )
 
     def close(self) -> None:
-        """Close camera, pipeline and outlets; may be called twice."""
+        """Close camera, pipeline and sinks; may be called twice."""
         self.camera.close()
         self.pipeline.close()
-        self.outlets.close()
+        self.sinks.close()
 
     def _next_frame(self) -> Frame | None:
         if self._controls.enabled:
@@ -133,12 +133,12 @@ class Service(Closing):
         switch tells it to, both within bounds. READY needs the camera's first frame or first
         fault: what comes after either is a state, and the status line tells it.
         """
-        self._heart.beat()
+        self._systemd.beat()
         if not delivered and self._controls.enabled:
             camera = self.camera.health()
             if camera.phase == "opening" and not camera.failures:
                 return
-        self._heart.ready()
+        self._systemd.ready()
 
     def _phase(self) -> Phase:
         if self._controls.stopping:
@@ -153,8 +153,8 @@ class Service(Closing):
             return
         self._report_due = now + _REPORT_SECONDS
         state = self.state()
-        self._heart.status(status_line(state) + model_note(state))
-        self.outlets.report(state)
+        self._systemd.status(status_line(state) + model_note(state))
+        self.sinks.report(state)
         tell(state)
 
 

@@ -18,7 +18,7 @@ _SEND_SECONDS: Final = 1.0
 _MOST_STATUS_CHARACTERS: Final = 300
 
 
-class Heart:
+class SystemdNotifier:
     """Tells systemd how the daemon does; says nothing where no systemd asked.
 
     Only the loop calls `beat`, and only where it has delivered a frame or knowingly waits, so a

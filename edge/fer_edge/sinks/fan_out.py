@@ -1,4 +1,4 @@
-"""Every outlet gets every observation; one that fails is left alone for a while, never fatal."""
+"""Every sink gets every observation; one that fails is left alone for a while, never fatal."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class NamedSink:
     """A sink and how it is treated.
 
     Attributes:
@@ -37,23 +37,23 @@ class Outlet:
 
 
 class FanOut(Closing):
-    """Gives observations and states to outlets that may fail.
+    """Gives observations and states to sinks that may fail.
 
-    Whatever an outlet raises is counted and logged, and the outlet left alone for a while: one
+    Whatever a sink raises is counted and logged, and the sink left alone for a while: one
     with a defect must not stop the others. What is said meanwhile is not kept for it.
 
     Args:
-        outlets: Closed with this object.
+        sinks: Closed with this object.
     """
 
-    def __init__(self, outlets: Sequence[Outlet]) -> None:
-        self._courses = [_Course(outlet) for outlet in outlets]
+    def __init__(self, sinks: Sequence[NamedSink]) -> None:
+        self._courses = [_Course(named) for named in sinks]
 
     def emit(self, observation: Observation) -> None:
         """Give an observation to all.
 
         Raises:
-            Exception: An essential outlet failed; a BrokenPipeError where its reader has gone.
+            Exception: An essential sink failed; a BrokenPipeError where its reader has gone.
         """
         for course in self._courses:
             course.emit(observation)
@@ -64,7 +64,7 @@ class FanOut(Closing):
             course.report(state)
 
     def states(self) -> tuple[SinkState, ...]:
-        """Return how each outlet does."""
+        """Return how each sink does."""
         # Of a list: made of a generator, a tuple is cut to its length, and Python keeps up to
         # 2,000 such pieces before it takes one again. This is called every second.
         return tuple([course.state() for course in self._courses])
@@ -73,7 +73,7 @@ class FanOut(Closing):
         """Close all; what fails then is logged. May be called twice.
 
         Raises:
-            Exception: An essential outlet failed.
+            Exception: An essential sink failed.
         """
         with ExitStack() as stack:  # closes them all, and then raises
             for course in reversed(self._courses):
@@ -81,23 +81,23 @@ class FanOut(Closing):
 
 
 class _Course:
-    """One outlet over time."""
+    """One sink over time."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, named: NamedSink) -> None:
+        self._named = named
         self._emitted = 0
-        # Apart: an outlet that cannot take the state may take observations all the same.
-        self._emitting = _Attempts(outlet.name)
-        self._reporting = _Attempts(outlet.name)
+        # Apart: a sink that cannot take the state may take observations all the same.
+        self._emitting = _Attempts(named.name)
+        self._reporting = _Attempts(named.name)
 
     def emit(self, observation: Observation) -> None:
         if not self._emitting.due:
             return
         began = time.monotonic()
         try:
-            self._outlet.sink.emit(observation)
+            self._named.sink.emit(observation)
         except Exception as error:
-            if self._outlet.essential:
+            if self._named.essential:
                 raise
             self._emitting.failed(error)
             return
@@ -105,7 +105,7 @@ class _Course:
         self._emitting.succeeded(time.monotonic() - began)
 
     def report(self, state: DaemonState) -> None:
-        sink = self._outlet.sink
+        sink = self._named.sink
         if not isinstance(sink, Reporter) or not self._reporting.due:
             return
         began = time.monotonic()
@@ -118,7 +118,7 @@ class _Course:
 
     def state(self) -> SinkState:
         return SinkState(
-            self._outlet.name,
+            self._named.name,
             self._emitted,
             self._emitting.failures + self._reporting.failures,
             self._emitting.problem or self._reporting.problem,
@@ -127,14 +127,14 @@ class _Course:
 
     def close(self) -> None:
         try:
-            self._outlet.sink.close()
+            self._named.sink.close()
         except Exception as error:
-            if self._outlet.essential:
+            if self._named.essential:
                 raise
             self._emitting.failed(error)
 
     def _figures(self) -> Mapping[str, Figure]:
-        sink = self._outlet.sink
+        sink = self._named.sink
         if not isinstance(sink, Reporter):
             return {}
         try:
@@ -145,7 +145,7 @@ class _Course:
 
 
 class _Attempts:
-    """How one thing that an outlet does goes, and when it is tried again."""
+    """How one thing that a sink does goes, and when it is tried again."""
 
     def __init__(self, name: str) -> None:
         self.failures = 0

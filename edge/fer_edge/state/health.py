@@ -72,9 +72,9 @@ def why_not_well(state: DaemonState, *, age_seconds: float, alive_seconds: float
 
 
 def problems_of(sink: SinkState) -> list[str]:
-    """Return what is wrong with an outlet: why it fails, and what its own figures complain of.
+    """Return what is wrong with a sink: why it fails, and what its own figures complain of.
 
-    An outlet that never fails outright, since a spool stands between, tells its problems as
+    A sink that never fails outright, since a spool stands between, tells its problems as
     texts among its figures, named "problem" or "..._problem".
     """
     complaints = [

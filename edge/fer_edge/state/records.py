@@ -1,4 +1,4 @@
-"""What the daemon knows about itself, as records that every outlet reads alike."""
+"""What the daemon knows about itself, as records that every sink reads alike."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -40,7 +40,7 @@ class CameraHealth:
 
 @dataclass(frozen=True, slots=True)
 class SinkState:
-    """How one outlet does.
+    """How one sink does.
 
     Attributes:
         name: "jsonl", "mqtt", ...
@@ -81,7 +81,7 @@ class DaemonState:
         temperature_c: Of the processor; None where the machine does not tell.
         throttled: Whether the board slows itself down now; None where it does not tell.
         rss_mb: Resident memory.
-        sinks: The outlets.
+        sinks: The sinks.
     """
 
     phase: Phase

@@ -30,7 +30,7 @@ from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder, not_written, replace_file
 from fer_trainer.run.provenance import git_revision, versions
 from fer_trainer.training.checkpoint import Checkpoint
-from fer_trainer.training.distribution import Crew, join_crew
+from fer_trainer.training.distribution import Devices, join_devices
 from fer_trainer.training.loop import RunFiles, new_network, train
 from fer_trainer.training.measurement import Measured, measure
 from fer_trainer.training.selection import selection_callbacks
@@ -64,10 +64,10 @@ def fit(
         FerError: The folder or the network cannot be used, or training diverged.
     """
     check_teachers(recipe, content_sha256=split.origin.content_sha256, validation=split.val.names)
-    crew = join_crew()
-    if crew.process.count > 1 and resume:
+    devices = join_devices()
+    if devices.process.count > 1 and resume:
         raise SettingsError(
-            f"--resume on {crew.process.count} processes",
+            f"--resume on {devices.process.count} processes",
             expected="one process, with as many devices as it likes",
             fix="resume on one machine, or train again with --force",
         )
@@ -79,11 +79,11 @@ def fit(
             if not (run.path / run_folder.REPORT).is_file():
                 tell(f"its report is missing: `fer-train report {run.path}` writes it")
             return finished
-    if crew.process.index:
+    if devices.process.index:
         # Process 0 writes the run; what this one would write is the same, and thrown away.
         with tempfile.TemporaryDirectory() as scratch:
-            return _fit(recipe, split, RunFolder(Path(scratch)), crew=crew, tell=tell)
-    return _fit(recipe, split, run, crew=crew, tell=tell, resume=resume)
+            return _fit(recipe, split, RunFolder(Path(scratch)), devices=devices, tell=tell)
+    return _fit(recipe, split, run, devices=devices, tell=tell, resume=resume)
 
 
 def _fit(
@@ -91,7 +91,7 @@ def _fit(
     split: SplitData,
     run: RunFolder,
     *,
-    crew: Crew,
+    devices: Devices,
     tell: Callable[[str], None],
     resume: bool = False,
 ) -> dict[str, Any]:
@@ -105,7 +105,9 @@ def _fit(
         _write_beginning(run, recipe, split, network)
         sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
         tell(f"{split.origin.name}: " + ", ".join(sizes))
-        return _train_and_deliver(network, recipe, split, run, crew=crew, tell=tell, resume=resume)
+        return _train_and_deliver(
+            network, recipe, split, run, devices=devices, tell=tell, resume=resume
+        )
 
 
 def _train_and_deliver(
@@ -114,7 +116,7 @@ def _train_and_deliver(
     split: SplitData,
     run: RunFolder,
     *,
-    crew: Crew,
+    devices: Devices,
     tell: Callable[[str], None],
     resume: bool,
 ) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _train_and_deliver(
         )
     done = train(
         network, recipe, split.train, split.val,
-        files=files, tell=tell, begun=begun, callbacks=callbacks, crew=crew,
+        files=files, tell=tell, begun=begun, callbacks=callbacks, devices=devices,
         teach=partial(load_teaching, recipe),
     )  # fmt: skip
     measured = measure(network, recipe, split)
@@ -142,7 +144,7 @@ def _train_and_deliver(
         "delivered_epoch": delivered_epoch(callbacks, last=done.epochs),
         "training_seconds": round(done.seconds, 1),
         **done.surroundings,
-        "devices": crew.devices,
+        "devices": devices.devices,
     }
     write_documented(
         run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature

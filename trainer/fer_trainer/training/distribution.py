@@ -18,7 +18,7 @@ from fer_trainer.training.processes import Process, this_process
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Devices:
     """All devices that train together.
 
     Attributes:
@@ -69,7 +69,7 @@ class Crew:
             )
 
 
-def join_crew() -> Crew:
+def join_devices() -> Devices:
     """Join the other processes, if there are any; must come before any computation.
 
     Raises:
@@ -83,11 +83,11 @@ def join_crew() -> Crew:
             fix="set KERAS_BACKEND=jax",
         )
     if backend != "jax":
-        return Crew()
+        return Devices()
     with _stdout_kept():
         if process.count > 1:
             keras.distribution.initialize(process.addresses, process.count, process.index)
-        return Crew(process, len(keras.distribution.list_devices()))
+        return Devices(process, len(keras.distribution.list_devices()))
 
 
 @contextlib.contextmanager

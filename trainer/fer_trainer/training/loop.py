@@ -22,7 +22,7 @@ from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
 from fer_trainer.training.checkpoint import Checkpoint, restore
-from fer_trainer.training.distribution import Crew
+from fer_trainer.training.distribution import Devices
 from fer_trainer.training.optimiser import build_optimiser
 from fer_trainer.training.precision import Deliver, choose_precision, network_in, scaled
 from fer_trainer.training.teaching import Teaching
@@ -82,7 +82,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     tell: Callable[[str], None],
     begun: Checkpoint | None = None,
     callbacks: Sequence[Any] = (),
-    crew: Crew | None = None,
+    devices: Devices | None = None,
     teach: Teach = lambda _precision: None,
 ) -> Trained:
     """Train `network` in place; at the end it holds the weights that the recipe delivers.
@@ -96,7 +96,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         tell: Takes a line of progress.
         begun: Where to go on; from the start without it.
         callbacks: The recipe's own, each of a class of its own; see `training.selection`.
-        crew: The devices to train on; one without it.
+        devices: The devices to train on; one without it.
         teach: Loads the teachers, in a precision.
 
     Raises:
@@ -104,29 +104,29 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         ModelError: `begun` is of another network or optimiser.
         OutputError: History or checkpoint cannot be written.
     """
-    settings, crew = recipe.training, crew or Crew()
+    settings, devices = recipe.training, devices or Devices()
     epochs_done = begun.epoch if begun else 0
     started = time.monotonic()
-    crew.check_batch(min(settings.batch_size, len(train_part)))
+    devices.check_batch(min(settings.batch_size, len(train_part)))
     batches = ShuffledBatches(
         train_part.pictures,
         targets(train_part, recipe),
         batch_size=settings.batch_size,
         seed=settings.seed,
         epoch=epochs_done,
-        share=(crew.process.index, crew.process.count),
+        share=(devices.process.index, devices.process.count),
     )
-    precision = _precision(network, recipe, begun, crew, tell)
+    precision = _precision(network, recipe, begun, devices, tell)
     surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
     averaging = recipe.averaging.momentum > 0
     history = History(files.history)
     kept: list[Any] = [history, *callbacks]
-    with crew.together():
+    with devices.together():
         keras.utils.set_random_seed(settings.seed)
         trained = network_in(precision, recipe)
         trained.set_weights(network.get_weights())
         model = augmented(trained, recipe.augmentation, seed=settings.seed)
-        model.teaching = teach(_teachers_precision(recipe, precision, begun, crew))
+        model.teaching = teach(_teachers_precision(recipe, precision, begun, devices))
         if model.teaching is not None:
             surroundings["teachers_precision"] = model.teaching.precision
         model.compile(
@@ -141,13 +141,13 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
             restore(begun, model)
         picked, picking = batches.for_fit()
         # Devices share a batch evenly; of validation the few pictures left over are not measured.
-        measured = len(val) - len(val) % crew.own_devices
+        measured = len(val) - len(val) % devices.own_devices
         model.fit(
             picked,
             epochs=settings.epochs,
             initial_epoch=settings.epochs if begun and begun.stopped else epochs_done,
             validation_data=(val.pictures[:measured], targets(val, recipe)[:measured]),
-            validation_batch_size=EVALUATION_BATCH * crew.own_devices,
+            validation_batch_size=EVALUATION_BATCH * devices.own_devices,
             shuffle=False,  # the batches come in their own order
             verbose=0,
             callbacks=[
@@ -180,17 +180,17 @@ def _precision(
     network: Any,
     recipe: Recipe,
     begun: Checkpoint | None,
-    crew: Crew,
+    devices: Devices,
     tell: Callable[[str], None],
 ) -> str:
     """Choose the precision; a resumed run keeps the one it began with."""
     backend = str(keras.backend.backend())
     if begun is None:
-        if crew.alone or recipe.training.precision != "auto":
+        if devices.alone or recipe.training.precision != "auto":
             precision, reason = choose_precision(recipe, network)
         else:
             # Measured, it might come out differently on each of them.
-            precision, reason = "float32", f"{crew.devices} devices, and the recipe names none"
+            precision, reason = "float32", f"{devices.devices} devices, and the recipe names none"
         tell(f"training in {precision} on {backend}: {reason}")
         return precision
     if begun.surroundings.get("backend") != backend:
@@ -202,12 +202,12 @@ def _precision(
 
 
 def _teachers_precision(
-    recipe: Recipe, precision: str, begun: Checkpoint | None, crew: Crew
+    recipe: Recipe, precision: str, begun: Checkpoint | None, devices: Devices
 ) -> str:
     """Return what the teachers answer in: measured where nothing else says it."""
     if begun is not None:
         return begun.surroundings.get("teachers_precision", precision)
-    return "auto" if crew.alone and recipe.training.precision == "auto" else precision
+    return "auto" if devices.alone and recipe.training.precision == "auto" else precision
 
 
 def steps_at_once(network: Any) -> int:

@@ -5,7 +5,7 @@ import dataclasses
 from fer_edge.shared.records import Frame
 
 
-class Numbering:
+class FrameNumbers:
     """Counts the frames of sources that follow one another as if they were one's."""
 
     def __init__(self) -> None:

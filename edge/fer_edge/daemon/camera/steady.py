@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Final
 
-from fer_edge.daemon.camera.frame_numbers import Numbering
+from fer_edge.daemon.camera.frame_numbers import FrameNumbers
 from fer_edge.daemon.camera.grading import CameraRecord, grade
 from fer_edge.daemon.camera.opener import Opener, Opening
 from fer_edge.daemon.camera.picture_watch import PictureWatch
@@ -54,7 +54,7 @@ class SteadyCamera(Closing):
         self._former: tuple[Opening, SourceSettings] | None = None
         self._wanted = self._proven = False
         self._dropped = self._failures = self._reopenings = 0
-        self._numbering = Numbering()
+        self._numbers = FrameNumbers()
         self._good_at = self._arrived_at = self._opened_at = time.monotonic()
         self._grade: Grade = "dead"
         self._fault: FerError | None = None
@@ -182,7 +182,7 @@ class SteadyCamera(Closing):
         self._source = self._opener.take(timeout_seconds)
         if self._source is not None:
             self._opened_at = self._arrived_at = time.monotonic()
-            self._numbering.begin_source()
+            self._numbers.begin_source()
             self._watch.start_anew()
 
     def _read_next(self, source: Source, timeout_seconds: float) -> Frame | None:
@@ -229,7 +229,7 @@ class SteadyCamera(Closing):
             self._backoff.reset()
         self._good_at = now
         self._proven, self._former = True, None
-        numbered = self._numbering.number(frame)
+        numbered = self._numbers.number(frame)
         age_ms = (now * 1e9 - numbered.monotonic_ns) / 1e6
         self._record.add_frame(now, index=numbered.index, age_ms=age_ms)
         return numbered

@@ -19,11 +19,11 @@ _TOP = "\x1b[H\x1b[J"  # first column of the first line, and clear what is below
 def status(name: str | None, watch: bool, as_json: bool) -> None:
     """Ask the running daemon how it does.
 
-    Camera, speed, latency, outlets and temperature come from the daemon itself, over a Unix socket
+    Camera, speed, latency, sinks and temperature come from the daemon itself, over a Unix socket
     that its own user and root may use. Where several run, all are shown. With --json, prints one
     line for each: what the daemon says, then "well" and "problems".
 
-    Exit codes: 0 all run well, 1 one does not (its camera waits, an outlet fails, it hangs),
+    Exit codes: 0 all run well, 1 one does not (its camera waits, a sink fails, it hangs),
     69 no daemon runs.
     """
     look = _Look(name, as_json=as_json, watching=watch)

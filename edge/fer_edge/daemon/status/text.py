@@ -43,7 +43,7 @@ def _figures(state: DaemonState) -> list[tuple[str, str]]:
         f"{state.model} (sha256 {state.model_sha256[:12]})" if state.model_sha256 else state.model
     )
     fields += [("in view", _n(state.faces, "face")), ("model", model)]
-    fields += [(sink.name, _outlet(sink)) for sink in state.sinks]
+    fields += [(sink.name, _sink(sink)) for sink in state.sinks]
     fields.append(("machine", _machine(state)))
     return fields
 
@@ -70,7 +70,7 @@ def _latency(state: DaemonState) -> str:
     )
 
 
-def _outlet(sink: SinkState) -> str:
+def _sink(sink: SinkState) -> str:
     said = [_n(sink.emitted, "observation")]
     if sink.failures:
         said.append(_n(sink.failures, "failure"))

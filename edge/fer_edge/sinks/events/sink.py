@@ -36,7 +36,7 @@ class EventSink(Closing):
         self._spool = spool
         self._file = file
         self._counts: Counter[str] = Counter()
-        self._unwritten = self._unkept = 0
+        self._unwritten = self._overflow = 0
         self._problem = ""
         self._closed = False
 
@@ -57,7 +57,7 @@ class EventSink(Closing):
         if self._file is not None:
             told["unwritten"] = self._unwritten
         if self._spool is not None:
-            told["first_kept_in_memory"] = self._unkept
+            told["first_kept_in_memory"] = self._overflow
         return told
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class EventSink(Closing):
             line = encode(event)
             self._counts[getattr(event, "kind", "aggregate")] += 1
             if self._spool is not None and not self._spool.append(line):
-                self._unkept += 1
+                self._overflow += 1
             if self._file is not None:
                 self._write(self._file, line)
 

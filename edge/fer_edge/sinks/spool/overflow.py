@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from fer_edge.sinks.spool.file import Row
 
 
-class Unkept:
+class Overflow:
     """A bounded queue; the oldest go first.
 
     Args:

@@ -10,7 +10,7 @@ from fer_edge.sinks.spool.file import Row, SpoolFile, is_damaged
 _log = logging.getLogger(__name__)
 
 
-def open_or_salvage(path: Path, *, most_bytes: int) -> tuple[SpoolFile, bool]:
+def open_or_recover(path: Path, *, most_bytes: int) -> tuple[SpoolFile, bool]:
     """Open a spool, or a new one with the readable events of a damaged one.
 
     Returns:

@@ -15,12 +15,12 @@ from fer_edge.shared.errors import OutputError
 from fer_edge.sinks.spool.file import Row, SpoolFile, is_damaged
 from fer_edge.sinks.spool.ids import EventIds
 from fer_edge.sinks.spool.lock import SpoolLock
-from fer_edge.sinks.spool.overflow import Unkept
-from fer_edge.sinks.spool.recovery import open_or_salvage
-from fer_edge.sinks.spool.write_budget import WearBudget
+from fer_edge.sinks.spool.overflow import Overflow
+from fer_edge.sinks.spool.recovery import open_or_recover
+from fer_edge.sinks.spool.write_budget import WriteBudget
 from fer_edge.state.records import Figure
 
-_MOST_UNKEPT: Final = 1000  # events that wait in memory while the file takes none
+_MOST_OVERFLOW: Final = 1000  # events that wait in memory while the file takes none
 _DELIVERED_BATCH: Final = 50  # delivered events that are removed in one commit
 _COMMIT_BYTES: Final = 4096  # foreseen of the budget for one commit, until it is measured
 _CHUNK: Final = 64
@@ -81,7 +81,7 @@ class Spool(Closing):
         self._bounds = bounds
         self._clock = clock
         self._clock_offset = clock() - time.monotonic()
-        self._budget = WearBudget(bounds.written_bytes_per_day)
+        self._budget = WriteBudget(bounds.written_bytes_per_day)
         self._turn = threading.Lock()
         self._tend_now = threading.Event()
         self._closing = False
@@ -91,7 +91,7 @@ class Spool(Closing):
         self._rows = self._bytes = self._position = 0
         self._counts: Counter[str] = Counter()
         self._counts_saved: Mapping[str, int] | None = None
-        self._unkept = Unkept(_MOST_UNKEPT)
+        self._overflow = Overflow(_MOST_OVERFLOW)
         self._delivered: set[int] = set()
         self._thread: threading.Thread | None = None
         self._process_lock = SpoolLock(path)
@@ -112,9 +112,9 @@ class Spool(Closing):
         with self._turn:
             self._position += 1
             row = Row(self._position, self._clock(), payload)
-            kept = not self._unkept and self._keep((row,))
+            kept = not self._overflow and self._keep((row,))
             if not kept:
-                self._counts["dropped_unkept"] += self._unkept.add(row)
+                self._counts["dropped_unkept"] += self._overflow.add(row)
         self.listener()
         return kept
 
@@ -128,14 +128,14 @@ class Spool(Closing):
                 except sqlite3.Error as error:
                     self.generation += 1  # what could not be read must not be skipped later
                     self._failed(error)
-            rows += self._unkept.after(after)
+            rows += self._overflow.after(after)
         return rows[:limit]
 
     def deliver(self, positions: Iterable[int]) -> None:
         """Take note that events are delivered; they are removed soon, at the latest on closing."""
         with self._turn:
             wanted = set(positions)
-            self._delivered |= wanted - self._unkept.take_out(wanted)
+            self._delivered |= wanted - self._overflow.take_out(wanted)
             if len(self._delivered) >= _DELIVERED_BATCH:
                 self._keep(())
 
@@ -144,9 +144,9 @@ class Spool(Closing):
         with self._turn:
             names = ("dropped_full", "dropped_old", "dropped_unkept", "damaged_files")
             return {
-                "waiting": max(0, self._rows - len(self._delivered)) + len(self._unkept),
+                "waiting": max(0, self._rows - len(self._delivered)) + len(self._overflow),
                 "waiting_bytes": self._bytes,
-                "unkept": len(self._unkept),
+                "unkept": len(self._overflow),
                 **{name: self._counts[name] for name in names},
                 "written_bytes": self._counts["written_bytes"],
                 "spool_problem": self._problem,
@@ -159,8 +159,8 @@ class Spool(Closing):
                 self._reopen()
             self._follow_clock()
             self._drop_old()
-            if self._keep(tuple(self._unkept), always=self._closing):
-                self._unkept.clear()
+            if self._keep(tuple(self._overflow), always=self._closing):
+                self._overflow.clear()
             file, dirty, self._dirty = self._file, self._dirty, False
         if file is None or not dirty:
             return
@@ -201,7 +201,7 @@ class Spool(Closing):
 
     def _open(self) -> None:
         try:
-            self._file, damaged = open_or_salvage(self._path, most_bytes=self._bounds.bytes)
+            self._file, damaged = open_or_recover(self._path, most_bytes=self._bounds.bytes)
             self._counts["damaged_files"] += damaged
             extent = self._file.extent()
             counts = self._file.counters()
@@ -297,7 +297,7 @@ class Spool(Closing):
         if abs(jump) < _CLOCK_JUMP_SECONDS:
             return
         self._clock_offset += jump
-        self._unkept.shift_ages(jump)
+        self._overflow.shift_ages(jump)
         if self._file is not None and not self._unsound:
             try:
                 self._file.shift_ages(jump, since=self._first_of_run)

@@ -9,7 +9,7 @@ _SAVED_SHARE: Final = 0.25
 """Of a day's bytes what may be saved up; the rest comes evenly, so no 24 hours exceed the day's."""
 
 
-class WearBudget:
+class WriteBudget:
     """Bytes that may be written, which come back over time.
 
     Args:

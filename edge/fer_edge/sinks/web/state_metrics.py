@@ -54,7 +54,7 @@ class StateCollector:
             if self._tells_faces:
                 yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
             yield from _camera(state.camera)
-            yield from _outlets(state.sinks)
+            yield from _sinks(state.sinks)
 
 
 def _about(state: DaemonState) -> Iterator[Metric]:
@@ -103,7 +103,7 @@ def _camera(camera: CameraHealth) -> Iterator[Metric]:
     )
 
 
-def _outlets(sinks: tuple[SinkState, ...]) -> Iterator[Metric]:
+def _sinks(sinks: tuple[SinkState, ...]) -> Iterator[Metric]:
     emitted = CounterMetricFamily(
         f"{PREFIX}_outlet_emitted", "Observations that an outlet took.", labels=["outlet"]
     )

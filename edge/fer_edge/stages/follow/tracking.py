@@ -13,9 +13,9 @@ from fer_edge.stages.follow.association import (
     same_face,
 )
 from fer_edge.stages.follow.track import Patience, Track
-from fer_edge.stages.search.background import AtOnce, Beside, Runner
+from fer_edge.stages.search.background import AtOnce, Background, Runner
 from fer_edge.stages.search.face_check import FaceCheck, first_found
-from fer_edge.stages.search.patrol import Patrol
+from fer_edge.stages.search.schedule import SearchSchedule
 from fer_edge.stages.search.scout import SURE_HITS, HaarScout, Report, second_opinion
 
 _REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
@@ -33,7 +33,7 @@ class FaceTracker:
 
     Args:
         scout: Searches whole pictures.
-        patrol: Says when.
+        schedule: Says when.
         threaded: Search in a thread beside the frames, on their own clock; else at once, each
             run alike, on a clock of 30 frames a second.
         max_faces: Followed at the same time; further ones are left out, and that is
@@ -49,16 +49,16 @@ class FaceTracker:
     def __init__(
         self,
         scout: HaarScout,
-        patrol: Patrol,
+        schedule: SearchSchedule,
         *,
         threaded: bool,
         max_faces: int,
         check_frames: int,
         patience: Patience,
     ) -> None:
-        self._runner: Runner = (Beside if threaded else AtOnce)(scout.search)
+        self._runner: Runner = (Background if threaded else AtOnce)(scout.search)
         self._clock: Clock = by_capture if threaded else by_index
-        self._patrol = patrol
+        self._schedule = schedule
         self._checks = (
             FaceCheck("alt2", face_px=32, scale_factor=1.1, min_neighbours=2),
             FaceCheck("default", face_px=32, scale_factor=1.1, min_neighbours=2),
@@ -82,7 +82,7 @@ class FaceTracker:
         if not self._now <= now <= self._now + _GAP_SECONDS or grey.shape != self._shape:
             self._start_anew(now)
         self._now, self._shape = now, grey.shape
-        motion = self._patrol.watch(grey)
+        motion = self._schedule.watch(grey)
         hidden = self._step(grey, now)
         if motion.cut:
             self._drop(hidden, now)
@@ -90,14 +90,14 @@ class FaceTracker:
         self._check_one(grey, now)
         self._decay(grey, now)
         if not self._runner.busy:
-            errand = self._patrol.errand(
+            request = self._schedule.request(
                 grey,
                 [track.box for track in self._tracks if track.reported],
                 [track.box for track in (*self._tracks, *self._refuted) if not track.reported],
                 now=now,
             )
-            if errand is not None:
-                self._runner.send(errand)
+            if request is not None:
+                self._runner.send(request)
                 self._receive(grey, now)
         faces = [
             Face(track.box, track.score, track.number) for track in self._tracks if track.reported
@@ -117,7 +117,7 @@ class FaceTracker:
         self._began = now
         self._tracks, self._lost, self._refuted = [], [], []
         self.left_out = 0
-        self._patrol.start_anew()
+        self._schedule.start_anew()
 
     def _step(self, grey: GreyImage, now: float) -> list[Track]:
         """Follow every face into the frame; return those that were not found again."""
@@ -137,14 +137,14 @@ class FaceTracker:
         if fetched is None:
             return
         report, spent_ms = fetched
-        self._patrol.spend(spent_ms)
-        if not self._began <= report.errand.now <= now:
+        self._schedule.spend(spent_ms)
+        if not self._began <= report.request.now <= now:
             return  # it was sent before all was forgotten
-        self._patrol.found(report)
+        self._schedule.found(report)
         self._take_in(report, grey, now)
 
     def _take_in(self, report: Report, grey: GreyImage, now: float) -> None:
-        errand = report.errand
+        request = report.request
         left_out = 0
         for find in report.finds:
             if same_face(find.face, self._tracks) is not None:
@@ -152,12 +152,12 @@ class FaceTracker:
             if len(self._tracks) >= self._max_faces:
                 left_out += 1
                 continue
-            before = returned_face(find.face, self._lost, now=errand.now)
+            before = returned_face(find.face, self._lost, now=request.now)
             track = Track(
-                self._number(before), errand.grey, find.face,
-                now=errand.now, sure=find.sure or (before is not None and before.reported),
+                self._number(before), request.grey, find.face,
+                now=request.now, sure=find.sure or (before is not None and before.reported),
             )  # fmt: skip
-            if errand.now == now or track.step(grey, now):
+            if request.now == now or track.step(grey, now):
                 self._tracks.append(track)
                 if before is not None:
                     self._lost.remove(before)
@@ -209,7 +209,7 @@ class FaceTracker:
         self._tracks = [track for track in self._tracks if track not in tracks]
         self._lost += [track for track in tracks if track.reported]
         self._refuted += [track for track in tracks if not track.reported]
-        self._patrol.alert(now)
+        self._schedule.alert(now)
 
     def _leave_out(self, faces: int) -> None:
         self.left_out = faces

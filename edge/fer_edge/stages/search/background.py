@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from fer_edge.stages.search.scout import Errand, Report
+from fer_edge.stages.search.scout import Report, SearchRequest
 
 
 class Runner(Protocol):
@@ -17,7 +17,7 @@ class Runner(Protocol):
         """Whether a search is under way or its report not fetched."""
         ...
 
-    def send(self, errand: Errand) -> None:
+    def send(self, request: SearchRequest) -> None:
         """Begin a search; only while not busy."""
         ...
 
@@ -33,7 +33,7 @@ class Runner(Protocol):
 class AtOnce:
     """Searches when sent and counts the nominal cost: the same frames give the same faces."""
 
-    def __init__(self, search: Callable[[Errand], Report]) -> None:
+    def __init__(self, search: Callable[[SearchRequest], Report]) -> None:
         self._search = search
         self._done: Report | None = None
 
@@ -42,9 +42,9 @@ class AtOnce:
         """Whether a report waits."""
         return self._done is not None
 
-    def send(self, errand: Errand) -> None:
+    def send(self, request: SearchRequest) -> None:
         """Search."""
-        self._done = self._search(errand)
+        self._done = self._search(request)
 
     def fetch(self) -> tuple[Report, float] | None:
         """Return the report."""
@@ -55,13 +55,13 @@ class AtOnce:
         """Nothing to end."""
 
 
-class Beside:
+class Background:
     """Searches in a thread of its own and counts that thread's CPU time."""
 
-    def __init__(self, search: Callable[[Errand], Report]) -> None:
+    def __init__(self, search: Callable[[SearchRequest], Report]) -> None:
         self._search = search
         self._waiting = threading.Condition()
-        self._errand: Errand | None = None
+        self._request: SearchRequest | None = None
         self._done: tuple[Report, float] | None = None
         self._failed: BaseException | None = None
         self._busy = self._closed = False
@@ -75,11 +75,11 @@ class Beside:
         """Whether a search is under way or its report not fetched."""
         return self._busy
 
-    def send(self, errand: Errand) -> None:
+    def send(self, request: SearchRequest) -> None:
         """Hand a search to the thread."""
         with self._waiting:
             self._busy = True
-            self._errand = errand
+            self._request = request
             self._waiting.notify()
 
     def fetch(self) -> tuple[Report, float] | None:
@@ -108,13 +108,13 @@ class Beside:
     def _work(self) -> None:
         while True:
             with self._waiting:
-                self._waiting.wait_for(lambda: self._errand is not None or self._closed)
-                errand, self._errand = self._errand, None
-                if self._closed or errand is None:
+                self._waiting.wait_for(lambda: self._request is not None or self._closed)
+                request, self._request = self._request, None
+                if self._closed or request is None:
                     return
             started = time.thread_time()
             try:
-                report = self._search(errand)
+                report = self._search(request)
             except Exception as error:  # noqa: BLE001 - raised again where frames are processed
                 with self._waiting:
                     self._failed = error

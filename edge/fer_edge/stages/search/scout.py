@@ -40,7 +40,7 @@ SMALL: Final = Range(640, 42, 1.1, 2)
 _FRAME_PX: Final = 640  # longer side of the frame in whose pixels the smallest face is told
 
 
-class Errand(NamedTuple):
+class SearchRequest(NamedTuple):
     """A search to be made.
 
     Attributes:
@@ -72,16 +72,16 @@ class Find(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What an errand brought.
+    """What an request brought.
 
     Attributes:
-        errand: As it was sent.
+        request: As it was sent.
         finds: New faces, surest first.
         found_in: The range of sizes they are of; None where there are none.
         nominal_ms: What it costs on a desktop core, computed and not measured: the same each time.
     """
 
-    errand: Errand
+    request: SearchRequest
     finds: list[Find]
     found_in: Range | None
     nominal_ms: float
@@ -118,21 +118,21 @@ class HaarScout:
         )
         self._most = most
 
-    def search(self, errand: Errand) -> Report:
-        """Do an errand."""
+    def search(self, request: SearchRequest) -> Report:
+        """Do an request."""
         nominal_ms = 0.0
         finds: list[Find] = []
-        turn = errand.round % 2
-        for one, region in errand.ranges:
-            found, cost_ms = self._search_range(errand.grey, one, region, self._cascades[turn])
+        turn = request.round % 2
+        for one, region in request.ranges:
+            found, cost_ms = self._search_range(request.grey, one, region, self._cascades[turn])
             nominal_ms += cost_ms
-            fresh = [face for face in found if not _is_known(face.box, errand.known)]
+            fresh = [face for face in found if not _is_known(face.box, request.known)]
             nominal_ms += _NOMINAL_LOOK_MS * len(fresh[: self._most])
-            looked_at = [self._look(errand.grey, face.box, turn) for face in fresh[: self._most]]
+            looked_at = [self._look(request.grey, face.box, turn) for face in fresh[: self._most]]
             finds += [find for find in looked_at if find is not None]
             if finds:
-                return Report(errand, finds, one, nominal_ms)
-        return Report(errand, finds, None, nominal_ms)
+                return Report(request, finds, one, nominal_ms)
+        return Report(request, finds, None, nominal_ms)
 
     def _search_range(
         self, grey: GreyImage, one: Range, region: Box | None, cascade: Any

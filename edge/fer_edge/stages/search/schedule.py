@@ -6,7 +6,7 @@ from typing import Final
 from fer_edge.shared.records import Box, GreyImage
 from fer_edge.stages.search.budget import Budget
 from fer_edge.stages.search.motion import Motion, MotionMap
-from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, Errand, Range, Report
+from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, Range, Report, SearchRequest
 
 _RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
 _RARER_KNOWN: Final = {LARGE: 1, MEDIUM: 6, SMALL: 16}  # the same while a face is known
@@ -17,7 +17,7 @@ _ALERT_SECONDS: Final = 1.0  # after a face was lost the search goes on as if th
 _ASIDE, _ABOVE = 2.0, 1.2  # widths of a face to its sides and above in which its body moves
 
 
-class Patrol:
+class SearchSchedule:
     """Decides for each frame whether the scout is sent.
 
     Another scene is searched at once and wholly, and any scene wholly every few seconds. Between,
@@ -76,16 +76,16 @@ class Patrol:
         """Take in what a search brought."""
         if report.found_in is None:
             return
-        now = report.errand.now
-        searched = [one for one, _ in report.errand.ranges]
+        now = report.request.now
+        searched = [one for one, _ in report.request.ranges]
         for one in searched[searched.index(report.found_in) + 1 :]:
             self._planned[one] = now + _LEFT_SECONDS[one]
         if report.found_in is not LARGE:
             self._planned[report.found_in] = now + _AGAIN_SECONDS
 
-    def errand(
+    def request(
         self, grey: GreyImage, known: Sequence[Box], doubtful: Sequence[Box], *, now: float
-    ) -> Errand | None:
+    ) -> SearchRequest | None:
         """Return the search to be made now, if any.
 
         Args:
@@ -115,7 +115,7 @@ class Patrol:
         if not ranges:
             return None
         self._round += 1
-        return Errand(grey, ranges, (*known, *doubtful), self._round, now)
+        return SearchRequest(grey, ranges, (*known, *doubtful), self._round, now)
 
     def spend(self, milliseconds: float) -> None:
         """Take from the budget what a search cost."""

@@ -1,4 +1,4 @@
-"""One of several processes that train together: `python crew_member.py INDEX COUNT PORT RECIPE OUT`
+"""One of several processes that train together: `device_member.py INDEX COUNT PORT RECIPE OUT`
 
 trains on made-up noise and writes its weights to OUT/INDEX.npz.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.samples import Samples
-from fer_trainer.training.distribution import join_crew
+from fer_trainer.training.distribution import join_devices
 from fer_trainer.training.loop import RunFiles, new_network, train
 
 
@@ -31,14 +31,16 @@ def noise(count: int) -> Samples:
 
 
 def main(recipe_path: str, out: Path) -> None:
-    crew = join_crew()
+    devices = join_devices()
     recipe = load_recipe(recipe_path, overrides=["training.epochs=2"])
     network = new_network(recipe)
-    own = out / f"files-{crew.process.index}"
+    own = out / f"files-{devices.process.index}"
     own.mkdir()
     files = RunFiles(own / "history.csv", own / "last.npz")
-    train(network, recipe, noise(33), noise(9), files=files, tell=lambda line: None, crew=crew)
-    np.savez(out / f"{crew.process.index}.npz", *network.get_weights())
+    train(
+        network, recipe, noise(33), noise(9), files=files, tell=lambda line: None, devices=devices
+    )
+    np.savez(out / f"{devices.process.index}.npz", *network.get_weights())
 
 
 if __name__ == "__main__":

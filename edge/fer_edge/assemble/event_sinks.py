@@ -1,4 +1,4 @@
-"""From settings to the outlets of events and to the broker."""
+"""From settings to the sinks of events and to the broker."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink, open_event_file
-from fer_edge.sinks.fan_out import Outlet
+from fer_edge.sinks.fan_out import NamedSink
 from fer_edge.sinks.mqtt.endpoint import Endpoint, Version
 from fer_edge.sinks.spool.ids import EventIds
 from fer_edge.sinks.spool.spool import Spool, SpoolBounds
@@ -34,9 +34,9 @@ _NEARBY: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger(__name__)
 
 
-def make_event_outlets(
+def make_event_sinks(
     settings: Settings, contract: ModelContract, controls: Controls
-) -> list[Outlet]:
+) -> list[NamedSink]:
     """Open what the sections `events` and `mqtt` switch on.
 
     Args:
@@ -60,14 +60,14 @@ def make_event_outlets(
         ids = EventIds() if spool is None else spool.ids
         file = open_event_file(Path(events.file)) if events.file else None
         sink = EventSink(_make_deriver(events, ids, origin), spool=spool, file=file)
-        outlets = [Outlet("events", sink)]
+        sinks = [NamedSink("events", sink)]
         if endpoint is not None and spool is not None:
-            outlets.append(_mqtt_outlet(settings, contract, controls, spool, endpoint))
+            sinks.append(_mqtt_sink(settings, contract, controls, spool, endpoint))
     except BaseException:
         if spool is not None:
             spool.close()
         raise
-    return outlets
+    return sinks
 
 
 def spool_path(settings: EventSettings) -> Path:
@@ -92,7 +92,7 @@ def _check(settings: Settings) -> None:
     if events.mode == "aggregate" and settings.output.file:
         raise SettingsError(
             f"events.mode is aggregate, but output.file = {settings.output.file!r} tells of faces",
-            expected="no outlet that tells of single faces",
+            expected="no sink that tells of single faces",
             fix="set output.file to an empty text, or events.mode to faces",
         )
     if settings.tracker.mode == "each":
@@ -129,13 +129,13 @@ def _bounds(settings: EventSettings) -> SpoolBounds:
     )
 
 
-def _mqtt_outlet(
+def _mqtt_sink(
     settings: Settings,
     contract: ModelContract,
     controls: Controls,
     spool: Spool,
     endpoint: Endpoint,
-) -> Outlet:
+) -> NamedSink:
     from fer_edge.sinks.mqtt.sink import MqttSink  # noqa: PLC0415 - paho only where it is wanted
 
     chosen: Version | str = settings.mqtt.protocol
@@ -148,7 +148,7 @@ def _mqtt_outlet(
         versions=versions.get(chosen, ("5", "3.1.1")),
         in_flight=settings.mqtt.in_flight,
     )
-    return Outlet("mqtt", sink)
+    return NamedSink("mqtt", sink)
 
 
 def _announcing(settings: Settings, contract: ModelContract, node: str) -> "Announcing":

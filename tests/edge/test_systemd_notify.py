@@ -9,7 +9,7 @@ import time
 import pytest
 from notify_socket import NotifySocket
 
-from fer_edge.daemon.systemd import Heart
+from fer_edge.daemon.systemd import SystemdNotifier
 
 
 @pytest.fixture
@@ -19,27 +19,27 @@ def manager(tmp_path):
 
 
 @pytest.fixture
-def heart(manager):
-    return Heart(manager.environment())
+def systemd(manager):
+    return SystemdNotifier(manager.environment())
 
 
-def test_ready_is_said_once(heart, manager):
-    heart.ready()
-    heart.ready()
+def test_ready_is_said_once(systemd, manager):
+    systemd.ready()
+    systemd.ready()
     assert manager.said == ["READY=1"]
 
 
 def test_an_abstract_address(tmp_path):
     with NotifySocket(f"@fer-edge-{os.getpid()}-{time.monotonic_ns()}") as manager:
-        Heart(manager.environment()).ready()
+        SystemdNotifier(manager.environment()).ready()
         assert manager.said == ["READY=1"]
 
 
 def test_beats_come_several_times_a_deadline_and_not_more_often(manager):
-    heart = Heart(manager.environment(WATCHDOG_USEC="400000"))
+    systemd = SystemdNotifier(manager.environment(WATCHDOG_USEC="400000"))
     began = time.monotonic()
     while time.monotonic() - began < 0.65:
-        heart.beat()
+        systemd.beat()
         time.sleep(0.005)
     assert set(manager.said) == {"WATCHDOG=1"}
     assert 5 <= len(manager.said) <= 7
@@ -51,22 +51,22 @@ def test_beats_come_several_times_a_deadline_and_not_more_often(manager):
     ids=["not asked", "nonsense", "asked of another process"],
 )
 def test_no_beat_where_none_is_asked_for(manager, asked):
-    Heart(manager.environment(**asked)).beat()
+    SystemdNotifier(manager.environment(**asked)).beat()
     assert manager.said == []
 
 
-def test_a_status_is_one_line_and_said_when_it_changes(heart, manager):
+def test_a_status_is_one_line_and_said_when_it_changes(systemd, manager):
     for text in ("15 FPS", "15 FPS", "camera lost:\nno route", "x" * 5000, "\udcff"):
-        heart.status(text)
+        systemd.status(text)
     assert manager.said == [
         "STATUS=15 FPS", "STATUS=camera lost: no route", f"STATUS={'x' * 300}", "STATUS=?",
     ]  # fmt: skip
 
 
-def test_ready_follows_a_reload_that_fails(heart, manager):
-    heart.ready()
+def test_ready_follows_a_reload_that_fails(systemd, manager):
+    systemd.ready()
     before_us = time.monotonic_ns() // 1000
-    with pytest.raises(RuntimeError), heart.reloading():
+    with pytest.raises(RuntimeError), systemd.reloading():
         raise RuntimeError
     said = manager.said
     kind, _, since = said[1].partition("\nMONOTONIC_USEC=")
@@ -74,52 +74,52 @@ def test_ready_follows_a_reload_that_fails(heart, manager):
     assert before_us <= int(since) <= time.monotonic_ns() // 1000
 
 
-def test_a_reload_before_the_start_is_over_does_not_end_it(heart, manager):
-    with heart.reloading():
+def test_a_reload_before_the_start_is_over_does_not_end_it(systemd, manager):
+    with systemd.reloading():
         pass
     assert manager.said == []
 
 
 def test_a_reload_begins_and_ends_with_a_beat(manager):
-    heart = Heart(manager.environment(WATCHDOG_USEC="60000000"))
-    heart.ready()
-    heart.beat()
-    with heart.reloading():
+    systemd = SystemdNotifier(manager.environment(WATCHDOG_USEC="60000000"))
+    systemd.ready()
+    systemd.beat()
+    with systemd.reloading():
         pass
     kinds = [said.partition("=")[0] for said in manager.said]
     assert kinds == ["READY", "WATCHDOG", "WATCHDOG", "RELOADING", "READY", "WATCHDOG"]
 
 
 def test_the_watchdog_waits_longer_during_a_reload(manager):
-    heart = Heart(manager.environment(WATCHDOG_USEC="3000000"))
-    heart.ready()
-    with heart.reloading():
+    systemd = SystemdNotifier(manager.environment(WATCHDOG_USEC="3000000"))
+    systemd.ready()
+    with systemd.reloading():
         assert manager.said[-1].endswith("\nWATCHDOG_USEC=30000000")
     assert manager.said[-2] == "READY=1\nWATCHDOG_USEC=3000000"
 
 
-def test_the_end_is_said(heart, manager):
-    heart.stopping()
+def test_the_end_is_said(systemd, manager):
+    systemd.stopping()
     assert manager.said == ["STOPPING=1", "STATUS=stopping"]
 
 
 def test_a_manager_that_has_gone_is_a_warning_once_and_no_failure(manager, tmp_path, caplog):
-    heart = Heart({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    systemd = SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
     with caplog.at_level(logging.WARNING):
-        heart.ready()
-        heart.stopping()
+        systemd.ready()
+        systemd.stopping()
     assert len(caplog.records) == 1
     assert "READY" in caplog.text
 
 
 def test_silent_where_there_is_no_manager(caplog):
-    heart = Heart({"WATCHDOG_USEC": "400000"})
-    assert not heart.heard
-    heart.ready()
-    heart.beat()
-    heart.status("15 FPS")
-    with heart.reloading():
-        heart.stopping()
+    systemd = SystemdNotifier({"WATCHDOG_USEC": "400000"})
+    assert not systemd.heard
+    systemd.ready()
+    systemd.beat()
+    systemd.status("15 FPS")
+    with systemd.reloading():
+        systemd.stopping()
     assert not caplog.records
 
 
