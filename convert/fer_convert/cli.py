@@ -162,7 +162,7 @@ def convert(
     from fer_convert.conversion import REPORT_NAME, Plan
     from fer_convert.conversion import convert as convert_run
     from fer_convert.cost.emulation import emulate, find_emulator
-    from fer_convert.file.delivery import check_folder, deliver
+    from fer_convert.file.output_folder import check_folder, deliver
     from fer_convert.judgement.gate import check_gate
     from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
     from fer_convert.progress import ProgressLine

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from fer_convert.file.delivery import check_folder, deliver
+from fer_convert.file.output_folder import check_folder, deliver
 from fer_edge.shared.errors import OutputError
 
 FILES = {"a.tflite": b"a" * 50_000, "b.json": b"b"}

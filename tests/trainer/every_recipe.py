@@ -27,9 +27,9 @@ from fer_trainer.backend import keras
 from fer_trainer.recipe.files import load_recipe, shipped_recipes
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.samples import Samples
+from fer_trainer.training.best_epoch import selection_callbacks
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import RunFiles, new_network, train
-from fer_trainer.training.selection import selection_callbacks
 
 RESUMED = "edge-small"  # has every kind of state: schedule, decay, average, erasing
 FEW = ("training.epochs=2", "training.batch_size=2", "training.precision=float32")

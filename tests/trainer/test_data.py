@@ -9,8 +9,8 @@ import pytest
 from fer_edge.shared.errors import DataError, LabelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import InputSpec
+from fer_trainer.data.balanced import balanced
 from fer_trainer.data.reading import read_data, read_for_evaluation
-from fer_trainer.data.selection import balanced
 from fer_trainer.recipe.settings import DataSettings
 from fer_trainer.samples import Samples, one_hot
 

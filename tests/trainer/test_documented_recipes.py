@@ -9,9 +9,9 @@ from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import AugmentationSettings
+from fer_trainer.training.best_epoch import EpochSelection, EpochWeights
 from fer_trainer.training.loop import new_network
 from fer_trainer.training.optimiser import build_optimiser, learning_rate
-from fer_trainer.training.selection import EpochSelection, EpochWeights
 
 OFF = AugmentationSettings()
 

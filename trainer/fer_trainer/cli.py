@@ -220,7 +220,7 @@ def describe(recipe: str, out: Path | None, as_json: bool) -> None:
 
     network = new_network(settings)
     if out is not None:
-        from fer_trainer.report.delivery import write_network
+        from fer_trainer.report.files import write_network
 
         write_network(network, out)
     cost = network_cost(network)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import FerError
-from fer_trainer.data.selection import balanced
+from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.network.hdf5 import write_weights
@@ -19,8 +19,8 @@ from fer_trainer.run.folder import RunFolder
 from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import temper_answers, temper_threshold
 from fer_trainer.scores.evaluation import score
+from fer_trainer.training.best_epoch import EpochSelection
 from fer_trainer.training.loop import predict
-from fer_trainer.training.selection import EpochSelection
 
 SAMPLE_PREDICTIONS: Final = 15
 

@@ -9,7 +9,7 @@ from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.backend import keras
 from fer_trainer.data.reading import read_for_evaluation
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.report.delivery import write_judgement, write_report
+from fer_trainer.report.files import write_judgement, write_report
 from fer_trainer.report.judgement import judge
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.model.contract import ModelContract, OutputSpec
-from fer_trainer.data.selection import balanced
+from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.documented import delivered_epoch, forget_documented, write_documented
 from fer_trainer.jobs.resuming import (
@@ -25,15 +25,15 @@ from fer_trainer.jobs.resuming import (
 from fer_trainer.jobs.teachers import check_teachers, load_teaching, teacher_names
 from fer_trainer.recipe.files import dump_recipe
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.report.delivery import write_report
+from fer_trainer.report.files import write_report
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder, not_written, replace_file
 from fer_trainer.run.provenance import git_revision, versions
+from fer_trainer.training.best_epoch import selection_callbacks
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.distribution import Devices, join_devices
 from fer_trainer.training.loop import RunFiles, new_network, train
 from fer_trainer.training.measurement import Measured, measure
-from fer_trainer.training.selection import selection_callbacks
 
 REPRESENTATIVE_PICTURES: Final = 2000
 

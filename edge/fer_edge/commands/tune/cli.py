@@ -60,10 +60,10 @@ def tune(
     Exits with 3 where no settings reach the goal; the best are written all the same.
     """
     from fer_edge.assemble.parts import make_source
-    from fer_edge.commands.tune.delivery import refuse_existing, write_outcome
     from fer_edge.commands.tune.footage import record
     from fer_edge.commands.tune.outcome import format_outcome, require_goal
     from fer_edge.commands.tune.search import Goal
+    from fer_edge.commands.tune.settings_file import refuse_existing, write_outcome
     from fer_edge.commands.tune.tune import tune as search_settings
 
     refuse_existing(out, force=force)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fer_edge.commands.tune.candidate import Trial
 from fer_edge.commands.tune.search import Goal
-from fer_edge.commands.tune.trial import Trial
 from fer_edge.shared.errors import GateError
 from fer_edge.shared.terminal.tables import format_table
 

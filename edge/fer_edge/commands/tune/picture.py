@@ -4,8 +4,8 @@ import html
 import math
 from typing import Final
 
+from fer_edge.commands.tune.candidate import Trial
 from fer_edge.commands.tune.outcome import Outcome
-from fer_edge.commands.tune.trial import Trial
 
 _WIDTH: Final = 760
 _HEIGHT: Final = 440

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fer_edge.commands.tune.trial import Trial, median_of
+from fer_edge.commands.tune.candidate import Trial, median_of
 
 Value = str | int | float
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from fer_edge.commands.tune.candidate import Trial, attempt
 from fer_edge.commands.tune.footage import Footage
 from fer_edge.commands.tune.outcome import Outcome, known_values
 from fer_edge.commands.tune.reference import find_known_faces
 from fer_edge.commands.tune.search import VALUES, Goal, Search
-from fer_edge.commands.tune.trial import Trial, attempt
 from fer_edge.settings import Settings
 
 MODEL_KEY: Final = "model.path"
