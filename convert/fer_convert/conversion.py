@@ -15,7 +15,7 @@ from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
-from fer_convert.judgement.comparison import Answers, Drift, Scores, ask, measure_drift, score
+from fer_convert.judgement.comparison import Answers, Measurement, ask, measure
 from fer_convert.judgement.comparison_size import pictures_to_compare
 from fer_convert.judgement.gate import Verdict, judge
 from fer_convert.judgement.layer_error import LayerError, measure_layers
@@ -64,24 +64,6 @@ class Plan:
     compare_count: int | None = None
     seed: int = 0
     range_percentile: float = RANGE_PERCENTILE
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One target, measured on the held-out pictures.
-
-    Attributes:
-        scores: How right it is.
-        drift: How far from float32 it is; None for float32 itself.
-    """
-
-    scores: Scores
-    drift: Drift | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the measurement."""
-        drift = {} if self.drift is None else {"against_float32": self.drift.to_json()}
-        return {**self.scores.to_json(), **drift}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +214,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     count = plan.compare_count or pictures_to_compare(graphs[Target.FLOAT32], wanted)
     held_out = draw(pictures.held_out, count, seed=plan.seed)
     answers = ask_all(drafts, held_out, progress)
-    measurements = measure(answers, held_out)
+    measurements = measure_all(answers, held_out)
     progress("comparing layer by layer")
     reference = drafts[Target.FLOAT32], graphs[Target.FLOAT32]
     layer_errors: dict[Target, tuple[LayerError, ...]] = {
@@ -365,13 +347,11 @@ def _ask_in_parts(model: ModelFile, held_out: Samples, progress: Callable[[int],
     )
 
 
-def measure(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
+def measure_all(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
     """Return what answers are worth, by themselves and against float32's."""
     reference = answers[Target.FLOAT32]
     return {
-        target: Measurement(
-            score(given, held_out), None if given is reference else measure_drift(given, reference)
-        )
+        target: measure(given, held_out, None if given is reference else reference)
         for target, given in answers.items()
     }
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fer_convert.conversion import Conversion, Measurement
+from fer_convert.conversion import Conversion
+from fer_convert.judgement.comparison import Measurement
 from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.targets import Target
 
@@ -99,7 +100,7 @@ def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[st
         target.value,
         f"{scores.accuracy:.2%}",
         f"{scores.macro_recall:.2%}",
-        f"{scores.calibration_error:.4f}",
+        f"{measurement.calibration_error:.4f}",
         *shifts,
         "not written" if size is None else f"{size:,}",
     )
