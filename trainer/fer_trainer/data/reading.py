@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from fer_edge.shared.data.ferplus import EXPRESSIONS
 from fer_edge.shared.data.labelled import Split
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.contract import InputSpec
@@ -25,7 +26,6 @@ from fer_edge.shared.records import GreyImage
 from fer_trainer.data.entries import Entries, Entry
 from fer_trainer.data.opening import open_entries
 from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
-from fer_trainer.data.votes import LABELS as VOTED
 from fer_trainer.data.votes import NO_VOTES, SoftLabel, Votes
 from fer_trainer.recipe.settings import DataSettings
 from fer_trainer.samples import Samples
@@ -101,7 +101,7 @@ def _votes(settings: DataSettings, labels: Sequence[str]) -> Votes | None:
 
 
 def _doubts(settings: DataSettings) -> Votes | None:
-    return Votes(Path(settings.doubts), labels=VOTED) if settings.doubts else None
+    return Votes(Path(settings.doubts), labels=EXPRESSIONS) if settings.doubts else None
 
 
 @dataclass(slots=True)
