@@ -20,6 +20,7 @@ from fer_convert.judgement.comparison_size import pictures_to_compare
 from fer_convert.judgement.gate import Verdict, judge
 from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.source.job import NetworkSummary
+from fer_convert.source.partition import draw
 from fer_convert.source.recipe_lines import point_to_recipe
 from fer_convert.source.representative import (
     DEFAULT_PICTURES,
@@ -27,9 +28,9 @@ from fer_convert.source.representative import (
     choose_representative,
 )
 from fer_convert.source.run import TrainingRun
-from fer_convert.source.samples import Samples, draw
 from fer_convert.targets import Target
 from fer_convert.translation import Translation, translate
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile

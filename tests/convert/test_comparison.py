@@ -6,7 +6,7 @@ from tiny_model import tiny_contract, tiny_model
 from toy_run import SEVEN, toy_pictures
 
 from fer_convert.judgement.comparison import Answers, ask, measure, measure_drift
-from fer_convert.source.samples import Samples
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.model_file import parse_model
 
 LABELS = ("angry", "happy", "sad")
@@ -19,7 +19,7 @@ def answers(*rows) -> Answers:
 
 def samples(*labels) -> Samples:
     pictures = np.zeros((len(labels), 48, 48), np.uint8)
-    return Samples(pictures, np.array(labels), tuple(map(str, labels)), "a test")
+    return Samples(pictures, np.array(labels), tuple(map(str, labels)), source="a test")
 
 
 def test_a_measurement():
@@ -52,7 +52,7 @@ def test_drift():
 def test_asks_the_device_classifier_about_every_picture():
     model = parse_model(tiny_model(tiny_contract()), where="tiny.tflite")
     made = toy_pictures(210, seed=0)
-    held_out = Samples(made["pictures"], made["labels"], tuple(made["names"]), "a test")
+    held_out = Samples(made["pictures"], made["labels"], tuple(made["names"]), source="a test")
     progress = []
     given = ask(model, held_out, progress.append)
     assert given.labels == SEVEN

@@ -6,8 +6,8 @@ import pytest
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.gate import check_gate, judge
 from fer_convert.judgement.statistics import paired_test
-from fer_convert.source.samples import Samples
 from fer_convert.targets import Target
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
 
 LABELS = ("angry", "happy", "sad")
@@ -21,7 +21,7 @@ def answers(chosen) -> Answers:
 def samples(labels) -> Samples:
     labels = np.asarray(labels)
     pictures = np.zeros((len(labels), 4, 4), np.uint8)
-    return Samples(pictures, labels, tuple(map(str, labels)), "a test")
+    return Samples(pictures, labels, tuple(map(str, labels)), source="a test")
 
 
 def spoil(labels, count, *, of, into):

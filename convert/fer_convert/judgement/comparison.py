@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.source.samples import Samples
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.scores import Scores, score

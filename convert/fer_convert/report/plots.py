@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.layer_error import LayerError
-from fer_convert.source.samples import Samples
 from fer_convert.targets import Target
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.scores import Scores
 from fer_edge.shared.statistics import BINS, reliability
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fer_trainer.samples import Samples
+from fer_edge.shared.data.samples import Samples
 
 
 def balanced(samples: Samples, *, at_most: int, seed: int) -> Samples:

@@ -19,6 +19,7 @@ import numpy as np
 
 from fer_edge.shared.data.ferplus import EXPRESSIONS
 from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
@@ -28,7 +29,6 @@ from fer_trainer.data.opening import open_entries
 from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
 from fer_trainer.data.votes import NO_VOTES, SoftLabel, Votes
 from fer_trainer.recipe.settings import DataSettings
-from fer_trainer.samples import Samples
 
 MAX_UNREADABLE: Final = 0.01
 

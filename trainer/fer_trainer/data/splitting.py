@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
-from fer_trainer.samples import Samples
 
 _log = logging.getLogger(__name__)
 

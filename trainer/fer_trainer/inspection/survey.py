@@ -10,12 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Pictures
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.opencv import cv2
 from fer_trainer.data.entries import Entry
-from fer_trainer.samples import Pictures
 
 THUMBNAIL: Final = InputSpec(height=48, width=48)
 WHOLE: Final = "all"

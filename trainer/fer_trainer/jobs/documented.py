@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import FerError
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
@@ -16,7 +17,6 @@ from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.documented_pictures import draw_confusion, draw_curve, draw_predictions
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
-from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import temper_answers, temper_threshold
 from fer_trainer.scores.evaluation import score
 from fer_trainer.training.best_epoch import EpochSelection

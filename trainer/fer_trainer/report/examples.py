@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_trainer.samples import Samples
+from fer_edge.shared.data.samples import Samples
 from fer_trainer.scores.calibration import Probabilities
 
 WORST: Final = 8

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import LEAST_PROBABILITY
 from fer_edge.shared.statistics import BINS
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import (
     calibration_figures,
     choose_least_probability,
