@@ -57,7 +57,7 @@ def fit(
     train/val/test folders, a .zip of either, or fer2013.csv. With --set labels=ferplus and --set
     data.votes=FILE it trains towards the votes of FER+.
     """
-    from fer_trainer.data.loading import load_data
+    from fer_trainer.data.splitting import load_data
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
