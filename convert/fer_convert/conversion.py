@@ -1,7 +1,7 @@
 """The whole way from a training run to model files; one step a module."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -125,11 +125,7 @@ class Conversion:
     def verdicts(self) -> Mapping[Target, Verdict]:
         """What the gate says of each file asked for, float32 aside."""
         delivered = [artefact.target for artefact in self.artefacts]
-        return {
-            target: judge(self.answers[Target.FLOAT32], self.answers[target], self.held_out)
-            for target in delivered
-            if target is not Target.FLOAT32
-        }
+        return judge_all(self.answers, self.held_out, delivered)
 
     def _errors_to_json(self, target: Target) -> dict[str, Any]:
         if target not in self.layer_errors:
@@ -225,11 +221,8 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         for target in plan.targets
         if target is not Target.FLOAT32
     }
-    gate = {
-        target: judge(answers[Target.FLOAT32], answers[target], held_out).word
-        for target in plan.targets
-        if target is not Target.FLOAT32
-    }
+    verdicts = judge_all(answers, held_out, plan.targets)
+    gate = {target: verdict.word for target, verdict in verdicts.items()}
     provenance = _provenance(
         run, representative, held_out, translation.network.versions, measurements
     )
@@ -238,16 +231,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     if translation.ranges:
         provenance["int8_ranges"] = dict(translation.ranges)
     artefacts = tuple(
-        finish(
-            drafts[target],
-            target,
-            {
-                "target": target.value,
-                "operators": graphs[target].operator_counts(),
-                **({"gate": gate[target]} if target in gate else {}),
-                **provenance,
-            },
-        )
+        finish(drafts[target], graphs[target], target, gate.get(target), provenance)
         for target in plan.targets
     )
     return Conversion(
@@ -354,6 +338,17 @@ def measure_all(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Ta
     return {
         target: measure(given, held_out, None if given is reference else reference)
         for target, given in answers.items()
+    }
+
+
+def judge_all(
+    answers: Mapping[Target, Answers], held_out: Samples, targets: Iterable[Target]
+) -> dict[Target, Verdict]:
+    """Return what the gate says of some targets, float32 aside."""
+    return {
+        target: judge(answers[Target.FLOAT32], answers[target], held_out)
+        for target in targets
+        if target is not Target.FLOAT32
     }
 
 

@@ -80,16 +80,7 @@ def with_rescue(conversion: Conversion, outcome: Rescue) -> Conversion:
         **provenance["metrics"],
         target.value: result.measurement.to_json(),
     }
-    artefact = finish(
-        result.model,
-        target,
-        {
-            "target": target.value,
-            "operators": result.graph.operator_counts(),
-            "gate": result.verdict.word,
-            **provenance,
-        },
-    )
+    artefact = finish(result.model, result.graph, target, result.verdict.word, provenance)
     errors = measure_layers(
         (conversion.drafts[Target.FLOAT32], conversion.graphs[Target.FLOAT32]),
         (result.model, result.graph),

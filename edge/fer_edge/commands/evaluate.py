@@ -1,6 +1,5 @@
 """Accuracy of a model on labelled face crops, with the device's own code."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_grey, pixel_digest
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.labels import index_map
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
-from fer_edge.shared.records import GreyImage
 from fer_edge.shared.scores import Scores, Share
 from fer_edge.shared.statistics import Interval, calibration_error
 from fer_edge.shared.terminal.tables import format_fields, format_table
@@ -92,7 +90,7 @@ def evaluate(
     for done, (picture, true_index) in enumerate(zip(pictures, indices, strict=True), start=1):
         try:
             grey = decode_grey(data.read(picture), where=picture.name)
-            if _digest(grey) in known:
+            if pixel_digest(grey) in known:
                 copies += 1
                 continue
             pixels = prepare_crop(grey, classifier.contract.input)
@@ -176,12 +174,8 @@ def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
     digests = set()
     for picture in given:
         with suppress(PictureError, DataError):  # what cannot be read is no copy of anything
-            digests.add(_digest(decode_grey(data.read(picture), where=picture.name)))
+            digests.add(pixel_digest(decode_grey(data.read(picture), where=picture.name)))
     return frozenset(digests)
-
-
-def _digest(grey: GreyImage) -> bytes:
-    return hashlib.blake2b(repr(grey.shape).encode() + grey.tobytes(), digest_size=16).digest()
 
 
 def _relabelled(

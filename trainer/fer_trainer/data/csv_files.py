@@ -20,7 +20,7 @@ from typing import Final, Literal, NoReturn
 import numpy as np
 
 from fer_edge.shared.data.csv_rows import CsvPath, read_header, read_rows
-from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.data.labelled import SPLITS, Split
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.model.model_file import ZIP_ERRORS
@@ -35,11 +35,6 @@ EMOTIONS: Final = label_set("fer2013").labels
 _EMOTION_NUMBERS: Final = frozenset(map(str, range(len(EMOTIONS))))
 _GREY_VALUES: Final = frozenset(map(str, range(256)))
 _MAX_FILE_BYTES: Final = 4 * 2**30  # in an archive; FER2013 has 0.3
-_FILE_SPLITS: Final[dict[str, Split]] = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test",
-}  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +54,7 @@ class CsvEntries(Entries):
     def __init__(self, files: Mapping[Split | None, CsvPath], *, public_test: PublicTest) -> None:
         self._files = dict(files)
         self._usages: dict[str, Split | None] = {
-            **_FILE_SPLITS,
+            **SPLITS,
             "publictest": None if public_test == "leave-out" else public_test,
             "privatetest": "test",
         }
@@ -134,7 +129,7 @@ def find_csv_files(where: Path) -> dict[Split | None, CsvPath]:
     except ZIP_ERRORS:
         return {}  # whoever looks there for pictures says what is wrong
     files = [path for path in inside if _has_pixels(path)]
-    splits = [(_FILE_SPLITS.get(Path(path.name).stem.lower()), path) for path in files]
+    splits = [(SPLITS.get(Path(path.name).stem.lower()), path) for path in files]
     if len(files) == 1:
         return dict(splits)
     found = {split: path for split, path in splits if split is not None}

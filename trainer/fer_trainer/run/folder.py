@@ -177,6 +177,18 @@ def _temporary(path: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those it lies in, where they are not there yet.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(folder, error) from error
+
+
 def not_written(path: Path, error: OSError) -> OutputError:
     """Return the error of a file or folder that could not be written."""
     return OutputError(

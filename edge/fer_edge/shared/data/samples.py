@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.arrays import read_arrays
+from fer_edge.shared.data.pictures import pixel_digest
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.model.contract import ModelContract
 
@@ -96,8 +97,8 @@ class Samples:
         return dict(zip(labels, numbers, strict=True))
 
     def digests(self) -> list[bytes]:
-        """Return the SHA-256 of each picture's pixels; equal exactly where the pixels are."""
-        return [hashlib.sha256(picture.tobytes()).digest() for picture in self.pictures]
+        """Return a hash of each picture's pixels; equal exactly where the pixels are."""
+        return [pixel_digest(picture) for picture in self.pictures]
 
     def find_in(self, others: Samples) -> list[int]:
         """Return the indices of the samples whose pixels are those of one of the others."""
