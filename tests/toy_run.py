@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_edge.shared.opencv import cv2
@@ -32,6 +33,12 @@ def a_binary_contract() -> ModelContract:
     """Return the contract of a toy network with two labels and one sigmoid."""
     labels = label_set("happy-sad").labels
     return a_contract(labels=labels, task="binary", output=OutputSpec(kind="sigmoid"))
+
+
+def toy_samples(count: int) -> Samples:
+    """Return made-up pictures of seven labels."""
+    made = toy_pictures(count, seed=0)
+    return Samples(made["pictures"], made["labels"], tuple(made["names"].tolist()), source="a test")
 
 
 def toy_pictures(

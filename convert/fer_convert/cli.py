@@ -2,9 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,94 +12,83 @@ from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo_json,
     json_option,
+    options,
     run_command_line,
     verbose_option,
 )
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+target_options = options(
+    click.option("--int8", is_flag=True, help="Full int8, in and out. The default."),
+    click.option("--float32", is_flag=True, help="Unquantised, to compare with."),
+    click.option("--float16", is_flag=True, help="Weights in half the bytes."),
+    click.option("--dynamic", is_flag=True, help="int8 weights; activations as they come."),
+    click.option("--int16x8", is_flag=True, help="int8 weights, 16-bit activations, in, out."),
+)
+"""What to convert to; a flag's name is that of its `Target`."""
 
 
-def target_options(command: _F) -> _F:
-    """Add what to convert to; a flag's name is that of its `Target`."""
-    for option in reversed((
-        click.option("--int8", is_flag=True, help="Full int8, in and out. The default."),
-        click.option("--float32", is_flag=True, help="Unquantised, to compare with."),
-        click.option("--float16", is_flag=True, help="Weights in half the bytes."),
-        click.option("--dynamic", is_flag=True, help="int8 weights; activations as they come."),
-        click.option("--int16x8", is_flag=True, help="int8 weights, 16-bit activations, in, out."),
-    )):  # fmt: skip
-        command = option(command)
-    return command
+source_options = options(
+    click.option(
+        "--architecture",
+        type=click.Path(path_type=Path),
+        help="The network's JSON, where RUN is an .h5 file of weights.",
+    ),
+    click.option(
+        "--contract",
+        type=click.Path(path_type=Path),
+        help="Instead of the contract.json beside the file.",
+    ),
+    click.option(
+        "--labels",
+        help="Where there is no contract: the labels, with commas between, in the order of "
+        "the output.",
+    ),
+    click.option(
+        "--pixels",
+        type=click.Choice(["0..255", "0..1", "-1..1"]),
+        help="What the network takes, where it does not rescale raw pixels itself.",
+    ),
+)
+"""What a network of another program does not say of itself."""
 
 
-def source_options(command: _F) -> _F:
-    """Add what a network of another program does not say of itself."""
-    for option in reversed((
-        click.option(
-            "--architecture",
-            type=click.Path(path_type=Path),
-            help="The network's JSON, where RUN is an .h5 file of weights.",
-        ),
-        click.option(
-            "--contract",
-            type=click.Path(path_type=Path),
-            help="Instead of the contract.json beside the file.",
-        ),
-        click.option(
-            "--labels",
-            help="Where there is no contract: the labels, with commas between, in the order of "
-            "the output.",
-        ),
-        click.option(
-            "--pixels",
-            type=click.Choice(["0..255", "0..1", "-1..1"]),
-            help="What the network takes, where it does not rescale raw pixels itself.",
-        ),
-    )):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def picture_options(command: _F) -> _F:
-    """Add which pictures to calibrate and to compare on."""
-    for option in reversed((
-        click.option(
-            "--calibration-data",
-            type=click.Path(path_type=Path),
-            help="Calibrate on these labelled face crops (class folders, or a .zip of them) "
-            "instead of the run's own.",
-        ),
-        click.option(
-            "--calibration-count",
-            type=click.IntRange(min=300),
-            default=500,
-            show_default=True,
-            help="Pictures to calibrate on.",
-        ),
-        click.option(
-            "--range-percentile",
-            type=click.FloatRange(min=90, max=100),
-            default=99.999,
-            show_default=True,
-            help="Of every activation's values, what int8's range holds; 100 leaves ranges and "
-            "biases to TensorFlow's converter, which keeps the extremes.",
-        ),
-        click.option(
-            "--compare-count",
-            type=click.IntRange(min=1),
-            help="Held-out pictures to compare on; all, unless the network is so large that "
-            "this would take minutes.",
-        ),
-        click.option(
-            "--seed",
-            type=click.IntRange(min=0),
-            default=0,
-            show_default=True,
-            help="Decides which pictures.",
-        ),
-    )):  # fmt: skip
-        command = option(command)
-    return command
+picture_options = options(
+    click.option(
+        "--calibration-data",
+        type=click.Path(path_type=Path),
+        help="Calibrate on these labelled face crops (class folders, or a .zip of them) "
+        "instead of the run's own.",
+    ),
+    click.option(
+        "--calibration-count",
+        type=click.IntRange(min=300),
+        default=500,
+        show_default=True,
+        help="Pictures to calibrate on.",
+    ),
+    click.option(
+        "--range-percentile",
+        type=click.FloatRange(min=90, max=100),
+        default=99.999,
+        show_default=True,
+        help="Of every activation's values, what int8's range holds; 100 leaves ranges and "
+        "biases to TensorFlow's converter, which keeps the extremes.",
+    ),
+    click.option(
+        "--compare-count",
+        type=click.IntRange(min=1),
+        help="Held-out pictures to compare on; all, unless the network is so large that "
+        "this would take minutes.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Decides which pictures.",
+    ),
+)
+"""Which pictures to calibrate and to compare on."""
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)

@@ -1,7 +1,7 @@
 """The whole way from a training run to model files; one step a module."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -15,11 +15,12 @@ from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
-from fer_convert.judgement.comparison import Answers, Drift, Scores, ask, measure_drift, score
+from fer_convert.judgement.comparison import Answers, Measurement, ask, measure
 from fer_convert.judgement.comparison_size import pictures_to_compare
 from fer_convert.judgement.gate import Verdict, judge
 from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.source.job import NetworkSummary
+from fer_convert.source.partition import draw
 from fer_convert.source.recipe_lines import point_to_recipe
 from fer_convert.source.representative import (
     DEFAULT_PICTURES,
@@ -27,9 +28,9 @@ from fer_convert.source.representative import (
     choose_representative,
 )
 from fer_convert.source.run import TrainingRun
-from fer_convert.source.samples import Samples, draw
 from fer_convert.targets import Target
 from fer_convert.translation import Translation, translate
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
@@ -64,24 +65,6 @@ class Plan:
     compare_count: int | None = None
     seed: int = 0
     range_percentile: float = RANGE_PERCENTILE
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One target, measured on the held-out pictures.
-
-    Attributes:
-        scores: How right it is.
-        drift: How far from float32 it is; None for float32 itself.
-    """
-
-    scores: Scores
-    drift: Drift | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the measurement."""
-        drift = {} if self.drift is None else {"against_float32": self.drift.to_json()}
-        return {**self.scores.to_json(), **drift}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +125,7 @@ class Conversion:
     def verdicts(self) -> Mapping[Target, Verdict]:
         """What the gate says of each file asked for, float32 aside."""
         delivered = [artefact.target for artefact in self.artefacts]
-        return {
-            target: judge(self.answers[Target.FLOAT32], self.answers[target], self.held_out)
-            for target in delivered
-            if target is not Target.FLOAT32
-        }
+        return judge_all(self.answers, self.held_out, delivered)
 
     def _errors_to_json(self, target: Target) -> dict[str, Any]:
         if target not in self.layer_errors:
@@ -232,7 +211,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     count = plan.compare_count or pictures_to_compare(graphs[Target.FLOAT32], wanted)
     held_out = draw(pictures.held_out, count, seed=plan.seed)
     answers = ask_all(drafts, held_out, progress)
-    measurements = measure(answers, held_out)
+    measurements = measure_all(answers, held_out)
     progress("comparing layer by layer")
     reference = drafts[Target.FLOAT32], graphs[Target.FLOAT32]
     layer_errors: dict[Target, tuple[LayerError, ...]] = {
@@ -242,11 +221,8 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         for target in plan.targets
         if target is not Target.FLOAT32
     }
-    gate = {
-        target: judge(answers[Target.FLOAT32], answers[target], held_out).word
-        for target in plan.targets
-        if target is not Target.FLOAT32
-    }
+    verdicts = judge_all(answers, held_out, plan.targets)
+    gate = {target: verdict.word for target, verdict in verdicts.items()}
     provenance = _provenance(
         run, representative, held_out, translation.network.versions, measurements
     )
@@ -255,16 +231,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
     if translation.ranges:
         provenance["int8_ranges"] = dict(translation.ranges)
     artefacts = tuple(
-        finish(
-            drafts[target],
-            target,
-            {
-                "target": target.value,
-                "operators": graphs[target].operator_counts(),
-                **({"gate": gate[target]} if target in gate else {}),
-                **provenance,
-            },
-        )
+        finish(drafts[target], graphs[target], target, gate.get(target), provenance)
         for target in plan.targets
     )
     return Conversion(
@@ -365,14 +332,23 @@ def _ask_in_parts(model: ModelFile, held_out: Samples, progress: Callable[[int],
     )
 
 
-def measure(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
+def measure_all(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
     """Return what answers are worth, by themselves and against float32's."""
     reference = answers[Target.FLOAT32]
     return {
-        target: Measurement(
-            score(given, held_out), None if given is reference else measure_drift(given, reference)
-        )
+        target: measure(given, held_out, None if given is reference else reference)
         for target, given in answers.items()
+    }
+
+
+def judge_all(
+    answers: Mapping[Target, Answers], held_out: Samples, targets: Iterable[Target]
+) -> dict[Target, Verdict]:
+    """Return what the gate says of some targets, float32 aside."""
+    return {
+        target: judge(answers[Target.FLOAT32], answers[target], held_out)
+        for target in targets
+        if target is not Target.FLOAT32
     }
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_model import tiny_contract, tiny_model
 
+from fer_convert.source.partition import read_data_set
 from fer_convert.source.representative import RepresentativeSet
-from fer_convert.source.samples import read_data_set
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import parse_model

@@ -5,12 +5,12 @@ import pytest
 from toy_run import toy_pictures
 
 from fer_convert.source.exposure import find_extremes, trim
-from fer_convert.source.samples import Samples
+from fer_edge.shared.data.samples import Samples
 
 
 def good() -> Samples:
     made = toy_pictures(20, seed=3)
-    return Samples(made["pictures"], made["labels"], tuple(made["names"].tolist()), "a test")
+    return Samples(made["pictures"], made["labels"], tuple(made["names"].tolist()), source="a test")
 
 
 def test_good_pictures_are_all_kept():

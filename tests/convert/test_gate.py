@@ -5,9 +5,9 @@ import pytest
 
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.gate import check_gate, judge
-from fer_convert.judgement.statistics import paired_test, wilson
-from fer_convert.source.samples import Samples
+from fer_convert.judgement.statistics import paired_test
 from fer_convert.targets import Target
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
 
 LABELS = ("angry", "happy", "sad")
@@ -21,7 +21,7 @@ def answers(chosen) -> Answers:
 def samples(labels) -> Samples:
     labels = np.asarray(labels)
     pictures = np.zeros((len(labels), 4, 4), np.uint8)
-    return Samples(pictures, labels, tuple(map(str, labels)), "a test")
+    return Samples(pictures, labels, tuple(map(str, labels)), source="a test")
 
 
 def spoil(labels, count, *, of, into):
@@ -111,9 +111,3 @@ def test_the_paired_test_of_a_textbook():
     assert test.difference == pytest.approx(-0.04)
     assert (test.interval.low, test.interval.high) == pytest.approx((-0.059, -0.021), abs=5e-4)
     assert test.p_value < 1e-4
-
-
-def test_intervals_of_shares():
-    """Wilson's: 0 of 10 is 0 to 27.8 %, which is what the textbooks print."""
-    assert (wilson(0, 10).low, wilson(0, 10).high) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert wilson(0, 0).to_json() == [0.0, 1.0]

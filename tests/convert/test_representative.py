@@ -5,20 +5,20 @@ import pytest
 from toy_run import SEVEN, a_contract, toy_pictures
 
 from fer_convert.source.representative import MIN_PICTURES, choose_representative
-from fer_convert.source.samples import Samples
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError
 
 
 def some_samples(count=1400, *, seed=0) -> Samples:
     made = toy_pictures(count, seed=seed)
-    return Samples(made["pictures"], made["labels"], tuple(made["names"].tolist()), "a test")
+    return Samples(made["pictures"], made["labels"], tuple(made["names"].tolist()), source="a test")
 
 
 def uneven_samples() -> Samples:
     """20 pictures of disgust, 200 of every other label."""
     samples = some_samples()
     disgust = np.flatnonzero(samples.labels == 1)[20:]
-    return samples.take(set(range(len(samples))).difference(disgust.tolist()))
+    return samples.without(disgust.tolist())
 
 
 def choose(samples, count=350, seed=0):

@@ -72,11 +72,10 @@ def test_folders_around_class_folders_do_not_matter(make):
     assert listed(make(["x/y/sad/1.png"])) == [("x/y/sad/1.png", "sad", None)]
 
 
-def test_what_is_no_picture_is_counted_and_left_out(make):
+def test_what_is_no_picture_is_left_out(make):
     path = make(["sad/1.png", "sad/notes.txt", "README", ".cache/sad/2.png", "__MACOSX/sad/3.png"])
     with LabelledPictures(path) as data:
         assert [picture.name for picture in data.pictures] == ["sad/1.png"]
-        assert data.ignored == 4
 
 
 def test_bytes_are_those_of_the_picture(make):

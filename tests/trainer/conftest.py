@@ -125,7 +125,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_run(faces: Path, small_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that `fer-train fit` left behind; do not write into it."""
-    from fer_trainer.data.loading import load_data
+    from fer_trainer.data.splitting import load_data
     from fer_trainer.jobs.fit import fit
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder

@@ -18,8 +18,8 @@ os.environ.update(
 
 import numpy as np
 
+from fer_edge.shared.data.samples import Samples
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.samples import Samples
 from fer_trainer.training.distribution import join_devices
 from fer_trainer.training.loop import RunFiles, new_network, train
 

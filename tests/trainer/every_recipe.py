@@ -23,10 +23,10 @@ os.environ.update(
 
 import numpy as np
 
+from fer_edge.shared.data.samples import Samples
 from fer_trainer.backend import keras
 from fer_trainer.recipe.files import load_recipe, shipped_recipes
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.samples import Samples
 from fer_trainer.training.best_epoch import selection_callbacks
 from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import RunFiles, new_network, train

@@ -13,11 +13,9 @@ from fer_trainer.scores.calibration import (
     calibration_figures,
     choose_least_probability,
     complete,
-    expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
     on_device,
-    reliability,
     temper,
     temper_threshold,
 )
@@ -26,31 +24,6 @@ from fer_trainer.scores.calibration import (
 def some_answers(n: int, *, labels: int, seed: int = 3) -> np.ndarray:
     raw = np.random.default_rng(seed).exponential(size=(n, labels)) ** 3
     return (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def test_the_expected_calibration_error_by_hand() -> None:
-    # Two bins: confidences 0.6 and 0.8 in the upper, one of them right: |0.7 - 0.5|.
-    probabilities = np.array([[0.6, 0.4], [0.2, 0.8]])
-    bins = reliability(probabilities, np.array([0, 0]), bins=2)
-    assert [each.n for each in bins] == [0, 2]
-    assert bins[1].confidence == pytest.approx(0.7)
-    assert bins[1].accuracy == 0.5
-    assert expected_calibration_error(bins) == pytest.approx(0.2)
-
-
-def test_bins_are_weighted_by_their_pictures() -> None:
-    probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.95, 0.05], [0.55, 0.45]])
-    bins = reliability(probabilities, np.array([0, 0, 0, 1]))
-    assert len(bins) == 15
-    # 3 of 4 pictures are 0.05 too modest, one is 0.55 too sure.
-    assert expected_calibration_error(bins) == pytest.approx(0.75 * 0.05 + 0.25 * 0.55)
-
-
-@pytest.mark.parametrize(("confidence", "place"), [(1.0, 14), (0.8, 11), (0.5, 7)])
-def test_a_bin_holds_its_upper_end(confidence: float, place: int) -> None:
-    rest = (1 - confidence) / 2
-    bins = reliability(np.array([[confidence, rest, rest]]), np.array([0]))
-    assert [each.n for each in bins].index(1) == place
 
 
 def test_the_likelihood_by_hand() -> None:

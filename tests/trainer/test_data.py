@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, LabelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import InputSpec
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.reading import read_data, read_for_evaluation
 from fer_trainer.recipe.settings import DataSettings
-from fer_trainer.samples import Samples, one_hot
 
 SEVEN = LABEL_SETS["fer2013"].labels
 SPEC = InputSpec()
@@ -171,5 +171,9 @@ def test_a_balanced_selection_is_seeded_and_never_repeats() -> None:
     assert sorted(balanced(samples, at_most=99, seed=1).names) == sorted(samples.names)
 
 
-def test_one_hot() -> None:
-    assert one_hot(np.array([2, 0]), classes=3).tolist() == [[0, 0, 1], [1, 0, 0]]
+def test_the_targets_of_a_softmax_are_one_hot() -> None:
+    from fer_trainer.recipe.files import load_recipe
+    from fer_trainer.training.loop import targets
+
+    found = targets(some_samples(1, 0, 1), load_recipe("edge-small"))
+    assert found.tolist() == [[1, 0, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0]]

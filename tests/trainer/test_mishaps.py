@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 
 from fer_edge.shared.errors import OutputError
-from fer_trainer.data.loading import load_data
+from fer_trainer.data.splitting import load_data
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
-from fer_trainer.training.callbacks import StopWhenDiverged
+from fer_trainer.training.callbacks import DivergedError, StopWhenDiverged
 from fer_trainer.training.checkpoint import Checkpoint
-from fer_trainer.training.errors import DivergedError
 
 MAIN = "from fer_trainer.cli import main; main()"
 

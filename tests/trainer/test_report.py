@@ -16,7 +16,7 @@ import pytest
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
-from fer_trainer.data.loading import load_data
+from fer_trainer.data.splitting import load_data
 from fer_trainer.jobs.finished import evaluate_run, report_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
@@ -256,7 +256,7 @@ def test_an_evaluation_leaves_its_pictures(finished_run: Path, faces: Path, tmp_
     scores = evaluate_run(finished_run, faces, pictures=tmp_path / "deep" / "seen")
     names = {path.name for path in (tmp_path / "deep" / "seen").iterdir()}
     assert {"confusion.png", "confusion.svg", "reliability.png", "samples.png"} < names
-    wrong = {label for label, recall in scores.recall.items() if recall is not None and recall < 1}
+    wrong = {label for label, recall in scores.recall.items() if recall < 1}
     assert {name for name in names if name.startswith("worst-")} == {
         f"worst-{label}.png" for label in wrong
     }

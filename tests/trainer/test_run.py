@@ -14,7 +14,7 @@ from fer_edge.shared.errors import DataError, ModelError, OutputError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.backend import keras
-from fer_trainer.data.loading import load_data
+from fer_trainer.data.splitting import load_data
 from fer_trainer.jobs import fit as fitting
 from fer_trainer.jobs.finished import evaluate_run, load_run
 from fer_trainer.jobs.fit import fit as fit_split
@@ -22,7 +22,7 @@ from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run.folder import WHOLE, RunFolder, replace_file
 from fer_trainer.scores.calibration import complete, fit_temperature
-from fer_trainer.training.errors import DivergedError
+from fer_trainer.training.callbacks import DivergedError
 from fer_trainer.training.loop import predict
 from fer_trainer.training.tensorboard import FILE_NAME
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
 from fer_trainer.data.splitting import SplitData, split_data
-from fer_trainer.samples import Samples
 
 LABELS = ("angry", "happy", "sad")
 

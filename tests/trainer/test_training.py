@@ -8,8 +8,13 @@ import pytest
 from fer_trainer.backend import keras
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
-from fer_trainer.training.callbacks import History, Progress, StopWhenDiverged, format_duration
-from fer_trainer.training.errors import DivergedError
+from fer_trainer.training.callbacks import (
+    DivergedError,
+    History,
+    Progress,
+    StopWhenDiverged,
+    format_duration,
+)
 from fer_trainer.training.optimiser import OneCycle, build_optimiser
 
 array = keras.ops.convert_to_numpy

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, LabelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import InputSpec
-from fer_trainer.data.loading import load_data
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data, read_for_evaluation
-from fer_trainer.data.splitting import split_data
+from fer_trainer.data.splitting import load_data, split_data
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import DataSettings
-from fer_trainer.samples import Samples
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 EIGHT = LABEL_SETS["ferplus"].labels

@@ -57,7 +57,7 @@ def fit(
     train/val/test folders, a .zip of either, or fer2013.csv. With --set labels=ferplus and --set
     data.votes=FILE it trains towards the votes of FER+.
     """
-    from fer_trainer.data.loading import load_data
+    from fer_trainer.data.splitting import load_data
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
@@ -116,12 +116,13 @@ def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_jso
 
     RunFolder(run).check_whole()
     from fer_trainer.jobs.finished import evaluate_run
+    from fer_trainer.scores.evaluation import scores_to_json
 
-    scores = evaluate_run(run, data, pictures=out, votes=votes)
+    figures = scores_to_json(evaluate_run(run, data, pictures=out, votes=votes))
     if as_json:
-        echo_json(scores.to_json())
+        echo_json(figures)
     else:
-        _echo_scores("", scores.to_json())
+        _echo_scores("", figures)
 
 
 @cli.command()

@@ -55,16 +55,26 @@ def draft_model(
     return ModelFile(target.file_name, flatbuffer, drafted, {})
 
 
-def finish(draft: ModelFile, target: Target, conversion: Mapping[str, Any]) -> Artefact:
+def finish(
+    draft: ModelFile, graph: Graph, target: Target, gate: str | None, provenance: Mapping[str, Any]
+) -> Artefact:
     """Complete a model file: provenance into its contract, golden vectors behind it.
 
     Args:
         draft: As `draft_model` returned it.
+        graph: Its main graph.
         target: What it is.
-        conversion: What `provenance.conversion` is to say.
+        gate: The verdict in a word; None where it was not judged.
+        provenance: What else `provenance.conversion` is to say.
     """
+    conversion = {
+        "target": target.value,
+        "operators": graph.operator_counts(),
+        **({} if gate is None else {"gate": gate}),
+        **provenance,
+    }
     contract = dataclasses.replace(
-        draft.contract, provenance={**draft.contract.provenance, "conversion": dict(conversion)}
+        draft.contract, provenance={**draft.contract.provenance, "conversion": conversion}
     )
     data = write_model(draft.flatbuffer, contract, golden_members(draft))
     return Artefact(target, data, parse_model(data, where=target.file_name))

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.judgement.statistics import Interval, wilson
-from fer_convert.source.samples import Samples
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
+from fer_edge.shared.scores import Scores, score
 from fer_edge.shared.statistics import calibration_error
 
 
@@ -27,43 +27,6 @@ class Answers:
     labels: tuple[str, ...]
     chosen: NDArray[np.int64]
     probabilities: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """How right a model is.
-
-    Attributes:
-        n: Pictures.
-        accuracy: Share of them given their own label.
-        macro_recall: Mean of the recalls.
-        recall: By label; labels without a picture are left out.
-        accuracy_interval: Wilson's, of 95 % confidence.
-        recall_intervals: By label.
-        calibration_error: Expected difference of confidence and accuracy.
-    """
-
-    n: int
-    accuracy: float
-    macro_recall: float
-    recall: dict[str, float]
-    accuracy_interval: Interval
-    recall_intervals: dict[str, Interval]
-    calibration_error: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the scores, rounded to six places."""
-        return {
-            "n": self.n,
-            "accuracy": round(self.accuracy, 6),
-            "macro_recall": round(self.macro_recall, 6),
-            "recall": {label: round(value, 6) for label, value in self.recall.items()},
-            "accuracy_interval": self.accuracy_interval.to_json(),
-            "recall_intervals": {
-                label: interval.to_json() for label, interval in self.recall_intervals.items()
-            },
-            "calibration_error": round(self.calibration_error, 6),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +52,37 @@ class Drift:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One model, measured on the held-out pictures.
+
+    Attributes:
+        scores: How right it is.
+        calibration_error: Expected difference of confidence and accuracy.
+        drift: How far from float32 it is; None for float32 itself.
+    """
+
+    scores: Scores
+    calibration_error: float
+    drift: Drift | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the measurement, rounded to six places."""
+        scores = self.scores
+        return {
+            "n": scores.n,
+            "accuracy": round(scores.accuracy, 6),
+            "macro_recall": round(scores.macro_recall, 6),
+            "recall": {label: round(value, 6) for label, value in scores.recall.items()},
+            "accuracy_interval": scores.accuracy_interval.rounded(6),
+            "recall_intervals": {
+                label: interval.rounded(6) for label, interval in scores.recall_intervals.items()
+            },
+            "calibration_error": round(self.calibration_error, 6),
+            **({} if self.drift is None else {"against_float32": self.drift.to_json()}),
+        }
+
+
 def ask(model: ModelFile, samples: Samples, progress: Callable[[int], None]) -> Answers:
     """Classify every picture with the device's own code.
 
@@ -110,22 +104,19 @@ def ask(model: ModelFile, samples: Samples, progress: Callable[[int], None]) -> 
     return Answers(labels, chosen, probabilities)
 
 
-def score(answers: Answers, samples: Samples) -> Scores:
-    """Compare answers with the pictures' own labels."""
+def measure(answers: Answers, samples: Samples, reference: Answers | None = None) -> Measurement:
+    """Say what answers are worth.
+
+    Args:
+        answers: To the pictures.
+        samples: The pictures with their own labels.
+        reference: The float model's answers; None where these are they.
+    """
     right = answers.chosen == samples.labels
-    counts = {
-        answers.labels[label]: (int(right[own].sum()), int(own.sum()))
-        for label, own in ((n, samples.labels == n) for n in np.unique(samples.labels).tolist())
-    }
-    recall = {label: found / n for label, (found, n) in counts.items()}
-    return Scores(
-        n=len(samples),
-        accuracy=float(right.mean()),
-        macro_recall=sum(recall.values()) / len(recall),
-        recall=recall,
-        accuracy_interval=wilson(int(right.sum()), len(samples)),
-        recall_intervals={label: wilson(found, n) for label, (found, n) in counts.items()},
-        calibration_error=calibration_error(answers.probabilities.max(axis=1), right),
+    return Measurement(
+        score(samples.labels, answers.chosen, answers.labels),
+        calibration_error(answers.probabilities.max(axis=1), right),
+        None if reference is None else measure_drift(answers, reference),
     )
 
 

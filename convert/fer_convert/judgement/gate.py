@@ -9,8 +9,8 @@ import numpy as np
 
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.statistics import PairedTest, paired_test
-from fer_convert.source.samples import Samples
 from fer_convert.targets import Target
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
 
 ACCURACY_KEPT: Final = 0.99

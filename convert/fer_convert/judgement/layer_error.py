@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_convert.cost.layers import layer_name, multiply_accumulates
 from fer_convert.file.flatbuffer import Graph, Operator, Tensor
-from fer_convert.source.samples import Samples
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import quantise
 

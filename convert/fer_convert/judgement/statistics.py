@@ -1,28 +1,13 @@
-"""Intervals and tests for shares; all of them two-sided at 95 %."""
+"""Two models on the same pictures, tested in pairs; two-sided at 95 %."""
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared import statistics as shares
-
-_Z: Final = 1.959963984540054
-"""The normal distribution's 97.5 % point."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An interval of 95 % confidence."""
-
-    low: float
-    high: float
-
-    def to_json(self) -> list[float]:
-        """Return both ends, rounded to six places."""
-        return [round(self.low, 6), round(self.high, 6)]
+from fer_edge.shared.statistics import Z95, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +38,8 @@ class PairedTest:
             "won": self.won,
             "p_value": round(self.p_value, 6),
             "difference": round(self.difference, 6),
-            "interval": self.interval.to_json(),
+            "interval": self.interval.rounded(6),
         }
-
-
-def wilson(successes: int, n: int) -> Interval:
-    """Return the 95 % interval of a share."""
-    return Interval(*shares.wilson(successes, n))
 
 
 def paired_test(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedTest:
@@ -79,7 +59,7 @@ def paired_test(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedTe
     # Half a picture more in each of the four cells.
     more, fewer, count = won + 0.5, lost + 0.5, n + 2
     middle = (more - fewer) / count
-    half = _Z * math.sqrt(more + fewer - (more - fewer) ** 2 / count) / count
+    half = Z95 * math.sqrt(more + fewer - (more - fewer) ** 2 / count) / count
     return PairedTest(
         n=n,
         lost=lost,

@@ -8,11 +8,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from fer_convert.judgement.comparison import Answers, Scores
+from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.layer_error import LayerError
-from fer_convert.source.samples import Samples
 from fer_convert.targets import Target
-from fer_edge.shared.statistics import BINS
+from fer_edge.shared.data.samples import Samples
+from fer_edge.shared.scores import Scores
+from fer_edge.shared.statistics import BINS, reliability
 
 # Okabe and Ito, Color Universal Design, 2008: for the colour-blind, too.
 _COLOURS: Final[Mapping[Target, str]] = {
@@ -69,16 +70,14 @@ def plot_reliability(answers: Mapping[Target, Answers], held_out: Samples) -> st
         left.plot([0, 100], [0, 100], color="#bbbbbb", lw=1, label="as sure as right")
         edges = np.linspace(0, 100, BINS + 1)
         for target, given in answers.items():
-            confidence = 100 * given.probabilities.max(axis=1)
-            place = np.minimum(np.digitize(confidence, edges) - 1, BINS - 1)
-            is_right = given.chosen == held_out.labels
-            filled = [number for number in range(BINS) if (place == number).any()]
+            confidence = given.probabilities.max(axis=1)
+            bins = reliability(confidence, given.chosen == held_out.labels)
             left.plot(
-                [confidence[place == number].mean() for number in filled],
-                [100 * is_right[place == number].mean() for number in filled],
+                [100 * each.confidence for each in bins if each.n],
+                [100 * each.accuracy for each in bins if each.n],
                 marker="o", ms=3.5, color=_COLOURS[target], label=target.value,
             )  # fmt: skip
-            counts = np.bincount(place, minlength=BINS)
+            counts = [each.n for each in bins]
             right.stairs(counts, edges, color=_COLOURS[target], lw=1.5, label=target.value)
         left.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
         right.set(xlabel="confidence (%)", ylabel="pictures", xlim=(0, 100))

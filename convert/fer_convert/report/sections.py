@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from fer_convert.conversion import Conversion, Measurement
+from fer_convert.conversion import Conversion
+from fer_convert.judgement.comparison import Measurement
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
-from fer_convert.judgement.statistics import Interval
 from fer_convert.report.markup import facts, figure, paragraph, table
 from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
 from fer_convert.targets import Target
+from fer_edge.shared.statistics import Interval
 
 
 def show_loss(conversion: Conversion) -> Sequence[str]:
@@ -48,7 +49,7 @@ def _loss_row(target: Target, measurement: Measurement, size: int | None) -> lis
         f"{100 * scores.accuracy:.2f}",
         _percent(scores.accuracy_interval),
         f"{100 * scores.macro_recall:.2f}",
-        f"{100 * scores.calibration_error:.2f}",
+        f"{100 * measurement.calibration_error:.2f}",
         *shifts,
         "not written" if size is None else f"{size:,}",
     ]

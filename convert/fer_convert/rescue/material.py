@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from fer_convert.conversion import Conversion
+from fer_convert.source.partition import hold_out
 from fer_convert.source.representative import RepresentativeSet, choose_representative
 from fer_convert.source.run import TrainingRun
-from fer_convert.source.samples import Samples, hold_out
+from fer_edge.shared.data.samples import Samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from fer_convert.conversion import Conversion, Progress, ask_all, measure, pure_graph
+from fer_convert.conversion import Conversion, Progress, ask_all, pure_graph
 from fer_convert.file.artefact import draft_model, finish
-from fer_convert.judgement.comparison import measure_drift
+from fer_convert.judgement.comparison import measure, measure_drift
 from fer_convert.judgement.gate import judge
 from fer_convert.judgement.layer_error import measure_layers
 from fer_convert.rescue.attempt import Attempt, Candidate, Rescue, Result
@@ -80,16 +80,7 @@ def with_rescue(conversion: Conversion, outcome: Rescue) -> Conversion:
         **provenance["metrics"],
         target.value: result.measurement.to_json(),
     }
-    artefact = finish(
-        result.model,
-        target,
-        {
-            "target": target.value,
-            "operators": result.graph.operator_counts(),
-            "gate": result.verdict.word,
-            **provenance,
-        },
-    )
+    artefact = finish(result.model, result.graph, target, result.verdict.word, provenance)
     errors = measure_layers(
         (conversion.drafts[Target.FLOAT32], conversion.graphs[Target.FLOAT32]),
         (result.model, result.graph),
@@ -168,7 +159,7 @@ def _measure(candidate: Candidate, conversion: Conversion, progress: Progress) -
     target, held_out = candidate.target, conversion.held_out
     reference = conversion.answers[Target.FLOAT32]
     answers = ask_all({target: model}, held_out, progress)[target]
-    measurement = measure({Target.FLOAT32: reference, target: answers}, held_out)[target]
+    measurement = measure(answers, held_out, reference)
     verdict = judge(reference, answers, held_out)
     return Result(candidate, model, graph, answers, measurement, verdict)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.source.samples import Samples
+from fer_edge.shared.data.samples import Samples
 
 LOW_PERCENT: Final = 5
 HIGH_PERCENT: Final = 95
@@ -47,7 +47,7 @@ def trim(samples: Samples) -> tuple[Samples, Mapping[str, Any]]:
     """Leave the extremes out; also return the rule and the names of what it left out."""
     extremes = find_extremes(samples.pictures)
     out = {index for indices in extremes.values() for index in indices.tolist()}
-    kept = samples.take(set(range(len(samples))) - out)
+    kept = samples.without(out)
     names = {
         name: [samples.names[index] for index in indices]
         for name, indices in extremes.items()

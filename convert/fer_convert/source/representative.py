@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_convert.source.exposure import trim
-from fer_convert.source.samples import Samples, shuffled_classes
+from fer_convert.source.partition import shuffled_classes
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.model.contract import ModelContract
 
@@ -100,5 +101,5 @@ def choose_representative(
             expected=f"at least {MIN_PICTURES}",
             fix="give more with --calibration-data FOLDER_OR_ZIP",
         )
-    chosen = samples.take(rounds[:count])
+    chosen = samples.take(sorted(rounds[:count]))
     return RepresentativeSet(chosen, chosen.counts(contract.labels), seed, trimmed, copies)

@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from fer_convert.source.job import Job
 from fer_convert.source.legacy import HDF5_SUFFIXES, Pixels, contract_of_labels
-from fer_convert.source.samples import (
-    Samples,
-    find_copies,
-    read_data_set,
-    read_samples,
-    split_archive,
-)
+from fer_convert.source.partition import OTHER_PICTURES, read_data_set, split_archive
 from fer_convert.targets import Target
+from fer_edge.shared.data.samples import Samples, read_samples
 from fer_edge.shared.errors import DataError, ModelError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import CONTRACT_NAME, sha256_hex
@@ -110,23 +105,22 @@ class TrainingRun:
                 training part holds pictures that are compared on.
             FerError: As `read_data_set` says.
         """
-        folder = self.model.parent
-        held_out_path = folder / HELD_OUT_NAME
-        is_training_part = True
+        is_training_part, keeps_own = True, (self.model.parent / HELD_OUT_NAME).exists()
         if data is None:
-            pool = read_samples(folder / REPRESENTATIVE_NAME, self.contract)
-            held_out = read_samples(held_out_path, self.contract)
+            pool, held_out = self._kept(REPRESENTATIVE_NAME), self._kept(HELD_OUT_NAME)
         else:
             read = split_archive if data.suffix == ".npz" else read_data_set
             pool, held_out, is_training_part = read(data, self.contract, seed=seed)
-            if held_out_path.exists():
-                held_out = read_samples(held_out_path, self.contract)
+            if keeps_own:
+                held_out = self._kept(HELD_OUT_NAME)
         _require_some(held_out)
-        copies = find_copies(pool, held_out)
-        if copies and not is_training_part and held_out_path.exists():
+        copies = pool.find_in(held_out)
+        if copies and not is_training_part and keeps_own:
             raise _held_out_again(pool, copies)
-        pool = pool.take(set(range(len(pool))).difference(copies))
-        return Pictures(pool, held_out, len(copies))
+        return Pictures(pool.without(copies), held_out, len(copies))
+
+    def _kept(self, name: str) -> Samples:
+        return read_samples(self.model.parent / name, self.contract, fix=OTHER_PICTURES)
 
 
 def open_run(

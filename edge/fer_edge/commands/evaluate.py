@@ -1,34 +1,30 @@
 """Accuracy of a model on labelled face crops, with the device's own code."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_grey, pixel_digest
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.labels import index_map
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
-from fer_edge.shared.records import GreyImage
-from fer_edge.shared.statistics import calibration_error, wilson
+from fer_edge.shared.scores import Scores, Share
+from fer_edge.shared.statistics import Interval, calibration_error
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 _MAX_UNREADABLE = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation(Scores):
     """How often a model is right.
 
     Attributes:
-        labels: The model's, in order; rows and columns of `confusion`.
-        confusion: int64, shape (labels, labels): rows are the true labels, columns the model's.
         calibration_error: How far the model's confidence is from its accuracy, over 15 bins.
         model_sha256: Identity of the model.
         unreadable: Names of pictures that could not be decoded; they do not count.
@@ -37,53 +33,11 @@ class Evaluation:
         copies: How many did not count because a training picture has the same pixels.
     """
 
-    labels: tuple[str, ...]
-    confusion: NDArray[np.int64]
     calibration_error: float
     model_sha256: str
     unreadable: tuple[str, ...] = ()
     left_out: int = 0
     copies: int = 0
-
-    @property
-    def n(self) -> int:
-        """Pictures judged."""
-        return int(self.confusion.sum())
-
-    @property
-    def accuracy(self) -> float:
-        """Share of pictures that were read rightly."""
-        return float(np.trace(self.confusion)) / self.n
-
-    @property
-    def accuracy_interval(self) -> tuple[float, float]:
-        """Its 95 % interval."""
-        return wilson(int(np.trace(self.confusion)), self.n)
-
-    @property
-    def recall_intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % intervals of `recall`."""
-        totals = self.confusion.sum(axis=1)
-        return {
-            label: wilson(int(self.confusion[i, i]), int(totals[i]))
-            for i, label in enumerate(self.labels)
-            if totals[i]
-        }
-
-    @property
-    def recall(self) -> dict[str, float]:
-        """Share read rightly for each label that the data set has."""
-        totals = self.confusion.sum(axis=1)
-        return {
-            label: float(self.confusion[i, i] / totals[i])
-            for i, label in enumerate(self.labels)
-            if totals[i]
-        }
-
-    @property
-    def macro_recall(self) -> float:
-        """Mean of the recalls: every label counts the same, however rare."""
-        return float(np.mean(list(self.recall.values())))
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -136,7 +90,7 @@ def evaluate(
     for done, (picture, true_index) in enumerate(zip(pictures, indices, strict=True), start=1):
         try:
             grey = decode_grey(data.read(picture), where=picture.name)
-            if _digest(grey) in known:
+            if pixel_digest(grey) in known:
                 copies += 1
                 continue
             pixels = prepare_crop(grey, classifier.contract.input)
@@ -174,13 +128,9 @@ def evaluate(
 
 def format_evaluation(result: Evaluation) -> str:
     """Return the figures for people, with 95 % intervals and the confusion matrix."""
-
-    def interval(ends: tuple[float, float]) -> str:
-        return f"{ends[0]:.1%} to {ends[1]:.1%}"
-
     fields = [
         ("pictures", f"{result.n:,}"),
-        ("accuracy", f"{result.accuracy:.1%} ({interval(result.accuracy_interval)})"),
+        ("accuracy", f"{result.accuracy:.1%} ({_ends(result.accuracy_interval)})"),
         ("macro recall", f"{result.macro_recall:.1%}"),
         ("calibration error", f"{result.calibration_error:.1%}"),
     ]
@@ -192,18 +142,20 @@ def format_evaluation(result: Evaluation) -> str:
     if result.unreadable:
         names = ", ".join(result.unreadable)
         fields.append(("unreadable", f"{len(result.unreadable)}: {names}"))
-    recall, intervals = result.recall, result.recall_intervals
     rows = [
-        [
-            label,
-            f"{recall[label]:.1%}" if label in recall else "-",
-            interval(intervals[label]) if label in recall else "-",
-            *map(str, counts),
-        ]
-        for label, counts in zip(result.labels, result.confusion.tolist(), strict=True)
+        [score.label, *_share(score.recall), *map(str, counts)]
+        for score, counts in zip(result.by_label(), result.confusion.tolist(), strict=True)
     ]
     table = format_table(["true \\ read as", "recall", "95 % interval", *result.labels], rows)
     return f"{format_fields(fields)}\n\n{table}"
+
+
+def _share(share: Share | None) -> tuple[str, str]:
+    return ("-", "-") if share is None else (f"{share.value:.1%}", _ends(share.interval))
+
+
+def _ends(interval: Interval) -> str:
+    return "{:.1%} to {:.1%}".format(*interval)
 
 
 def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
@@ -222,12 +174,8 @@ def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
     digests = set()
     for picture in given:
         with suppress(PictureError, DataError):  # what cannot be read is no copy of anything
-            digests.add(_digest(decode_grey(data.read(picture), where=picture.name)))
+            digests.add(pixel_digest(decode_grey(data.read(picture), where=picture.name)))
     return frozenset(digests)
-
-
-def _digest(grey: GreyImage) -> bytes:
-    return hashlib.blake2b(repr(grey.shape).encode() + grey.tobytes(), digest_size=16).digest()
 
 
 def _relabelled(

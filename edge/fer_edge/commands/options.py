@@ -4,16 +4,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from fer_edge import DEFAULT_MODEL
+from fer_edge.shared.terminal.command_line import options
 
 if TYPE_CHECKING:
     from fer_edge.settings import ResolvedSettings
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 model_option = click.option(
     "--model",
@@ -22,21 +21,21 @@ model_option = click.option(
 )
 
 
-def settings_options(command: _F) -> _F:
-    """Add `--config` and `--set`."""
-    command = click.option(
+settings_options = options(
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        envvar="FER_EDGE_CONFIG",
+        help="TOML file of settings; see `fer-edge config show`.",
+    ),
+    click.option(
         "--set",
         "assignments",
         metavar="SECTION.KEY=VALUE",
         multiple=True,
         help="Override one setting; may be given several times.",
-    )(command)
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        envvar="FER_EDGE_CONFIG",
-        help="TOML file of settings; see `fer-edge config show`.",
-    )(command)
+    ),
+)
 
 
 def resolve_settings(

@@ -1,16 +1,53 @@
 """Shares of pictures: their intervals, and how far confidence is from them."""
 
 import math
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 BINS: Final = 15
-_Z95: Final = 1.959963984540054
+Z95: Final = 1.959963984540054
+"""The normal distribution's 97.5 % point: what lies beyond it on either side is 5 %."""
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
+class Interval(NamedTuple):
+    """An interval of 95 % confidence."""
+
+    low: float
+    high: float
+
+    def rounded(self, places: int) -> list[float]:
+        """Return both ends, rounded."""
+        return [round(end, places) for end in self]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The pictures whose confidence lies in one of the equal intervals from 0 to 1.
+
+    Attributes:
+        low: Lower end of the interval, outside it.
+        high: Upper end, inside it.
+        n: Pictures.
+        confidence: Their mean confidence; 0 without pictures.
+        accuracy: Share of them that is right; 0 without pictures.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+    def to_json(self) -> list[float]:
+        """Return [low, high, n, confidence, accuracy]."""
+        low, high = round(self.low, 4), round(self.high, 4)
+        return [low, high, self.n, round(self.confidence, 4), round(self.accuracy, 4)]
+
+
+def wilson(successes: int, n: int) -> Interval:
     """Return the 95 % interval of a share; from 0 to 1 where nothing was tried.
 
     Unlike the textbook's, it stays inside 0 to 1 and is right for few pictures and for none or
@@ -19,13 +56,13 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
     """
     if n == 0:
-        return 0.0, 1.0
-    z2 = _Z95 * _Z95
+        return Interval(0.0, 1.0)
+    z2 = Z95 * Z95
     centre = (successes + z2 / 2) / (n + z2)
-    half = _Z95 / (n + z2) * math.sqrt(successes * (n - successes) / n + z2 / 4)
+    half = Z95 / (n + z2) * math.sqrt(successes * (n - successes) / n + z2 / 4)
     # At none and at all the formula gives 0 and 1 but for rounding.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
-    return low, 1.0 if successes == n else min(1.0, centre + half)
+    return Interval(low, 1.0 if successes == n else min(1.0, centre + half))
 
 
 def calibration_error(
@@ -40,6 +77,27 @@ def calibration_error(
 
     Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
     """
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(place, confidence - right, minlength=bins)
+    gaps = np.bincount(_places(confidence, bins), confidence - right, minlength=bins)
     return float(np.abs(gaps).sum() / max(1, len(right)))
+
+
+def reliability(
+    confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], *, bins: int = BINS
+) -> tuple[Bin, ...]:
+    """Sort pictures by confidence into equal intervals; arguments as above."""
+    places = _places(confidence, bins)
+    return tuple(
+        Bin(
+            low=number / bins,
+            high=(number + 1) / bins,
+            n=int(inside.sum()),
+            confidence=float(confidence[inside].mean()) if inside.any() else 0.0,
+            accuracy=float(right[inside].mean()) if inside.any() else 0.0,
+        )
+        for number, inside in ((number, places == number) for number in range(bins))
+    )
+
+
+def _places(confidence: NDArray[np.floating[Any]], bins: int) -> NDArray[np.int64]:
+    places: NDArray[np.int64] = np.ceil(confidence * bins).astype(np.int64) - 1
+    return np.clip(places, 0, bins - 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fer_trainer.samples import Samples
+from fer_edge.shared.data.samples import Indices, Samples
 
 
 def balanced(samples: Samples, *, at_most: int, seed: int) -> Samples:
@@ -19,12 +19,14 @@ def balanced(samples: Samples, *, at_most: int, seed: int) -> Samples:
     Returns:
         At most `at_most` samples; classes alternate, so every head of it is balanced too.
     """
+    return samples.take(draw_in_turn(samples.labels, at_most=at_most, seed=seed))
+
+
+def draw_in_turn(labels: Indices, *, at_most: int, seed: int) -> list[int]:
+    """Return the indices that `balanced` chooses, labels in turn."""
     rng = np.random.default_rng(seed)
-    queues = [
-        list(rng.permutation(np.flatnonzero(samples.labels == label)))
-        for label in np.unique(samples.labels)
-    ]
+    queues = [list(rng.permutation(np.flatnonzero(labels == own))) for own in np.unique(labels)]
     chosen: list[int] = []
     while any(queues) and len(chosen) < at_most:
         chosen.extend(int(queue.pop()) for queue in queues if queue)
-    return samples.take(chosen[:at_most])
+    return chosen[:at_most]

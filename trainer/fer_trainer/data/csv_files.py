@@ -10,17 +10,17 @@ Source: Goodfellow et al., Challenges in Representation Learning, 2013 (columns,
 
 from __future__ import annotations
 
-import csv
 import logging
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NoReturn, TextIO, TypeAlias
+from typing import Final, Literal, NoReturn
 
 import numpy as np
 
-from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.data.csv_rows import CsvPath, read_header, read_rows
+from fer_edge.shared.data.labelled import SPLITS, Split
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.model.model_file import ZIP_ERRORS
@@ -30,20 +30,11 @@ from fer_trainer.data.entries import Entries, Entry
 PublicTest = Literal["val", "test", "leave-out"]
 """What the contest's public test half is used for."""
 
-CsvPath: TypeAlias = Path | zipfile.Path
-"""A CSV file on disk or in an archive."""
-
 SIDE: Final = 48
 EMOTIONS: Final = label_set("fer2013").labels
 _EMOTION_NUMBERS: Final = frozenset(map(str, range(len(EMOTIONS))))
 _GREY_VALUES: Final = frozenset(map(str, range(256)))
 _MAX_FILE_BYTES: Final = 4 * 2**30  # in an archive; FER2013 has 0.3
-_MAX_LINE_CHARACTERS: Final = 2**17  # a row of 48x48 pixels has less than 10,000
-_FILE_SPLITS: Final[dict[str, Split]] = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test",
-}  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +54,7 @@ class CsvEntries(Entries):
     def __init__(self, files: Mapping[Split | None, CsvPath], *, public_test: PublicTest) -> None:
         self._files = dict(files)
         self._usages: dict[str, Split | None] = {
-            **_FILE_SPLITS,
+            **SPLITS,
             "publictest": None if public_test == "leave-out" else public_test,
             "privatetest": "test",
         }
@@ -138,7 +129,7 @@ def find_csv_files(where: Path) -> dict[Split | None, CsvPath]:
     except ZIP_ERRORS:
         return {}  # whoever looks there for pictures says what is wrong
     files = [path for path in inside if _has_pixels(path)]
-    splits = [(_FILE_SPLITS.get(Path(path.name).stem.lower()), path) for path in files]
+    splits = [(SPLITS.get(Path(path.name).stem.lower()), path) for path in files]
     if len(files) == 1:
         return dict(splits)
     found = {split: path for split, path in splits if split is not None}
@@ -177,61 +168,6 @@ def _open(archive: Path) -> zipfile.Path:
                 fix="do not use this archive",
             )
     return zipfile.Path(opened)
-
-
-def read_header(path: CsvPath) -> list[str]:
-    """Return a CSV file's column names, without spaces around them and in lower case.
-
-    Raises:
-        DataError: It cannot be read, is empty or no text.
-    """
-    header = next((cells for _, cells in _read(path)), None)
-    if header is None:
-        raise DataError(f"{path} is empty", expected="a CSV file", fix="copy it again")
-    return [cell.strip().lower() for cell in header]
-
-
-def read_rows(path: CsvPath) -> Iterator[tuple[int, Sequence[str]]]:
-    """Go through a CSV file's rows but the header: line number (from 1) and cells.
-
-    Raises:
-        DataError: It cannot be read, or has a line without end.
-    """
-    rows = _read(path)
-    next(rows, None)
-    return ((line, cells) for line, cells in rows if cells)
-
-
-def _read(path: CsvPath) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.reader(_lines(file, path))
-            for cells in reader:
-                yield reader.line_num, cells
-    except FileNotFoundError:
-        raise DataError(
-            f"{path} does not exist", expected="a CSV file", fix="check the path"
-        ) from None
-    except DataError:
-        raise
-    except (csv.Error, *ZIP_ERRORS) as error:
-        raise DataError(
-            f"{path} cannot be read ({error})", expected="a CSV file", fix="copy it again"
-        ) from error
-
-
-def _lines(file: TextIO, path: CsvPath) -> Iterator[str]:
-    """Go through a file's lines, none of which may fill the memory."""
-    number = 0
-    while line := file.readline(_MAX_LINE_CHARACTERS):
-        number += 1
-        if len(line) == _MAX_LINE_CHARACTERS:
-            raise DataError(
-                f"{path}, line {number}: more than {_MAX_LINE_CHARACTERS:,} characters",
-                expected="a row of numbers",
-                fix="check that this is a CSV file",
-            )
-        yield line
 
 
 def _decode(text: str, where: str) -> tuple[bytes, GreyImage]:

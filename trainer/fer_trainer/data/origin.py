@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fer_edge.shared.data.labelled import Split
-from fer_trainer.samples import Samples
+from fer_edge.shared.data.samples import Samples
 
 
 @dataclass(frozen=True, slots=True)

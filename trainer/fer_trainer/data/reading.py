@@ -17,22 +17,40 @@ from typing import Final
 
 import numpy as np
 
+from fer_edge.shared.data.ferplus import EXPRESSIONS
 from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.records import GreyImage
-from fer_trainer.data.entries import Entries, Entry
-from fer_trainer.data.opening import open_entries
+from fer_trainer.data.csv_files import CsvEntries, PublicTest, find_csv_files
+from fer_trainer.data.entries import Entries, Entry, FolderEntries
 from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
-from fer_trainer.data.votes import LABELS as VOTED
 from fer_trainer.data.votes import NO_VOTES, SoftLabel, Votes
 from fer_trainer.recipe.settings import DataSettings
-from fer_trainer.samples import Samples
 
 MAX_UNREADABLE: Final = 0.01
 
 _log = logging.getLogger(__name__)
+
+
+def open_entries(path: Path, *, public_test: PublicTest = "val") -> Entries:
+    """Open a data set, whatever its shape.
+
+    Args:
+        path: Class folders, split folders, a ZIP of either, FER2013's CSV, or the folder or ZIP
+            it is in.
+        public_test: What rows with Usage PublicTest are used for.
+
+    Raises:
+        DataError: No such data, or an unknown layout.
+        LabelError: A class folder's name is unknown.
+    """
+    if path.suffix.lower() == ".csv" and not path.is_dir():
+        return CsvEntries({None: path}, public_test=public_test)
+    files = find_csv_files(path)
+    return CsvEntries(files, public_test=public_test) if files else FolderEntries(path)
 
 
 def read_data(
@@ -101,7 +119,7 @@ def _votes(settings: DataSettings, labels: Sequence[str]) -> Votes | None:
 
 
 def _doubts(settings: DataSettings) -> Votes | None:
-    return Votes(Path(settings.doubts), labels=VOTED) if settings.doubts else None
+    return Votes(Path(settings.doubts), labels=EXPRESSIONS) if settings.doubts else None
 
 
 @dataclass(slots=True)

@@ -7,13 +7,16 @@ its label, so pictures with the same pixels go to the same side whatever their n
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
-from fer_trainer.samples import Samples
+from fer_trainer.data.reading import read_data
+from fer_trainer.recipe.settings import Recipe
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +59,26 @@ class SplitData:
         names["other_labels"] = dict(self.origin.other_labels)
         names["votes"] = None if self.origin.votes is None else asdict(self.origin.votes)
         return {"seed": self.seed, **names}
+
+
+def load_data(recipe: Recipe, path: Path) -> SplitData:
+    """Read and split what a recipe is to be trained on; needs no Keras, so bad data shows at once.
+
+    Args:
+        recipe: Says which labels, what size, and how to split.
+        path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
+
+    Raises:
+        DataError: The data cannot be used.
+        LabelError: A class folder's name is unknown.
+    """
+    labels = recipe.label_names
+    return split_data(
+        read_data(path, labels=labels, spec=recipe.input_spec, settings=recipe.data),
+        labels=labels,
+        validation_fraction=recipe.data.validation_fraction,
+        seed=recipe.data.seed,
+    )
 
 
 def split_data(

@@ -18,9 +18,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Pictures
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
-from fer_trainer.samples import Pictures
 
 MAX_HASH_DISTANCE: Final = 10
 MIN_CORRELATION: Final = 0.9

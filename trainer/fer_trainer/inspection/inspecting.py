@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from fer_edge.shared.errors import DataError, OutputError
-from fer_trainer.data.opening import open_entries
+from fer_trainer.data.reading import open_entries
 from fer_trainer.inspection.duplicates import exact_groups, near_groups
 from fer_trainer.inspection.findings import BLANK_SPREAD, Findings
 from fer_trainer.inspection.sheets import draw_sheets

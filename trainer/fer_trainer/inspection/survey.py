@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,12 +9,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.pictures import pixel_digest
+from fer_edge.shared.data.samples import Pictures
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.opencv import cv2
 from fer_trainer.data.entries import Entry
-from fer_trainer.samples import Pictures
 
 THUMBNAIL: Final = InputSpec(height=48, width=48)
 WHOLE: Final = "all"
@@ -31,7 +31,7 @@ class Survey:
         labels: Canonical expression names.
         parts: Splits, or `WHOLE` where the data set names none.
         sizes: Width and height in pixels.
-        digests: SHA-256 of size and pixels; equal exactly where these are.
+        digests: Hashes of size and pixels; equal exactly where these are.
         spreads: Standard deviation of the grey values.
         thumbnails: uint8, shape (N, 48, 48).
         unreadable: Name and problem of each picture that cannot be read.
@@ -66,9 +66,7 @@ def survey(entries: Iterable[Entry]) -> Survey:
             unreadable.append((entry.name, error.found))
             continue
         height, width = grey.shape
-        # Neither copies a picture, which may be a thousand times the usual size.
-        digest = hashlib.sha256(f"{width}x{height} ".encode())
-        digest.update(np.ascontiguousarray(grey).data)
+        # Copies no picture, which may be a thousand times the usual size.
         spread = float(cv2.meanStdDev(grey)[1].item())
         rows.append(
             (
@@ -76,7 +74,7 @@ def survey(entries: Iterable[Entry]) -> Survey:
                 entry.label,
                 entry.split or WHOLE,
                 (width, height),
-                digest.digest(),
+                pixel_digest(grey),
                 spread,
             )
         )

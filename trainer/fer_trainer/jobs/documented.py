@@ -1,10 +1,10 @@
 """The files that a documented system promises beside what every run leaves."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import FerError
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
@@ -13,10 +13,10 @@ from fer_trainer.network.hdf5 import write_weights
 from fer_trainer.recipe.consistency import output_files
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
+from fer_trainer.report.contents import read_history
 from fer_trainer.report.documented_pictures import draw_confusion, draw_curve, draw_predictions
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
-from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import temper_answers, temper_threshold
 from fer_trainer.scores.evaluation import score
 from fer_trainer.training.best_epoch import EpochSelection
@@ -63,7 +63,7 @@ def write_documented(
         write_weights(network, run.path / names.best_weights, selection.best_weights)
     for measure, name in (("loss", names.loss_curve), ("accuracy", names.accuracy_curve)):
         if name:
-            draw_curve(_history(run), measure, run.path / name)
+            draw_curve(read_history(run.path / run_folder.HISTORY), measure, run.path / name)
     part, samples = ("validation", split.val) if split.test is None else ("test", split.test)
     if names.confusion_matrix:
         path = run.path / names.confusion_matrix
@@ -90,11 +90,6 @@ def delivered_epoch(callbacks: Sequence[Any], *, last: int) -> int:
         if isinstance(callback, EpochSelection) and callback.delivers_best:
             return callback.best_epoch
     return last
-
-
-def _history(run: RunFolder) -> list[dict[str, float]]:
-    with (run.path / run_folder.HISTORY).open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def _draw_confusion(

@@ -6,6 +6,7 @@ from typing import Any
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.scores import Scores
 from fer_trainer.backend import keras
 from fer_trainer.data.reading import read_for_evaluation
 from fer_trainer.recipe.files import load_recipe
@@ -13,7 +14,6 @@ from fer_trainer.report.files import write_judgement, write_report
 from fer_trainer.report.judgement import judge
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
-from fer_trainer.scores.evaluation import Scores
 from fer_trainer.training.loop import predict
 
 

@@ -52,7 +52,7 @@ def fit(
 
     Args:
         recipe: What to do.
-        split: As `data.loading.load_data` returns it.
+        split: As `data.splitting.load_data` returns it.
         run: The folder to fill; what an earlier run left in it is replaced.
         tell: Takes a line of progress.
         resume: Go on where the run in the folder stands; a finished one is left as it is.

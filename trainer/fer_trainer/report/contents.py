@@ -12,21 +12,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.arrays import read_arrays
-from fer_edge.shared.errors import ModelError
+from fer_edge.shared.data.samples import Samples, read_samples
+from fer_edge.shared.errors import DataError, ModelError
 from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.network.cost import NetworkCost, network_cost
 from fer_trainer.report.graph import NetworkGraph, network_graph
 from fer_trainer.report.judgement import Judgement, judge
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.metrics import read_metrics
-from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import complete, fit_temperature
 from fer_trainer.scores.evaluation import scores_from_json
 from fer_trainer.training.loop import predict
 from fer_trainer.training.measurement import calibrate
 
 Answers = Mapping[str, NDArray[np.float32]]
+
+_AGAIN: Final = "copy the run again, or train again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,9 +72,11 @@ def collect(
     """
     metrics = read_metrics(run / run_folder.METRICS)
     judged = "validation" if metrics["test"] is None else "test"
-    parts = {"validation": read_samples(run, "validation")}
-    if judged == "test":
-        parts["test"] = read_samples(run, "heldout")
+    names = {"validation": "validation", "test": "heldout"}
+    parts = {
+        part: _read_samples(run / run_folder.SAMPLES / f"{names[part]}.npz", contract)
+        for part in dict.fromkeys(("validation", judged))
+    }
     if answers is None:
         answers = {part: predict(network, samples.pictures) for part, samples in parts.items()}
     metrics, missing = _complete_metrics(metrics, contract, answers, parts)
@@ -102,22 +105,11 @@ def collect(
     )
 
 
-def read_samples(run: Path, name: str) -> Samples:
-    """Read `samples/NAME.npz` of a run.
-
-    Raises:
-        ModelError: It is missing or damaged.
-    """
-    path = run / run_folder.SAMPLES / f"{name}.npz"
+def _read_samples(path: Path, contract: ModelContract) -> Samples:
     try:
-        arrays = read_arrays(path)
-        pictures, labels, names = (arrays[key] for key in ("pictures", "labels", "names"))
-    except (OSError, ValueError, KeyError) as error:
-        raise _damaged(path, error) from error
-    whole = pictures.dtype == np.uint8 and pictures.ndim == 3 and labels.dtype.kind == "i"
-    if not (whole and labels.shape == names.shape == pictures.shape[:1]):
-        raise _damaged(path, ValueError("pictures, labels and names do not fit one another"))
-    return Samples(pictures, labels, tuple(map(str, names)))
+        return read_samples(path, contract, fix=_AGAIN)
+    except DataError as error:
+        raise ModelError(error.found, expected=error.expected, fix=error.fix) from error
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
@@ -172,5 +164,5 @@ def _damaged(path: Path, error: Exception) -> ModelError:
     return ModelError(
         f"{path} cannot be read ({type(error).__name__}: {error})",
         expected="the file as `fer-train fit` writes it",
-        fix="copy the run again, or train again",
+        fix=_AGAIN,
     )

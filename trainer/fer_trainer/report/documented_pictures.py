@@ -15,20 +15,20 @@ _COLUMNS: Final = 5
 _DPI: Final = 120
 
 
-def draw_curve(history: Sequence[Mapping[str, float]], measure: str, path: Path) -> None:
+def draw_curve(history: Mapping[str, Sequence[float]], measure: str, path: Path) -> None:
     """Draw a measure in training and validation by epoch.
 
     Args:
-        history: A mapping an epoch, in their order, with `epoch`, `measure` and `val_measure`.
+        history: Columns with a number an epoch: `epoch`, `measure` and `val_measure`.
         measure: "loss" or "accuracy".
         path: Of a PNG.
     """
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    epochs = [row["epoch"] for row in history]
+    epochs = history["epoch"]
     marker = "o" if len(epochs) < 3 else None
     for key, name in ((measure, "Training"), (f"val_{measure}", "Validation")):
-        axes.plot(epochs, [row[key] for row in history], marker=marker, label=f"{name} {measure}")
+        axes.plot(epochs, history[key], marker=marker, label=f"{name} {measure}")
     axes.set(
         title=f"Training and validation {measure}", xlabel="Epoch", ylabel=measure.capitalize()
     )

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_trainer.samples import Samples
+from fer_edge.shared.data.samples import Samples
+from fer_trainer.data.balanced import draw_in_turn
 from fer_trainer.scores.calibration import Probabilities
 
 WORST: Final = 8
@@ -72,15 +73,9 @@ def fair_sample(
     seed: int,
 ) -> list[Example]:
     """Return pictures drawn by lot, labels in turn, right or wrong; arguments as above."""
-    rng = np.random.default_rng(seed)
-    queues = [
-        list(rng.permutation(np.flatnonzero(samples.labels == i))) for i in range(len(labels))
-    ]
-    drawn: list[int] = []
-    while any(queues) and len(drawn) < SAMPLES:
-        drawn += [int(queue.pop()) for queue in queues if queue]
+    drawn = draw_in_turn(samples.labels, at_most=SAMPLES, seed=seed)
     confidence = probabilities[np.arange(len(chosen)), chosen]
-    return _examples(drawn[:SAMPLES], samples, confidence, chosen, labels)
+    return _examples(drawn, samples, confidence, chosen, labels)
 
 
 def _examples(

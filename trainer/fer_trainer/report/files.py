@@ -16,7 +16,7 @@ from fer_trainer.report.layered import draw_layered
 from fer_trainer.report.page import render_page
 from fer_trainer.report.plots import Plot, plot_curves
 from fer_trainer.run import folder as run_folder
-from fer_trainer.run.folder import RunFolder, not_written, replace_file
+from fer_trainer.run.folder import RunFolder, make_folder, replace_file
 
 _WHITE: Final = "#ffffff"
 
@@ -70,7 +70,7 @@ def write_network(network: Any, path: Path) -> None:
         f"about {int8_bytes(cost.layers) / 1000:,.0f} kB as int8"
     )
     svg = draw_layered(graph, caption=caption, background=_WHITE)
-    _make_folder(path.parent)
+    make_folder(path.parent)
     replace_file(path, lambda temporary: Path(temporary).write_text(svg, encoding="utf-8"))
 
 
@@ -80,7 +80,7 @@ def _plots(contents: Contents) -> list[Plot]:
 
 
 def _write_plots(plots: Iterable[Plot], folder: Path) -> None:
-    _make_folder(folder)
+    make_folder(folder)
     for plot in plots:
         replace_file(folder / f"{plot.name}.png", _writer(plot.png))
         if plot.svg is not None:
@@ -89,10 +89,3 @@ def _write_plots(plots: Iterable[Plot], folder: Path) -> None:
 
 def _writer(data: bytes) -> Any:
     return lambda path: Path(path).write_bytes(data)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise not_written(folder, error) from error

@@ -9,17 +9,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.scores import Scores
 from fer_trainer.report.examples import Example, fair_sample, worst_errors
 from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
-from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import (
     calibration_figures,
     complete,
     temper_answers,
     temper_threshold,
 )
-from fer_trainer.scores.evaluation import Scores, choose, score
+from fer_trainer.scores.evaluation import choose, score
 
 _SEED: Final = 0  # of the pictures that are shown: the same data shows the same ones
 

@@ -6,9 +6,9 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
+from fer_edge.shared.data.samples import Pictures
 from fer_edge.shared.opencv import cv2
 from fer_trainer.report.colours import in_the_dark
-from fer_trainer.samples import Pictures
 
 
 def text(value: object) -> str:

@@ -66,7 +66,7 @@ def _lead(contents: Contents) -> str:
 def _tiles(contents: Contents) -> str:
     scores, metrics = contents.judgement.scores, contents.metrics
     whole = scores.accuracy_interval
-    low_high = "" if whole is None else f"95% interval {whole.low:.1%} to {whole.high:.1%}, "
+    low_high = f"95% interval {whole.low:.1%} to {whole.high:.1%}, " if scores.n else ""
     tiles = [
         (f"{scores.accuracy:.1%}", f"{contents.judgement.part} accuracy",
          f"{low_high}{scores.n:,} pictures"),

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fer_edge.shared.data.samples import Pictures
+from fer_edge.shared.scores import Scores
 from fer_trainer.report.colours import BLUE, GREY, INK, ORANGE, VERMILION
-from fer_trainer.samples import Pictures
-from fer_trainer.scores.evaluation import Scores
 
 _DOTS_PER_INCH: Final = 150
 

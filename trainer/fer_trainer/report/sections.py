@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from fer_edge.shared.scores import Share
 from fer_trainer.report.blocks import layer_shape
 from fer_trainer.report.contents import Contents
 from fer_trainer.report.estimate import int8_bytes
@@ -21,7 +22,7 @@ from fer_trainer.report.markup import (
 )
 from fer_trainer.report.plots import Plot
 from fer_trainer.scores.calibration import COLDEST, HOTTEST, LOST
-from fer_trainer.scores.evaluation import Share, scores_from_json
+from fer_trainer.scores.evaluation import scores_from_json
 
 _PARTS: Final = {"train": "train", "val": "validation", "test": "test"}
 
@@ -138,10 +139,8 @@ def _parts_table(contents: Contents) -> Iterator[str]:
         if (figures := contents.metrics.get(key)) is None:
             continue
         scores = scores_from_json(figures)
-        rows.append(
-            [name, f"{scores.n:,}", *_share(scores.accuracy_interval),
-             f"{100 * scores.macro_recall:.1f}"]
-        )  # fmt: skip
+        whole = Share(scores.accuracy, scores.accuracy_interval) if scores.n else None
+        rows.append([name, f"{scores.n:,}", *_share(whole), f"{100 * scores.macro_recall:.1f}"])
     yield "<h3>Accuracy by part</h3>"
     yield table(["part", "pictures", "accuracy %", "95% interval", "macro recall %"], rows)
 
@@ -149,7 +148,8 @@ def _parts_table(contents: Contents) -> Iterator[str]:
 def _share(share: Share | None) -> tuple[str, str]:
     if share is None:
         return "-", ""
-    return f"{100 * share.value:.1f}", f"{100 * share.low:.1f} to {100 * share.high:.1f}"
+    low, high = share.interval
+    return f"{100 * share.value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[str]:

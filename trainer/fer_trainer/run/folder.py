@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError, OutputError
-from fer_trainer.samples import Samples
 
 RECIPE: Final = "recipe.toml"
 SPLIT: Final = "split.json"
@@ -120,11 +120,7 @@ class RunFolder:
 
     def write_samples(self, name: str, samples: Samples) -> None:
         """Write `samples/NAME.npz` with arrays pictures, labels and names; no pickle in it."""
-        arrays: dict[str, Any] = {
-            "pictures": samples.pictures,
-            "labels": samples.labels,
-            "names": np.array(samples.names, dtype=np.str_),
-        }
+        arrays: dict[str, Any] = samples.to_arrays()
         target = self.path / SAMPLES / f"{name}.npz"
         replace_file(target, lambda path: np.savez_compressed(path, **arrays))
 
@@ -179,6 +175,18 @@ def _temporary(path: Path) -> Iterator[str]:
         yield str(Path(folder) / path.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those it lies in, where they are not there yet.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(folder, error) from error
 
 
 def not_written(path: Path, error: OSError) -> OutputError:

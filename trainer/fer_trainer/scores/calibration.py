@@ -9,7 +9,6 @@ Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.model.litert import dequantise
-from fer_edge.shared.statistics import BINS
+from fer_edge.shared.statistics import calibration_error, reliability
 
 COLDEST: Final = 0.25
 HOTTEST: Final = 4.0
@@ -34,30 +33,6 @@ _INT8_STEPS: Final = 256
 
 Probabilities = NDArray[np.float64]
 """float64, shape (N, labels); rows sum to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """The pictures whose confidence lies in one of the equal intervals from 0 to 1.
-
-    Attributes:
-        low: Lower end of the interval, outside it.
-        high: Upper end, inside it.
-        n: Pictures.
-        confidence: Their mean confidence; 0 without pictures.
-        accuracy: Share of them that is right; 0 without pictures.
-    """
-
-    low: float
-    high: float
-    n: int
-    confidence: float
-    accuracy: float
-
-    def to_json(self) -> list[float]:
-        """Return [low, high, n, confidence, accuracy]."""
-        low, high = round(self.low, 4), round(self.high, 4)
-        return [low, high, self.n, round(self.confidence, 4), round(self.accuracy, 4)]
 
 
 def complete(answers: NDArray[Any]) -> Probabilities:
@@ -158,36 +133,6 @@ def choose_least_probability(probabilities: Probabilities, truth: NDArray[np.int
     return min(max(step, _LEAST_AT_LEAST), _LEAST_AT_MOST)
 
 
-def reliability(
-    probabilities: Probabilities, truth: NDArray[np.int64], *, bins: int = BINS
-) -> tuple[Bin, ...]:
-    """Sort pictures by the confidence of their likeliest label into equal intervals.
-
-    Args:
-        probabilities: Of each label.
-        truth: int64, shape (N,).
-        bins: Number of intervals.
-    """
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    return tuple(
-        Bin(
-            low=number / bins,
-            high=(number + 1) / bins,
-            n=int(inside.sum()),
-            confidence=float(confidence[inside].mean()) if inside.any() else 0.0,
-            accuracy=float(right[inside].mean()) if inside.any() else 0.0,
-        )
-        for number, inside in ((number, place == number) for number in range(bins))
-    )
-
-
-def expected_calibration_error(bins: tuple[Bin, ...]) -> float:
-    """Return the mean gap between confidence and accuracy, weighted by the bins' pictures."""
-    total = sum(each.n for each in bins)
-    return sum(each.n * abs(each.confidence - each.accuracy) for each in bins) / max(1, total)
-
-
 def calibration_figures(
     answers: NDArray[Any], truth: NDArray[np.int64], temperature: float
 ) -> dict[str, Any]:
@@ -210,9 +155,9 @@ def calibration_figures(
 
 
 def _figures(probabilities: Probabilities, truth: NDArray[np.int64]) -> dict[str, Any]:
-    bins = reliability(probabilities, truth)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     return {
-        "ece": round(expected_calibration_error(bins), 4),
+        "ece": round(calibration_error(confidence, right), 4),
         "nll": round(negative_log_likelihood(probabilities, truth), 4),
-        "bins": [each.to_json() for each in bins],
+        "bins": [each.to_json() for each in reliability(confidence, right)],
     }

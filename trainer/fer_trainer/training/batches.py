@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Pictures
 from fer_trainer.backend import keras
-from fer_trainer.samples import Pictures
 
 
 class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]

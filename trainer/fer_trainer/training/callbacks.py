@@ -8,14 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fer_edge.shared.errors import FerError
 from fer_trainer.backend import keras
 from fer_trainer.run.folder import not_written, replace_file
 from fer_trainer.training.checkpoint import Checkpoint, capture, remind
-from fer_trainer.training.errors import DivergedError
 
 _COLUMNS: Final = (
     "epoch", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy", "seconds",
 )  # fmt: skip
+
+
+class DivergedError(FerError, ArithmeticError):
+    """The loss became infinite or not a number."""
 
 
 class StopWhenDiverged(keras.callbacks.Callback):  # type: ignore[misc]

@@ -12,11 +12,11 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Pictures, Samples
 from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.samples import Pictures, Samples, one_hot
 from fer_trainer.training.augmentation import augmented
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
@@ -245,7 +245,7 @@ def targets(samples: Samples, recipe: Recipe) -> NDArray[np.float32]:
         return samples.labels.astype(np.float32)[:, None]
     if samples.soft is not None:
         return samples.soft
-    return one_hot(samples.labels, classes=len(recipe.label_names))
+    return np.eye(len(recipe.label_names), dtype=np.float32)[samples.labels]
 
 
 def _loss(recipe: Recipe) -> Any:

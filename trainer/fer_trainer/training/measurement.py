@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import LEAST_PROBABILITY
 from fer_edge.shared.statistics import BINS
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.samples import Samples
 from fer_trainer.scores.calibration import (
     calibration_figures,
     choose_least_probability,
@@ -23,7 +23,7 @@ from fer_trainer.scores.calibration import (
     temper,
     temper_threshold,
 )
-from fer_trainer.scores.evaluation import score
+from fer_trainer.scores.evaluation import score, scores_to_json
 from fer_trainer.training.loop import predict
 
 
@@ -68,7 +68,7 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
 
     def scores(name: str, chosen: NDArray[Any] | slice = slice(None)) -> dict[str, Any]:
         given, truth = answers[name][chosen], parts[name].labels[chosen]
-        return score(given, truth, recipe.label_names, threshold=threshold).to_json()
+        return scores_to_json(score(given, truth, recipe.label_names, threshold=threshold))
 
     cost = network_cost(network)
     metrics: dict[str, Any] = {

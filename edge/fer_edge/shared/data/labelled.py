@@ -20,11 +20,13 @@ from fer_edge.shared.model.model_file import ZIP_ERRORS
 
 Split = Literal["train", "val", "test"]
 
-_SPLITS: Final[dict[str, Split]] = {
+SPLITS: Final[dict[str, Split]] = {
     "train": "train", "training": "train",
     "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+"""What folders and files are called that hold a split."""
+
 _LAYOUT: Final = "CLASS/picture.png or SPLIT/CLASS/picture.png (SPLIT: train, val or test)"
 _MAX_ENTRIES: Final = 2_000_000
 _MAX_ARCHIVE_BYTES: Final = 16 * 2**30
@@ -51,7 +53,6 @@ class LabelledPictures(Closing):
 
     Attributes:
         pictures: All of them, sorted by name.
-        ignored: Number of files that are not pictures by their ending.
 
     Raises:
         DataError: No such data, no pictures, an unknown layout, or an archive that is damaged
@@ -62,9 +63,7 @@ class LabelledPictures(Closing):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._archive: zipfile.ZipFile | None = None
-        names = list(self._names())
-        wanted = [name for name in names if _is_picture(name)]
-        self.ignored = len(names) - len(wanted)
+        wanted = [name for name in self._names() if _is_picture(name)]
         try:
             self.pictures = sorted(_classify(wanted, path), key=lambda picture: picture.name)
         except BaseException:
@@ -168,7 +167,7 @@ def _classify(names: list[str], where: Path) -> Iterator[LabelledPicture]:
     mixed: set[bool] = set()
     for name in names:
         parts = PurePosixPath(name).parts
-        if len(parts) < 2 or parts[-2].lower() in _SPLITS:
+        if len(parts) < 2 or parts[-2].lower() in SPLITS:
             raise DataError(
                 f"{where}: {name} lies in no class folder", expected=_LAYOUT, fix="move it into one"
             )
@@ -182,7 +181,7 @@ def _classify(names: list[str], where: Path) -> Iterator[LabelledPicture]:
                     expected=error.expected,
                     fix=error.fix,
                 ) from None
-        split = _SPLITS.get(parts[-3].lower()) if len(parts) > 2 else None
+        split = SPLITS.get(parts[-3].lower()) if len(parts) > 2 else None
         mixed.add(split is None)
         if len(mixed) > 1:
             raise DataError(

@@ -1,5 +1,6 @@
 """Picture files and bytes to grey arrays, upright."""
 
+import hashlib
 from pathlib import Path
 from typing import Final, Literal
 
@@ -50,6 +51,13 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
         )
     upright: GreyImage = grey.astype(np.uint8, copy=False)
     return _turned(upright, _webp_orientation(data)) if webp else upright
+
+
+def pixel_digest(grey: GreyImage) -> bytes:
+    """Return a hash of a picture's size and pixels; equal exactly where these are."""
+    digest = hashlib.sha256(repr(grey.shape).encode())
+    digest.update(np.ascontiguousarray(grey).data)  # no copy, as a rule
+    return digest.digest()
 
 
 def read_grey(path: Path) -> GreyImage:

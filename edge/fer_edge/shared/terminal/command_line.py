@@ -33,11 +33,20 @@ CONTEXT_SETTINGS = {
 }
 
 
-def json_option(command: _F) -> _F:
-    """Add `--json`."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON on stdout instead of text."
-    )(command)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON on stdout instead of text."
+)
+
+
+def options(*added: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Return a decorator that adds several options, in the order of the help."""
+
+    def add(command: _F) -> _F:
+        for option in reversed(added):
+            command = option(command)
+        return command
+
+    return add
 
 
 def verbose_option(group: _F) -> _F:
