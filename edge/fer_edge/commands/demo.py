@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.assemble.parts import make_pipeline
-from fer_edge.commands.annotate import annotate, make_folder, write_picture
+from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.commands.run_display import format_tally
 from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields
+from fer_edge.shared.whole_files import make_folder
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.sources.portrait import FRAMES, PortraitClip
 

@@ -114,12 +114,12 @@ def bench(
         return
     from dataclasses import replace
 
-    from fer_edge.commands.annotate import make_folder
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
     from fer_edge.commands.bench.measure.run import run_bench
     from fer_edge.commands.bench.report.page import write_report
     from fer_edge.commands.bench.report.text import format_report
     from fer_edge.pipeline.loop import stop_on_signals
+    from fer_edge.shared.whole_files import make_folder
 
     flags = {"model.path": models[0] if models else None, "source.uri": clip or None}
     settings = resolve_settings(config, assignments, flags).settings
