@@ -1,6 +1,7 @@
 """The command line `fer-edge`; heavy imports are made inside the commands."""
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,7 +201,7 @@ def run(
     line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
     tell_where_it_hung()
     with (
-        obey_signals(controls),
+        obey_signals(stop=controls.stop, reload=controls.reload),
         announcing(settings) as tell,
         make_service(
             settings,
@@ -245,8 +246,8 @@ def replay(
     from fer_edge.commands.replay import read_observations
     from fer_edge.commands.replay import replay as send
     from fer_edge.commands.run_display import format_tally
-    from fer_edge.pipeline.loop import stop_on_signals
     from fer_edge.shared.errors import SettingsError
+    from fer_edge.state.controls import obey_signals
 
     settings = _resolve(config, assignments, {"output.file": output}).settings
     if settings.output.file != "-" and Path(settings.output.file).resolve() == file.resolve():
@@ -255,7 +256,8 @@ def replay(
             expected="an output that is another file",
             fix="name another one as --output",
         )
-    with make_sink(settings.output) as sink, stop_on_signals() as stop:
+    stop = threading.Event()
+    with make_sink(settings.output) as sink, obey_signals(stop=stop.set):
         tally = send(read_observations(file), [sink], realtime=pace == "own", stop=stop)
     click.echo(format_tally(tally), err=True)
 

@@ -295,13 +295,35 @@ def test_a_wait_that_is_over_at_once_ends():
 def test_signals_are_obeyed_and_handed_back():
     before = signal.getsignal(signal.SIGHUP)
     controls = Controls()
-    with obey_signals(controls):
+    with obey_signals(stop=controls.stop, reload=controls.reload):
         os.kill(os.getpid(), signal.SIGHUP)
         assert controls.take_reload()
         assert not controls.take_reload()
         os.kill(os.getpid(), signal.SIGTERM)
         assert controls.stopping
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_without_a_reload_ask_to_stop_and_leave_a_hangup_alone(number):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    hangup = signal.getsignal(signal.SIGHUP)
+    stop = threading.Event()
+    with obey_signals(stop=stop.set):
+        assert not stop.is_set()
+        assert signal.getsignal(signal.SIGHUP) is hangup
+        signal.raise_signal(number)
+        assert stop.is_set()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_second_interrupt_is_not_caught():
+    stop = threading.Event()
+    with obey_signals(stop=stop.set):
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert stop.is_set()
 
 
 def a_state(phase, **changes):
