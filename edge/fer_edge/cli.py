@@ -186,39 +186,12 @@ def run(
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.commands.run_display import LiveStatus, format_tally
-    from fer_edge.daemon.assembly import make_service
-    from fer_edge.daemon.status.announcing import announcing
-    from fer_edge.daemon.systemd import tell_where_it_hung
-    from fer_edge.state.controls import Controls, obey_signals
-    from fer_edge.state.records import DaemonState
+    from fer_edge.commands.run import run_daemon
 
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
     }  # fmt: skip
-    settings = _resolve(config, assignments, flags).settings
-    controls = Controls()
-    line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
-    tell_where_it_hung()
-    with (
-        obey_signals(stop=controls.stop, reload=controls.reload),
-        announcing(settings) as tell,
-        make_service(
-            settings,
-            controls,
-            read_settings=lambda: _resolve(config, assignments, flags).settings,
-        ) as service,
-    ):
-
-        def tell_all(state: DaemonState) -> None:
-            tell(state)
-            line.tell(state)
-
-        try:
-            tally = service.run(max_frames=max_frames or 0, watch=line.update, tell=tell_all)
-        finally:
-            line.clear()
-        click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
+    run_daemon(lambda: _resolve(config, assignments, flags).settings, max_frames=max_frames or 0)
 
 
 @cli.command()

@@ -6,7 +6,6 @@ they know.
 """
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_GATE = 3
 EXIT_REGRESSION = 4
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
