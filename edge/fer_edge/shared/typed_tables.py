@@ -168,14 +168,13 @@ def from_table(
     if missing or unknown:
         place = f" of {where}" if where else ""
         raise TableError(f"fields{place} missing {missing}, unknown {unknown}")
-    read = functools.partial(_read, later=later, optional=optional)
-    return record(
-        **{
-            name: read(part.hint, table[name], f"{where}.{name}" if where else name)
-            for name, part in parts.items()
-            if name in table
-        }
-    )
+    values = {}
+    for name in parts.keys() & table.keys():
+        place = f"{where}.{name}" if where else name
+        values[name] = _read(parts[name].hint, table[name], place, later=later, optional=optional)
+        if not _is_allowed(values[name], parts[name].meta):
+            raise _no_field(place, table[name], _may_be(parts[name]))
+    return record(**values)
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,12 +190,19 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_toml(table: Mapping[str, Any]) -> str:
-    """Write a table of plain values and of tables of plain values as TOML."""
-    lines = [f"{k} = {toml_value(v)}" for k, v in table.items() if not isinstance(v, Mapping)]
+    """Write a table of plain values, and of tables and lists of tables of them, as TOML."""
+    lines = [f"{k} = {toml_value(v)}" for k, v in table.items() if not _tables(v)]
     for key, value in table.items():
-        if isinstance(value, Mapping):
-            lines += ["", f"[{key}]", *(f"{k} = {toml_value(v)}" for k, v in value.items())]
+        head = f"[{key}]" if isinstance(value, Mapping) else f"[[{key}]]"
+        for inner in _tables(value):
+            lines += ["", head, *(f"{k} = {toml_value(v)}" for k, v in inner.items())]
     return "\n".join(lines) + "\n"
+
+
+def _tables(value: Any) -> list[Mapping[str, Any]]:
+    """Return the tables that a value is or lists; none where it is plain."""
+    listed = value if isinstance(value, list | tuple) else [value]
+    return [each for each in listed if isinstance(each, Mapping)]
 
 
 def toml_value(value: Any) -> str:
@@ -254,8 +260,9 @@ def _fit(part: Part, given: Given, *, from_text: bool) -> Any:
                 value = part.hint(value)
     try:
         value = _read(part.hint, value, given.key)
-    except TableError:
-        raise _misfit(given, _may_be(part)) from None
+    except TableError as error:
+        why = f" ({error})" if typing.get_origin(part.hint) is tuple else ""
+        raise _misfit(given, _may_be(part) + why) from None
     if not _is_allowed(value, part.meta):
         raise _misfit(given, _may_be(part))
     return value
@@ -316,6 +323,8 @@ def _read(
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         kind = typing.cast("type[Any]", hint)
+        if isinstance(value, kind):
+            return value
         return from_table(kind, value, where=where, later=later, optional=optional)
     if origin is types.UnionType:
         if value is None and types.NoneType in inner:
@@ -333,10 +342,14 @@ def _read(
         with contextlib.suppress(OverflowError):
             value = float(value)
     if not _is(hint, value, later=later):
-        section, _, name = where.rpartition(".")
-        place = f", in {section}" if section else ""
-        raise TableError(f"field {name!r} is {_short(value)}{place}")
+        raise _no_field(where, value, _name(hint))
     return value
+
+
+def _no_field(where: str, value: Any, expected: str) -> TableError:
+    section, _, name = where.rpartition(".")
+    place = f" in {section}" if section else ""
+    return TableError(f"field {name!r} is {_short(value)}{place} and not {expected}")
 
 
 def _is(hint: Any, value: Any, *, later: bool) -> bool:
