@@ -15,8 +15,8 @@ from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.options import show_progress as _progress
+from fer_edge.commands.status import status
 from fer_edge.commands.tune.cli import tune
-from fer_edge.daemon.status.cli import status
 from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,

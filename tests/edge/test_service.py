@@ -15,7 +15,8 @@ from builders import a_picture, an_observation
 from notify_socket import NotifySocket
 
 from fer_edge.daemon.figures import Figures, Names
-from fer_edge.daemon.service import Service, status_line
+from fer_edge.daemon.service import Service
+from fer_edge.daemon.status.text import status_line
 from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.shared.errors import FerError, OutputError
 from fer_edge.sinks.fan_out import FanOut, NamedSink

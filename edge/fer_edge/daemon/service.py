@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures
+from fer_edge.daemon.status.text import model_note, status_line
 from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.pipeline.loop import RunTally, Watch, run
 from fer_edge.pipeline.pipeline import Pipeline
@@ -156,27 +157,3 @@ class Service(Closing):
         self._systemd.status(status_line(state) + model_note(state))
         self.sinks.report(state)
         tell(state)
-
-
-def status_line(state: DaemonState) -> str:
-    """Return what `systemctl status` shows of a state."""
-    if state.phase == "disabled":
-        return "switched off; the camera is released"
-    camera = state.camera
-    if state.phase == "running":
-        faces = f"{state.faces} {'face' if state.faces == 1 else 'faces'} in view"
-        parts = [f"{state.frames_per_second:.1f} FPS", f"camera {camera.grade}", faces]
-    else:
-        parts = [f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s"]
-    for sink in state.sinks:
-        if sink.problem or sink.figures.get("connected") is False:
-            parts.append(f"{sink.name} {'fails' if sink.problem else 'offline'}")
-    if state.throttled:
-        parts.append("throttled")
-    line = ", ".join(parts)
-    return f"{line}: {camera.problem}" if camera.problem else line
-
-
-def model_note(state: DaemonState) -> str:
-    """Return what the status line adds where another model serves than the one that should."""
-    return f"; {state.model} serves, for {state.model_problem}" if state.model_problem else ""
