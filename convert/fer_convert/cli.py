@@ -150,7 +150,6 @@ def convert(
     from fer_convert.conversion import REPORT_NAME, Plan
     from fer_convert.conversion import convert as convert_run
     from fer_convert.cost.emulation import emulate, find_emulator
-    from fer_convert.file.output_folder import check_folder, deliver
     from fer_convert.judgement.gate import check_gate
     from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
     from fer_convert.progress import ProgressLine
@@ -159,6 +158,7 @@ def convert(
     from fer_convert.rescue.rescuing import rescue, with_rescue
     from fer_convert.source.run import open_run
     from fer_convert.targets import Target
+    from fer_edge.shared.whole_files import check_free, make_folder, replace_files
 
     targets = tuple(target for target in Target if flags[target.value]) or (Target.INT8,)
     if c_array and Target.INT8 not in targets:
@@ -167,7 +167,7 @@ def convert(
     # A rescue may end with 16-bit activations.
     possible = dict.fromkeys([*targets, *([Target.INT16X8] if try_rescue else [])])
     names = [*(target.file_name for target in possible), *sources, REPORT_NAME, PAGE_NAME]
-    check_folder(out, names, force=force)
+    check_free([out / name for name in names], force=force)
     emulator = find_emulator() if Target.INT8 in targets else None
     plan = Plan(targets, calibration_data, calibration_count, compare_count, seed, range_percentile)
     opened = open_run(
@@ -199,7 +199,8 @@ def convert(
         REPORT_NAME: (json.dumps(report, indent=2) + "\n").encode(),
         PAGE_NAME: render_page(conversion).encode(),
     }
-    deliver(files, out)
+    make_folder(out)
+    replace_files({out / name: data for name, data in files.items()})
     if as_json:
         echo_json(report)
     else:

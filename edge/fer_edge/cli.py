@@ -1,6 +1,7 @@
 """The command line `fer-edge`; heavy imports are made inside the commands."""
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.options import show_progress as _progress
+from fer_edge.commands.status import status
 from fer_edge.commands.tune.cli import tune
-from fer_edge.daemon.status.cli import status
 from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,
@@ -185,39 +186,12 @@ def run(
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.commands.run_display import LiveStatus, format_tally
-    from fer_edge.daemon.assembly import make_service
-    from fer_edge.daemon.status.announcing import announcing
-    from fer_edge.daemon.systemd import tell_where_it_hung
-    from fer_edge.state.controls import Controls, obey_signals
-    from fer_edge.state.records import DaemonState
+    from fer_edge.commands.run import run_daemon
 
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
     }  # fmt: skip
-    settings = _resolve(config, assignments, flags).settings
-    controls = Controls()
-    line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
-    tell_where_it_hung()
-    with (
-        obey_signals(controls),
-        announcing(settings) as tell,
-        make_service(
-            settings,
-            controls,
-            read_settings=lambda: _resolve(config, assignments, flags).settings,
-        ) as service,
-    ):
-
-        def tell_all(state: DaemonState) -> None:
-            tell(state)
-            line.tell(state)
-
-        try:
-            tally = service.run(max_frames=max_frames or 0, watch=line.update, tell=tell_all)
-        finally:
-            line.clear()
-        click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
+    run_daemon(lambda: _resolve(config, assignments, flags).settings, max_frames=max_frames or 0)
 
 
 @cli.command()
@@ -245,8 +219,8 @@ def replay(
     from fer_edge.commands.replay import read_observations
     from fer_edge.commands.replay import replay as send
     from fer_edge.commands.run_display import format_tally
-    from fer_edge.pipeline.loop import stop_on_signals
     from fer_edge.shared.errors import SettingsError
+    from fer_edge.state.controls import obey_signals
 
     settings = _resolve(config, assignments, {"output.file": output}).settings
     if settings.output.file != "-" and Path(settings.output.file).resolve() == file.resolve():
@@ -255,7 +229,8 @@ def replay(
             expected="an output that is another file",
             fix="name another one as --output",
         )
-    with make_sink(settings.output) as sink, stop_on_signals() as stop:
+    stop = threading.Event()
+    with make_sink(settings.output) as sink, obey_signals(stop=stop.set):
         tally = send(read_observations(file), [sink], realtime=pace == "own", stop=stop)
     click.echo(format_tally(tally), err=True)
 

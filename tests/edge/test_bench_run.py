@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import threading
 from html.parser import HTMLParser
 
@@ -313,3 +314,17 @@ def test_a_folder_that_cannot_be_written(report, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         write_report(report, tmp_path / "file")
+
+
+def test_a_disk_that_is_full_leaves_the_report_of_before(report, tmp_path):
+    write_report(report, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    later = {**report, "created_at": "later"}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before["bench.json"]) // 2, hard))
+    try:
+        with pytest.raises(OutputError, match=r"bench\.json cannot be written to"):
+            write_report(later, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -1,15 +1,13 @@
 """Frames to observations, and the loop that does it until it is told to stop."""
 
 import json
-import signal
-import threading
 import time
 
 import numpy as np
 import pytest
 from builders import a_box, a_face, a_frame, a_model, a_picture
 
-from fer_edge.pipeline.loop import run, stop_on_signals
+from fer_edge.pipeline.loop import read_frames, run
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Sink, Tracker
 from fer_edge.shared.errors import EXIT_UNAVAILABLE, OutputError, SourceUnavailableError
@@ -63,7 +61,13 @@ def pictures(count):
 
 
 def loop(source, pipeline, sinks=(), **options):
-    return run(source, pipeline, sinks, read_timeout_seconds=0.2, **options)
+    def see(frame):
+        observation = pipeline.process(frame)
+        for sink in sinks:
+            sink.emit(observation)
+        return observation
+
+    return run(read_frames(source, timeout_seconds=0.2), see, **options)
 
 
 def test_every_face_is_read(pipeline, classifier):
@@ -153,27 +157,16 @@ def test_an_empty_source(pipeline):
     assert (tally.frames, tally.frames_per_second, tally.stages()) == (0, 0.0, {})
 
 
+def test_turns_without_a_frame_are_not_counted(pipeline):
+    turns = [None, a_frame(index=4), None, None, a_frame(index=5)]
+    tally = run(turns, pipeline.process, max_frames=2)
+    assert tally.frames == 2
+
+
 def test_it_ends_after_as_many_frames_as_asked_for(pipeline):
     source = ScriptedSource(pictures(9))
     assert loop(source, pipeline, max_frames=4).frames == 4
     assert source.read(0.1).index == 4, "no frame is read that is not used"
-
-
-def test_it_ends_between_two_frames_once_told_to_stop(pipeline):
-    stop, sink = threading.Event(), ListSink()
-
-    def stop_at_third(_frame, _observation, tally):
-        if tally.frames == 3:
-            stop.set()
-
-    tally = loop(ScriptedSource(pictures(9)), pipeline, [sink], stop=stop, watch=stop_at_third)
-    assert tally.frames == len(sink.seen) == 3
-
-
-def test_told_to_stop_before_it_starts_it_does_nothing(pipeline):
-    stop = threading.Event()
-    stop.set()
-    assert loop(ScriptedSource(pictures(1)), pipeline, stop=stop).frames == 0
 
 
 def test_watch_sees_frame_and_observation_together(pipeline):
@@ -199,24 +192,6 @@ def test_a_sink_that_fails_ends_it(pipeline):
     with pytest.raises(OutputError):
         loop(ScriptedSource(pictures(3)), pipeline, [sink])
     assert len(sink.seen) == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_ask_to_stop_and_are_given_back(number):
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with stop_on_signals() as stop:
-        assert not stop.is_set()
-        signal.raise_signal(number)
-        assert stop.is_set()
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_a_second_interrupt_is_not_caught():
-    with stop_on_signals() as stop:
-        signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert stop.is_set()
 
 
 def test_json_lines_are_whole_after_each_observation(tmp_path, pipeline):

@@ -15,7 +15,8 @@ from builders import a_picture, an_observation
 from notify_socket import NotifySocket
 
 from fer_edge.daemon.figures import Figures, Names
-from fer_edge.daemon.service import Service, status_line
+from fer_edge.daemon.service import Service
+from fer_edge.daemon.status.text import status_line
 from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.shared.errors import FerError, OutputError
 from fer_edge.sinks.fan_out import FanOut, NamedSink
@@ -295,13 +296,35 @@ def test_a_wait_that_is_over_at_once_ends():
 def test_signals_are_obeyed_and_handed_back():
     before = signal.getsignal(signal.SIGHUP)
     controls = Controls()
-    with obey_signals(controls):
+    with obey_signals(stop=controls.stop, reload=controls.reload):
         os.kill(os.getpid(), signal.SIGHUP)
         assert controls.take_reload()
         assert not controls.take_reload()
         os.kill(os.getpid(), signal.SIGTERM)
         assert controls.stopping
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_without_a_reload_ask_to_stop_and_leave_a_hangup_alone(number):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    hangup = signal.getsignal(signal.SIGHUP)
+    stop = threading.Event()
+    with obey_signals(stop=stop.set):
+        assert not stop.is_set()
+        assert signal.getsignal(signal.SIGHUP) is hangup
+        signal.raise_signal(number)
+        assert stop.is_set()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_second_interrupt_is_not_caught():
+    stop = threading.Event()
+    with obey_signals(stop=stop.set):
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert stop.is_set()
 
 
 def a_state(phase, **changes):

@@ -87,6 +87,16 @@ def test_a_value_outside_a_section():
     assert "unknown setting 'min_face_px' (from edge.toml)" in refused(file={"min_face_px": 50})
 
 
+def test_a_section_without_a_table():
+    assert "setting detector = 5 (from edge.toml); expected a table" in refused(
+        file={"detector": 5}
+    )
+
+
+def test_a_wrong_value_is_refused_though_another_would_win():
+    assert "(from edge.toml)" in refused(file={"detector": {"min_face_px": 5}}, flags=FLAGS)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

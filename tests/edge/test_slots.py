@@ -26,6 +26,7 @@ from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.errors import EXIT_CONFIG, FerError, ModelError, OutputError
 from fer_edge.shared.model.model_file import MAX_MODEL_BYTES, parse_model, write_model
 from fer_edge.shared.model.selftest import read_golden
+from fer_edge.shared.whole_files import WRITING
 from fer_edge.state.records import CameraHealth
 
 OLD, NEW = tiny_model(seed=1), tiny_model(seed=2)
@@ -91,7 +92,8 @@ class Device:
         return open_model(serving.model).contract.flatbuffer_sha256, serving.problem
 
     def leftovers(self):
-        return list(self.slots.folder.rglob("*.new"))
+        folder = self.slots.folder
+        return [*folder.rglob("*.new"), *folder.rglob(f"{WRITING}*")]
 
 
 SHIPPED = open_model(DEFAULT_MODEL).contract.flatbuffer_sha256
@@ -367,7 +369,7 @@ def test_a_power_cut_that_leaves_half_a_file_behind(device):
     device.install(OLD)
     staged = device.slots.staged_path("b")
     staged.write_bytes(NEW[:1000])
-    (device.slots.folder / "serving.new").write_bytes(b"\0" * 10)
+    (device.slots.folder / f"{WRITING}4711-serving").write_bytes(b"\0" * 10)
     assert device.serving() == (sha256(OLD), "")
     device.install(NEW)
     assert device.serving() == (sha256(NEW), "")

@@ -74,10 +74,8 @@ def test_two_labels_that_are_equally_probable_do_not_alternate():
         values = {"happy": happy, "neutral": 0.9 - happy}
         seen.append(a_prediction(probabilities=tuple(values.get(one, 0.02) for one in SEVEN)))
     assert sum(a.label != b.label for a, b in itertools.pairwise(seen)) > 300
-    smoother = a_smoother()
-    stable = [label for label in watch(smoother, seen) if label != UNCERTAIN]
+    stable = [label for label in watch(a_smoother(), seen) if label != UNCERTAIN]
     assert sum(a != b for a, b in itertools.pairwise(stable)) <= 5
-    assert smoother.figures.switches_per_minute <= 10
 
 
 def test_a_face_that_shows_nothing_clearly_is_uncertain():
@@ -129,19 +127,8 @@ def test_time_is_what_counts_not_frames():
     assert changed[5] == pytest.approx(changed[30], abs=0.25)
 
 
-def test_the_figures_of_a_run():
-    smoother = a_smoother()
-    assert smoother.figures.seconds_to_label is None
-    watch(smoother, [says("happy")] * 900 + [says("sad")] * 901)
-    figures = smoother.figures
-    assert (figures.faces, figures.switches) == (1, 1)
-    assert figures.seconds_to_label == pytest.approx(0.1)
-    assert figures.switches_per_minute == pytest.approx(1.0)
-
-
 def test_faces_that_are_gone_are_forgotten():
     smoother = a_smoother()
     for track in range(50):
         watch(smoother, [says("happy")] * 5, track=track, first=track * 100)
     assert len(smoother._faces) <= 3
-    assert smoother.figures.faces == 50

@@ -14,12 +14,12 @@ from fer_edge.commands.tune.outcome import Outcome, format_outcome, require_goal
 from fer_edge.commands.tune.picture import draw_outcome
 from fer_edge.commands.tune.reference import find_known_faces
 from fer_edge.commands.tune.search import VALUES, Goal, Search
-from fer_edge.commands.tune.settings_file import refuse_existing
 from fer_edge.settings import read_settings_file, resolve
 from fer_edge.shared.errors import (
     DataError,
     FerError,
     GateError,
+    OutputError,
     SourceUnavailableError,
     VideoError,
 )
@@ -169,13 +169,15 @@ def test_nothing_can_be_tuned_where_nobody_is_seen():
         find_known_faces(footage.frames, min_face_px=24)
 
 
-def test_earlier_files_are_kept_unless_forced(tmp_path):
+def test_an_earlier_picture_is_kept_unless_forced(tmp_path):
     (tmp_path / "t.svg").write_text("precious")
-    with pytest.raises(FerError, match="exists already"):
-        refuse_existing(tmp_path / "t.toml", force=False)
-    refuse_existing(tmp_path / "t.toml", force=True)
-    with pytest.raises(FerError, match="cannot be written to"):
-        refuse_existing(tmp_path / "missing" / "t.toml", force=False)
+    arguments = ["tune", "--source", str(tmp_path), "--out", str(tmp_path / "t.toml")]
+    refused = CliRunner().invoke(cli, arguments).exception
+    assert isinstance(refused, OutputError)
+    assert "t.svg already" in str(refused)
+    assert "--force" in str(refused)
+    assert isinstance(CliRunner().invoke(cli, [*arguments, "--force"]).exception, VideoError)
+    assert (tmp_path / "t.svg").read_text() == "precious"
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_fit_and_evaluate(small_recipe: Path, faces: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["training.epoch=1"], ["did you mean 'epochs'"]),
+        (["training.epoch=1"], ["did you mean 'training.epochs'"]),
         (["network.layers=['rescale 0..1', 'conv', 'softmax']"], ["lacks its size"]),
     ],
 )

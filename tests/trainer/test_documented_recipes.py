@@ -105,7 +105,7 @@ def test_rates_without_steps_are_refused() -> None:
         ('outputs.epoch_weights="ep{epoch:s}.h5"', "with {epoch}"),
         ('outputs.epoch_weights="ep{epoch}-{lr}.h5"', "with {epoch}"),
         ('outputs.epoch_weights="ep{epoch.h5"', "with {epoch}"),
-        ("outputs.last_modell=a.h5", "did you mean 'last_model'"),
+        ("outputs.last_modell=a.h5", "did you mean 'outputs.last_model'"),
         ("selection.monitor=loss", "val_loss, val_accuracy"),
     ],
 )

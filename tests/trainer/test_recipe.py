@@ -2,6 +2,7 @@ import pytest
 
 from fer_edge.shared.errors import LabelError, SettingsError
 from fer_trainer.recipe.files import dump_recipe, load_recipe, shipped_recipes
+from fer_trainer.recipe.settings import AugmentationSettings
 
 
 def test_every_shipped_recipe_loads_under_its_own_name() -> None:
@@ -40,20 +41,20 @@ def test_overrides_take_toml_values_and_bare_words() -> None:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("training.epoch=3", ["'epoch'", "did you mean 'epochs'"]),
-        ("trainin.epochs=3", ["'trainin'", "did you mean 'training'"]),
-        ("training.epochs=many", ["training: epochs", "'many'", "a whole number"]),
+        ("training.epoch=3", ["'training.epoch' (from --set)", "did you mean 'training.epochs'"]),
+        ("trainin.epochs=3", ["'trainin.epochs'", "did you mean 'training.epochs'"]),
+        ("training.epochs=many", ["training.epochs = 'many' (from --set)", "a whole number"]),
         ("training.epochs=2.5", ["2.5", "a whole number"]),
         ("training.epochs=true", ["True", "a whole number"]),
-        ("training.epochs=0", ["epochs is 0", "at least 1"]),
-        ("training=3", ["training is 3", "a table"]),
-        ("name.first=3", ["unknown key 'name.first'"]),
+        ("training.epochs=0", ["epochs = 0", "at least 1"]),
+        ("training=3", ["training = 3", "a table"]),
+        ("name.first=3", ["unknown setting 'name.first'"]),
         ("training.epochs", ["--set training.epochs", "key=value"]),
         ("optimiser.name=sdg", ["'sdg'", "one of sgd, adam"]),
         ("optimiser.learning_rate=nan", ["nan", "a number"]),
-        ("augmentation.scale=1.0", ["scale is 1.0", "below 1"]),
-        ("data.validation_fraction=0", ["validation_fraction is 0", "above 0"]),
-        ("network.layers=[3]", ["layers is 3", "a string"]),
+        ("augmentation.scale=1.0", ["scale = 1.0", "at least 0 and below 1"]),
+        ("data.validation_fraction=0", ["validation_fraction = 0", "above 0 and below 1"]),
+        ("network.layers=[3]", ["layers = [3]", "a list, each a string"]),
         ("network.layers=[]", ["begins with 'nothing'"]),
     ],
 )
@@ -62,6 +63,23 @@ def test_a_wrong_setting_says_what_would_be_right(override: str, words: list[str
         load_recipe("edge-small", overrides=[override])
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_wrong_setting_of_a_file_names_the_file(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[trainin]\nepochs = 3\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"mine\.toml.*did you mean 'training\.epochs'"):
+        load_recipe(str(path))
+    path.write_text('name = "mine"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"mine\.toml: setting labels is missing"):
+        load_recipe(str(path))
+
+
+def test_a_table_given_for_a_section_takes_the_place_of_the_recipe_s() -> None:
+    recipe = load_recipe(
+        "edge-small", overrides=["augmentation={flip=true}", "augmentation.dim=0.5"]
+    )
+    assert recipe.augmentation == AugmentationSettings(flip=True, dim=0.5)
 
 
 def test_an_unknown_label_set_is_named() -> None:

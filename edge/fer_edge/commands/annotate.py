@@ -72,19 +72,3 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
             expected="a folder that may be written, and an ending such as .jpg or .png",
             fix="check the path",
         ) from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for pictures, and those above it.
-
-    Raises:
-        OutputError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be made ({error.strerror})",
-            expected="a folder that may be written",
-            fix="name another one",
-        ) from error

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.assemble.parts import make_classifier, make_detector, smoothing_for
-from fer_edge.commands.annotate import annotate, make_folder, write_picture
+from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.settings import Settings
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
 from fer_edge.shared.records import Face, GreyImage, Reading
+from fer_edge.shared.whole_files import make_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.assemble.parts import make_pipeline
-from fer_edge.commands.annotate import annotate, make_folder, write_picture
+from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.commands.run_display import format_tally
-from fer_edge.pipeline.loop import RunTally, run
+from fer_edge.pipeline.loop import RunTally, read_frames, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields
+from fer_edge.shared.whole_files import make_folder
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.sources.portrait import FRAMES, PortraitClip
 
@@ -97,7 +98,13 @@ def run_demo(
 
     pipeline = make_pipeline(settings)
     with pipeline, PortraitClip() as clip, JsonLinesSink.to_file(observations) as sink:
-        tally = run(clip, pipeline, [sink], read_timeout_seconds=1.0, watch=watch)
+
+        def see(frame: Frame) -> Observation:
+            observation = pipeline.process(frame)
+            sink.emit(observation)
+            return observation
+
+        tally = run(read_frames(clip, timeout_seconds=1.0), see, watch=watch)
     pictures = []
     for index, picture in kept:
         pictures.append(folder / f"frame-{index:03d}.jpg")

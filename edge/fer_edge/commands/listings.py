@@ -1,10 +1,10 @@
 """Tables of cameras, and settings as TOML and JSON."""
 
-import json
 from collections.abc import Sequence
 
 from fer_edge.settings import Setting
 from fer_edge.shared.terminal.tables import format_fields
+from fer_edge.shared.typed_tables import toml_value
 from fer_edge.sources.discovery import FoundCamera
 from fer_edge.sources.stream import shown_source
 
@@ -27,7 +27,7 @@ def format_settings(rows: Sequence[Setting]) -> str:
         if table != section:
             lines += ["", f"[{table}]"] if section else [f"[{table}]"]
             section = table
-        value = json.dumps(_shown(row.value), ensure_ascii=False)
+        value = toml_value(_shown(row.value))
         lines.append(f"{f'{key} = {value}':<32}  # {row.help} ({row.origin})")
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.pipeline.loop import RunTally
+from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.pipeline.protocols import Sink
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
@@ -98,9 +98,19 @@ def replay(
         DataError: What the observations are read from is unfit.
         OutputError: A sink cannot write.
     """
-    stop = stop or threading.Event()
-    tally = RunTally()
-    started = due = time.monotonic()
+
+    def send(observation: Observation) -> Observation:
+        for sink in sinks:
+            sink.emit(observation)
+        return observation
+
+    return run(_paced(observations, stop or threading.Event(), realtime=realtime), send)
+
+
+def _paced(
+    observations: Iterable[Observation], stop: threading.Event, *, realtime: bool
+) -> Iterator[Observation]:
+    due = time.monotonic()
     before: float | None = None
     for observation in observations:
         if realtime and before is not None:
@@ -108,13 +118,9 @@ def replay(
             due += min(max(pause, 0.0), _LONGEST_PAUSE_SECONDS)
             stop.wait(max(0.0, due - time.monotonic()))
         if stop.is_set():
-            break
+            return
         before = observation.captured_at
-        for sink in sinks:
-            sink.emit(observation)
-        tally.add(observation)
-        tally.seconds = time.monotonic() - started
-    return tally
+        yield observation
 
 
 def _parse_face(face: dict[str, Any]) -> Reading:

@@ -1,16 +1,17 @@
 """The loop of `fer-edge run`: frames to sinks, for months."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures
+from fer_edge.daemon.status.text import model_note, status_line
 from fer_edge.daemon.systemd import SystemdNotifier
-from fer_edge.pipeline.loop import RunTally, Watch
+from fer_edge.pipeline.loop import RunTally, Watch, run
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.records import Frame
+from fer_edge.shared.records import Frame, Observation
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.state.controls import Controls
 from fer_edge.state.records import DaemonState, Phase, Tell
@@ -68,7 +69,7 @@ class Service(Closing):
         self,
         *,
         max_frames: int = 0,
-        watch: Watch = lambda _frame, _observation, _tally: None,
+        watch: Watch[Frame] = lambda _frame, _observation, _tally: None,
         tell: Tell = lambda _state: None,
     ) -> RunTally:
         """Run until the source ends, somebody stops it, or `max_frames` are done.
@@ -82,24 +83,7 @@ class Service(Closing):
             SourceUnavailableError: The camera was given up.
             OutputError: An essential sink cannot write.
         """
-        tally = RunTally()
-        started = time.monotonic()
-        while not self._controls.stopping and not self.camera.ended:
-            if self._controls.take_reload():
-                with self._systemd.reloading():
-                    self._reload(self)
-            frame = self._next_frame()
-            if frame is not None:
-                observation = self.pipeline.process(frame)
-                self.sinks.emit(observation)
-                self.figures.add(observation)
-                tally.add(observation)
-                tally.seconds = time.monotonic() - started
-                watch(frame, observation, tally)
-                if tally.frames == max_frames:
-                    break
-            self._live(delivered=frame is not None)
-            self._report(tell)
+        tally = run(self._turns(tell), self._see, max_frames=max_frames, watch=watch)
         self._systemd.stopping()
         tell(self.state())
         return tally
@@ -118,6 +102,23 @@ class Service(Closing):
         self.camera.close()
         self.pipeline.close()
         self.sinks.close()
+
+    def _turns(self, tell: Tell) -> Iterator[Frame | None]:
+        """Yield a frame, or None where none has come yet; tell how it goes after each."""
+        while not self._controls.stopping and not self.camera.ended:
+            if self._controls.take_reload():
+                with self._systemd.reloading():
+                    self._reload(self)
+            frame = self._next_frame()
+            yield frame
+            self._live(delivered=frame is not None)
+            self._report(tell)
+
+    def _see(self, frame: Frame) -> Observation:
+        observation = self.pipeline.process(frame)
+        self.sinks.emit(observation)
+        self.figures.add(observation)
+        return observation
 
     def _next_frame(self) -> Frame | None:
         if self._controls.enabled:
@@ -156,27 +157,3 @@ class Service(Closing):
         self._systemd.status(status_line(state) + model_note(state))
         self.sinks.report(state)
         tell(state)
-
-
-def status_line(state: DaemonState) -> str:
-    """Return what `systemctl status` shows of a state."""
-    if state.phase == "disabled":
-        return "switched off; the camera is released"
-    camera = state.camera
-    if state.phase == "running":
-        faces = f"{state.faces} {'face' if state.faces == 1 else 'faces'} in view"
-        parts = [f"{state.frames_per_second:.1f} FPS", f"camera {camera.grade}", faces]
-    else:
-        parts = [f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s"]
-    for sink in state.sinks:
-        if sink.problem or sink.figures.get("connected") is False:
-            parts.append(f"{sink.name} {'fails' if sink.problem else 'offline'}")
-    if state.throttled:
-        parts.append("throttled")
-    line = ", ".join(parts)
-    return f"{line}: {camera.problem}" if camera.problem else line
-
-
-def model_note(state: DaemonState) -> str:
-    """Return what the status line adds where another model serves than the one that should."""
-    return f"; {state.model} serves, for {state.model_problem}" if state.model_problem else ""

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from fer_edge.shared.errors import FerError, ModelError, OutputError
+from fer_edge.shared.errors import ModelError, OutputError
 from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.whole_files import explained, remove_rests, replace_file, synchronise
 
 SLOT: Final = "slot"
 """Asked for instead of a model's name: whatever serves."""
@@ -34,6 +35,7 @@ _MODEL: Final = "model.tflite"
 _NEW: Final = ".new"
 _POINTER: Final = "serving"
 _MOST_POINTER_BYTES: Final = 1024
+_FIX: Final = "run it with sudo, make room, or remove what is no folder; no model was changed"
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -105,7 +107,7 @@ class ModelSlots:
         Raises:
             OutputError: They cannot be made or are in use.
         """
-        with _told(self.folder):
+        with explained(self.folder, fix=_FIX):
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             _make_folder(self.folder)
             for slot in SLOTS:
@@ -113,6 +115,8 @@ class ModelSlots:
             handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _lock(handle, self.folder)
+            with explained(self.folder, fix=_FIX):
+                remove_rests(self.folder)
             yield
         finally:
             os.close(handle)
@@ -126,7 +130,7 @@ class ModelSlots:
         slot = self._idle()
         path = self.staged_path(slot)
         try:
-            with _told(path):
+            with explained(path, fix=_FIX):
                 _write(path, data)
         except OutputError:
             self.discard(slot)
@@ -145,9 +149,9 @@ class ModelSlots:
             OutputError: The disk does not obey.
         """
         path = self.path(slot)
-        with _told(path):
+        with explained(path, fix=_FIX):
             self.staged_path(slot).replace(path)
-            _synchronise(path.parent)
+            synchronise(path.parent)
 
     def point(self, pointer: Pointer) -> None:
         """Say what serves from now on.
@@ -157,11 +161,9 @@ class ModelSlots:
         """
         path = self.folder / _POINTER
         text = json.dumps({"serving": pointer.serving, "before": pointer.before}) + "\n"
-        temporary = path.with_name(_POINTER + _NEW)
-        with _told(path):
-            _write(temporary, text.encode())
-            temporary.replace(path)
-            _synchronise(self.folder)
+        with explained(path, fix=_FIX):
+            replace_file(path, text, fix=_FIX, mode=0o644)
+            synchronise(self.folder)
 
     def _idle(self) -> Slot:
         """Return the slot that neither serves nor is gone back to, or at least does not serve."""
@@ -221,27 +223,3 @@ def _write(path: Path, data: bytes) -> None:
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(handle)
-
-
-def _synchronise(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what the system says into an error that says what to do."""
-    try:
-        yield
-    except FerError:
-        raise
-    except OSError as error:
-        fixes = {PermissionError: "run it with sudo", NotADirectoryError: "remove what is there"}
-        raise OutputError(
-            f"{error.filename or path} cannot be written ({error.strerror}); no model was changed",
-            expected="a folder of the daemon's own, with room for the model",
-            fix=fixes.get(type(error), "make room, or check the disk"),
-        ) from error

@@ -1,19 +1,16 @@
-"""The loop that runs until its source ends or somebody stops it."""
+"""The loop of every run: what comes is seen, told and counted, until nothing comes."""
 
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from fer_edge.pipeline.pipeline import Pipeline
-from fer_edge.pipeline.protocols import Sink, Source
+from fer_edge.pipeline.protocols import Source
 from fer_edge.pipeline.timings import StageTimes, Summary
 from fer_edge.shared.records import Frame, Observation
+
+_T = TypeVar("_T")
 
 _REMEMBERED = 10_000  # measurements of each stage that make up the closing summary
 
@@ -54,68 +51,54 @@ class RunTally:
         return self.timings.summarise()
 
 
-Watch: TypeAlias = Callable[[Frame, Observation, RunTally], None]
-"""Called after each frame with what was seen in it and what the run has come to so far."""
+Watch: TypeAlias = Callable[[_T, Observation, RunTally], None]
+"""Called after each turn with what was seen, the observation, and what the run has come to."""
 
 
 def run(
-    source: Source,
-    pipeline: Pipeline,
-    sinks: Sequence[Sink],
+    turns: Iterable[_T | None],
+    see: Callable[[_T], Observation],
     *,
-    read_timeout_seconds: float,
-    stop: threading.Event | None = None,
     max_frames: int = 0,
-    watch: Watch = lambda _frame, _observation, _tally: None,
+    watch: Watch[_T] = lambda _seen, _observation, _tally: None,
 ) -> RunTally:
-    """Process frames until the source ends, `stop` is set, or `max_frames` are done.
+    """Make an observation of each thing that comes, until nothing does or `max_frames` are done.
+
+    What comes decides how long to wait for it and when to end: the next thing is asked for only
+    when all is done with the last.
 
     Args:
-        source: Opened; not closed here.
-        pipeline: What makes observations of frames.
-        sinks: Each gets every observation.
-        read_timeout_seconds: Bound on waiting for one frame.
-        stop: Set from elsewhere to end after the current frame.
+        turns: Frames, or whatever else is seen; None where a turn brings none.
+        see: Returns the observation, which the sinks have then got.
         max_frames: 0 is no limit.
         watch: Called after each observation.
 
     Raises:
-        SourceUnavailableError: A frame did not come in time.
-        OutputError: A sink cannot write.
+        FerError: What `turns` and `see` raise.
     """
-    stop = stop or threading.Event()
     tally = RunTally()
     started = time.monotonic()
-    while not stop.is_set() and (not max_frames or tally.frames < max_frames):
-        frame = source.read(read_timeout_seconds)
-        if frame is None:
-            break
-        observation = pipeline.process(frame)
-        for sink in sinks:
-            sink.emit(observation)
+    for seen in turns:
+        if seen is None:
+            continue
+        observation = see(seen)
         tally.add(observation)
         tally.seconds = time.monotonic() - started
-        watch(frame, observation, tally)
+        watch(seen, observation, tally)
+        if tally.frames == max_frames:
+            break
     return tally
 
 
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set, so that a run ends after the current frame.
+def read_frames(source: Source, *, timeout_seconds: float) -> Iterator[Frame]:
+    """Yield a source's frames until it ends.
 
-    A second signal acts as if nobody had caught the first.
+    Args:
+        source: Opened; not closed here.
+        timeout_seconds: Bound on waiting for one frame.
+
+    Raises:
+        SourceUnavailableError: A frame did not come in time.
     """
-    stop = threading.Event()
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def request_stop(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for number in previous:
-        signal.signal(number, request_stop)
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    while (frame := source.read(timeout_seconds)) is not None:
+        yield frame

@@ -11,10 +11,10 @@ from fer_edge.settings.resolving import (
     ENVIRONMENT_PREFIX,
     ResolvedSettings,
     Setting,
+    Settings,
     read_settings_file,
     resolve,
 )
-from fer_edge.settings.sections import Settings
 from fer_edge.settings.seeing import (
     DetectorSettings,
     ModelSettings,

@@ -3,20 +3,49 @@
 Precedence: flag, then environment `FER_EDGE_SECTION_KEY`, then TOML file, then default.
 """
 
-import dataclasses
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.settings.sections import Settings
+from fer_edge.settings.reporting import (
+    DaemonSettings,
+    EventSettings,
+    MqttSettings,
+    OutputSettings,
+    WebSettings,
+)
+from fer_edge.settings.seeing import (
+    DetectorSettings,
+    ModelSettings,
+    SmoothingSettings,
+    SourceSettings,
+    TrackerSettings,
+)
+from fer_edge.shared import typed_tables
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.typed_tables import Given, Resolved, settings_of
 
 ENVIRONMENT_PREFIX: Final = "FER_EDGE_"
 _NOT_SETTINGS: Final = frozenset({"FER_EDGE_CONFIG"})
 _SECRETS: Final = "FER_EDGE_SECRET_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, by section."""
+
+    source: SourceSettings = field(default_factory=SourceSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    events: EventSettings = field(default_factory=EventSettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+    daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    web: WebSettings = field(default_factory=WebSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +58,21 @@ class Setting:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedSettings:
+class ResolvedSettings(Resolved[Settings]):
     """Settings and the origin of each value, by `section.key`."""
 
-    settings: Settings
-    origins: Mapping[str, str]
+    __slots__ = ()
 
     def rows(self) -> list[Setting]:
         """Return every setting in order."""
         return [
-            Setting(
-                f"{section}.{f.name}",
-                getattr(getattr(self.settings, section), f.name),
-                self.origins[f"{section}.{f.name}"],
-                f.metadata["help"],
-            )
-            for section, f in _all_fields()
+            Setting(key, self._value(key), self.origins[key], part.meta["help"])
+            for key, part in settings_of(Settings).items()
         ]
+
+    def _value(self, key: str) -> Any:
+        section, _, name = key.partition(".")
+        return getattr(getattr(self.settings, section), name)
 
 
 def resolve(
@@ -68,31 +94,13 @@ def resolve(
         SettingsError: A key is unknown (the nearest is named), or a value is of the wrong type
             or out of range.
     """
-    known = {f"{section}.{f.name}": f for section, f in _all_fields()}
-    values = {key: f.default for key, f in known.items()}
-    origins = dict.fromkeys(known, "default")
-    layers = (
-        _from_file(file, file_name),
-        _from_environment(environment, known),
-        ((key, value, "flag") for key, value in flags.items()),
-    )
-    for layer in layers:
-        for key, value, origin in layer:
-            if key not in known:
-                raise _unknown(key, origin, known)
-            values[key] = _convert(known[key], key, value, origin)
-            origins[key] = origin
-    sections = {
-        section.name: section.default_factory(  # type: ignore[operator]
-            **{
-                key.partition(".")[2]: value
-                for key, value in values.items()
-                if key.startswith(f"{section.name}.")
-            }
-        )
-        for section in dataclasses.fields(Settings)
-    }
-    return ResolvedSettings(Settings(**sections), origins)
+    given = [
+        *(Given(section, table, file_name) for section, table in file.items()),
+        *_from_environment(environment),
+        *(Given(key, value, "flag") for key, value in flags.items()),
+    ]
+    resolved = typed_tables.resolve(Settings, given, from_text=True)
+    return ResolvedSettings(resolved.settings, resolved.origins)
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
@@ -111,76 +119,13 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _all_fields() -> Iterator[tuple[str, "dataclasses.Field[Any]"]]:
-    for section in dataclasses.fields(Settings):
-        for f in dataclasses.fields(section.default_factory):  # type: ignore[arg-type]
-            yield section.name, f
-
-
-def _from_file(file: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any, str]]:
-    for section, table in file.items():
-        if not isinstance(table, dict):
-            yield section, table, name
-            continue
-        for key, value in table.items():
-            yield f"{section}.{key}", value, name
-
-
-def _from_environment(
-    environment: Mapping[str, str], known: Mapping[str, Any]
-) -> Iterator[tuple[str, str, str]]:
-    names = {ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key in known}
+def _from_environment(environment: Mapping[str, str]) -> Iterator[Given]:
+    names = {
+        ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key in settings_of(Settings)
+    }
     for name, value in environment.items():
         if name in _NOT_SETTINGS or name.startswith(_SECRETS):
             continue
         if name.startswith(ENVIRONMENT_PREFIX):
             guess = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("_", ".", 1)
-            yield names.get(name, guess), value, f"environment {name}"
-
-
-def _unknown(key: str, origin: str, known: Mapping[str, Any]) -> SettingsError:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-    return SettingsError(
-        f"unknown setting {key!r} (from {origin})",
-        expected=f"a key such as {near[0]!r}" if near else "a key of `fer-edge config show`",
-        fix=f"did you mean {near[0]!r}?" if near else "see `fer-edge config show`",
-    )
-
-
-def _convert(
-    f: "dataclasses.Field[Any]", key: str, value: object, origin: str
-) -> str | int | float:
-    kind: Any = type(f.default)
-    if kind is bool:
-        return _convert_bool(key, value, origin)
-    wanted = {"str": "a text", "int": "a whole number", "float": "a number"}[kind.__name__]
-    try:
-        if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
-            raise ValueError  # noqa: TRY301 - joins the conversion's own failure below
-        if kind is int and isinstance(value, float):
-            raise ValueError  # noqa: TRY301
-        converted: str | int | float = kind(value)
-    except (TypeError, ValueError):
-        raise _bad(key, value, origin, wanted) from None
-    low, high, choices = (f.metadata[name] for name in ("low", "high", "choices"))
-    if choices and converted not in choices:
-        raise _bad(key, value, origin, "one of " + ", ".join(map(str, choices)))
-    # Negated, so that NaN, which compares false with everything, is refused too.
-    if low is not None and not low <= converted <= high:
-        raise _bad(key, value, origin, f"{wanted} from {low:g} to {high:g}")
-    return converted
-
-
-def _convert_bool(key: str, value: object, origin: str) -> bool:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise _bad(key, value, origin, "true or false")
-
-
-def _bad(key: str, value: object, origin: str, expected: str) -> SettingsError:
-    return SettingsError(
-        f"setting {key} = {value!r} (from {origin})", expected=expected, fix="correct it"
-    )
+            yield Given(names.get(name, guess), value, f"environment {name}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.settings.setting import setting
+from fer_edge.shared.typed_tables import setting
 
 
 @dataclass(frozen=True, slots=True)

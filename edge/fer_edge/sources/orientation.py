@@ -11,7 +11,6 @@ from fer_edge.shared.closing import Closing
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame, GreyImage
 
-ROTATIONS: Final = (0, 90, 180, 270)
 _ROTATE: Final = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,

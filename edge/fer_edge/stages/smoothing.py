@@ -2,10 +2,7 @@
 
 import dataclasses
 import math
-import statistics
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,26 +13,7 @@ from fer_edge.shared.records import UNCERTAIN, Frame, Prediction, Reading
 from fer_edge.stages.clocks import Clock
 
 _FORGET_SECONDS: Final = 5.0  # after which a face that is gone is forgotten
-_REMEMBERED: Final = 100  # faces whose time to a label makes up the median; bounds memory
 _LEAVE: Final = 0.75  # of the least probability at which a label is given up again
-_LONGEST_GAP_SECONDS: Final = 1.0  # between two frames; a longer one is no time watched
-
-
-@dataclass(frozen=True, slots=True)
-class SmoothingFigures:
-    """How steady the labels of a run were.
-
-    Attributes:
-        faces: Tracks that were given a label.
-        seconds_to_label: Median time from a track's first frame to that; None without any.
-        switches: Times a label replaced another one.
-        switches_per_minute: The same for each minute of a face watched.
-    """
-
-    faces: int
-    seconds_to_label: float | None
-    switches: int
-    switches_per_minute: float
 
 
 class LabelSmoother(Smoother):
@@ -68,20 +46,6 @@ class LabelSmoother(Smoother):
         self._margin = margin
         self._settle_seconds = settle_seconds
         self._faces: dict[int, _Face] = {}
-        self._waits: deque[float] = deque(maxlen=_REMEMBERED)
-        self._labelled = self._switches = 0
-        self._watched_seconds = 0.0
-
-    @property
-    def figures(self) -> SmoothingFigures:
-        """What the run came to so far."""
-        minutes = self._watched_seconds / 60
-        return SmoothingFigures(
-            self._labelled,
-            statistics.median(self._waits) if self._waits else None,
-            self._switches,
-            self._switches / minutes if minutes else 0.0,
-        )
 
     def update(self, frame: Frame, readings: Sequence[Reading]) -> tuple[Reading, ...]:
         """Return the readings with a stable label; those without a track number as they are."""
@@ -109,8 +73,6 @@ class LabelSmoother(Smoother):
             face = self._faces[number] = _Face(weighed, now)
         else:
             passed = now - face.seen_at
-            if 0 < passed < _LONGEST_GAP_SECONDS:
-                self._watched_seconds += passed
             share = 1 - math.exp(-passed / self._memory_seconds)
             # At first it is the plain mean: the first frame is no surer than the next ones.
             face.count += 1
@@ -125,13 +87,8 @@ class LabelSmoother(Smoother):
         if face.label is None:
             settled = now - face.began >= self._settle_seconds
             if settled and face.average[best] >= self._least:
-                if not face.had_label:
-                    face.had_label = True
-                    self._labelled += 1
-                    self._waits.append(now - face.began)
                 face.label = best
         elif face.average[best] - face.average[face.label] >= self._margin:
-            self._switches += 1
             face.label = best
         elif face.average[face.label] < _LEAVE * self._least:
             face.label = None
@@ -140,14 +97,13 @@ class LabelSmoother(Smoother):
 class _Face:
     """What is known of one face's expression."""
 
-    __slots__ = ("average", "began", "count", "had_label", "label", "seen_at")
+    __slots__ = ("average", "began", "count", "label", "seen_at")
 
     def __init__(self, weighed: NDArray[np.float64], now: float) -> None:
         self.average = weighed
         self.began = self.seen_at = now
         self.count = 1
         self.label: int | None = None
-        self.had_label = False
 
 
 def _weigh(prediction: Prediction) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -59,19 +59,25 @@ class Controls:
 
 
 @contextmanager
-def obey_signals(controls: Controls) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop, and SIGHUP reload.
+def obey_signals(
+    *, stop: Callable[[], None], reload: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop, and SIGHUP reload where that is wanted.
 
     A second SIGINT or SIGTERM acts as if nobody had caught the first.
+
+    Args:
+        stop: Called once, between any two steps of the program.
+        reload: Likewise, at each SIGHUP; if not given, SIGHUP is not caught.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if reload else [])]
     previous = {number: signal.getsignal(number) for number in numbers}
 
     def obey(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            controls.reload()
+        if reload and number == signal.SIGHUP:
+            reload()
             return
-        controls.stop()
+        stop()
         signal.signal(number, previous[signal.Signals(number)])
 
     for number in numbers:

@@ -19,7 +19,7 @@ class CameraHealth:
     Attributes:
         phase: "waiting" is between two attempts to open it, or until a picture that was frozen
             changes; "off" is not wanted now.
-        grade: From the figures below; `daemon/grading.py` says how.
+        grade: From the figures below; `daemon/camera/grading.py` says how.
         frames_per_second: Delivered over the last seconds.
         age_ms: Median age of these frames when they were read.
         seconds_since_frame: Since the last good frame; since the start where there was none.

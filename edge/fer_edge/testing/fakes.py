@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -118,7 +117,7 @@ class ScriptedSource(Closing):
             )
 
 
-class MjpegServer:
+class MjpegServer(Closing):
     """A network camera on 127.0.0.1: Motion JPEG over HTTP, and the ways it goes wrong.
 
     Behaviours: "stream"; "stall", the connection stays and nothing comes; "garbage", random
@@ -182,16 +181,8 @@ class MjpegServer:
             server.shutdown()
             server.server_close()
 
-    def __enter__(self) -> Self:
-        """Return the server itself; it runs since its construction."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End for good; may be called twice."""
         self.stop()
 
 

@@ -11,14 +11,14 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from fer_edge.shared.errors import DataError, OutputError
+from fer_edge.shared.errors import DataError
+from fer_edge.shared.whole_files import make_folder, replace_file
 from fer_trainer.data.reading import open_entries
 from fer_trainer.inspection.duplicates import exact_groups, near_groups
 from fer_trainer.inspection.findings import BLANK_SPREAD, Findings
 from fer_trainer.inspection.sheets import draw_sheets
 from fer_trainer.inspection.survey import survey
 from fer_trainer.inspection.text import format_findings
-from fer_trainer.run.folder import replace_file
 
 REPORT: Final = "report.txt"
 JSON: Final = "findings.json"
@@ -62,17 +62,10 @@ def write_findings(findings: Findings, folder: Path) -> list[str]:
     written: list[str] = []
 
     def write(name: str, content: bytes) -> None:
-        replace_file(folder / name, lambda path: Path(path).write_bytes(content))
+        replace_file(folder / name, content)
         written.append(name)
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be made ({error.strerror})",
-            expected="a folder that may be written to",
-            fix="choose another --out",
-        ) from error
+    make_folder(folder)
     write(REPORT, (format_findings(findings) + "\n").encode())
     write(JSON, (json.dumps(findings.to_json(), indent=1) + "\n").encode())
     draw_sheets(findings, write)

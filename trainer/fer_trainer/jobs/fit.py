@@ -27,7 +27,7 @@ from fer_trainer.recipe.files import dump_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.files import write_report
 from fer_trainer.run import folder as run_folder
-from fer_trainer.run.folder import RunFolder, not_written, replace_file
+from fer_trainer.run.folder import RunFolder, explained, replace_file
 from fer_trainer.run.provenance import git_revision, versions
 from fer_trainer.training.best_epoch import selection_callbacks
 from fer_trainer.training.checkpoint import Checkpoint
@@ -173,7 +173,8 @@ def _explained(run: RunFolder) -> Iterator[None]:
         raise
     except OSError as error:
         # From a writer that is not ours: Keras, h5py, matplotlib.
-        raise not_written(Path(error.filename or run.path), error) from error
+        with explained(Path(error.filename or run.path)):
+            raise
 
 
 def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.whole_files import WRITING
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
@@ -97,7 +98,7 @@ def finished_metrics(run: RunFolder) -> dict[str, Any] | None:
 def _is_rest(entry: Path) -> bool:
     """Say whether a killed process may have left this before it wrote the recipe."""
     names = {run_folder.SAMPLES, run_folder.CHECKPOINTS}
-    return entry.is_dir() and (entry.name in names or entry.name.startswith(run_folder.WRITING))
+    return (entry.is_dir() and entry.name in names) or entry.name.startswith(WRITING)
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.typed_tables import Given, resolve, to_toml
 from fer_trainer.recipe.consistency import check_recipe
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.recipe.toml_tables import from_table, refuse_key, to_toml
 
 _FOLDER: Final = files("fer_trainer.recipe").joinpath("shipped")
 
@@ -34,9 +34,8 @@ def load_recipe(name: str, *, overrides: Iterable[str] = ()) -> Recipe:
         LabelError: There is no such label set.
     """
     table = _parse(_read(name), where=name)
-    for override in overrides:
-        _apply(table, override)
-    recipe = from_table(Recipe, table, where=name)
+    given = [Given(key, value, name) for key, value in table.items()]
+    recipe = resolve(Recipe, [*given, *map(_parse_override, overrides)], where=name).settings
     # Here, so that a mistake costs no time.
     check_recipe(recipe, where=name)
     return recipe
@@ -75,19 +74,15 @@ def _parse(text: str, *, where: str) -> dict[str, Any]:
         ) from error
 
 
-def _apply(table: dict[str, Any], override: str) -> None:
+def _parse_override(override: str) -> Given:
     key, equals, text = override.partition("=")
-    *sections, last = key.strip().split(".")
-    if not equals or not last:
+    key = key.strip()
+    if not equals or not key or key.endswith("."):
         raise SettingsError(
             f"--set {override}", expected="key=value, e.g. training.epochs=10", fix="write it so"
         )
-    for section in sections:
-        inner = table.setdefault(section, {})
-        if not isinstance(inner, dict):
-            refuse_key(key, ["training.epochs", "data.seed"], where="--set")
-        table = inner
     try:
-        table[last] = tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        table[last] = text
+        value = text
+    return Given(key, value, "--set")

@@ -9,8 +9,8 @@ from typing import Literal
 
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.model.contract import Filter, InputSpec
+from fer_edge.shared.typed_tables import setting
 from fer_trainer.network.language import Layer, parse_layers
-from fer_trainer.recipe.toml_tables import bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class CardSettings:
 class InputSettings:
     """How pictures are brought to the network; see `fer_edge.shared.model.contract.InputSpec`."""
 
-    height: int = bounded(48, least=8, most=512)
-    width: int = bounded(48, least=8, most=512)
-    crop_margin: float = bounded(0.0, least=0, most=2)
+    height: int = setting(48, low=8, high=512)
+    width: int = setting(48, low=8, high=512)
+    crop_margin: float = setting(0.0, low=0, high=2)
     resize_filter: Filter = "area"
     equalise: bool = False
 
@@ -58,8 +58,8 @@ class DataSettings:
             where it has two labels; else they are an error.
     """
 
-    validation_fraction: float = bounded(0.1, above=0, below=1)
-    seed: int = bounded(0, least=0)
+    validation_fraction: float = setting(0.1, above=0, below=1)
+    seed: int = setting(0, low=0)
     public_test: Literal["val", "test", "leave-out"] = "val"
     votes: str = ""
     doubts: str = ""
@@ -99,24 +99,24 @@ class AugmentationSettings:
     """
 
     flip: bool = False
-    rotation_degrees: float = bounded(0.0, least=0, most=180)
-    scale: float = bounded(0.0, least=0, below=1)
-    zoom: float = bounded(0.0, least=0, below=1)
-    shift: float = bounded(0.0, least=0, below=1)
-    shear_degrees: float = bounded(0.0, least=0, below=90)
-    crop: float = bounded(0.0, least=0, below=1)
-    contrast: float = bounded(0.0, least=0, most=1)
-    brightness: float = bounded(0.0, least=0, most=1)
-    dim_probability: float = bounded(0.0, least=0, most=1)
-    dim: float = bounded(0.8, above=0, below=1)
-    blur_probability: float = bounded(0.0, least=0, most=1)
-    blur_sigma: float = bounded(2.0, above=0, most=4)
-    noise_probability: float = bounded(0.0, least=0, most=1)
-    noise_sigma: float = bounded(20.0, above=0, most=100)
-    erase_probability: float = bounded(0.0, least=0, most=1)
-    erase_area: float = bounded(0.2, above=0, below=1)
-    faceless_probability: float = bounded(0.0, least=0, most=0.5)
-    mixup: float = bounded(0.0, least=0, most=10)
+    rotation_degrees: float = setting(0.0, low=0, high=180)
+    scale: float = setting(0.0, low=0, below=1)
+    zoom: float = setting(0.0, low=0, below=1)
+    shift: float = setting(0.0, low=0, below=1)
+    shear_degrees: float = setting(0.0, low=0, below=90)
+    crop: float = setting(0.0, low=0, below=1)
+    contrast: float = setting(0.0, low=0, high=1)
+    brightness: float = setting(0.0, low=0, high=1)
+    dim_probability: float = setting(0.0, low=0, high=1)
+    dim: float = setting(0.8, above=0, below=1)
+    blur_probability: float = setting(0.0, low=0, high=1)
+    blur_sigma: float = setting(2.0, above=0, high=4)
+    noise_probability: float = setting(0.0, low=0, high=1)
+    noise_sigma: float = setting(20.0, above=0, high=100)
+    erase_probability: float = setting(0.0, low=0, high=1)
+    erase_area: float = setting(0.2, above=0, below=1)
+    faceless_probability: float = setting(0.0, low=0, high=0.5)
+    mixup: float = setting(0.0, low=0, high=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +132,10 @@ class TrainingSettings:
             is delivered is float32.
     """
 
-    epochs: int = bounded(10, least=1)
-    batch_size: int = bounded(64, least=2)
-    seed: int = bounded(0, least=0)
-    label_smoothing: float = bounded(0.0, least=0, below=1)
+    epochs: int = setting(10, low=1)
+    batch_size: int = setting(64, low=2)
+    seed: int = setting(0, low=0)
+    label_smoothing: float = setting(0.0, low=0, below=1)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
 
 
@@ -151,9 +151,9 @@ class OptimiserSettings:
     """
 
     name: Literal["sgd", "adam"] = "adam"
-    learning_rate: float = bounded(0.001, above=0)
-    momentum: float = bounded(0.9, least=0, below=1)
-    weight_decay: float = bounded(0.0, least=0)
+    learning_rate: float = setting(0.001, above=0)
+    momentum: float = setting(0.9, low=0, below=1)
+    weight_decay: float = setting(0.0, low=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class ScheduleSettings:
     """
 
     kind: Literal["constant", "one-cycle", "steps"] = "constant"
-    warm_up: float = bounded(0.2, least=0, below=1)
+    warm_up: float = setting(0.2, low=0, below=1)
     after_epochs: tuple[int, ...] = ()
     rates: tuple[float, ...] = ()
 
@@ -183,7 +183,7 @@ class AveragingSettings:
             steps. 0 switches averaging off.
     """
 
-    momentum: float = bounded(0.0, least=0, below=1)
+    momentum: float = setting(0.0, low=0, below=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +198,8 @@ class DistillationSettings:
     """
 
     teachers: tuple[str, ...] = ()
-    weight: float = bounded(0.5, above=0, most=1)
-    temperature: float = bounded(1.0, above=0, most=20)
+    weight: float = setting(0.5, above=0, high=1)
+    temperature: float = setting(1.0, above=0, high=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class SelectionSettings:
     """
 
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
-    patience: int = bounded(0, least=0)
+    patience: int = setting(0, low=0)
     deliver: Literal["last", "best"] = "last"
 
 

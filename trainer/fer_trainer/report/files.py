@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.whole_files import make_folder, replace_file
 from fer_trainer.network.cost import network_cost
 from fer_trainer.report.contents import Answers, Contents, collect
 from fer_trainer.report.estimate import int8_bytes
@@ -16,7 +17,7 @@ from fer_trainer.report.layered import draw_layered
 from fer_trainer.report.page import render_page
 from fer_trainer.report.plots import Plot, plot_curves
 from fer_trainer.run import folder as run_folder
-from fer_trainer.run.folder import RunFolder, make_folder, replace_file
+from fer_trainer.run.folder import RunFolder
 
 _WHITE: Final = "#ffffff"
 
@@ -71,7 +72,7 @@ def write_network(network: Any, path: Path) -> None:
     )
     svg = draw_layered(graph, caption=caption, background=_WHITE)
     make_folder(path.parent)
-    replace_file(path, lambda temporary: Path(temporary).write_text(svg, encoding="utf-8"))
+    replace_file(path, svg)
 
 
 def _plots(contents: Contents) -> list[Plot]:
@@ -82,10 +83,6 @@ def _plots(contents: Contents) -> list[Plot]:
 def _write_plots(plots: Iterable[Plot], folder: Path) -> None:
     make_folder(folder)
     for plot in plots:
-        replace_file(folder / f"{plot.name}.png", _writer(plot.png))
+        replace_file(folder / f"{plot.name}.png", plot.png)
         if plot.svg is not None:
-            replace_file(folder / f"{plot.name}.svg", _writer(plot.svg.encode()))
-
-
-def _writer(data: bytes) -> Any:
-    return lambda path: Path(path).write_bytes(data)
+            replace_file(folder / f"{plot.name}.svg", plot.svg)

@@ -4,20 +4,19 @@
 is unfinished and no program takes it for a whole one.
 """
 
-import contextlib
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from fer_edge.shared import whole_files
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError, OutputError
+from fer_edge.shared.whole_files import Content, remove_rests
 
 RECIPE: Final = "recipe.toml"
 SPLIT: Final = "split.json"
@@ -33,8 +32,7 @@ REPORT: Final = "report.html"
 PICTURES: Final = "report"
 LAST: Final = "last.npz"
 
-WRITING: Final = ".writing-"
-"""Begins the names of folders that hold a file while it is written."""
+_FIX: Final = "free some space and go on with --resume, or choose another --out"
 
 WHOLE: Final = (RECIPE, SPLIT, HISTORY, ARCHITECTURE, METRICS, MODEL, CONTRACT)
 """Every file that a finished run has at its top."""
@@ -75,12 +73,10 @@ class RunFolder:
         Raises:
             OutputError: It cannot be made.
         """
-        try:
+        with explained(self.path):
             self._clear()
             for folder in (self.path, self.path / SAMPLES, self.path / CHECKPOINTS):
                 folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise not_written(self.path, error) from error
 
     def tidy(self) -> None:
         """Make a folder ready to go on in: remove what a killed process was just writing.
@@ -88,13 +84,10 @@ class RunFolder:
         Raises:
             OutputError: It cannot be written to.
         """
-        try:
+        with explained(self.path):
             for folder in (self.path, self.path / SAMPLES, self.path / CHECKPOINTS):
                 folder.mkdir(parents=True, exist_ok=True)
-                for rest in folder.glob(f"{WRITING}*"):
-                    shutil.rmtree(rest, ignore_errors=True)
-        except OSError as error:
-            raise not_written(self.path, error) from error
+                remove_rests(folder)
 
     def is_whole(self) -> bool:
         """Say whether the run has ended and left every file."""
@@ -112,7 +105,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
-        replace_file(self.path / name, lambda path: Path(path).write_text(text, encoding="utf-8"))
+        replace_file(self.path / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file, indented."""
@@ -145,54 +138,15 @@ class RunFolder:
             )
 
 
-def replace_file(path: Path, write: Callable[[str], Any]) -> None:
-    """Write a file under another name, then move it into place.
-
-    Args:
-        path: The file.
-        write: Writes to the path it is given; that has the same ending.
+def replace_file(path: Path, content: Content) -> None:
+    """Write a file of a run whole, or leave the old one.
 
     Raises:
         OutputError: The disk is full, the folder has gone, or the like.
     """
-    with _temporary(path) as temporary:
-        try:
-            write(temporary)
-            with Path(temporary).open("rb") as file:
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except OSError as error:
-            raise not_written(path, error) from error
+    whole_files.replace_file(path, content, fix=_FIX)
 
 
-@contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[str]:
-    try:
-        folder = tempfile.mkdtemp(prefix=WRITING, dir=path.parent)
-    except OSError as error:
-        raise not_written(path, error) from error
-    try:
-        yield str(Path(folder) / path.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those it lies in, where they are not there yet.
-
-    Raises:
-        OutputError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise not_written(folder, error) from error
-
-
-def not_written(path: Path, error: OSError) -> OutputError:
-    """Return the error of a file or folder that could not be written."""
-    return OutputError(
-        f"{path} cannot be written ({error.strerror or error})",
-        expected="a folder with room that may be written to",
-        fix="free some space and go on with --resume, or choose another --out",
-    )
+def explained(path: Path) -> AbstractContextManager[None]:
+    """Turn what the system says of writing a file or folder of a run into an `OutputError`."""
+    return whole_files.explained(path, fix=_FIX)

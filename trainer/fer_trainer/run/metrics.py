@@ -2,41 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.strict_json import parse_json
-from fer_trainer.scores.evaluation import scores_from_json
+from fer_edge.shared.typed_tables import from_table
 
 _PARTS: Final = ("validation", "test", "test_without_train_copies")
 
-_NUMBER: Final = (int, float)
-_SCORES: Final = {
-    "n": int,
-    "accuracy": _NUMBER,
-    "macro_recall": _NUMBER,
-    "recall": {"*": (int, float, type(None))},
-    "labels": [str],
-    "confusion": [[int]],
-}
-_CALIBRATION: Final = {
-    stage: {"ece": _NUMBER, "nll": _NUMBER, "bins": [[_NUMBER]]}
-    for stage in ("before", "after", "after_int8_steps")
-}
-_OF_EVERY_RUN: Final = {"validation": _SCORES}
-_SINCE_THEN: Final = {
-    "test_copies_of_train": int,
-    "training_seconds": _NUMBER,
-    "delivered_epoch": int,
-    "calibration": {"temperature": _NUMBER, "bins": int, "validation": _CALIBRATION},
-    "data": {
-        "counts": {"*": {"*": int}},
-        "unreadable": int,
-        "other_labels": {"*": int},
-        "left_out_of_train": int,
-    },
-}
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """Of one part of the data."""
+
+    n: int
+    accuracy: float
+    macro_recall: float
+    recall: Mapping[str, float | None]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def check(self, part: str) -> None:
+        """Refuse confusions that do not fit the labels."""
+        rows = {len(self.labels), len(self.confusion), *map(len, self.confusion)}
+        if len(rows) > 1 or any(not 0 <= n < 2**63 for row in self.confusion for n in row):
+            raise ValueError(f"{part}: the confusions do not fit the labels")
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibration:
+    """How probabilities fit what is true."""
+
+    ece: float
+    nll: float
+    bins: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """Before and after the temperature, and with the steps of an int8 output."""
+
+    before: _Calibration
+    after: _Calibration
+    after_int8_steps: _Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class _Temperature:
+    """What was fitted, and what it changes."""
+
+    temperature: float
+    bins: int
+    validation: _Stages
+    test: _Stages | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What the run was trained on."""
+
+    counts: Mapping[str, Mapping[str, int]]
+    unreadable: int
+    other_labels: Mapping[str, int]
+    left_out_of_train: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    """What is read of the file again; runs of earlier versions lack what has a default."""
+
+    validation: _Scores
+    test: _Scores | None = None
+    test_without_train_copies: _Scores | None = None
+    test_copies_of_train: int = 0
+    training_seconds: float = 0.0
+    delivered_epoch: int = 0
+    calibration: _Temperature | None = None
+    data: _Data | None = None
+
+    def check(self) -> None:
+        """Refuse what fits its type but nothing else."""
+        for part in _PARTS:
+            if (scores := getattr(self, part)) is not None:
+                scores.check(part)
+        if self.calibration and self.test and not self.calibration.test:
+            raise ValueError("calibration lacks test")
+        for part, counts in self.data.counts.items() if self.data else ():
+            if lacking := set(self.validation.labels) - set(counts):
+                raise ValueError(f"{part} lacks {', '.join(sorted(lacking))}")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -50,45 +106,12 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """
     try:
         metrics = parse_json(path.read_bytes())
-        _check(metrics, _OF_EVERY_RUN, "the file")
-        for part in _PARTS:
-            if metrics.get(part) is not None:
-                _check(metrics[part], _SCORES, part)
-                _check_fit(metrics[part], part)
-        for name, kind in _SINCE_THEN.items():
-            if name in metrics:
-                _check(metrics[name], kind, name)
-        if "calibration" in metrics and metrics.get("test") is not None:
-            _check(metrics["calibration"], {"test": _CALIBRATION}, "calibration")
-        if "data" in metrics:
-            for part, counts in metrics["data"]["counts"].items():
-                _check(counts, dict.fromkeys(metrics["validation"]["labels"], int), part)
-    except (OSError, ValueError, TypeError, OverflowError) as error:
+        from_table(_Metrics, metrics, later=True).check()
+    except (OSError, ValueError) as error:
         raise ModelError(
             f"{path} cannot be read ({type(error).__name__}: {error})",
             expected="the file as `fer-train fit` writes it",
             fix="copy the run again, or train again",
         ) from error
-    return dict.fromkeys(_PARTS) | dict(metrics)
-
-
-def _check(value: Any, kind: Any, where: str) -> None:
-    """Compare a value with what it should be: a type, types, [of each], {name: of its value}."""
-    container = type(kind) if isinstance(kind, (dict, list)) else kind
-    if not isinstance(value, container) or isinstance(value, bool):
-        raise TypeError(f"{where} is {type(value).__name__}")
-    if isinstance(kind, list):
-        for each in value:
-            _check(each, kind[0], where)
-    elif isinstance(kind, dict):
-        for name, inner in kind.items():
-            if name != "*" and name not in value:
-                raise ValueError(f"{where} lacks {name}")
-            for found in value if name == "*" else (name,):
-                _check(value[found], inner, f"{where}: {found}")
-
-
-def _check_fit(figures: dict[str, Any], part: str) -> None:
-    scores = scores_from_json(figures)
-    if scores.confusion.shape != (len(scores.labels),) * 2 or (scores.confusion < 0).any():
-        raise ValueError(f"{part}: the confusions do not fit the labels")
+    known = {name: value for name, value in metrics.items() if value is not None}
+    return dict.fromkeys(_PARTS) | known

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fer_edge.shared.errors import FerError
 from fer_trainer.backend import keras
-from fer_trainer.run.folder import not_written, replace_file
+from fer_trainer.run.folder import explained, replace_file
 from fer_trainer.training.checkpoint import Checkpoint, capture, remind
 
 _COLUMNS: Final = (
@@ -78,16 +78,12 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Write the file as it was, without the epochs that are to be repeated."""
-        text = str(memory["text"]).encode()
-        replace_file(self._path, lambda path: Path(path).write_bytes(text))
+        replace_file(self._path, str(memory["text"]))
         self.epochs = int(memory["epochs"])
 
     def _write(self, mode: str, row: Sequence[Any]) -> None:
-        try:
-            with self._path.open(mode, newline="", encoding="utf-8") as file:
-                csv.writer(file).writerow(row)
-        except OSError as error:
-            raise not_written(self._path, error) from error
+        with explained(self._path), self._path.open(mode, newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(row)
 
 
 class KeepCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_trainer.backend import keras
-from fer_trainer.run.folder import not_written
+from fer_trainer.run.folder import explained
 
 FILE_NAME: Final = "events.out.tfevents.0.fer-train"
 """TensorBoard takes every file with "tfevents" in its name."""
@@ -65,15 +65,13 @@ class TensorBoardLog(keras.callbacks.Callback):  # type: ignore[misc]
     def _write(self, mode: str, epochs: Sequence[Mapping[str, float]]) -> None:
         for part, prefix in (("train", ""), ("validation", "val_")):
             path = self._folder / part / FILE_NAME
-            try:
+            with explained(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open(mode) as file:
                     if mode == "wb":
                         file.write(_record(_event(time.time(), _string(3, "brain.Event:2"))))
                     for figures in epochs:
                         file.write(_epoch_record(figures, prefix))
-            except OSError as error:
-                raise not_written(path, error) from error
 
 
 def _epoch_record(figures: Mapping[str, float], prefix: str) -> bytes:

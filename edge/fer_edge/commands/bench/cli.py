@@ -112,14 +112,15 @@ def bench(
     """
     if context.invoked_subcommand is not None:
         return
+    import threading
     from dataclasses import replace
 
-    from fer_edge.commands.annotate import make_folder
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
     from fer_edge.commands.bench.measure.run import run_bench
     from fer_edge.commands.bench.report.page import write_report
     from fer_edge.commands.bench.report.text import format_report
-    from fer_edge.pipeline.loop import stop_on_signals
+    from fer_edge.shared.whole_files import make_folder
+    from fer_edge.state.controls import obey_signals
 
     flags = {"model.path": models[0] if models else None, "source.uri": clip or None}
     settings = resolve_settings(config, assignments, flags).settings
@@ -139,8 +140,9 @@ def bench(
     progress = progress_line()
     if folder is not None:
         make_folder(folder)  # before the minutes of work that are to be kept there
+    stop = threading.Event()
     try:
-        with stop_on_signals() as stop:
+        with obey_signals(stop=stop.set):
             report = run_bench(Bench(plan, stop=stop, progress=progress))
     finally:
         progress("")

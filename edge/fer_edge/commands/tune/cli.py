@@ -61,12 +61,14 @@ def tune(
     """
     from fer_edge.assemble.parts import make_source
     from fer_edge.commands.tune.footage import record
-    from fer_edge.commands.tune.outcome import format_outcome, require_goal
+    from fer_edge.commands.tune.outcome import format_outcome, require_goal, to_toml
+    from fer_edge.commands.tune.picture import draw_outcome
     from fer_edge.commands.tune.search import Goal
-    from fer_edge.commands.tune.settings_file import refuse_existing, write_outcome
     from fer_edge.commands.tune.tune import tune as search_settings
+    from fer_edge.shared.whole_files import check_free, make_folder, replace_files
 
-    refuse_existing(out, force=force)
+    picture = out.with_suffix(".svg")
+    check_free([out, picture], force=force)
     resolved = resolve_settings(config, assignments, {"source.uri": source})
     settings = resolved.settings
     with make_source(settings.source) as frames:
@@ -85,11 +87,12 @@ def tune(
         min_face_px=smallest_face,
         progress=lambda what, done, total: show_progress(what)(done, total),
     )
-    written = write_outcome(outcome, out)
+    make_folder(out.parent)
+    replace_files({out: to_toml(outcome), picture: draw_outcome(outcome)})
     if as_json:
         echo_json(outcome.to_json())
     else:
         echo(format_outcome(outcome))
-        for path in written:
+        for path in (out, picture):
             echo(f"wrote {path}")
     require_goal(outcome)

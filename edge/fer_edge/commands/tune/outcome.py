@@ -1,14 +1,15 @@
 """What tuning found: for people, for programs, and as a settings file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fer_edge.commands.tune.candidate import Trial
 from fer_edge.commands.tune.search import Goal
+from fer_edge.shared import typed_tables
 from fer_edge.shared.errors import GateError
 from fer_edge.shared.terminal.tables import format_table
+from fer_edge.shared.typed_tables import nest, toml_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def format_outcome(outcome: Outcome) -> str:
         for name, trial in (("begun with", outcome.first), ("chosen", outcome.chosen))
     ]
     header = ["settings", "faces found", "false per 100 frames", "CPU ms a frame", "p90 ms a frame"]
-    changes = [f"  {key} = {_toml(value)}" for key, value in outcome.chosen.changes.items()]
+    changes = [f"  {key} = {toml_value(value)}" for key, value in outcome.chosen.changes.items()]
     return "\n".join(
         [
             f"{outcome.frames} frames of {outcome.size[0]}x{outcome.size[1]}, "
@@ -84,10 +85,6 @@ def format_outcome(outcome: Outcome) -> str:
 
 def to_toml(outcome: Outcome) -> str:
     """Return a settings file of the chosen settings; those not named keep their defaults."""
-    sections: dict[str, list[str]] = {}
-    for key, value in outcome.chosen.changes.items():
-        section, _, name = key.partition(".")
-        sections.setdefault(section, []).append(f"{name} = {_toml(value)}")
     chosen = outcome.chosen
     head = (
         f"# Found by `fer-edge tune` on {outcome.frames} frames of "
@@ -95,8 +92,7 @@ def to_toml(outcome: Outcome) -> str:
         f"# {chosen.cpu_ms:.2f} ms of CPU a frame, {chosen.latency_ms:.2f} ms at the 90th "
         "percentile. Use it with --config.\n"
     )
-    tables = (f"\n[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sections.items())
-    return head + "".join(tables)
+    return head + typed_tables.to_toml(nest(chosen.changes))
 
 
 def require_goal(outcome: Outcome) -> None:
@@ -117,11 +113,6 @@ def require_goal(outcome: Outcome) -> None:
         expected=", ".join(wanted),
         fix="ask for less, raise --smallest-face, or try another --model",
     )
-
-
-def _toml(value: object) -> str:
-    # JSON's strings and numbers are TOML's, too.
-    return json.dumps(value)
 
 
 def known_values(settings: Any, keys: Sequence[str]) -> Mapping[str, str | int | float]:

@@ -1,19 +1,18 @@
 """What running daemons say of themselves over their status sockets."""
 
-import dataclasses
 import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final
 
 from fer_edge.daemon.status.place import run_name
 from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.typed_tables import from_table
 from fer_edge.state.health import why_not_well
-from fer_edge.state.records import CameraHealth, DaemonState, SinkState
+from fer_edge.state.records import DaemonState
 
 PATIENCE_SECONDS: Final = 1.5
 MOST_ANSWER_BYTES: Final = 1024 * 1024
@@ -88,7 +87,7 @@ def _ask(path: Path, channel: socket.socket, deadline: float) -> Told | None:
         age = float(document.get("age_seconds", 0.0))
     except TimeoutError:
         return _silent(name, pid)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+    except (OSError, ValueError, TypeError):
         return Told(name, pid, {}, None, ("its answer is not one of this version of fer-edge",))
     problems = why_not_well(state, age_seconds=age, alive_seconds=ALIVE_SECONDS)
     return Told(str(document.get("name", name)), pid, document, state, tuple(problems))
@@ -131,38 +130,10 @@ def read_state(document: Mapping[str, Any]) -> DaemonState:
     """Return the state that a document holds; fields of later versions are passed over.
 
     Raises:
-        TypeError, LookupError, AttributeError: A field is missing or of another type, or it is
-            something else.
+        ValueError: A field is missing or of another type, or it is something else.
     """
-    fields = _known(DaemonState, document)
-    fields["camera"] = CameraHealth(**_known(CameraHealth, fields["camera"]))
-    for stage, milliseconds in fields.get("stages_ms", {}).items():
+    state = from_table(DaemonState, document, later=True)
+    for stage, milliseconds in state.stages_ms.items():
         if not {"p50", "p99"} <= milliseconds.keys():
-            raise LookupError(f"{stage} has {list(milliseconds)}")
-    fields["sinks"] = tuple(SinkState(**_known(SinkState, sink)) for sink in fields["sinks"])
-    return DaemonState(**fields)
-
-
-def _known(record: Any, document: Mapping[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(record)
-    known = {name: value for name, value in document.items() if name in hints}
-    for name, value in known.items():
-        if not _fits(value, hints[name]):
-            raise TypeError(f"{name} is {value!r}")
-    return known
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Return whether JSON is of a field's type; what is inside a record is looked at there."""
-    kind, inner = get_origin(hint), get_args(hint)
-    if kind is Literal:
-        return isinstance(value, str)  # a later version may know more of them
-    if kind is UnionType:
-        return any(_fits(value, each) for each in inner)
-    if kind is Mapping:
-        return isinstance(value, dict) and all(_fits(each, inner[1]) for each in value.values())
-    if kind is tuple:
-        return isinstance(value, list)
-    if dataclasses.is_dataclass(hint):
-        return isinstance(value, dict)
-    return type(value) in ({int, float} if hint is float else {hint})
+            raise ValueError(f"{stage} has {list(milliseconds)}")
+    return state

@@ -1,10 +1,15 @@
 """How a daemon does, for people to read."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from fer_edge.daemon.status.asking import Told
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.state.records import DaemonState, Figure, SinkState
+
+if TYPE_CHECKING:
+    from fer_edge.daemon.status.asking import Told
 
 _STAGES = (("detect", "find faces"), ("classify", "read expressions"))
 
@@ -22,6 +27,30 @@ def format_one(told: Told) -> str:
     elif told.name:
         fields = [("name", told.name), *fields]
     return format_fields(fields)
+
+
+def status_line(state: DaemonState) -> str:
+    """Return what `systemctl status` shows of a state."""
+    if state.phase == "disabled":
+        return "switched off; the camera is released"
+    camera = state.camera
+    if state.phase == "running":
+        faces = f"{state.faces} {'face' if state.faces == 1 else 'faces'} in view"
+        parts = [f"{state.frames_per_second:.1f} FPS", f"camera {camera.grade}", faces]
+    else:
+        parts = [f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s"]
+    for sink in state.sinks:
+        if sink.problem or sink.figures.get("connected") is False:
+            parts.append(f"{sink.name} {'fails' if sink.problem else 'offline'}")
+    if state.throttled:
+        parts.append("throttled")
+    line = ", ".join(parts)
+    return f"{line}: {camera.problem}" if camera.problem else line
+
+
+def model_note(state: DaemonState) -> str:
+    """Return what the status line adds where another model serves than the one that should."""
+    return f"; {state.model} serves, for {state.model_problem}" if state.model_problem else ""
 
 
 def _run(name: str, state: DaemonState) -> list[tuple[str, str]]:

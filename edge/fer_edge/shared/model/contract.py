@@ -1,18 +1,16 @@
 """What a model promises about itself: labels, input, output, origin."""
 
-import contextlib
 import dataclasses
 import json
 import math
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from fer_edge.shared.errors import LabelError, ModelError
 from fer_edge.shared.labels import canonical_labels
 from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.typed_tables import TableError, from_table
 
 CONTRACT_VERSION: Final = 1
 LEAST_PROBABILITY: Final = 0.4
@@ -146,7 +144,10 @@ class ModelContract:
                 expected=f"version {CONTRACT_VERSION}",
                 fix="install the fer-edge that fits the model, or " + RECONVERT,
             )
-        contract = _build(ModelContract, raw, where=where)
+        try:
+            contract = from_table(ModelContract, raw, optional=_ADDED)
+        except TableError as error:
+            raise broken(f"{where}: contract {error}") from error
         _check(contract, where=where)
         return contract
 
@@ -250,41 +251,3 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         raise ValueError(f"a name occurs twice among {[name for name, _ in pairs]}")
     return values
-
-
-_T = TypeVar("_T")
-
-
-def _build(cls: type[_T], raw: Mapping[str, Any], *, where: str) -> _T:
-    """Build a contract dataclass from JSON, refusing missing, unknown and mistyped fields."""
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    missing = sorted(set(fields) - set(raw) - _ADDED)
-    unknown = sorted(set(raw) - set(fields))
-    if missing or unknown:
-        raise broken(f"{where}: contract fields missing {missing}, unknown {unknown}")
-    given = fields.keys() & raw.keys()
-    return cls(**{name: _value(hints[name], raw[name], name, where=where) for name in given})
-
-
-def _value(hint: Any, value: Any, name: str, *, where: str) -> Any:
-    origin = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint):
-        if isinstance(value, dict):
-            return _build(typing.cast("type[Any]", hint), value, where=where)
-    elif origin is tuple:
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-    elif origin is Literal:
-        if value in typing.get_args(hint):
-            return value
-    elif origin is Mapping or isinstance(hint, types.GenericAlias):
-        if isinstance(value, dict):
-            return value
-    elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            with contextlib.suppress(OverflowError):
-                return float(value)
-    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise broken(f"{where}: contract field {name!r} is {value!r}")

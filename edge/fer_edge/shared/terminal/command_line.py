@@ -9,12 +9,12 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from fer_edge.shared.closing import is_native_left
 from fer_edge.shared.errors import EXIT_FAILED, FerError, OutputError
 from fer_edge.shared.terminal.journal import ERROR, JournalFormatter, goes_to_journal
 
@@ -135,8 +135,11 @@ def run_command_line(
     try:
         _run(group, name=name, arguments=arguments)
     except SystemExit as end:
-        if is_native_left(timeout_seconds=_LEAVE_SECONDS):
-            _leave_at_once(end.code)
+        if threading.active_count() > 1:
+            from fer_edge.shared.closing import is_native_left  # noqa: PLC0415 - not for --help
+
+            if is_native_left(timeout_seconds=_LEAVE_SECONDS):
+                _leave_at_once(end.code)
         raise
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fer_edge.shared.closing import Closing
 from fer_edge.state.machine import (
     System,
     flag_names,
@@ -47,8 +48,8 @@ class Vitals:
     watts: float | None
 
 
-class VitalsWatch:
-    """A thread that looks at the machine every so often; a context manager.
+class VitalsWatch(Closing):
+    """A thread that looks at the machine at once, then every so often, and where it is closed.
 
     Args:
         system: The machine.
@@ -65,18 +66,15 @@ class VitalsWatch:
         self._has_pmic = pmic_watts(system) is not None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="vitals", daemon=True)
-
-    def __enter__(self) -> "VitalsWatch":
-        """Take the first look and go on in the background."""
         self.look()
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Take the last look."""
-        self._over.set()
-        self._thread.join()
-        self.look()
+    def close(self) -> None:
+        """Take the last look; may be called twice."""
+        if not self._over.is_set():
+            self._over.set()
+            self._thread.join()
+            self.look()
 
     @contextmanager
     def busy(self, *, throughout: bool = True) -> Iterator[None]:

@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.commands.annotate import make_folder
 from fer_edge.commands.bench.report.plots import bar_plot, distribution_plot, line_plot
 from fer_edge.commands.bench.report.text import (
     format_accuracy,
@@ -16,7 +15,7 @@ from fer_edge.commands.bench.report.text import (
     pipeline_rows,
     report_notes,
 )
-from fer_edge.shared.errors import OutputError
+from fer_edge.shared.whole_files import make_folder, replace_files
 
 JSON_NAME: Final = "bench.json"
 PAGE_NAME: Final = "bench.html"
@@ -29,16 +28,8 @@ def write_report(report: Mapping[str, Any], folder: Path) -> None:
         OutputError: It cannot be written.
     """
     make_folder(folder)
-    try:
-        text = json.dumps(report, allow_nan=False)
-        (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
-        (folder / PAGE_NAME).write_text(make_page(report), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written ({error.strerror})",
-            expected="a folder that may be written, with space",
-            fix="name another one as --out",
-        ) from error
+    text = json.dumps(report, allow_nan=False) + "\n"
+    replace_files({folder / JSON_NAME: text, folder / PAGE_NAME: make_page(report)})
 
 
 def make_page(report: Mapping[str, Any]) -> str:

@@ -1,13 +1,31 @@
 """Files are all there, or none is."""
 
+import os
 import resource
+from pathlib import Path
 
 import pytest
 
-from fer_convert.file.output_folder import check_folder, deliver
 from fer_edge.shared.errors import OutputError
+from fer_edge.shared.whole_files import (
+    WRITING,
+    check_free,
+    make_folder,
+    remove_rests,
+    replace_file,
+    replace_files,
+)
 
 FILES = {"a.tflite": b"a" * 50_000, "b.json": b"b"}
+
+
+def deliver(files, folder):
+    make_folder(folder)
+    replace_files({folder / name: content for name, content in files.items()})
+
+
+def check_folder(folder, *, force):
+    check_free([folder / name for name in FILES], force=force)
 
 
 def contents(folder):
@@ -16,7 +34,7 @@ def contents(folder):
 
 def test_writes_into_a_new_folder(tmp_path):
     folder = tmp_path / "deep" / "out"
-    check_folder(folder, list(FILES), force=False)
+    check_folder(folder, force=False)
     assert not folder.exists()
     deliver(FILES, folder)
     assert contents(folder) == FILES
@@ -24,7 +42,7 @@ def test_writes_into_a_new_folder(tmp_path):
 
 def test_leaves_other_files_alone(tmp_path):
     (tmp_path / "mine.txt").write_bytes(b"mine")
-    check_folder(tmp_path, list(FILES), force=False)
+    check_folder(tmp_path, force=False)
     deliver(FILES, tmp_path)
     assert contents(tmp_path) == {**FILES, "mine.txt": b"mine"}
 
@@ -32,8 +50,8 @@ def test_leaves_other_files_alone(tmp_path):
 def test_replaces_only_when_forced(tmp_path):
     (tmp_path / "b.json").write_bytes(b"old")
     with pytest.raises(OutputError, match=r"holds b\.json already.*--force"):
-        check_folder(tmp_path, list(FILES), force=False)
-    check_folder(tmp_path, list(FILES), force=True)
+        check_folder(tmp_path, force=False)
+    check_folder(tmp_path, force=True)
     deliver(FILES, tmp_path)
     assert contents(tmp_path) == FILES
 
@@ -42,17 +60,15 @@ def test_a_file_is_no_folder(tmp_path):
     file = tmp_path / "out"
     file.write_bytes(b"")
     with pytest.raises(OutputError, match="cannot be written to"):
-        check_folder(file, list(FILES), force=False)
-    with pytest.raises(OutputError, match="cannot be written to"):
+        check_folder(file, force=False)
+    with pytest.raises(OutputError, match="cannot be made"):
         deliver(FILES, file)
 
 
 def test_a_folder_that_must_not_be_written_to():
     # Nobody may create files there, not even root.
-    from pathlib import Path
-
     with pytest.raises(OutputError, match="cannot be written to"):
-        check_folder(Path("/proc/out"), list(FILES), force=False)
+        check_folder(Path("/proc/out"), force=False)
 
 
 def test_a_disk_that_is_full_in_the_middle_leaves_the_old_files_as_they_were(tmp_path):
@@ -66,3 +82,31 @@ def test_a_disk_that_is_full_in_the_middle_leaves_the_old_files_as_they_were(tmp
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert contents(tmp_path) == old
+
+
+def test_what_writes_itself_gets_a_name_with_the_same_ending(tmp_path):
+    seen = []
+
+    def write(path):
+        seen.append(path)
+        Path(path).write_text("new")
+
+    replace_file(tmp_path / "model.keras", write)
+    assert seen[0].endswith(".keras")
+    assert contents(tmp_path) == {"model.keras": b"new"}
+
+
+def test_a_link_in_the_place_of_what_is_being_written_leads_nowhere(tmp_path):
+    (tmp_path / "mine").write_bytes(b"mine")
+    link = tmp_path / f"{WRITING}{os.getpid()}-serving"
+    link.symlink_to(tmp_path / "mine")
+    with pytest.raises(OutputError, match="symbolic link"):
+        replace_file(tmp_path / "serving", "new")
+    assert contents(tmp_path) == {"mine": b"mine"}
+
+
+def test_what_a_killed_process_left_can_be_removed(tmp_path):
+    (tmp_path / f"{WRITING}4711-a.json").write_bytes(b"ha")
+    (tmp_path / "b.json").write_bytes(b"b")
+    remove_rests(tmp_path)
+    assert contents(tmp_path) == {"b.json": b"b"}
