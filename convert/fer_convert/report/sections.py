@@ -7,9 +7,10 @@ from fer_convert.conversion import Conversion, Measurement
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.judgement.statistics import Interval
-from fer_convert.report.markup import facts, figure, paragraph, table
 from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
 from fer_convert.targets import Target
+from fer_edge.shared.report.page import facts, heading, paragraph, table, verdict
+from fer_edge.shared.report.plot import plots
 
 
 def show_loss(conversion: Conversion) -> Sequence[str]:
@@ -31,8 +32,8 @@ def show_loss(conversion: Conversion) -> Sequence[str]:
             "probability from float32's."
         ),
         table(header, rows),
-        figure(plot_recall(scores), alt="Recall of every label by target"),
-        figure(plot_shifts(conversion.answers), alt="How far probabilities shift"),
+        plot_recall(scores).to_html(),
+        plot_shifts(conversion.answers).to_html(),
         *_changes(conversion),
     ]
 
@@ -70,7 +71,7 @@ def _changes(conversion: Conversion) -> Sequence[str]:
             for (before, after), count in pairs.most_common(8)
         ]
         parts += [
-            f"<h3>{target}: the commonest changes of an answer</h3>",
+            heading(f"{target}: the commonest changes of an answer"),
             table(["float32 said", f"{target} says", "pictures"], rows, words=2),
         ]
     return parts
@@ -86,9 +87,9 @@ def show_gate(conversion: Conversion) -> Sequence[str]:
             "interval of 95 %."
         )
     ]
-    for target, verdict in conversion.verdicts.items():
-        parts.append(paragraph(f"{target} has {_told(verdict)}", kind=_kind(verdict)))
-        tests = {"all": verdict.paired, **verdict.classes}
+    for target, found in conversion.verdicts.items():
+        parts.append(_judged(target, found))
+        tests = {"all": found.paired, **found.classes}
         rows = [
             [name, f"{test.n:,}", f"{test.lost}", f"{test.won}", f"{100 * test.difference:+.2f}",
              _signed(test.interval), f"{test.p_value:.3g}"]
@@ -99,15 +100,12 @@ def show_gate(conversion: Conversion) -> Sequence[str]:
     return parts
 
 
-def _told(verdict: Verdict) -> str:
-    if verdict.passed:
-        return f"passed: it keeps {verdict.kept:.2%} of float32's accuracy."
-    word = "not passed" if verdict.failures else "not been measured"
-    return f"{word}: {'; '.join(verdict.reasons)}."
-
-
-def _kind(verdict: Verdict) -> str:
-    return "passed" if verdict.passed else "failed"
+def _judged(target: Target, found: Verdict) -> str:
+    if found.passed:
+        why = f"it keeps {found.kept:.2%} of float32's accuracy."
+        return verdict(f"{target} has passed", why, passed=True)
+    word = "not passed" if found.failures else "not been measured"
+    return verdict(f"{target} has {word}", f"{'; '.join(found.reasons)}.", passed=False)
 
 
 def show_layers(conversion: Conversion) -> Sequence[str]:
@@ -122,7 +120,7 @@ def show_layers(conversion: Conversion) -> Sequence[str]:
         )
     ]
     if any(e.sqnr_db is not None for errors in conversion.layer_errors.values() for e in errors):
-        parts.append(figure(plot_layers(conversion.layer_errors), alt="Noise by operator"))
+        parts.append(plot_layers(conversion.layer_errors).to_html())
     for target, errors in conversion.layer_errors.items():
         rows = [
             [error.layer.removeprefix("layer "), error.operator,
@@ -130,7 +128,7 @@ def show_layers(conversion: Conversion) -> Sequence[str]:
             for error in worst_layers(errors, 5)
         ]  # fmt: skip
         header = ["layer", "operator", "SQNR dB", "noise added, % of the signal"]
-        parts += [f"<h3>{target}: what adds most noise</h3>", table(header, rows, words=2)]
+        parts += [heading(f"{target}: what adds most noise"), table(header, rows, words=2)]
     return parts
 
 
@@ -138,9 +136,7 @@ def show_calibration(conversion: Conversion) -> Sequence[str]:
     """Say how far the probabilities can be believed."""
     return [
         paragraph("With the temperature that the contract holds, as devices apply it."),
-        figure(
-            plot_reliability(conversion.answers, conversion.held_out), alt="Reliability by target"
-        ),
+        plots(*plot_reliability(conversion.answers, conversion.held_out)),
     ]
 
 
@@ -160,12 +156,12 @@ def show_cost(conversion: Conversion) -> Sequence[str]:
                  f"{cost.peak_activation_bytes:,}"]  # fmt: skip
         header = ["layer", "operator", "output", "multiply-accumulates", "parameters",
                   "weight bytes", "activation bytes alive"]  # fmt: skip
-        parts += [f"<h3>{target}</h3>", table(header, [*rows, total], words=3)]
+        parts += [heading(str(target)), table(header, [*rows, total], words=3)]
     counts = conversion.emulation.counts
     if counts:
         rows = [[each.cpu, each.board, f"{each.instructions:,}"] for each in counts]
         parts += [
-            "<h3>Instructions of one int8 inference, counted in an emulator</h3>",
+            heading("Instructions of one int8 inference, counted in an emulator"),
             table(["processor", "board", "instructions"], rows, words=2),
         ]
     else:

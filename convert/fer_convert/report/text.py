@@ -1,11 +1,12 @@
 """A conversion as a table for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fer_convert.conversion import Conversion, Measurement
 from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.targets import Target
+from fer_edge.shared.terminal.tables import format_table
 
 _HEAD = (
     "", "accuracy", "macro recall", "calibration error", "agreement", "mean shift", "worst shift",
@@ -26,7 +27,7 @@ def format_report(conversion: Conversion) -> str:
         f"calibrated on {calibration['count']:,} of {calibration['source']}"
     )
     return "\n".join([
-        *_align([_HEAD, *rows]),
+        format_table(_HEAD, rows),
         measured,
         *_error_lines(conversion),
         *_cost_lines(conversion),
@@ -103,14 +104,3 @@ def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[st
         *shifts,
         "not written" if size is None else f"{size:,}",
     )
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for row in rows
-    ]

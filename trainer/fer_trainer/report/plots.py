@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fer_trainer.report.colours import BLUE, GREY, INK, ORANGE, VERMILION
+from fer_edge.shared.report.colours import BLUE, GREY, INK, ORANGE, VERMILION
 from fer_trainer.samples import Pictures
 from fer_trainer.scores.evaluation import Scores
 
