@@ -16,6 +16,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.progress import ProgressLine
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -165,7 +166,6 @@ def convert(
     from fer_convert.file.output_folder import check_folder, deliver
     from fer_convert.judgement.gate import check_gate
     from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
-    from fer_convert.progress import ProgressLine
     from fer_convert.report.page import PAGE_NAME, render_page
     from fer_convert.report.text import format_report
     from fer_convert.rescue.rescuing import rescue, with_rescue

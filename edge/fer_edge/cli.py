@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,6 @@ from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
-from fer_edge.commands.options import show_progress as _progress
 from fer_edge.commands.tune.cli import tune
 from fer_edge.daemon.status.cli import status
 from fer_edge.shared.terminal.command_line import (
@@ -25,6 +25,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.progress import ProgressLine
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)
@@ -145,13 +146,13 @@ def evaluate(
     resolved = _resolve(None, (), {"model.path": model})
     classifier = make_classifier(resolved.settings.model)
     truth = None if votes is None else read_majority(votes)
-    with LabelledPictures(data) as pictures:
+    with LabelledPictures(data) as pictures, ProgressLine() as line:
         result = judge(
             pictures,
             classifier,
             truth=truth,
             without_copies=without_copies,
-            progress=_progress("evaluating"),
+            progress=partial(line.count, "evaluating"),
         )
     if as_json:
         echo_json(result.to_json())
@@ -197,7 +198,7 @@ def run(
     }  # fmt: skip
     settings = _resolve(config, assignments, flags).settings
     controls = Controls()
-    line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
+    line = LiveStatus(ProgressLine())
     tell_where_it_hung()
     with (
         obey_signals(controls),
@@ -326,10 +327,12 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
     from fer_edge.sources.portrait import FRAMES
 
     resolved = _resolve(None, (), {"model.path": model})
-    progress = _progress("demo")
-    result = run_demo(
-        resolved.settings, folder, progress=lambda tally: progress(tally.frames, FRAMES)
-    )
+    with ProgressLine() as line:
+        result = run_demo(
+            resolved.settings,
+            folder,
+            progress=lambda tally: line.count("demo", tally.frames, FRAMES),
+        )
     if as_json:
         echo_json(result.to_json())
     else:

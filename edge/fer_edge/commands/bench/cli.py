@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.commands.options import progress_line, resolve_settings, settings_options
+from fer_edge.commands.options import resolve_settings, settings_options
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.progress import ProgressLine
 
 _INTERRUPTED = 130
 
@@ -136,14 +137,10 @@ def bench(
         frames_per_second=frames_per_second,
         data=data,
     )
-    progress = progress_line()
     if folder is not None:
         make_folder(folder)  # before the minutes of work that are to be kept there
-    try:
-        with stop_on_signals() as stop:
-            report = run_bench(Bench(plan, stop=stop, progress=progress))
-    finally:
-        progress("")
+    with ProgressLine() as line, stop_on_signals() as stop:
+        report = run_bench(Bench(plan, stop=stop, progress=line))
     if as_json:
         echo_json(report)
     else:

@@ -6,7 +6,6 @@ of LoadGen (mlcommons/inference, mlperf.conf): at least 1,024 queries, at least 
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from fer_edge.commands.bench.measure.sampling import Samples, thin_out
 from fer_edge.models import open_model
 from fer_edge.settings import ModelSettings
 from fer_edge.shared.model.selftest import read_golden
+from fer_edge.shared.terminal.progress import ProgressLine
 
 MIN_SECONDS: Final = 600.0
 MIN_QUERIES: Final = 1024
@@ -42,7 +42,7 @@ def run_long(
     *,
     min_seconds: float,
     stop: threading.Event,
-    progress: Callable[[str], None],
+    progress: ProgressLine,
 ) -> dict[str, Any] | None:
     """Ask the classifier one question after the other.
 
@@ -50,7 +50,7 @@ def run_long(
         settings: The model.
         min_seconds: Longer where 1,024 queries take longer.
         stop: Set from elsewhere to end; what was measured is kept.
-        progress: Called with a line of text now and then.
+        progress: Told of the seconds that are over.
 
     Returns:
         Figures, and which rules were followed; None where there was no time for one query.
@@ -65,7 +65,6 @@ def run_long(
         classifier.predict(pictures[index])
     samples = Samples(warmup_runs=64)
     started = time.monotonic()
-    shown = started
     while not stop.is_set():
         picture = pictures[order[len(samples.nanoseconds) % len(order)]]
         start = time.monotonic_ns()
@@ -75,9 +74,7 @@ def run_long(
         elapsed = now / 1e9 - started
         if elapsed >= min_seconds and len(samples.nanoseconds) >= MIN_QUERIES:
             break
-        if now / 1e9 > shown + 1:
-            shown = now / 1e9
-            progress(f"single stream: {elapsed:.0f} of {min_seconds:.0f} s")
+        progress.count("single stream, s", int(elapsed), int(min_seconds))
     if not samples.nanoseconds:
         return None
     return _report(samples, time.monotonic() - started)

@@ -4,7 +4,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.records import GreyImage
+from fer_edge.shared.terminal.progress import ProgressLine
 
 POINTS: Final = 300
 """At most so many in the report; a point is a second, or more in a long run."""
@@ -76,7 +77,7 @@ def run_sustained(  # noqa: PLR0913 - all but three by name
     first_index: int,
     frames_per_second: float,
     stop: threading.Event,
-    progress: Callable[[str], None],
+    progress: ProgressLine,
 ) -> dict[str, Any] | None:
     """Process frames in a loop for so many minutes.
 
@@ -88,7 +89,7 @@ def run_sustained(  # noqa: PLR0913 - all but three by name
         first_index: Of the first frame: a pipeline's frames are numbered through.
         frames_per_second: See `process_frames`.
         stop: Set from elsewhere to end; what was measured is kept.
-        progress: Called with a line of text now and then.
+        progress: Told of the seconds that are over.
 
     Returns:
         FPS, percentiles, first fifth against last, slope of the memory with its interval, and a
@@ -118,7 +119,7 @@ def run_sustained(  # noqa: PLR0913 - all but three by name
             with_face += tally.frames_with_face
             table[rows] = _row(watch, tally.wall_ms, seconds=time.monotonic() - started)
             rows += 1
-            progress(f"sustained: {time.monotonic() - started:.0f} of {minutes * 60:.0f} s")
+            progress.count("sustained, s", int(time.monotonic() - started), int(minutes * 60))
     points = [_point(row) for row in table[:rows].tolist()]
     if len(points) < 2:
         return None
