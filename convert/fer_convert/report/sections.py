@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from fer_convert.conversion import Conversion, Measurement
+from fer_convert.conversion import Conversion
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.judgement.statistics import Interval
 from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
+from fer_convert.report.text import loss_table
 from fer_convert.targets import Target
 from fer_edge.shared.report.page import facts, heading, paragraph, table, verdict
 from fer_edge.shared.report.plot import plots
@@ -16,42 +17,18 @@ from fer_edge.shared.report.plot import plots
 def show_loss(conversion: Conversion) -> Sequence[str]:
     """Say how right every target is, and how far from float32."""
     held_out = conversion.provenance["held_out"]
-    sizes = {artefact.target: len(artefact.data) for artefact in conversion.artefacts}
-    header = ["", "accuracy %", "95 % interval", "macro recall %", "calibration error %",
-              "agreement %", "mean shift", "worst shift", "bytes"]  # fmt: skip
-    rows = [
-        _loss_row(target, measurement, sizes.get(target))
-        for target, measurement in conversion.measurements.items()
-    ]
     scores = {target: each.scores for target, each in conversion.measurements.items()}
     return [
         paragraph(
             f"Measured on {held_out['n']:,} of {held_out['of']:,} held-out pictures "
             f"({held_out['source']}), each through the code that runs on the device. Agreement is "
             "the share of pictures given float32's label; a shift is the difference of a "
-            "probability from float32's."
+            "probability from float32's; ECE is the expected calibration error."
         ),
-        table(header, rows),
+        table(*loss_table(conversion)),
         plot_recall(scores).to_html(),
         plot_shifts(conversion.answers).to_html(),
         *_changes(conversion),
-    ]
-
-
-def _loss_row(target: Target, measurement: Measurement, size: int | None) -> list[str]:
-    scores, drift = measurement.scores, measurement.drift
-    shifts = ["", "", ""]
-    if drift is not None:
-        shifts = [f"{100 * drift.agreement:.2f}", f"{drift.mean_shift:.4f}",
-                  f"{drift.worst_shift:.4f}"]  # fmt: skip
-    return [
-        target.value,
-        f"{100 * scores.accuracy:.2f}",
-        _percent(scores.accuracy_interval),
-        f"{100 * scores.macro_recall:.2f}",
-        f"{100 * scores.calibration_error:.2f}",
-        *shifts,
-        "not written" if size is None else f"{size:,}",
     ]
 
 
@@ -216,10 +193,6 @@ def show_origin(conversion: Conversion) -> Sequence[str]:
         ),
     ]
     return [facts(pairs)]
-
-
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def _signed(interval: Interval) -> str:
