@@ -14,7 +14,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_trainer.report.colours import BLUE, GREY, ORANGE, VERMILION
+from fer_edge.shared.report.colours import BLUE, GREY, ORANGE, VERMILION
 
 Results = Mapping[str, Mapping[str, Any]]
 

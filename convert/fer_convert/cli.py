@@ -16,6 +16,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.progress import ProgressLine
 
 target_options = options(
     click.option("--int8", is_flag=True, help="Full int8, in and out. The default."),
@@ -152,7 +153,6 @@ def convert(
     from fer_convert.cost.emulation import emulate, find_emulator
     from fer_convert.judgement.gate import check_gate
     from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
-    from fer_convert.progress import ProgressLine
     from fer_convert.report.page import PAGE_NAME, render_page
     from fer_convert.report.text import format_report
     from fer_convert.rescue.rescuing import rescue, with_rescue

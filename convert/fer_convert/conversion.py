@@ -34,6 +34,7 @@ from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
+from fer_edge.shared.terminal.progress import SILENT, ProgressLine
 
 REPORT_SCHEMA: Final = 1
 REPORT_NAME: Final = "report.json"
@@ -41,8 +42,6 @@ REPORT_NAME: Final = "report.json"
 RANGE_PERCENTILE: Final = 99.999
 """Of an activation's values that int8's range holds. Chosen for edge-small on pictures held out
 from its training part; see docs/conversion.md."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ class Conversion:
         }
 
 
-def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -> Conversion:
+def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Conversion:
     """Convert a training run and measure what that changed.
 
     Args:
@@ -297,14 +296,14 @@ def pure_graph(
 
 
 def ask_all(
-    models: Mapping[Target, ModelFile], held_out: Samples, progress: Progress = lambda _: None
+    models: Mapping[Target, ModelFile], held_out: Samples, progress: ProgressLine = SILENT
 ) -> dict[Target, Answers]:
     """Return what each model says of the held-out pictures."""
     answers: dict[Target, Answers] = {}
     for target, model in models.items():
 
         def count(done: int, target: Target = target) -> None:
-            progress(f"comparing {target}: {done} of {len(held_out)} pictures")
+            progress.count(f"comparing {target}", done, len(held_out))
 
         answers[target] = _ask_in_parts(model, held_out, count)
     return answers

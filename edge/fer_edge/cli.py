@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,7 +15,6 @@ from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
-from fer_edge.commands.options import show_progress as _progress
 from fer_edge.commands.status import status
 from fer_edge.commands.tune.cli import tune
 from fer_edge.shared.terminal.command_line import (
@@ -26,6 +26,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.progress import ProgressLine
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)
@@ -146,13 +147,13 @@ def evaluate(
     resolved = _resolve(None, (), {"model.path": model})
     classifier = make_classifier(resolved.settings.model)
     truth = None if votes is None else read_majority(votes)
-    with LabelledPictures(data) as pictures:
+    with LabelledPictures(data) as pictures, ProgressLine() as line:
         result = judge(
             pictures,
             classifier,
             truth=truth,
             without_copies=without_copies,
-            progress=_progress("evaluating"),
+            progress=partial(line.count, "evaluating"),
         )
     if as_json:
         echo_json(result.to_json())
@@ -301,10 +302,12 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
     from fer_edge.sources.portrait import FRAMES
 
     resolved = _resolve(None, (), {"model.path": model})
-    progress = _progress("demo")
-    result = run_demo(
-        resolved.settings, folder, progress=lambda tally: progress(tally.frames, FRAMES)
-    )
+    with ProgressLine() as line:
+        result = run_demo(
+            resolved.settings,
+            folder,
+            progress=lambda tally: line.count("demo", tally.frames, FRAMES),
+        )
     if as_json:
         echo_json(result.to_json())
     else:

@@ -49,7 +49,7 @@ def test_people_get_aligned_tables(written, tiny, clip):
     row = next(line for line in lines if line.startswith("network alone"))
     assert len(heading) == len(row)
     assert any(line.startswith("single stream") for line in lines)
-    assert (written / "a/bench.html").read_text().startswith("<!doctype html>")
+    assert (written / "a/bench.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_the_same_measured_twice_is_compared(written):

@@ -1,10 +1,11 @@
 """A whole benchmark, on little work: what the report holds, and what a stop leaves of it."""
 
+import io
 import json
 import re
 import resource
 import threading
-from html.parser import HTMLParser
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from fer_edge.commands.bench.report.text import format_report
 from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings, ModelSettings, resolve
 from fer_edge.shared.errors import ModelError, OutputError
+from fer_edge.shared.terminal.progress import ERASE_LINE, ProgressLine
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.state.machine import System
 from fer_edge.testing.fakes import MjpegServer
@@ -131,6 +133,21 @@ def test_samples_are_kept_for_comparisons(report):
     assert len(report["samples"]["pipeline"]) == 7
 
 
+class Told(io.StringIO):
+    """A terminal that hands on what is written to it."""
+
+    def __init__(self, hear):
+        super().__init__()
+        self._hear = hear
+
+    def write(self, text):
+        self._hear(text.removeprefix(ERASE_LINE))
+
+
+def told(hear):
+    return ProgressLine(Told(hear), shown=True)
+
+
 def test_a_run_that_throttled_is_not_valid(tiny, clip, tmp_path):
     system = a_system(tmp_path)
     flags = tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -138,10 +155,10 @@ def test_a_run_that_throttled_is_not_valid(tiny, clip, tmp_path):
     flags.write_text("0\n")
 
     def heat(text):
-        if text.startswith("clip"):
+        if text == "pipeline":
             flags.write_text("40004\n")
 
-    found = run_bench(Bench(a_plan(tiny, clip=clip), system, progress=heat))
+    found = run_bench(Bench(a_plan(tiny, clip=clip), system, progress=told(heat)))
     assert found["valid"] is False
     assert found["invalid_because"] == ["throttled during the run"]
     assert "NOT VALID: throttled during the run" in format_report(found)
@@ -157,7 +174,7 @@ def test_a_stop_keeps_what_was_measured(tiny, clip, moment):
             stop.set()
 
     plan = a_plan(tiny, clip=clip, minutes=1.0, single_stream_seconds=60.0)
-    found = run_bench(Bench(plan, System(), stop, progress))
+    found = run_bench(Bench(plan, System(), stop, told(progress)))
     assert found["valid"] is False
     assert found["interrupted"][0] == f"{moment} (partly)"
     assert found["interrupted"][-2:] == ["sustained", "single stream"]
@@ -258,51 +275,28 @@ def test_frames_are_numbered_through_and_captured_now(tiny):
     assert (ages < tally.wall_ms + 50).all()
 
 
-class Outline(HTMLParser):
-    """Collects tags, and checks that those that must be closed are."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self._open = [], []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "br"}:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-
 def test_the_page_needs_nothing_beside_itself(report, tmp_path):
     write_report(report, tmp_path / "out")
     assert json.loads((tmp_path / "out/bench.json").read_text())["schema"] == 1
     page = (tmp_path / "out/bench.html").read_text()
-    outline = Outline(page)
-    names = [tag for tag, _ in outline.tags]
+    root = ET.fromstring(page)
+    names = [element.tag for element in root.iter()]
     assert names.count("figure") == 3
-    assert names.count("table") >= 4
+    assert names.count("table") == 3
+    assert names.count("dl") == 2
     assert not {"script", "link", "img"} & set(names)
-    assert not re.search(r"(src|href)=|url\(|@import", page)
+    assert {link.get("href") for link in root.iter("a")} == {
+        f"#{section.get('id')}" for section in root.iter("section")
+    }
+    assert not re.search(r"src=|url\(|@import", page)
     assert "Raspberry Pi 5 Model B" in page
 
 
-def test_plots_stay_inside_their_frame(report):
-    for figure in re.findall(r"<svg viewBox=\"0 0 (\d+) (\d+)\" role.*?</svg>", make_page(report)):
-        assert int(figure[0]) == 640
-    boxes = re.findall(r'points="([^"]+)"', make_page(report))
-    assert boxes
-    for points in boxes:
-        xs, ys = zip(*(map(float, pair.split(",")) for pair in points.split()), strict=True)
-        assert min(xs) >= 0
-        assert max(xs) <= 640
-        assert min(ys) >= 0
-        assert max(ys) <= 260
+def test_the_page_and_the_terminal_say_the_same(report):
+    words = " ".join(" ".join(ET.fromstring(make_page(report)).itertext()).split())
+    for line in format_report(report).splitlines():
+        for cell in re.split(r"\s{2,}", line.strip()):
+            assert cell.removeprefix("valid").removeprefix("note: ") in words
 
 
 def test_names_are_escaped(report):

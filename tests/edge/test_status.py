@@ -12,6 +12,7 @@ from fer_edge.commands.run_display import LiveStatus, format_tally
 from fer_edge.pipeline.loop import RunTally
 from fer_edge.settings import resolve
 from fer_edge.shared.errors import OutputError
+from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.state.records import CameraHealth, DaemonState
 
 SEEN = an_observation(timings={"detect": 20.0, "classify": 1.0, "age": 30.0})
@@ -26,7 +27,7 @@ def a_tally(frames=3):
 
 def test_the_live_line_rewrites_itself():
     terminal = io.StringIO()
-    status = LiveStatus(terminal, shown=True)
+    status = LiveStatus(ProgressLine(terminal, shown=True))
     status.update(a_frame(), SEEN, a_tally())
     assert terminal.getvalue() == "\r\x1b[Kframe 3  6.0 FPS  30 ms  happy 1.00"
     status.update(a_frame(), SEEN, a_tally(4))
@@ -37,7 +38,7 @@ def test_the_live_line_rewrites_itself():
 
 def test_the_live_line_of_a_frame_without_face():
     terminal = io.StringIO()
-    LiveStatus(terminal, shown=True).update(
+    LiveStatus(ProgressLine(terminal, shown=True)).update(
         a_frame(), an_observation(readings=(), timings=SEEN.timings), a_tally()
     )
     assert terminal.getvalue().endswith("no face")
@@ -49,7 +50,7 @@ def a_state(phase, /, **camera):
 
 def test_the_live_line_says_what_the_camera_waits_for():
     terminal = io.StringIO()
-    status = LiveStatus(terminal, shown=True)
+    status = LiveStatus(ProgressLine(terminal, shown=True))
     status.tell(a_state("waiting", phase="opening", seconds_since_frame=2.2))
     status.tell(
         a_state("waiting", phase="waiting", seconds_since_frame=7.6, problem="the cable is out")
@@ -62,26 +63,27 @@ def test_the_live_line_says_what_the_camera_waits_for():
 @pytest.mark.parametrize(("phase", "camera"), [("running", "delivering"), ("waiting", "ended")])
 def test_the_live_line_is_left_to_the_frames_where_there_are_any(phase, camera):
     terminal = io.StringIO()
-    LiveStatus(terminal, shown=True).tell(a_state(phase, phase=camera))
+    LiveStatus(ProgressLine(terminal, shown=True)).tell(a_state(phase, phase=camera))
     assert terminal.getvalue() == ""
 
 
 def test_the_live_line_says_that_it_is_switched_off():
     terminal = io.StringIO()
-    LiveStatus(terminal, shown=True).tell(a_state("disabled", phase="off"))
+    LiveStatus(ProgressLine(terminal, shown=True)).tell(a_state("disabled", phase="off"))
     assert terminal.getvalue().endswith("switched off")
 
 
 def test_a_live_line_never_wraps(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     terminal = io.StringIO()
-    LiveStatus(terminal, shown=True).tell(a_state("waiting", phase="waiting", problem="x" * 99))
+    status = LiveStatus(ProgressLine(terminal, shown=True))
+    status.tell(a_state("waiting", phase="waiting", problem="x" * 99))
     assert len(terminal.getvalue().split("\x1b[K")[1]) == 39
 
 
 def test_no_live_line_in_a_file():
     file = io.StringIO()
-    status = LiveStatus(file, shown=False)
+    status = LiveStatus(ProgressLine(file))
     status.update(a_frame(), SEEN, a_tally())
     status.tell(a_state("waiting", phase="waiting"))
     status.clear()

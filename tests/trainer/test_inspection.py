@@ -229,10 +229,10 @@ def test_two_faces_lit_from_one_side_are_two() -> None:
 def test_a_film_is_one_group() -> None:
     photo = a_photo(9)
     frames = np.stack([middle(photo, x, 0) for x in range(-8, 9)])
-    told: list[int] = []
-    (group,) = near_groups(frames, range(17), done=told.append)
+    told: list[tuple[int, int]] = []
+    (group,) = near_groups(frames, range(17), progress=lambda *step: told.append(step))
     assert group.members == tuple(range(17))
-    assert sum(told) == 17
+    assert told == [(n, 17) for n in range(1, 18)]
 
 
 def fer_train(*arguments: object) -> subprocess.CompletedProcess[str]:

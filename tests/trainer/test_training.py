@@ -8,13 +8,7 @@ import pytest
 from fer_trainer.backend import keras
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
-from fer_trainer.training.callbacks import (
-    DivergedError,
-    History,
-    Progress,
-    StopWhenDiverged,
-    format_duration,
-)
+from fer_trainer.training.callbacks import DivergedError, History, Progress, StopWhenDiverged
 from fer_trainer.training.optimiser import OneCycle, build_optimiser
 
 array = keras.ops.convert_to_numpy
@@ -174,7 +168,7 @@ def test_history_grows_line_by_line(tmp_path) -> None:
 
 def test_progress_is_a_plain_line_an_epoch_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[str] = []
-    progress = Progress(lines.append, live=False)
+    progress = Progress(lines.append)
     progress.set_params({"epochs": 2, "steps": 3})
     progress.on_epoch_begin(0)
     progress.on_train_batch_end(0)
@@ -182,8 +176,3 @@ def test_progress_is_a_plain_line_an_epoch_in_a_log(capsys: pytest.CaptureFixtur
     assert lines[0].startswith("epoch 1/2  loss 1.2500  val_accuracy 0.5000  ")
     assert lines[0].endswith(" left")
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (125, "2:05"), (3723, "1:02:03")])
-def test_durations(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text

@@ -1,11 +1,9 @@
 """The page itself."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Final
 
 from fer_convert.conversion import Conversion
-from fer_convert.report.markup import paragraph, section, text, tiles
 from fer_convert.report.sections import (
     show_calibration,
     show_cost,
@@ -16,33 +14,29 @@ from fer_convert.report.sections import (
     show_rescue,
 )
 from fer_convert.targets import Target
+from fer_edge.shared.report.page import page, tiles
 
 PAGE_NAME: Final = "report.html"
 
 
 def render_page(conversion: Conversion) -> str:
     """Return the report as one HTML document without any reference to the outside."""
-    shown = (
-        ("loss", "What was lost", show_loss),
-        ("gate", "Does it matter?", show_gate),
-        ("layers", "Where it was lost", show_layers),
-        ("calibration", "How far its confidence can be believed", show_calibration),
-        ("cost", "What it costs", show_cost),
-        ("rescue", "Rescue", show_rescue),
-        ("origin", "To repeat this conversion", show_origin),
-    )
-    links = "".join(f'<a href="#{anchor}">{text(title)}</a>' for anchor, title, _ in shown)
-    body = "\n".join(section(anchor, title, *show(conversion)) for anchor, title, show in shown)
-    style = (files("fer_convert.report") / "page.css").read_text(encoding="utf-8")
-    name = text(conversion.name)
-    lead = paragraph(f"Recognises {', '.join(conversion.run.contract.labels)}.", kind="lead")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{name}: conversion report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"<header>\n<h1>{name}, converted</h1>\n{lead}\n{tiles(_figures(conversion))}\n"
-        f"<nav>{links}</nav>\n</header>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return page(
+        f"{conversion.name}: conversion report",
+        heading=f"{conversion.name}, converted",
+        lead=f"Recognises {', '.join(conversion.run.contract.labels)}.",
+        above=[tiles(_figures(conversion))],
+        sections=(
+            ("loss", "What was lost", show_loss(conversion)),
+            ("gate", "Does it matter?", show_gate(conversion)),
+            ("layers", "Where it was lost", show_layers(conversion)),
+            ("calibration", "How far its confidence can be believed",
+             show_calibration(conversion)),
+            ("cost", "What it costs", show_cost(conversion)),
+            ("rescue", "Rescue", show_rescue(conversion)),
+            ("origin", "To repeat this conversion", show_origin(conversion)),
+        ),
+    )  # fmt: skip
 
 
 def _figures(conversion: Conversion) -> Iterator[tuple[str, str, str]]:

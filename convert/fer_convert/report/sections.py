@@ -4,54 +4,31 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fer_convert.conversion import Conversion
-from fer_convert.judgement.comparison import Measurement
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
-from fer_convert.report.markup import facts, figure, paragraph, table
 from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
+from fer_convert.report.text import loss_table
 from fer_convert.targets import Target
+from fer_edge.shared.report.page import facts, heading, paragraph, table, verdict
+from fer_edge.shared.report.plot import plots
 from fer_edge.shared.statistics import Interval
 
 
 def show_loss(conversion: Conversion) -> Sequence[str]:
     """Say how right every target is, and how far from float32."""
     held_out = conversion.provenance["held_out"]
-    sizes = {artefact.target: len(artefact.data) for artefact in conversion.artefacts}
-    header = ["", "accuracy %", "95 % interval", "macro recall %", "calibration error %",
-              "agreement %", "mean shift", "worst shift", "bytes"]  # fmt: skip
-    rows = [
-        _loss_row(target, measurement, sizes.get(target))
-        for target, measurement in conversion.measurements.items()
-    ]
     scores = {target: each.scores for target, each in conversion.measurements.items()}
     return [
         paragraph(
             f"Measured on {held_out['n']:,} of {held_out['of']:,} held-out pictures "
             f"({held_out['source']}), each through the code that runs on the device. Agreement is "
             "the share of pictures given float32's label; a shift is the difference of a "
-            "probability from float32's."
+            "probability from float32's; ECE is the expected calibration error."
         ),
-        table(header, rows),
-        figure(plot_recall(scores), alt="Recall of every label by target"),
-        figure(plot_shifts(conversion.answers), alt="How far probabilities shift"),
+        table(*loss_table(conversion)),
+        plot_recall(scores).to_html(),
+        plot_shifts(conversion.answers).to_html(),
         *_changes(conversion),
-    ]
-
-
-def _loss_row(target: Target, measurement: Measurement, size: int | None) -> list[str]:
-    scores, drift = measurement.scores, measurement.drift
-    shifts = ["", "", ""]
-    if drift is not None:
-        shifts = [f"{100 * drift.agreement:.2f}", f"{drift.mean_shift:.4f}",
-                  f"{drift.worst_shift:.4f}"]  # fmt: skip
-    return [
-        target.value,
-        f"{100 * scores.accuracy:.2f}",
-        _percent(scores.accuracy_interval),
-        f"{100 * scores.macro_recall:.2f}",
-        f"{100 * measurement.calibration_error:.2f}",
-        *shifts,
-        "not written" if size is None else f"{size:,}",
     ]
 
 
@@ -71,7 +48,7 @@ def _changes(conversion: Conversion) -> Sequence[str]:
             for (before, after), count in pairs.most_common(8)
         ]
         parts += [
-            f"<h3>{target}: the commonest changes of an answer</h3>",
+            heading(f"{target}: the commonest changes of an answer"),
             table(["float32 said", f"{target} says", "pictures"], rows, words=2),
         ]
     return parts
@@ -87,9 +64,9 @@ def show_gate(conversion: Conversion) -> Sequence[str]:
             "interval of 95 %."
         )
     ]
-    for target, verdict in conversion.verdicts.items():
-        parts.append(paragraph(f"{target} has {_told(verdict)}", kind=_kind(verdict)))
-        tests = {"all": verdict.paired, **verdict.classes}
+    for target, found in conversion.verdicts.items():
+        parts.append(_judged(target, found))
+        tests = {"all": found.paired, **found.classes}
         rows = [
             [name, f"{test.n:,}", f"{test.lost}", f"{test.won}", f"{100 * test.difference:+.2f}",
              _signed(test.interval), f"{test.p_value:.3g}"]
@@ -100,15 +77,12 @@ def show_gate(conversion: Conversion) -> Sequence[str]:
     return parts
 
 
-def _told(verdict: Verdict) -> str:
-    if verdict.passed:
-        return f"passed: it keeps {verdict.kept:.2%} of float32's accuracy."
-    word = "not passed" if verdict.failures else "not been measured"
-    return f"{word}: {'; '.join(verdict.reasons)}."
-
-
-def _kind(verdict: Verdict) -> str:
-    return "passed" if verdict.passed else "failed"
+def _judged(target: Target, found: Verdict) -> str:
+    if found.passed:
+        why = f"it keeps {found.kept:.2%} of float32's accuracy."
+        return verdict(f"{target} has passed", why, passed=True)
+    word = "not passed" if found.failures else "not been measured"
+    return verdict(f"{target} has {word}", f"{'; '.join(found.reasons)}.", passed=False)
 
 
 def show_layers(conversion: Conversion) -> Sequence[str]:
@@ -123,7 +97,7 @@ def show_layers(conversion: Conversion) -> Sequence[str]:
         )
     ]
     if any(e.sqnr_db is not None for errors in conversion.layer_errors.values() for e in errors):
-        parts.append(figure(plot_layers(conversion.layer_errors), alt="Noise by operator"))
+        parts.append(plot_layers(conversion.layer_errors).to_html())
     for target, errors in conversion.layer_errors.items():
         rows = [
             [error.layer.removeprefix("layer "), error.operator,
@@ -131,7 +105,7 @@ def show_layers(conversion: Conversion) -> Sequence[str]:
             for error in worst_layers(errors, 5)
         ]  # fmt: skip
         header = ["layer", "operator", "SQNR dB", "noise added, % of the signal"]
-        parts += [f"<h3>{target}: what adds most noise</h3>", table(header, rows, words=2)]
+        parts += [heading(f"{target}: what adds most noise"), table(header, rows, words=2)]
     return parts
 
 
@@ -139,9 +113,7 @@ def show_calibration(conversion: Conversion) -> Sequence[str]:
     """Say how far the probabilities can be believed."""
     return [
         paragraph("With the temperature that the contract holds, as devices apply it."),
-        figure(
-            plot_reliability(conversion.answers, conversion.held_out), alt="Reliability by target"
-        ),
+        plots(*plot_reliability(conversion.answers, conversion.held_out)),
     ]
 
 
@@ -161,12 +133,12 @@ def show_cost(conversion: Conversion) -> Sequence[str]:
                  f"{cost.peak_activation_bytes:,}"]  # fmt: skip
         header = ["layer", "operator", "output", "multiply-accumulates", "parameters",
                   "weight bytes", "activation bytes alive"]  # fmt: skip
-        parts += [f"<h3>{target}</h3>", table(header, [*rows, total], words=3)]
+        parts += [heading(str(target)), table(header, [*rows, total], words=3)]
     counts = conversion.emulation.counts
     if counts:
         rows = [[each.cpu, each.board, f"{each.instructions:,}"] for each in counts]
         parts += [
-            "<h3>Instructions of one int8 inference, counted in an emulator</h3>",
+            heading("Instructions of one int8 inference, counted in an emulator"),
             table(["processor", "board", "instructions"], rows, words=2),
         ]
     else:
@@ -221,10 +193,6 @@ def show_origin(conversion: Conversion) -> Sequence[str]:
         ),
     ]
     return [facts(pairs)]
-
-
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def _signed(interval: Interval) -> str:

@@ -1,40 +1,61 @@
 """A conversion as a table for people."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from fer_convert.conversion import Conversion
-from fer_convert.judgement.comparison import Measurement
 from fer_convert.judgement.layer_error import worst_layers
-from fer_convert.targets import Target
+from fer_edge.shared.statistics import Interval
 from fer_edge.shared.terminal.tables import format_table
 
-_HEAD = (
-    "", "accuracy", "macro recall", "calibration error", "agreement", "mean shift", "worst shift",
-    "bytes",
+_LOSS: Final = (
+    "", "accuracy %", "95 % interval", "macro recall %", "ECE %", "agreement %", "mean shift",
+    "worst shift", "bytes",
 )  # fmt: skip
 
 
 def format_report(conversion: Conversion) -> str:
     """Return an aligned table: one line a target, and what it was measured on below."""
-    sizes = {artefact.target: len(artefact.data) for artefact in conversion.artefacts}
-    rows = [
-        _row(target, measurement, sizes.get(target))
-        for target, measurement in conversion.measurements.items()
-    ]
     held_out, calibration = (conversion.provenance[part] for part in ("held_out", "calibration"))
     measured = (
         f"measured on {held_out['n']:,} held-out pictures of {held_out['source']}, "
         f"calibrated on {calibration['count']:,} of {calibration['source']}"
     )
     return "\n".join([
-        format_table(_HEAD, rows),
+        format_table(*loss_table(conversion)),
         measured,
         *_error_lines(conversion),
         *_cost_lines(conversion),
         *_rescue_lines(conversion.rescue),
         *_gate_lines(conversion),
     ])  # fmt: skip
+
+
+def loss_table(conversion: Conversion) -> tuple[Sequence[str], list[list[str]]]:
+    """Return header and rows: how right every target is, and how far from float32."""
+    sizes = {artefact.target: len(artefact.data) for artefact in conversion.artefacts}
+    rows = []
+    for target, measurement in conversion.measurements.items():
+        scores, drift = measurement.scores, measurement.drift
+        shifts = ["-", "-", "-"]
+        if drift is not None:
+            shifts = [f"{100 * drift.agreement:.2f}", f"{drift.mean_shift:.4f}",
+                      f"{drift.worst_shift:.4f}"]  # fmt: skip
+        rows.append([
+            target.value,
+            f"{100 * scores.accuracy:.2f}",
+            _percent(scores.accuracy_interval),
+            f"{100 * scores.macro_recall:.2f}",
+            f"{100 * measurement.calibration_error:.2f}",
+            *shifts,
+            f"{sizes[target]:,}" if target in sizes else "not written",
+        ])  # fmt: skip
+    return _LOSS, rows
+
+
+def _percent(interval: Interval) -> str:
+    """Return the two ends of an interval of shares, in percent."""
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def _cost_lines(conversion: Conversion) -> Iterator[str]:
@@ -90,18 +111,3 @@ def _rescue_lines(rescue: Mapping[str, Any] | None) -> Iterator[str]:
                 f"{attempt['held_out']['accuracy']:.2%}, agreement {drift['agreement']:.2%}"
             )
         yield f"rescue by {attempt['step']} ({attempt['seconds']:.0f} s): {told}"
-
-
-def _row(target: Target, measurement: Measurement, size: int | None) -> tuple[str, ...]:
-    scores, drift = measurement.scores, measurement.drift
-    shifts = ("-",) * 3
-    if drift is not None:
-        shifts = (f"{drift.agreement:.2%}", f"{drift.mean_shift:.4f}", f"{drift.worst_shift:.4f}")
-    return (
-        target.value,
-        f"{scores.accuracy:.2%}",
-        f"{scores.macro_recall:.2%}",
-        f"{measurement.calibration_error:.4f}",
-        *shifts,
-        "not written" if size is None else f"{size:,}",
-    )

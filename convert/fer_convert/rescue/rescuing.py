@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from fer_convert.conversion import Conversion, Progress, ask_all, pure_graph
+from fer_convert.conversion import Conversion, ask_all, pure_graph
 from fer_convert.file.artefact import draft_model, finish
 from fer_convert.judgement.comparison import measure, measure_drift
 from fer_convert.judgement.gate import judge
@@ -16,6 +16,7 @@ from fer_convert.rescue.recalibration import other_sizes, wide_activations
 from fer_convert.rescue.requantisation import clip, fine_tune
 from fer_convert.targets import Target
 from fer_edge.shared.errors import DataError, ModelError
+from fer_edge.shared.terminal.progress import SILENT, ProgressLine
 
 STEPS: Final[Mapping[str, Callable[[Material], Iterator[Candidate]]]] = {
     "calibration-size": other_sizes,
@@ -28,7 +29,7 @@ STEPS: Final[Mapping[str, Callable[[Material], Iterator[Candidate]]]] = {
 
 def rescue(
     conversion: Conversion,
-    progress: Progress = lambda _: None,
+    progress: ProgressLine = SILENT,
     *,
     stop_at_success: bool = True,
 ) -> Rescue:
@@ -105,7 +106,7 @@ def _attempt(
     step: Callable[[Material], Iterator[Candidate]],
     conversion: Conversion,
     material: Material,
-    progress: Progress,
+    progress: ProgressLine,
 ) -> Attempt:
     started = time.monotonic()
     progress(f"rescue by {name}")
@@ -124,7 +125,7 @@ def _choose(
     conversion: Conversion,
     material: Material,
     tried: list[dict[str, Any]],
-    progress: Progress,
+    progress: ProgressLine,
 ) -> Candidate:
     """Return the candidate whose probabilities are nearest to float32's on the validation part.
 
@@ -154,7 +155,7 @@ def _choose(
     return min(standings, key=lambda standing: standing[0])[1]
 
 
-def _measure(candidate: Candidate, conversion: Conversion, progress: Progress) -> Result:
+def _measure(candidate: Candidate, conversion: Conversion, progress: ProgressLine) -> Result:
     model, graph = _draft(candidate, conversion)
     target, held_out = candidate.target, conversion.held_out
     reference = conversion.answers[Target.FLOAT32]

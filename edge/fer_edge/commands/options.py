@@ -1,8 +1,7 @@
 """Options that several commands share, and what becomes of them."""
 
 import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,26 +65,3 @@ def resolve_settings(
         file={} if config is None else read_settings_file(config),
         file_name=str(config),
     )
-
-
-def progress_line() -> Callable[[str], None]:
-    """Return a function that rewrites one line on stderr, if that is a terminal.
-
-    An empty text removes the line.
-    """
-    if not sys.stderr.isatty():
-        return lambda _text: None
-    return lambda text: click.echo(f"\r\x1b[K{text}", nl=False, err=True)
-
-
-def show_progress(what: str) -> Callable[[int, int], None]:
-    """Return a function that shows how many of how many are done, if stderr is a terminal."""
-    show = progress_line()
-
-    def show_count(done: int, total: int) -> None:
-        if done == total:
-            show("")
-        elif done % 25 == 0:
-            show(f"{what}: {done} of {total}")
-
-    return show_count

@@ -1,6 +1,5 @@
 """Run the daemon from the prompt, or for systemd."""
 
-import sys
 from collections.abc import Callable
 
 import click
@@ -10,6 +9,7 @@ from fer_edge.daemon.assembly import make_service
 from fer_edge.daemon.status.announcing import announcing
 from fer_edge.daemon.systemd import tell_where_it_hung
 from fer_edge.settings import Settings
+from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.state.controls import Controls, obey_signals
 from fer_edge.state.records import DaemonState
 
@@ -26,7 +26,7 @@ def run_daemon(read_settings: Callable[[], Settings], *, max_frames: int) -> Non
     """
     settings = read_settings()
     controls = Controls()
-    line = LiveStatus(sys.stderr, shown=sys.stderr.isatty())
+    line = LiveStatus(ProgressLine())
     tell_where_it_hung()
     with (
         obey_signals(stop=controls.stop, reload=controls.reload),

@@ -1,16 +1,14 @@
 """What a run looks like to people: a live line, closing tables, settings as TOML."""
 
-import shutil
-import time
-from typing import Final, TextIO
+from typing import Final
 
 from fer_edge.pipeline.loop import RunTally
 from fer_edge.pipeline.timings import Summary
 from fer_edge.shared.records import Frame, Observation
+from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.state.records import DaemonState
 
-_EVERY_SECONDS: Final = 0.5
 _STAGES: Final = {
     "detect": "find faces",
     "classify": "read expressions",
@@ -19,30 +17,26 @@ _STAGES: Final = {
 
 
 class LiveStatus:
-    """One line on a terminal that is rewritten twice a second.
+    """What is seen just now, on one line.
 
     Args:
-        stream: The terminal.
-        shown: Whether to write at all; false where the stream is a file.
+        line: Where it is shown.
     """
 
-    def __init__(self, stream: TextIO, *, shown: bool) -> None:
-        self._stream = stream
-        self._shown = shown
-        self._due = 0.0
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
 
     def update(self, _frame: Frame, observation: Observation, tally: RunTally) -> None:
         """Show the newest frame, if it is time to."""
-        if not self._shown or time.monotonic() < self._due:
+        if not self._line.is_due:
             return
-        self._due = time.monotonic() + _EVERY_SECONDS
         faces = ", ".join(
             f"{reading.prediction.label} {reading.prediction.confidence:.2f}"
             for reading in observation.readings
         )
         if observation.left_out:
             faces += f", {observation.left_out} more left out"
-        self._rewrite(
+        self._line(
             f"frame {tally.frames}  {tally.frames_per_second:.1f} FPS  "
             f"{observation.timings['age']:.0f} ms  {faces or 'no face'}"
         )
@@ -50,23 +44,17 @@ class LiveStatus:
     def tell(self, state: DaemonState) -> None:
         """Show why no frame comes, where none does."""
         camera = state.camera
-        if not self._shown or state.phase == "running" or camera.phase == "ended":
+        if state.phase == "running" or camera.phase == "ended":
             return
         if state.phase == "disabled":
-            self._rewrite("switched off")
+            self._line("switched off")
             return
         why = f": {camera.problem}" if camera.problem else ""
-        self._rewrite(f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s{why}")
+        self._line(f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s{why}")
 
     def clear(self) -> None:
         """Remove the line."""
-        if self._shown:
-            self._rewrite("")
-
-    def _rewrite(self, text: str) -> None:
-        # A line that wraps could not be rewritten.
-        self._stream.write("\r\x1b[K" + text[: shutil.get_terminal_size().columns - 1])
-        self._stream.flush()
+        self._line.close()
 
 
 def format_tally(tally: RunTally, *, dropped: int = 0) -> str:

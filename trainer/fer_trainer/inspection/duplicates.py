@@ -62,14 +62,14 @@ def near_groups(
     pictures: Pictures,
     among: Sequence[int] | NDArray[Any],
     *,
-    done: Callable[[int], None],
+    progress: Callable[[int, int], None],
 ) -> list[NearGroup]:
     """Group pictures that are nearly the same.
 
     Args:
         pictures: uint8, shape (N, 48, 48).
         among: Indices to look at: one of each set of exact copies, none that is blank.
-        done: Is told how many of `among` have been compared with all others since it was last.
+        progress: Told how many of how many have been compared with all others.
 
     Returns:
         Groups ordered by their first member.
@@ -79,7 +79,7 @@ def near_groups(
     mirrored_hashes = perceptual_hashes(pictures[chosen, :, ::-1])
     group = np.arange(len(chosen))
     links: list[tuple[int, float, bool]] = []
-    for first, second, mirrored in _candidates(hashes, mirrored_hashes, done):
+    for first, second, mirrored in _candidates(hashes, mirrored_hashes, progress):
         # Pictures already tied together need no second proof: a film's frames cost n, not n².
         if group[first] == group[second]:
             continue
@@ -152,16 +152,14 @@ def _best_fit(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
 
 
 def _candidates(
-    hashes: Hashes, mirrored_hashes: Hashes, done: Callable[[int], None]
+    hashes: Hashes, mirrored_hashes: Hashes, progress: Callable[[int, int], None]
 ) -> Iterator[tuple[int, int, bool]]:
     for first in range(len(hashes)):
         for mirrored, others in ((False, hashes), (True, mirrored_hashes)):
             distances = np.bitwise_count(others[first + 1 :] ^ hashes[first])
             for offset in np.flatnonzero(distances <= MAX_HASH_DISTANCE):
                 yield first, first + 1 + int(offset), mirrored
-        if first % 256 == 255:
-            done(256)
-    done(len(hashes) % 256)
+        progress(first + 1, len(hashes))
 
 
 def _collect(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import click
 import numpy as np
 
 from fer_edge.shared.errors import DataError
+from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.whole_files import make_folder, replace_file
 from fer_trainer.data.reading import open_entries
 from fer_trainer.inspection.duplicates import exact_groups, near_groups
@@ -35,8 +35,8 @@ def inspect_data(path: Path, *, tell: Callable[[str], None]) -> Findings:
         DataError: No such data, an unknown layout, or no picture that can be read.
         LabelError: A class folder's name is unknown.
     """
-    with open_entries(path) as entries, _bar("reading", entries.total, entries) as read:
-        seen = survey(read)
+    with open_entries(path) as entries, ProgressLine() as line:
+        seen = survey(line.each("reading", entries, entries.total))
     exact = exact_groups(seen.digests)
     copies = {index for group in exact for index in group[1:]}
     distinct = [
@@ -45,8 +45,8 @@ def inspect_data(path: Path, *, tell: Callable[[str], None]) -> Findings:
         if int(index) not in copies
     ]
     tell(f"{path.name}: {len(seen):,} pictures read, {len(distinct):,} to compare")
-    with _bar("comparing", len(distinct)) as bar:
-        near = near_groups(seen.thumbnails, distinct, done=bar.update)
+    with ProgressLine() as line:
+        near = near_groups(seen.thumbnails, distinct, progress=partial(line.count, "comparing"))
     return Findings(path.name, seen, exact, near)
 
 
@@ -85,9 +85,3 @@ def check_usable(findings: Findings) -> None:
             expected="two classes or more, each in train, and whole pictures",
             fix="see the report for their names",
         )
-
-
-def _bar(label: str, length: int | None, iterable: Iterable[Any] | None = None) -> Any:
-    # Without a terminal there is no bar, and no line of dots in a log.
-    hidden = not sys.stderr.isatty()
-    return click.progressbar(iterable, length, label=label, file=sys.stderr, hidden=hidden)

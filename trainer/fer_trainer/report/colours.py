@@ -1,25 +1,22 @@
-"""Colours of every picture: safe for the colour-blind, in daylight and in the dark.
-
-Source: Okabe and Ito, Color Universal Design, 2008.
-"""
+"""Colours of a network's layers, and what becomes of a picture on a dark page."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-INK: Final = "#1f2328"
-"""Text and axes; no data has this colour, so that `in_the_dark` can exchange it."""
+from fer_edge.shared.report.colours import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+)
 
 _LIGHT_INK: Final = "#e6edf3"
-
-BLUE: Final = "#0072b2"
-ORANGE: Final = "#e69f00"
-GREEN: Final = "#009e73"
-VERMILION: Final = "#d55e00"
-SKY: Final = "#56b4e9"
-PURPLE: Final = "#cc79a7"
-YELLOW: Final = "#f0e442"
-GREY: Final = "#999999"
 
 LAYERS: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fer_edge.shared.records import GreyImage
+from fer_trainer.report.plots import draw_matrix
 from fer_trainer.run.folder import replace_file
 
 _COLUMNS: Final = 5
@@ -51,16 +52,9 @@ def draw_confusion(
     side = max(4.0, 1.0 + 0.85 * len(words))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()
-    share = confusion / np.maximum(1, confusion.sum(axis=1, keepdims=True))
-    image = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
-    figure.colorbar(image, ax=axes, label="share of the true label", shrink=0.8)
-    for (row, column), count in np.ndenumerate(confusion):
-        shade = "white" if share[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=shade)
-    positions = range(len(words))
-    axes.set_xticks(positions, list(words), rotation=45, ha="right")
-    axes.set_yticks(positions, list(words))
-    axes.set(title=title, xlabel="Predicted", ylabel="True")
+    image = draw_matrix(axes, confusion, words)
+    figure.colorbar(image, ax=axes, label="share of the true label (%)", shrink=0.8)
+    axes.set_title(title)
     _write(figure, path)
 
 

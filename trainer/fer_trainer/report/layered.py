@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fer_edge.shared.report.colours import INK
+from fer_edge.shared.report.page import text
 from fer_trainer.report.blocks import (
     ACROSS,
     MARGIN,
@@ -17,9 +19,8 @@ from fer_trainer.report.blocks import (
     layer_title,
     place_row,
 )
-from fer_trainer.report.colours import INK, LAYERS, OTHER_LAYER, shade
+from fer_trainer.report.colours import LAYERS, OTHER_LAYER, shade
 from fer_trainer.report.graph import NetworkGraph, Shortcut
-from fer_trainer.report.markup import text
 
 
 def draw_layered(graph: NetworkGraph, *, caption: str = "", background: str | None = None) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 
+from fer_edge.shared.report.page import page, tiles
 from fer_trainer.report.contents import Contents
 from fer_trainer.report.estimate import int8_bytes
-from fer_trainer.report.markup import section, text
 from fer_trainer.report.plots import Plot
 from fer_trainer.report.sections import (
     show_calibration,
@@ -29,45 +29,38 @@ def render_page(contents: Contents, plots: Mapping[str, Plot], network: str) -> 
         plots: The diagrams by name.
         network: The network's picture, an SVG.
     """
-    shown = (
-        ("data", "Data", show_data(contents)),
-        ("network", "Network", show_network(contents, network)),
-        ("learning", "Learning", show_learning(contents, plots)),
-        ("errors", "What is mistaken for what", show_confusion(contents, plots)),
-        ("calibration", "How far its confidence can be believed",
-         show_calibration(contents, plots)),
-        ("worst", "Worst errors", show_worst(contents)),
-        ("samples", "Sample predictions", show_samples(contents)),
-        ("repeat", "To repeat this run", show_repeat(contents)),
-    )  # fmt: skip
-    links = "".join(f'<a href="#{anchor}">{text(title)}</a>' for anchor, title, _ in shown)
-    body = "\n".join(section(title, *parts, anchor=anchor) for anchor, title, parts in shown)
     name = contents.contract.name
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{text(name)}: training report</title>\n<style>\n{_style()}</style>\n</head>\n"
-        f"<body>\n<header>\n<h1>{text(name)}</h1>\n{_lead(contents)}\n{_tiles(contents)}\n"
-        f"<nav>{links}</nav>\n</header>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _style() -> str:
-    return files("fer_trainer.report").joinpath("page.css").read_text(encoding="utf-8")
+    return page(
+        f"{name}: training report",
+        heading=name,
+        lead=_lead(contents),
+        above=[tiles(_tiles(contents))],
+        sections=(
+            ("data", "Data", show_data(contents)),
+            ("network", "Network", show_network(contents, network)),
+            ("learning", "Learning", show_learning(contents, plots)),
+            ("errors", "What is mistaken for what", show_confusion(contents, plots)),
+            ("calibration", "How far its confidence can be believed",
+             show_calibration(contents, plots)),
+            ("worst", "Worst errors", show_worst(contents)),
+            ("samples", "Sample predictions", show_samples(contents)),
+            ("repeat", "To repeat this run", show_repeat(contents)),
+        ),
+        style=files("fer_trainer.report").joinpath("page.css").read_text(encoding="utf-8"),
+    )  # fmt: skip
 
 
 def _lead(contents: Contents) -> str:
     labels = ", ".join(contents.contract.labels)
     source = contents.contract.provenance.get("recipe_source")
-    words = f"Recognises {labels} in grey face crops."
-    return f'<p class="lead">{text(words + (f" Recipe: {source}." if source else ""))}</p>'
+    return f"Recognises {labels} in grey face crops." + (f" Recipe: {source}." if source else "")
 
 
-def _tiles(contents: Contents) -> str:
+def _tiles(contents: Contents) -> list[tuple[str, str, str]]:
     scores, metrics = contents.judgement.scores, contents.metrics
     whole = scores.accuracy_interval
     low_high = f"95% interval {whole.low:.1%} to {whole.high:.1%}, " if scores.n else ""
-    tiles = [
+    shown = [
         (f"{scores.accuracy:.1%}", f"{contents.judgement.part} accuracy",
          f"{low_high}{scores.n:,} pictures"),
         (f"{scores.macro_recall:.1%}", "macro recall", "mean over the labels"),
@@ -75,23 +68,19 @@ def _tiles(contents: Contents) -> str:
     fresh = metrics.get("test_without_train_copies")
     if fresh is not None and fresh["n"] and metrics.get("test_copies_of_train"):
         copies = metrics["test_copies_of_train"]
-        tiles.append(
+        shown.append(
             (f"{fresh['accuracy']:.1%}", "accuracy without copies",
              f"{copies:,} copies of train pictures left out")
         )  # fmt: skip
     calibration = metrics["calibration"][contents.judgement.part]
     size = int8_bytes(contents.cost.layers)
-    tiles += [
+    shown += [
         (f"{calibration['after']['ece']:.1%}", "calibration error",
          f"temperature {metrics['calibration']['temperature']:g}"),
         (_amount(contents.cost.parameters), "parameters", f"about {size / 1000:,.0f} kB as int8"),
         (_amount(contents.cost.macs), "multiply-accumulates", "for one picture"),
     ]  # fmt: skip
-    drawn = "".join(
-        f'<div class="tile"><b>{text(figure)}</b>{text(title)}<span>{text(more)}</span></div>'
-        for figure, title, more in tiles
-    )
-    return f'<div class="tiles">{drawn}</div>'
+    return shown
 
 
 def _amount(number: float) -> str:

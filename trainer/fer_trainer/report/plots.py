@@ -12,10 +12,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures
+from fer_edge.shared.report.colours import BLUE, GREY, INK, ORANGE, VERMILION
 from fer_edge.shared.scores import Scores
-from fer_trainer.report.colours import BLUE, GREY, INK, ORANGE, VERMILION
 
 _DOTS_PER_INCH: Final = 150
 
@@ -97,14 +98,12 @@ def plot_confusion(scores: Scores, *, of: str) -> Plot:
         scores: With the matrix.
         of: Which pictures, for the description.
     """
-    counts = scores.confusion
-    shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
 
     def draw(figure: Figure) -> None:
         left, right = _row(figure, 2)
-        _matrix(left, shares, [[f"{n:,}" for n in row] for row in counts], scores.labels)
+        draw_matrix(left, scores.confusion, scores.labels)
         left.set_title("Pictures")
-        image = _matrix(right, shares, [[f"{x:.0f}" for x in row] for row in shares], scores.labels)
+        image = draw_matrix(right, scores.confusion, scores.labels, as_shares=True)
         right.set_title("Share of the true label (%)")
         figure.colorbar(image, ax=right, label="share of the true label (%)", shrink=0.8)
 
@@ -113,7 +112,22 @@ def plot_confusion(scores: Scores, *, of: str) -> Plot:
     return _finish("confusion", alt, draw, size=(2.3 * side, side))
 
 
-def _matrix(axes: Axes, shares: Any, words: Sequence[Sequence[str]], labels: Sequence[str]) -> Any:
+def draw_matrix(
+    axes: Axes, counts: NDArray[np.int64], labels: Sequence[str], *, as_shares: bool = False
+) -> Any:
+    """Draw a confusion matrix, shaded by the share of each row.
+
+    Args:
+        axes: Where.
+        counts: Shape (labels, labels); row: true label, column: predicted label.
+        labels: What they are called.
+        as_shares: Write percent of the row instead of counts.
+
+    Returns:
+        What a colour bar is made for.
+    """
+    shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    shown, form = (shares, ".0f") if as_shares else (counts, ",")
     image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=100)
     places = range(len(labels))
     axes.set_xticks(places, labels, rotation=45, ha="right", rotation_mode="anchor")
@@ -124,8 +138,8 @@ def _matrix(axes: Axes, shares: Any, words: Sequence[Sequence[str]], labels: Seq
     for row in places:
         for column in places:
             colour = "#000000" if shares[row, column] > 55 else "#ffffff"
-            axes.text(column, row, words[row][column], ha="center", va="center", color=colour,
-                      fontsize=9)  # fmt: skip
+            words = format(shown[row, column], form)
+            axes.text(column, row, words, ha="center", va="center", color=colour, fontsize=9)
     return image
 
 

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from fer_edge.shared.report.page import facts, heading, paragraph, preformatted, table, text
 from fer_edge.shared.scores import Share
 from fer_trainer.report.blocks import layer_shape
 from fer_trainer.report.contents import Contents
 from fer_trainer.report.estimate import int8_bytes
 from fer_trainer.report.examples import Example
-from fer_trainer.report.markup import (
-    drawing,
-    facts,
-    note,
-    paragraph,
-    preformatted,
-    table,
-    text,
-    thumbnail,
-)
+from fer_trainer.report.pictures import drawing, thumbnail
 from fer_trainer.report.plots import Plot
 from fer_trainer.scores.calibration import COLDEST, HOTTEST, LOST
 from fer_trainer.scores.evaluation import scores_from_json
@@ -57,7 +49,9 @@ def show_data(contents: Contents) -> Sequence[str]:
     if contents.metrics.get("test") is not None:
         copies = contents.metrics.get("test_copies_of_train", 0)
         pairs.append(("test pictures that are copies of train pictures", f"{copies:,}"))
-    said = [note(words) for words in contents.missing if "train pictures" in words]
+    said = [
+        paragraph(words, kind="note") for words in contents.missing if "train pictures" in words
+    ]
     return [*said, table(header, rows), facts(pairs)]
 
 
@@ -89,7 +83,7 @@ def show_network(contents: Contents, network: str) -> Sequence[str]:
 def show_learning(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[str]:
     """Show how it learnt."""
     if "curves" not in plots:
-        return [note("This run has recorded no epoch.")]
+        return [paragraph("This run has recorded no epoch.", kind="note")]
     history, metrics = contents.history, contents.metrics
     epochs = len(history["epoch"])
     words = f"{epochs} {'epoch' if epochs == 1 else 'epochs'} recorded"
@@ -141,7 +135,7 @@ def _parts_table(contents: Contents) -> Iterator[str]:
         scores = scores_from_json(figures)
         whole = Share(scores.accuracy, scores.accuracy_interval) if scores.n else None
         rows.append([name, f"{scores.n:,}", *_share(whole), f"{100 * scores.macro_recall:.1f}"])
-    yield "<h3>Accuracy by part</h3>"
+    yield heading("Accuracy by part")
     yield table(["part", "pictures", "accuracy %", "95% interval", "macro recall %"], rows)
 
 
@@ -184,7 +178,7 @@ def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[
         for part in ("validation", "test") if part in figures
         for stage in stages
     ]  # fmt: skip
-    said = [note(words) for words in contents.missing if "temperature" in words]
+    said = [paragraph(words, kind="note") for words in contents.missing if "temperature" in words]
     header = ["part", "confidences", f"ECE % ({figures['bins']} bins)", "NLL (nats)"]
     return [*said, paragraph(words), _plot(plots["reliability"]), table(header, rows, words=2)]
 
@@ -198,7 +192,7 @@ def show_worst(contents: Contents) -> Sequence[str]:
         )
     ]
     for label, examples in contents.judgement.errors.items():
-        parts.append(f"<h3>{text(label)}</h3>")
+        parts.append(heading(label))
         parts.append(_faces(examples) if examples else paragraph("No errors."))
     return parts
 
@@ -246,7 +240,7 @@ def show_repeat(contents: Contents) -> Sequence[str]:
         paragraph("recipe.toml holds every setting that was used; it stands in the run's folder."),
         preformatted(command),
         facts(pairs),
-        "<h3>recipe.toml</h3>",
+        heading("recipe.toml"),
         preformatted(contents.recipe),
     ]
 

@@ -2,13 +2,13 @@
 
 import csv
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import FerError
+from fer_edge.shared.terminal.progress import ProgressLine, draw_bar, format_duration
 from fer_trainer.backend import keras
 from fer_trainer.run.folder import explained, replace_file
 from fer_trainer.training.checkpoint import Checkpoint, capture, remind
@@ -131,14 +131,14 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         tell: Takes a line.
-        live: Whether stderr is a terminal, where a line may be written over.
+        line: Where the batch is shown; stderr.
     """
 
-    def __init__(self, tell: Callable[[str], None], *, live: bool | None = None) -> None:
+    def __init__(self, tell: Callable[[str], None], *, line: ProgressLine | None = None) -> None:
         super().__init__()
         self._tell = tell
-        self._live = sys.stderr.isatty() if live is None else live
-        self._begun = self._drawn = time.monotonic()
+        self._line = line or ProgressLine()
+        self._begun = time.monotonic()
         self._first_epoch: int | None = None
         self._epoch = 0
 
@@ -150,21 +150,15 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Draw the line anew, a few times a second."""
-        if not self._live or time.monotonic() - self._drawn < 0.3:
+        if not self._line.is_due:
             return
-        self._drawn = time.monotonic()
-        steps = self.params["steps"] or 1
-        share = (batch + 1) / steps
-        bar = "#" * round(24 * share)
+        share = (batch + 1) / (self.params["steps"] or 1)
         left = format_duration(self._seconds_left(self._epoch + share))
-        line = f"epoch {self._epoch + 1}/{self.params['epochs']} [{bar:<24}] {left} left"
-        sys.stderr.write(f"\r\x1b[K{line}")
-        sys.stderr.flush()
+        self._line(f"epoch {self._epoch + 1}/{self.params['epochs']} {draw_bar(share)} {left} left")
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Tell the epoch's figures."""
-        if self._live:
-            sys.stderr.write("\r\x1b[K")
+        self._line.close()
         figures = "  ".join(
             f"{name} {float(value):.4f}"
             for name, value in (logs or {}).items()
@@ -177,10 +171,3 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         done = epochs_done - (self._first_epoch or 0)
         elapsed = time.monotonic() - self._begun
         return elapsed / max(done, 1e-9) * (int(self.params["epochs"]) - epochs_done)
-
-
-def format_duration(seconds: float) -> str:
-    """Return for instance `1:02:03` or `2:03`."""
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.commands.options import progress_line, resolve_settings, settings_options
+from fer_edge.commands.options import resolve_settings, settings_options
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.progress import ProgressLine
 
 _INTERRUPTED = 130
 
@@ -137,15 +138,11 @@ def bench(
         frames_per_second=frames_per_second,
         data=data,
     )
-    progress = progress_line()
     if folder is not None:
         make_folder(folder)  # before the minutes of work that are to be kept there
     stop = threading.Event()
-    try:
-        with obey_signals(stop=stop.set):
-            report = run_bench(Bench(plan, stop=stop, progress=progress))
-    finally:
-        progress("")
+    with ProgressLine() as line, obey_signals(stop=stop.set):
+        report = run_bench(Bench(plan, stop=stop, progress=line))
     if as_json:
         echo_json(report)
     else:

@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from fer_edge.commands.options import progress_line
 from fer_edge.shared.errors import EXIT_FAILED
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.progress import ProgressLine
 
 
 @click.command()
@@ -21,11 +21,8 @@ def doctor(as_json: bool) -> None:
     from fer_edge.commands.doctor.examination import examine, format_findings, is_serious, to_json
     from fer_edge.state.machine import System
 
-    progress = progress_line()
-    try:
-        findings = examine(System(), progress=progress)
-    finally:
-        progress("")
+    with ProgressLine() as line:
+        findings = examine(System(), progress=line)
     if as_json:
         echo_json(to_json(findings))
     else:

@@ -1,11 +1,13 @@
 """The command `fer-edge tune`."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from fer_edge.commands.options import resolve_settings, settings_options, show_progress
+from fer_edge.commands.options import resolve_settings, settings_options
 from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.progress import ProgressLine
 
 
 @click.command()
@@ -71,22 +73,23 @@ def tune(
     check_free([out, picture], force=force)
     resolved = resolve_settings(config, assignments, {"source.uri": source})
     settings = resolved.settings
-    with make_source(settings.source) as frames:
+    with make_source(settings.source) as frames, ProgressLine() as line:
         footage = record(
             frames,
             seconds=seconds,
             read_timeout_seconds=settings.source.read_timeout_seconds,
-            progress=show_progress("watching"),
+            progress=partial(line.count, "watching"),
         )
-    outcome = search_settings(
-        settings,
-        footage,
-        Goal(recall, cpu_ms or 0.0, latency_ms or 0.0),
-        models=models,
-        fixed=frozenset(k for k, origin in resolved.origins.items() if origin != "default"),
-        min_face_px=smallest_face,
-        progress=lambda what, done, total: show_progress(what)(done, total),
-    )
+    with ProgressLine() as line:
+        outcome = search_settings(
+            settings,
+            footage,
+            Goal(recall, cpu_ms or 0.0, latency_ms or 0.0),
+            models=models,
+            fixed=frozenset(k for k, origin in resolved.origins.items() if origin != "default"),
+            min_face_px=smallest_face,
+            progress=line.count,
+        )
     make_folder(out.parent)
     replace_files({out: to_toml(outcome), picture: draw_outcome(outcome)})
     if as_json:

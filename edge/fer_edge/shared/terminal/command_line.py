@@ -17,10 +17,10 @@ import click
 
 from fer_edge.shared.errors import EXIT_FAILED, FerError, OutputError
 from fer_edge.shared.terminal.journal import ERROR, JournalFormatter, goes_to_journal
+from fer_edge.shared.terminal.progress import ERASE_LINE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_CLEAR: Final = "\r\x1b[K"
 _CONTROLS: Final = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"
 }
@@ -109,7 +109,7 @@ class _TerminalFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         # A line that is rewritten in place is removed first.
-        self._before = _CLEAR if sys.stderr and sys.stderr.isatty() else ""
+        self._before = ERASE_LINE if sys.stderr and sys.stderr.isatty() else ""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's lines."""

@@ -53,8 +53,7 @@ def _measured(bench: Bench, settings: ModelSettings, data: Path) -> dict[str, An
     def progress(done: int, total: int) -> None:
         if bench.stop.is_set():
             raise _Stopped
-        if done % 100 == 0:
-            bench.progress(f"accuracy: {done} of {total}")
+        bench.progress.count("accuracy", done, total)
 
     with LabelledPictures(data) as pictures:
         result = evaluate(pictures, make_classifier(settings), progress=progress)

@@ -4,18 +4,16 @@ Source: MLPerf Inference Rules (mlcommons/inference_policies), scenarios; and th
 of LoadGen (mlcommons/inference, mlperf.conf): at least 1,024 queries, at least 600 seconds.
 """
 
-import threading
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from fer_edge.assemble.parts import make_classifier
 from fer_edge.commands.bench.intervals import figures, percentile_interval
+from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.sampling import Samples, thin_out
 from fer_edge.models import open_model
-from fer_edge.settings import ModelSettings
 from fer_edge.shared.model.selftest import read_golden
 
 MIN_SECONDS: Final = 600.0
@@ -37,20 +35,10 @@ _NOT_FOLLOWED: Final = (
 )
 
 
-def run_long(
-    settings: ModelSettings,
-    *,
-    min_seconds: float,
-    stop: threading.Event,
-    progress: Callable[[str], None],
-) -> dict[str, Any] | None:
-    """Ask the classifier one question after the other.
+def run_long(bench: Bench) -> dict[str, Any] | None:
+    """Ask the first model's classifier one question after the other.
 
-    Args:
-        settings: The model.
-        min_seconds: Longer where 1,024 queries take longer.
-        stop: Set from elsewhere to end; what was measured is kept.
-        progress: Called with a line of text now and then.
+    It takes longer than planned where 1,024 queries do; a stop keeps what was measured.
 
     Returns:
         Figures, and which rules were followed; None where there was no time for one query.
@@ -58,6 +46,7 @@ def run_long(
     Raises:
         ModelError: It cannot be loaded, or has no golden vectors.
     """
+    settings, min_seconds = bench.plan.models[0], bench.plan.single_stream_seconds
     classifier = make_classifier(settings)
     pictures = read_golden(open_model(settings.path)).inputs
     order = np.random.default_rng(20_240_131).integers(0, len(pictures), 4096).tolist()
@@ -65,8 +54,7 @@ def run_long(
         classifier.predict(pictures[index])
     samples = Samples(warmup_runs=64)
     started = time.monotonic()
-    shown = started
-    while not stop.is_set():
+    while not bench.stop.is_set():
         picture = pictures[order[len(samples.nanoseconds) % len(order)]]
         start = time.monotonic_ns()
         classifier.predict(picture)
@@ -75,9 +63,7 @@ def run_long(
         elapsed = now / 1e9 - started
         if elapsed >= min_seconds and len(samples.nanoseconds) >= MIN_QUERIES:
             break
-        if now / 1e9 > shown + 1:
-            shown = now / 1e9
-            progress(f"single stream: {elapsed:.0f} of {min_seconds:.0f} s")
+        bench.progress.count("single stream, s", int(elapsed), int(min_seconds))
     if not samples.nanoseconds:
         return None
     return _report(samples, time.monotonic() - started)

@@ -1,15 +1,15 @@
 """Models side by side: the network alone, and with preprocessing."""
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from fer_edge.assemble.parts import make_classifier, make_detector
+from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.sampling import Effort, Samples, measure
 from fer_edge.commands.bench.measure.scenes import make_scene
 from fer_edge.models import open_model
-from fer_edge.settings import DetectorSettings, ModelSettings
+from fer_edge.settings import DetectorSettings
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import whole_picture
@@ -72,32 +72,28 @@ def precision(model: ModelFile) -> str:
 
 
 def measure_models(
-    settings: Sequence[ModelSettings],
-    detector: DetectorSettings,
-    effort: Effort,
-    *,
-    stop: threading.Event,
-    progress: Callable[[str], None],
+    bench: Bench,
 ) -> list[MeasuredModel]:
-    """Measure models in turns on this machine.
+    """Measure the plan's models in turns on this machine.
 
     Raises:
         ModelError: One cannot be loaded, or has no golden vectors to feed it.
         DependencyError: There is no usable TFLite runtime.
     """
     picture = make_scene("one face")[0]
-    box = _face_box(picture, detector)
+    box = _face_box(picture, bench.plan.settings.detector)
     measured: list[MeasuredModel] = []
     networks: dict[str, Callable[[], object]] = {}
     whole: dict[str, Callable[[], object]] = {}
-    for index, chosen in enumerate(settings):
+    for index, chosen in enumerate(bench.plan.models):
         model = open_model(chosen.path)
         passed = run_selftest(model, threads=chosen.threads).passed
         classifier = make_classifier(chosen)
         measured.append(MeasuredModel(model, chosen.threads, passed, classifier.accelerated))
         networks[f"network {index + 1}"] = network_alone(model, threads=chosen.threads)
         whole[f"with preprocessing {index + 1}"] = _with_preprocessing(classifier, picture, box)
-    samples = measure({**networks, **whole}, effort, stop=stop, progress=progress)
+    effort = Effort(bench.plan.seconds)
+    samples = measure({**networks, **whole}, effort, stop=bench.stop, progress=bench.progress)
     for mine, network, name in zip(measured, networks, whole, strict=True):
         mine.network, mine.with_preprocessing = samples.get(network), samples.get(name)
     return measured

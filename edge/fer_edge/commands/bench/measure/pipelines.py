@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fer_edge.assemble.parts import Frames, frames_of, make_pipeline, make_source
@@ -128,7 +128,7 @@ def _measure_live(bench: Bench, source: Source) -> FrameTally:
             seconds=plan.minutes * 60 or plan.seconds,
             timeout_seconds=plan.settings.source.read_timeout_seconds,
             stop=bench.stop,
-            watch=_Shower(bench, "camera"),
+            watch=_shown(bench, "camera"),
         )
 
 
@@ -148,23 +148,18 @@ def _process(
         stop=bench.stop,
         first_index=first_index,
         frames_per_second=bench.plan.frames_per_second,
-        watch=_Shower(bench, what),
+        watch=_shown(bench, what),
     )
 
 
-class _Shower:
-    """Shows the number of frames twice a second."""
+def _shown(bench: Bench, what: str) -> Callable[[FrameTally], None]:
+    """Return what shows the number of frames now and then."""
 
-    def __init__(self, bench: Bench, what: str) -> None:
-        self._bench = bench
-        self._what = what
-        self._due = 0.0
+    def show(tally: FrameTally) -> None:
+        if bench.progress.is_due:
+            bench.progress(f"{what}: {len(tally.wall_ns)} frames")
 
-    def __call__(self, tally: FrameTally) -> None:
-        now = time.monotonic()
-        if now >= self._due:
-            self._due = now + 0.5
-            self._bench.progress(f"{self._what}: {len(tally.wall_ns)} frames")
+    return show
 
 
 def _for_seconds(frames: list[GreyImage], seconds: float) -> Iterator[GreyImage]:

@@ -1,11 +1,11 @@
 """What a benchmark is to measure, and who is told how far it has got."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_edge.settings import ModelSettings, Settings
+from fer_edge.shared.terminal.progress import SILENT, ProgressLine
 from fer_edge.state.machine import System
 
 
@@ -44,10 +44,10 @@ class Bench:
         plan: What is to be measured.
         system: The machine.
         stop: Set from elsewhere to end; what was measured is kept.
-        progress: Called with a line of text now and then.
+        progress: Told now and then what is being measured.
     """
 
     plan: BenchPlan
     system: System = field(default_factory=System)
     stop: threading.Event = field(default_factory=threading.Event)
-    progress: Callable[[str], None] = lambda _text: None
+    progress: ProgressLine = SILENT

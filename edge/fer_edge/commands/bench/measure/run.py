@@ -103,18 +103,11 @@ def _steps(
 
 
 def _networks(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
-    plan = bench.plan
     with watch.busy():
-        models = measure_models(
-            plan.models,
-            plan.settings.detector,
-            Effort(plan.seconds),
-            stop=bench.stop,
-            progress=bench.progress,
-        )
+        models = measure_models(bench)
     report["models"] = [
         {**measured.to_json(), "accuracy": model_accuracy(bench, chosen, measured.model)}
-        for chosen, measured in zip(plan.models, models, strict=True)
+        for chosen, measured in zip(bench.plan.models, models, strict=True)
     ]
     report["accuracy"] = report["models"][0]["accuracy"]
     for name in ("network", "network_with_preprocessing"):
@@ -186,30 +179,15 @@ def _sustained(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None
     with fresh_pipeline(bench) as pipeline:
         warm = warm_up(pipeline, frames, seconds=Effort(bench.plan.seconds).warmup_seconds)
         before = len(watch.seen)
-        found = run_sustained(
-            pipeline,
-            frames,
-            watch,
-            minutes=bench.plan.minutes,
-            first_index=warm,
-            frames_per_second=bench.plan.frames_per_second,
-            stop=bench.stop,
-            progress=bench.progress,
-        )
+        found = run_sustained(pipeline, frames, watch, bench, first_index=warm)
     if found is not None:
         found["energy"] = energy(watch.seen[before:], frames=found["frames"])
         report["sustained"] = found
 
 
 def _single_stream(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
-    plan = bench.plan
     with watch.busy():
-        found = run_long(
-            plan.models[0],
-            min_seconds=plan.single_stream_seconds,
-            stop=bench.stop,
-            progress=bench.progress,
-        )
+        found = run_long(bench)
     if found is not None:
         report["samples"]["single stream"] = found.pop("kept_ms")
         report["single_stream"] = found

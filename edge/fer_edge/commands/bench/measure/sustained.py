@@ -2,9 +2,8 @@
 
 import itertools
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from fer_edge.commands.bench.intervals import PERCENTS, Series, slope_interval
 from fer_edge.commands.bench.measure.footprint import rss_mb
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
+from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.records import GreyImage
@@ -67,48 +67,43 @@ class LatencyHistogram:
         }
 
 
-def run_sustained(  # noqa: PLR0913 - all but three by name
+def run_sustained(
     pipeline: Pipeline,
     frames: Sequence[GreyImage],
     watch: VitalsWatch,
+    bench: Bench,
     *,
-    minutes: float,
     first_index: int,
-    frames_per_second: float,
-    stop: threading.Event,
-    progress: Callable[[str], None],
 ) -> dict[str, Any] | None:
-    """Process frames in a loop for so many minutes.
+    """Process frames in a loop for as many minutes as planned.
 
     Args:
         pipeline: Warm.
         frames: uint8, shape (H, W), shown over and over.
         watch: Running; its last look goes with each point.
-        minutes: How long.
+        bench: For how long, at which pace; a stop keeps what was measured.
         first_index: Of the first frame: a pipeline's frames are numbered through.
-        frames_per_second: See `process_frames`.
-        stop: Set from elsewhere to end; what was measured is kept.
-        progress: Called with a line of text now and then.
 
     Returns:
         FPS, percentiles, first fifth against last, slope of the memory with its interval, and a
         point a second; None where there was no time for two seconds.
     """
-    period_seconds = max(1.0, minutes * 60 / POINTS)
+    whole_seconds, pace = bench.plan.minutes * 60, bench.plan.frames_per_second
+    period_seconds = max(1.0, whole_seconds / POINTS)
     started = time.monotonic()
-    end = started + minutes * 60
+    end = started + whole_seconds
     histogram, cpu_ns, with_face = LatencyHistogram(), 0, 0
     # Held in one piece from the beginning, so that the points do not grow the memory they tell of.
     table = np.full((POINTS + 8, len(_COLUMNS)), np.nan)
     rows = 0
     shown = itertools.cycle(frames)
-    with watch.busy(throughout=not frames_per_second):
-        while not stop.is_set() and time.monotonic() < end and rows < len(table):
+    with watch.busy(throughout=not pace):
+        while not bench.stop.is_set() and time.monotonic() < end and rows < len(table):
             tally = FrameTally()
             until = min(end, time.monotonic() + period_seconds)
             process_frames(
                 pipeline, _until(shown, until), tally,
-                stop=stop, frames_per_second=frames_per_second,
+                stop=bench.stop, frames_per_second=pace,
                 first_index=first_index + histogram.n,
             )  # fmt: skip
             if not tally.wall_ns:
@@ -118,7 +113,8 @@ def run_sustained(  # noqa: PLR0913 - all but three by name
             with_face += tally.frames_with_face
             table[rows] = _row(watch, tally.wall_ms, seconds=time.monotonic() - started)
             rows += 1
-            progress(f"sustained: {time.monotonic() - started:.0f} of {minutes * 60:.0f} s")
+            over = int(time.monotonic() - started)
+            bench.progress.count("sustained, s", over, int(whole_seconds))
     points = [_point(row) for row in table[:rows].tolist()]
     if len(points) < 2:
         return None

@@ -1,0 +1,1 @@
+"""Reports: one page, one style, and plots that need no plotting library."""
