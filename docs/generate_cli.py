@@ -1,4 +1,4 @@
-"""Write docs/reference/command-line.md from every command's help; a test checks that it is current."""
+"""Write docs/reference/command-line.md from every command's help; a test checks it."""
 
 import sys
 from collections.abc import Iterator

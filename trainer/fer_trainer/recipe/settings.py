@@ -148,8 +148,8 @@ class TrainingSettings:
         batch_size: Pictures in one step.
         seed: Decides the first weights, the order of the pictures and their changes.
         label_smoothing: Probability spread evenly over all labels.
-        precision: Precision of the arithmetic; "auto" measures what is faster where the run begins. What
-            is delivered is float32.
+        precision: Precision of the arithmetic; "auto" measures what is faster where the run
+            begins. What is delivered is float32.
     """
 
     epochs: int = bounded(10, least=1)
