@@ -1,6 +1,7 @@
 """Memory of the runtime alone: measured in a process of its own that does nothing else.
 
-`python -m fer_edge.commands.bench.measure.footprint` takes settings as JSON on stdin and prints one line.
+`python -m fer_edge.commands.bench.measure.footprint` takes settings as JSON on stdin and prints one
+line.
 """
 
 import dataclasses
