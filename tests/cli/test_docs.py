@@ -120,6 +120,31 @@ def test_every_documented_command_parses(page: str, line: str) -> None:
     parse(getattr(import_module(module), command), program, words[1:])
 
 
+def named_in_prose() -> list[tuple[str, str]]:
+    """Return page and text of every command that stands in code within a line."""
+    span = re.compile(r"`((?:[\w.~/-]*/)?fer-(?:edge|train|convert) [^`]+)`")
+    return sorted(
+        {(named(page), text) for page in PAGES for text in span.findall(page.read_text("utf-8"))}
+    )
+
+
+@pytest.mark.parametrize(("page", "text"), named_in_prose())
+def test_commands_and_options_that_prose_names_exist(page: str, text: str) -> None:
+    program, *words = text.split()
+    module, name = {
+        name: rest for name, *rest in generator("generate_cli").PROGRAMS
+    }[Path(program).name]  # fmt: skip
+    command: click.Command = getattr(import_module(module), name)
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+    # What follows a group, such as `fer-edge bench`, is an option of its own or a command of it.
+    if isinstance(command, click.Group) and words and not command.invoke_without_command:
+        assert words[0].startswith(("-", "...")), f"{text}: no command {words[0]}"
+    known = {option for each in command.params for option in each.opts} | {"--help", "--version"}
+    wanted = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert wanted <= known
+
+
 def test_documented_commands_are_found_in_every_guide_that_has_some() -> None:
     found = commands_of("fer-edge", "fer-train", "fer-convert", "make")
     assert len(found) >= 80
