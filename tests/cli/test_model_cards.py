@@ -1,10 +1,13 @@
 """One accuracy for each shipped model, wherever it is shown."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
+from builders import a_contract
 from click.testing import CliRunner
+from tiny_model import tiny_model
 
 from fer_edge.cli import cli
 from fer_edge.commands.bench.measure.accuracy import accuracy_of_card
@@ -52,6 +55,29 @@ def test_pages_quote_the_same_accuracy(page: str) -> None:
             f"`{name}`" in line and f"{100 * card.accuracy:.1f} %" in line
             for line in text.splitlines()
         ), f"{page} does not say {card} of {name} in one line"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, "good", {"int8": []}, {"int8": {"accuracy": "high"}}, {"int8": {"accuracy": 10**400}},
+     {"int8": {"accuracy": True}}, {"int8": {"n": 12}}],
+)  # fmt: skip
+def test_a_forged_accuracy_is_not_shown(tmp_path: Path, told: object) -> None:
+    path = tmp_path / "forged.tflite"
+    provenance = {"conversion": {"target": "int8", "metrics": told}}
+    path.write_bytes(tiny_model(dataclasses.replace(a_contract(), provenance=provenance)))
+    (line,) = [
+        line for line in output_of("inspect", str(path)).splitlines() if "accuracy  " in line
+    ]
+    assert line.split()[1:] == ["not", "measured"]
+
+
+def test_the_converters_accuracy_is_shown_as_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.tflite"
+    metrics = {"int8": {"n": 200, "accuracy": 0.615}}
+    provenance = {"conversion": {"target": "int8", "metrics": metrics}}
+    path.write_bytes(tiny_model(dataclasses.replace(a_contract(), provenance=provenance)))
+    assert "61.5% on 200 held-out pictures, says the converter" in output_of("inspect", str(path))
 
 
 def test_a_model_of_ones_own_shows_what_its_contract_says(tiny: Path) -> None:

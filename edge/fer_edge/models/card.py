@@ -14,6 +14,7 @@ from typing import Any, Final
 from fer_edge.shared.model.model_file import ModelFile
 
 FIGURES: Final = Path(__file__).with_name("figures.json")
+_MOST: Final = {"n": 10**9, "accuracy": 1, "macro_recall": 1, "calibration_error": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def conversion_figures(model: ModelFile) -> Mapping[str, Any]:
     """Return what the converter measured on held-out pictures; empty where it measured nothing.
 
     The contract's reader knows nothing of provenance, so anything may stand there: only numbers
-    under the names that are known are returned.
+    under the names that are known, and within their range, are returned.
     """
     conversion = model.contract.provenance.get("conversion")
     metrics = conversion.get("metrics") if isinstance(conversion, Mapping) else None
@@ -64,8 +65,8 @@ def conversion_figures(model: ModelFile) -> Mapping[str, Any]:
         return {}
     return {
         name: found[name]
-        for name in ("n", "accuracy", "macro_recall", "calibration_error")
-        if type(found.get(name)) in {int, float}
+        for name, most in _MOST.items()
+        if type(found.get(name)) in {int, float} and 0 <= found[name] <= most
     }
 
 
