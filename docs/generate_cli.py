@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the help of every command; a test checks that it is up to date."""
+"""Write docs/reference/command-line.md from every command's help; a test checks it."""
 
 import sys
 from collections.abc import Iterator
@@ -19,12 +19,19 @@ INTRODUCTION = """\
 
 Made by `make docs` from the programs' own help; do not edit.
 
-Standard output is data, standard error is logs and progress. Exit codes: 0 ok, 1 failed, 2 usage,
-3 quality gate not met, 4 regression against a baseline, 69 camera or broker unavailable, 78 bad
-configuration or model.
+Standard output is data, standard error is logs and progress. What a command's end means:
+[exit codes](exit-codes.md). What `--json` prints: [JSON](json.md). What `--set` takes:
+[settings](settings.md) and [settings of a recipe](recipe-settings.md).
 
-Shell completion (bash; `zsh_source` and `fish_source` likewise):
-`eval "$(_FER_EDGE_COMPLETE=bash_source fer-edge)"`
+Shell completion, for the running shell:
+
+| shell | line to type |
+|---|---|
+| bash | `eval "$(_FER_EDGE_COMPLETE=bash_source fer-edge)"` |
+| zsh | `eval "$(_FER_EDGE_COMPLETE=zsh_source fer-edge)"` |
+| fish | `_FER_EDGE_COMPLETE=fish_source fer-edge \\| source` |
+
+`_FER_TRAIN_COMPLETE` and `_FER_CONVERT_COMPLETE` do the same for the other two.
 """
 
 
@@ -43,7 +50,7 @@ def describe(command: click.Command, name: str) -> Iterator[str]:
 
 
 def page() -> str:
-    """Return docs/cli.md."""
+    """Return docs/reference/command-line.md."""
     parts = [INTRODUCTION]
     for name, module, command in PROGRAMS:
         parts += describe(getattr(import_module(module), command), name)
@@ -51,6 +58,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    target = Path(__file__).with_name("cli.md")
+    target = Path(__file__).parent / "reference" / "command-line.md"
     target.write_text(page(), encoding="utf-8")
     print(f"wrote {target.name}", file=sys.stderr)  # noqa: T201

@@ -2,9 +2,12 @@
 
 Each model is measured with the device's own code on FER2013's test half, by FER2013's labels and by
 what most of ten people saw; `--check` only says whether the cards are of the models that ship.
+The one accuracy of each, which commands show, goes to figures.json beside them.
 """
 
 import argparse
+import dataclasses
+import json
 import statistics
 import sys
 import time
@@ -16,6 +19,7 @@ import numpy as np
 
 from fer_edge.commands.evaluate import Evaluation, evaluate
 from fer_edge.models import open_model, shipped_models
+from fer_edge.models.card import FIGURES, CardFigures
 from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.model.litert import LitertClassifier
@@ -47,6 +51,32 @@ def judge(model: ModelFile, data: Path) -> dict[str, Evaluation]:
         }
 
 
+YARDSTICKS: Final = {
+    "FER2013's label": "FER2013's labels",
+    "most of ten people": "what most of ten people saw (FER+)",
+}
+
+
+def own_truth(model: ModelFile) -> str:
+    """Return which of the truths is the one that the model was trained towards."""
+    votes = model.contract.provenance["data"].get("votes")
+    return "most of ten people" if votes else "FER2013's label"
+
+
+def figures(model: ModelFile, results: Mapping[str, Evaluation]) -> CardFigures:
+    """Return the model's one accuracy, which every command and page shows."""
+    own = results[own_truth(model)]
+    low, high = own.accuracy_interval
+    return CardFigures(
+        n=own.n,
+        accuracy=round(own.accuracy, 6),
+        accuracy_interval=(round(low, 6), round(high, 6)),
+        macro_recall=round(own.macro_recall, 6),
+        calibration_error=round(own.calibration_error, 6),
+        yardstick=YARDSTICKS[own_truth(model)],
+    )
+
+
 def milliseconds(model: ModelFile) -> float:
     """Return the median time of one face on this machine, one thread, from pixels to answer."""
     classifier = LitertClassifier(model)
@@ -64,9 +94,9 @@ def card(name: str, model: ModelFile, results: Mapping[str, Evaluation]) -> Iter
     """Yield a model card, part by part."""
     contract, provenance = model.contract, model.contract.provenance
     data, split = provenance["data"], provenance["split"]
-    votes = data.get("votes")
-    truth = "most of ten people" if votes else "FER2013's label"
+    truth = own_truth(model)
     own = results[truth]
+    votes = data.get("votes")
     yield f"# {name}\n\nMade by `docs/generate_model_cards.py`; do not edit.\n"
     labelled = "ten people's votes (FER+), as shares" if votes else "FER2013's own labels"
     yield _table(
@@ -88,7 +118,11 @@ def card(name: str, model: ModelFile, results: Mapping[str, Evaluation]) -> Iter
             ("time", f"{milliseconds(model):.2f} ms a face: {cpu_model(System())}, one thread"),
         ],
     )
-    yield "## What it reaches\n\nOn FER2013's PublicTest half, int8, one crop.\n"
+    yield "## What it reaches\n"
+    yield (
+        f"**{figures(model, results)}**, on {own.n:,} pictures of FER2013's PublicTest half, int8, "
+        "one crop.\nThat is the figure which every page and command quotes.\n"
+    )
     yield _table(
         ("true is", "pictures", "accuracy", "95 % interval", "macro recall", "calibration error"),
         [
@@ -132,7 +166,7 @@ def card(name: str, model: ModelFile, results: Mapping[str, Evaluation]) -> Iter
     yield f"## Known failures\n\n{contract.limits}\n"
     yield (
         "Blur, noise, little light, small faces and what is no face at all are measured in "
-        "`docs/model.md`.\n"
+        "`docs/log/models.md`.\n"
     )
     yield f"## Misuse\n\n{_MISUSE}\n"
 
@@ -167,17 +201,25 @@ def is_of(name: str, model: ModelFile) -> bool:
 def main() -> None:
     """Write or check the cards."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=ROOT.parent / "shared" / "data",
+        help="folder with fer2013.zip (class folders in train and test) and ferplus_votes.csv",
+    )
     parser.add_argument("--check", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
     models: dict[str, Any] = {name: open_model(name) for name in shipped_models()}
     if arguments.check:
         stale = [name for name, model in models.items() if not is_of(name, model)]
         sys.exit(f"not of the model that ships: the card of {', '.join(stale)}" if stale else 0)
+    told = {}
     for name, model in models.items():
-        text = "\n".join(card(name, model, judge(model, arguments.data)))
-        (MODELS / f"{name}.md").write_text(text, encoding="utf-8")
+        results = judge(model, arguments.data)
+        told[model.contract.flatbuffer_sha256] = dataclasses.asdict(figures(model, results))
+        (MODELS / f"{name}.md").write_text("\n".join(card(name, model, results)), encoding="utf-8")
         sys.stderr.write(f"wrote {name}.md\n")
+    FIGURES.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

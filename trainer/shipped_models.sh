@@ -1,5 +1,5 @@
 #!/bin/bash
-# Train, convert and judge the four models that fer-edge ships; docs/model.md says what came of it.
+# Train, convert and judge the four models that fer-edge ships; docs/log/models.md says what came of it.
 #
 #   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv RUNS [--set KEY=VALUE ...]
 #

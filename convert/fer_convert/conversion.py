@@ -41,7 +41,7 @@ REPORT_NAME: Final = "report.json"
 
 RANGE_PERCENTILE: Final = 99.999
 """Of an activation's values that int8's range holds. Chosen for edge-small on pictures held out
-from its training part; see docs/conversion.md."""
+from its training part; see docs/reference/conversion.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,4 +5,4 @@ from typing import Final
 __version__ = "0.1.0"
 
 DEFAULT_MODEL: Final = "edge-small-ferplus"
-"""Of the shipped models the one that is right most often about natural pictures: docs/model.md."""
+"""The shipped model that is right most often about natural pictures: docs/log/models.md."""

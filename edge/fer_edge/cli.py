@@ -243,11 +243,11 @@ def models(as_json: bool) -> None:
     from fer_edge.commands.inspect import format_models, summarise_model
     from fer_edge.models import open_model, shipped_models
 
-    summaries = [summarise_model(name, open_model(name)) for name in shipped_models()]
+    opened = {name: open_model(name) for name in shipped_models()}
     if as_json:
-        echo_json(summaries)
+        echo_json([summarise_model(name, model) for name, model in opened.items()])
     else:
-        echo(format_models(summaries, default=DEFAULT_MODEL))
+        echo(format_models(opened, default=DEFAULT_MODEL))
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""Outlets that fail, are slow, or must not fail."""
+"""Sinks that fail, are slow, or must not fail."""
 
 import logging
 import sqlite3

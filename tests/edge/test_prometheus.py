@@ -211,7 +211,7 @@ def test_faces_are_not_told_of_where_that_is_not_wanted():
     assert "fer_edge_frames_total 1200.0" in text
 
 
-PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text()
 RULES = (Path(__file__).parents[2] / "deploy/prometheus/fer-edge.rules.yml").read_text()
 
 

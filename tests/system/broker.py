@@ -282,7 +282,7 @@ class Publisher:
 
 
 def add_users(file, password, *names):
-    """Let users log in, as docs/mqtt.md says."""
+    """Let users log in, as docs/guide/mqtt.md says."""
     file.touch(0o600)
     for name in names:
         subprocess.run(["mosquitto_passwd", "-b", file, name, password], check=True)

@@ -1,6 +1,6 @@
 """The edge on the Raspberry Pi's instruction sets, emulated: the same answers as on this machine.
 
-docs/arm.md says what this proves and what it does not.
+docs/explanation/arm.md says what this proves and what it does not.
 """
 
 import hashlib
@@ -180,7 +180,7 @@ def test_that_processors_own_wheels_give_the_golden_outputs(board):
     model = open_model(DEFAULT_MODEL)
     assert probe["has_xnnpack"] is not board.is_32_bit
     expected = reference_outputs(model) if board.is_32_bit else read_golden(model).outputs
-    # XNNPACK's kernels differ between processors, by one step and rarely: docs/arm.md.
+    # XNNPACK's kernels differ between processors, by one step and rarely: docs/explanation/arm.md.
     steps = np.abs(np.array(probe["outputs"], np.int64) - expected)
     assert steps.max() <= (0 if board.is_32_bit else 1)
     assert np.mean(steps != 0) < 0.05

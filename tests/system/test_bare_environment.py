@@ -120,4 +120,5 @@ def test_it_is_small(bare):
 
 def test_the_licence_of_the_portrait_and_the_types_travel_along(bare):
     names = {path.relative_to(bare.package).as_posix() for path in bare.package.rglob("*")}
-    assert {"py.typed", "shared/assets/README.md", f"models/{DEFAULT_MODEL}.int8.tflite"} <= names
+    assert {"py.typed", "shared/assets/README.md", "models/figures.json"} <= names
+    assert f"models/{DEFAULT_MODEL}.int8.tflite" in names

@@ -104,7 +104,7 @@ def test_both_versions_of_the_protocol(tmp_path, protocol):
 
 @pytest.fixture
 def shipped_broker(tmp_path):
-    """The shipped configuration as it is, installed as docs/mqtt.md says."""
+    """The shipped configuration as it is, installed as docs/guide/mqtt.md says."""
     (tmp_path / "certs").mkdir()
     certificates = broker.make_certificates(tmp_path / "certs")
     shutil.copy(certificates / "ca.pem", certificates / "fer-edge-ca.pem")

@@ -1,7 +1,7 @@
 """PiCamera through the real picamera2 and libcamera, with libcamera's virtual camera.
 
-docs/cameras.md says how to get them. LIBCAMERA_PYTHON names a Python that has both, with numpy,
-OpenCV and click.
+docs/reference/cameras.md says how to get them. LIBCAMERA_PYTHON names a Python that has both, with
+numpy, OpenCV and click.
 """
 
 import json
@@ -44,7 +44,7 @@ def heap(tmp_path_factory):
     if not Path(PYTHON).exists() or subprocess.run(
         [PYTHON, "-c", PROBE], check=False, capture_output=True
     ).returncode:  # fmt: skip
-        pytest.skip(f"{PYTHON} has no libcamera or no picamera2; see docs/cameras.md")
+        pytest.skip(f"{PYTHON} has no libcamera or no picamera2; see docs/reference/cameras.md")
     if not INSTALLED.exists():
         pytest.skip(f"no virtual camera: copy {HERE / 'virtual.yaml'} to {INSTALLED}")
     compiler = shutil.which("cc")

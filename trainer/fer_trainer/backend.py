@@ -15,11 +15,11 @@ from fer_edge.shared.errors import DependencyError
 # TensorFlow greets every start with notes about oneDNN and CUDA; warnings and errors stay.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow takes oneDNN's convolutions by itself only where the processor has AVX-512 with VNNI or
-# better; with AVX2 alone they are worth as much (docs/results.md).
+# better; with AVX2 alone they are worth as much (docs/log/training.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _ON_CPU: Final = ("tensorflow", "torch", "jax")
-"""Fastest first, as measured on the documented networks (docs/training.md)."""
+"""Fastest first, as measured on the documented networks (docs/log/training.md)."""
 
 _ON_GPU: Final = ("jax", "torch", "tensorflow")
 

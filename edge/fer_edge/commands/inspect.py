@@ -2,11 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
+from fer_edge.models.card import card_figures, conversion_figures
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.terminal.tables import format_fields, format_table
+
+_TEST_HALF: Final = "FER2013's PublicTest half, int8, one crop"
+_LONG: Final = ("conversion.metrics.", "float_metrics.")
+"""Figures of the converter and the trainer by class, which `--json` prints in full."""
 
 
 def describe_model(model: ModelFile) -> dict[str, Any]:
@@ -20,7 +25,7 @@ def describe_model(model: ModelFile) -> dict[str, Any]:
 
 
 def format_model(model: ModelFile) -> str:
-    """Return the same for people."""
+    """Return the same for people, with one accuracy and what it was measured by."""
     contract = model.contract
     given, answer = contract.input, contract.output
     fields = [
@@ -40,28 +45,30 @@ def format_model(model: ModelFile) -> str:
             f"{answer.kind}, {answer.dtype}, scale {answer.scale:g}, "
             f"zero point {answer.zero_point}, temperature {answer.temperature:g}",
         ),
+        ("accuracy", _accuracy(model)),
         ("uncertain", f"below a probability of {contract.least_probability:g}"),
         ("licence", contract.licence),
         ("intended use", contract.intended_use),
         ("limits", contract.limits),
     ]
-    fields += [(f"  {name}", text) for name, text in _flatten(contract.provenance)]
+    origin = _flatten(contract.provenance)
+    fields += [(f"  {name}", text) for name, text in origin if not name.startswith(_LONG)]
     return format_fields(fields)
 
 
 def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
     """Return what tells one model from another, as `models --json` lists it.
 
-    The figures are those of the conversion, on pictures that neither training nor choice saw; None
-    where the file has none.
+    The figures are those of the model's card, else those of the conversion; None where the file
+    has none either.
 
     Args:
         name: To give as `--model`.
         model: The file of that name.
     """
-    contract = model.contract
-    conversion, data = (contract.provenance.get(key, {}) for key in ("conversion", "data"))
-    figures = conversion.get("metrics", {}).get(conversion.get("target"), {})
+    contract, card = model.contract, card_figures(model)
+    data = contract.provenance.get("data", {})
+    figures = dataclasses.asdict(card) if card else conversion_figures(model)
     keys = ("n", "accuracy", "accuracy_interval", "macro_recall", "calibration_error")
     return {
         "name": name,
@@ -73,8 +80,9 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
     }
 
 
-def format_models(summaries: Sequence[Mapping[str, Any]], *, default: str) -> str:
-    """Return a table of models, and below it what each of them calls a face."""
+def format_models(models: Mapping[str, ModelFile], *, default: str) -> str:
+    """Return a table of models, each accuracy with its yardstick, and below it their labels."""
+    summaries = [summarise_model(name, model) for name, model in models.items()]
 
     def share(value: float | None) -> str:
         return "-" if value is None else f"{value:.1%}"
@@ -82,26 +90,35 @@ def format_models(summaries: Sequence[Mapping[str, Any]], *, default: str) -> st
     rows = [
         [
             one["name"] + (" (default)" if one["name"] == default else ""),
-            str(len(one["labels"])),
             f"{one['network_bytes'] / 1024:.0f}",
             share(one["accuracy"]),
+            card.yardstick if card else one["labels_from"] or "-",
             "-"
             if not one["accuracy_interval"]
             else "{:.1%} to {:.1%}".format(*one["accuracy_interval"]),
             share(one["macro_recall"]),
             share(one["calibration_error"]),
             "-" if one["n"] is None else f"{one['n']:,}",
-            one["labels_from"] or "-",
         ]
-        for one in summaries
+        for one, card in zip(summaries, map(card_figures, models.values()), strict=True)
     ]
     header = [
-        "model", "labels", "network KiB", "accuracy", "95 % interval", "macro recall",
-        "calibration error", "judged on", "labels from",
+        "model", "network KiB", "accuracy", "of", "95 % interval", "macro recall",
+        "calibration error", "pictures",
     ]  # fmt: skip
-    table = format_table(header, rows)
     labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])
-    return f"{table}\n\n{labels}"
+    return f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}.\n\n{labels}"
+
+
+def _accuracy(model: ModelFile) -> str:
+    """Return the one accuracy that is shown of a model."""
+    if card := card_figures(model):
+        return f"{card}, on {card.n:,} pictures of {_TEST_HALF}"
+    figures = conversion_figures(model)
+    if "accuracy" not in figures:
+        return "not measured"
+    count = f" on {figures['n']:,} held-out pictures" if "n" in figures else ""
+    return f"{figures['accuracy']:.1%}{count}, says the converter"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

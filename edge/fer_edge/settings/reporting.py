@@ -18,25 +18,37 @@ class EventSettings:
 
     mode: str = setting(
         "faces",
-        "events of single faces, or only counts of many (then nothing else tells of one face)",
+        "an event for each face, or only counts of many and nothing that tells of one face",
         choices=("faces", "aggregate"),
     )
-    purpose: str = setting("", "what the events are for, in a sentence; stands in each of them")
+    purpose: str = setting("", "what the events are for, in a sentence that stands in each of them")
     file: str = setting("", "JSON lines file to append events to; empty is none")
     settle_seconds: float = setting(
-        1.0, "until a face without a label appears, or a missing label is a change", low=0, high=60
+        1.0,
+        "a face without a label has appeared, and a lost label is a change, after so long",
+        low=0,
+        high=60,
     )
-    left_seconds: float = setting(2.5, "until a face that is away has left", low=0.1, high=3600)
-    aggregate_seconds: float = setting(300.0, "period of counts", low=10, high=86_400)
-    least_faces: int = setting(5, "in a period, for its counts to be sent", low=2, high=10_000)
+    left_seconds: float = setting(2.5, "a face unseen for so long has left", low=0.1, high=3600)
+    aggregate_seconds: float = setting(
+        300.0, "period over which faces are counted", low=10, high=86_400
+    )
+    least_faces: int = setting(5, "a period with fewer faces sends no counts", low=2, high=10_000)
     spool: str = setting("", "file of undelivered events; empty is events.db in the state folder")
-    spool_mb: float = setting(16.0, "of undelivered events; oldest go first", low=0.1, high=4096)
-    spool_days: float = setting(
-        7.0, "after which an undelivered event is dropped", low=0.01, high=365
+    spool_mb: float = setting(
+        16.0, "most that undelivered events take; beyond it the oldest go", low=0.1, high=4096
     )
-    sync_seconds: float = setting(5.0, "of events that a power cut may cost", low=0.1, high=600)
+    spool_days: float = setting(
+        7.0, "age at which an undelivered event is dropped", low=0.01, high=365
+    )
+    sync_seconds: float = setting(
+        5.0, "most time of which a power cut may cost the events", low=0.1, high=600
+    )
     written_mb_per_day: float = setting(
-        500.0, "written to the disk for events at most; then they wait in memory", low=1, high=1e6
+        500.0,
+        "most that is written to the disk for events; beyond it they wait in memory",
+        low=1,
+        high=1e6,
     )
 
 
@@ -51,17 +63,23 @@ class MqttSettings:
     )
     username: str = setting("", "name to log in with; empty is none")
     password_file: str = setting("", "file of the password; else the secret mqtt-password")
-    tls: bool = setting(False, "encrypt, and check the broker's certificate")
+    tls: bool = setting(False, "whether to encrypt, and to check the broker's certificate")
     ca_file: str = setting("", "certificate of the broker's authority; empty is the system's")
     certificate_file: str = setting("", "this device's own certificate; empty is none")
-    key_file: str = setting("", "its private key; empty is in the same file")
+    key_file: str = setting("", "private key of the certificate; empty is in the same file")
     base: str = setting("fer", "first level of every topic")
     node: str = setting("", "this device's name in topics; empty is the host name")
-    keepalive_seconds: int = setting(30, "between signs of life", low=5, high=3600)
-    in_flight: int = setting(50, "events sent before the first is acknowledged", low=1, high=1000)
-    state_seconds: float = setting(30.0, "between states where little changes", low=1, high=3600)
-    commands: bool = setting(True, "whether messages may switch the device off and on")
-    home_assistant: bool = setting(True, "announce the device to Home Assistant")
+    keepalive_seconds: int = setting(
+        30, "pause between signs of life to the broker", low=5, high=3600
+    )
+    in_flight: int = setting(
+        50, "most events that are sent and not yet acknowledged", low=1, high=1000
+    )
+    state_seconds: float = setting(
+        30.0, "pause between two messages of state while little changes", low=1, high=3600
+    )
+    commands: bool = setting(True, "whether messages may switch the camera off and on")
+    home_assistant: bool = setting(True, "whether the device is announced to Home Assistant")
     discovery_prefix: str = setting("homeassistant", "Home Assistant's discovery topic")
 
 
@@ -77,8 +95,10 @@ class WebSettings:
     """Metrics and health over HTTP."""
 
     port: int = setting(0, "port of /metrics, /livez and /readyz; 0 is none", low=0, high=65535)
-    address: str = setting("127.0.0.1", "where it listens; beyond this machine only with a token")
+    address: str = setting(
+        "127.0.0.1", "address that is listened on; beyond this machine only with a token"
+    )
     token_file: str = setting("", "file with the token that is asked for, 16 characters or more")
     alive_seconds: float = setting(
-        20.0, "without a beat of the loop until /livez says no", low=1, high=3600
+        20.0, "/livez answers 503 once the loop has not turned for so long", low=1, high=3600
     )

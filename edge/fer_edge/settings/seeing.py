@@ -13,30 +13,39 @@ class SourceSettings:
     uri: str = setting(
         "0",
         "camera number or /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, "
-        "video file, picture folder; secret is read from where secrets are",
+        "video file or picture folder; the word secret reads the address from where secrets are",
     )
-    uri_file: str = setting("", "file with a secret uri, such as a stream's with its password")
+    uri_file: str = setting("", "file that holds the address, where that has a password in it")
     width: int = setting(640, "frame width asked of a camera, pixels", low=16, high=8192)
     height: int = setting(480, "frame height asked of a camera, pixels", low=16, high=8192)
     frames_per_second: float = setting(30.0, "rate asked of a camera", low=0.1, high=1000)
     rotation: int = setting(0, "degrees to turn pictures clockwise", choices=(0, 90, 180, 270))
     mirror: bool = setting(False, "swap left and right, after the rotation")
     pace: str = setting(
-        "fast", "of a video file: as fast as possible, or its own", choices=("fast", "own")
+        "fast",
+        "whether a video file is read as fast as possible, or at its own pace",
+        choices=("fast", "own"),
     )
-    open_timeout_seconds: float = setting(8.0, "bound on opening", low=0.1, high=60)
-    read_timeout_seconds: float = setting(2.0, "bound on waiting for a frame", low=0.1, high=60)
+    open_timeout_seconds: float = setting(
+        8.0, "longest wait for a camera's first frame", low=0.1, high=60
+    )
+    read_timeout_seconds: float = setting(
+        2.0, "longest wait for every further frame; a longer pause is a fault", low=0.1, high=60
+    )
     give_up_seconds: float = setting(
-        60.0, "a camera without a good frame is tried again; 0 gives up at once", low=0, high=86400
+        60.0,
+        "so long without a good frame ends the run with 69; 0 gives up at the first fault",
+        low=0,
+        high=86400,
     )
     reopen_longest_seconds: float = setting(
-        5.0, "longest pause between two attempts to open it", low=0.1, high=3600
+        5.0, "longest pause between two attempts to open a camera again", low=0.1, high=3600
     )
     frozen_seconds: float = setting(
-        30.0, "the same picture for so long is a fault; 0 never is", low=0, high=86400
+        30.0, "the very same picture for so long is a fault; 0 switches this off", low=0, high=86400
     )
     black_seconds: float = setting(
-        30.0, "a black picture for so long is a fault; 0 never is", low=0, high=86400
+        30.0, "a black picture for so long is a fault; 0 switches this off", low=0, high=86400
     )
 
 
@@ -44,15 +53,19 @@ class SourceSettings:
 class DetectorSettings:
     """How faces are found."""
 
-    cascade: str = setting("alt2", "Haar cascade", choices=("alt2", "alt", "default"))
+    cascade: str = setting("alt2", "Haar cascade that searches", choices=("alt2", "alt", "default"))
     confirm: str = setting(
         "alt+default",
-        "cascades of which one must find a weak face again, or none",
+        "cascades of which one must find a weak face again; empty asks none",
         choices=("alt+default", "alt", "alt2", "default", ""),
     )
-    scale_factor: float = setting(1.1, "ratio between sizes searched", low=1.01, high=2)
-    min_neighbours: int = setting(1, "overlapping hits needed", low=0, high=100)
-    min_face_px: int = setting(40, "smallest face, pixels of the shrunk frame", low=20, high=4096)
+    scale_factor: float = setting(
+        1.1, "ratio between one size searched and the next", low=1.01, high=2
+    )
+    min_neighbours: int = setting(1, "overlapping hits that make a face", low=0, high=100)
+    min_face_px: int = setting(
+        40, "smallest face searched, in pixels of the shrunk frame", low=20, high=4096
+    )
     max_side_px: int = setting(640, "frames are shrunk to this longer side", low=64, high=8192)
 
 
@@ -62,38 +75,53 @@ class TrackerSettings:
 
     mode: str = setting(
         "follow",
-        "follow faces over time, or search every frame wholly",
+        "follow faces over time, or search each frame wholly",
         choices=("follow", "each"),
     )
-    max_faces: int = setting(8, "followed at once; further ones are left out", low=1, high=1000)
+    max_faces: int = setting(
+        8, "most faces followed at once; further ones are left out and counted", low=1, high=1000
+    )
     min_face_px: int = setting(
-        20, "smallest face searched, pixels of a frame of 640", low=20, high=640
+        20, "smallest face searched, in pixels of a frame 640 wide", low=20, high=640
     )
     budget_ms_per_second: float = setting(
-        60.0, "CPU time the search for new faces may take", low=1, high=10000
+        60.0, "CPU time that the search for new faces may take", low=1, high=10000
     )
     search_seconds: float = setting(
-        0.13, "between searches while no face is known", low=0.01, high=60
+        0.13, "pause between searches while no face is known", low=0.01, high=60
     )
     known_search_seconds: float = setting(
-        0.5, "between searches while one is known", low=0.01, high=60
+        0.5, "pause between searches while a face is known", low=0.01, high=60
     )
-    check_frames: int = setting(10, "between checks of a known face", low=1, high=1000)
-    coast_seconds: float = setting(0.5, "a hidden face is still reported", low=0, high=60)
-    trust_seconds: float = setting(2.0, "until an unconfirmed face is dropped", low=0.1, high=60)
-    remember_seconds: float = setting(2.0, "a face that returns keeps its number", low=0, high=60)
+    check_frames: int = setting(10, "frames between two checks of a known face", low=1, high=1000)
+    coast_seconds: float = setting(
+        0.5, "a face that is lost from sight is still reported for so long", low=0, high=60
+    )
+    trust_seconds: float = setting(
+        2.0, "a face that no check confirms is dropped after so long", low=0.1, high=60
+    )
+    remember_seconds: float = setting(
+        2.0, "a face that returns within this time keeps its number", low=0, high=60
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class SmoothingSettings:
     """How labels are steadied over time."""
 
-    memory_seconds: float = setting(0.25, "time constant of the average", low=0.001, high=60)
-    least_probability: float = setting(
-        -1.0, "smoothed, from which a label is given; -1: as the model says", low=-1, high=1
+    memory_seconds: float = setting(
+        0.25, "time constant of the average over frames", low=0.001, high=60
     )
-    margin: float = setting(0.15, "by which another label must lead", low=0, high=1)
-    settle_seconds: float = setting(0.1, "until a new face may get a label", low=0, high=60)
+    least_probability: float = setting(
+        -1.0,
+        "averaged probability from which a label is given; -1 takes the model's own",
+        low=-1,
+        high=1,
+    )
+    margin: float = setting(
+        0.15, "lead in averaged probability with which another label takes over", low=0, high=1
+    )
+    settle_seconds: float = setting(0.1, "a new face gets no label before so long", low=0, high=60)
 
 
 @dataclass(frozen=True, slots=True)

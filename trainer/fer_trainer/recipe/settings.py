@@ -15,7 +15,13 @@ from fer_trainer.network.language import Layer, parse_layers
 
 @dataclass(frozen=True, slots=True)
 class CardSettings:
-    """What the trained model says of itself."""
+    """What the trained model says of itself.
+
+    Attributes:
+        licence: SPDX identifier of the weights.
+        intended_use: What the model is for, in one sentence.
+        limits: Where it fails, and what it must not be used for.
+    """
 
     licence: str = "Apache-2.0"
     intended_use: str = ""
@@ -24,7 +30,15 @@ class CardSettings:
 
 @dataclass(frozen=True, slots=True)
 class InputSettings:
-    """How pictures are brought to the network; see `fer_edge.shared.model.contract.InputSpec`."""
+    """How pictures are brought to the network; see `fer_edge.shared.model.contract.InputSpec`.
+
+    Attributes:
+        height: Rows of the picture that the network takes.
+        width: Columns of the picture that the network takes.
+        crop_margin: Fraction of a face box's side that is added at each edge before cutting.
+        resize_filter: "area" for shrinking (linear when growing), or "linear".
+        equalise: Whether the crop's histogram is equalised.
+    """
 
     height: int = setting(48, low=8, high=512)
     width: int = setting(48, low=8, high=512)
@@ -35,7 +49,11 @@ class InputSettings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """The network, a layer a line; see `fer_trainer.network.language`."""
+    """The network, a layer a line; see `fer_trainer.network.language`.
+
+    Attributes:
+        layers: One text for each layer, in the language that `fer-train describe --help` shows.
+    """
 
     layers: tuple[str, ...] = ()
 
@@ -45,8 +63,9 @@ class DataSettings:
     """How the data is labelled and split.
 
     Attributes:
-        validation_fraction: Of train, where the data has no validation folder.
-        seed: Of the split and of the pictures chosen for calibration.
+        validation_fraction: Share of train that is set aside where the data has no validation
+            folder.
+        seed: Decides the split, and which pictures are kept for calibration.
         public_test: What the PublicTest rows of fer2013.csv are: the contest chose by them and
             judged by PrivateTest, so they are "val"; "test" puts both into test.
         votes: A CSV file of FER+ votes, the soft labels to train towards; "" for none. The
@@ -72,25 +91,26 @@ class AugmentationSettings:
 
     Attributes:
         flip: Half of the pictures are mirrored.
-        rotation_degrees: About the centre.
+        rotation_degrees: Largest angle by which the picture is turned about its centre.
         scale: Fraction by which the picture grows or shrinks.
         zoom: Fraction by which each axis, by itself, grows or shrinks.
-        shift: Fraction of the side, along each axis.
-        shear_degrees: By which the picture's verticals lean, as Keras' `shear_range`.
+        shift: Fraction of the side by which the picture moves along each axis.
+        shear_degrees: Angle by which the picture's verticals lean, as Keras' `shear_range`.
         crop: Largest fraction of each side that is cut off, at a random place; what is left
             fills the picture again.
         contrast: Fraction by which differences from the mean grow or shrink.
         brightness: Fraction of the full range that is added.
-        dim_probability: Of taking light away, as in a dark room.
+        dim_probability: Share of pictures from which light is taken, as in a dark room.
         dim: Largest fraction of the light that is taken.
-        blur_probability: Of a picture that is out of focus, or of few pixels.
+        blur_probability: Share of pictures that are blurred, as out of focus or of few pixels.
         blur_sigma: Width of the blur, in pixels, of which up to all is mixed in.
-        noise_probability: Of a sensor's noise, which light that was taken does not lessen.
+        noise_probability: Share of pictures that get a sensor's noise, which light that was taken
+            does not lessen.
         noise_sigma: Largest standard deviation of it, in grey levels of 255.
-        erase_probability: Of covering a rectangle with an even grey.
+        erase_probability: Share of pictures in which a rectangle is covered with an even grey.
         erase_area: Largest share of the picture that is covered.
-        faceless_probability: Of a picture that no longer shows a face and is to be read evenly as
-            every label, which teaches a network not to be sure of things that are no faces: a
+        faceless_probability: Share of pictures that no longer show a face and are to be read evenly
+            as every label, which teaches a network not to be sure of things that are no faces: a
             quarter of these have their sixteen tiles shuffled, a quarter are a small part,
             enlarged, a quarter are turned by 90, 180 or 270 degrees, and in the place of the
             others come textures: noise of several grains.
@@ -125,11 +145,11 @@ class TrainingSettings:
 
     Attributes:
         epochs: Passes over the training part.
-        batch_size: Pictures a step.
-        seed: Of weights, order and augmentation.
+        batch_size: Pictures in one step.
+        seed: Decides the first weights, the order of the pictures and their changes.
         label_smoothing: Probability spread evenly over all labels.
-        precision: Of the arithmetic; "auto" measures what is faster where the run begins. What
-            is delivered is float32.
+        precision: Precision of the arithmetic; "auto" measures what is faster where the run
+            begins. What is delivered is float32.
     """
 
     epochs: int = setting(10, low=1)
@@ -146,8 +166,8 @@ class OptimiserSettings:
     Attributes:
         name: "sgd" is with Nesterov's momentum.
         learning_rate: The highest of the schedule.
-        momentum: Of "sgd".
-        weight_decay: Decoupled; kernels only, neither biases nor batch norm.
+        momentum: Momentum of "sgd".
+        weight_decay: Decoupled decay of kernels, neither of biases nor of batch norm.
     """
 
     name: Literal["sgd", "adam"] = "adam"
@@ -229,8 +249,8 @@ class OutputSettings:
         epoch_weights: Weights after every epoch, in `checkpoints/` (.h5); {epoch}, {loss},
             {accuracy}, {val_loss} and {val_accuracy} are filled in.
         loss_curve: Loss in training and validation by epoch (.png).
-        accuracy_curve: The same of accuracy (.png).
-        confusion_matrix: Of the test part, or of validation where there is none (.png).
+        accuracy_curve: Accuracy in training and validation by epoch (.png).
+        confusion_matrix: Confusion on the test part, or on validation where there is none (.png).
         sample_predictions: Pictures of the same part with what is said of them (.png).
     """
 
@@ -249,8 +269,8 @@ class Recipe:
     """All settings of a training run.
 
     Attributes:
-        name: Short name; also the model's.
-        labels: Name of a label set.
+        name: Short name, which the model gets, too.
+        labels: Name of a label set: "fer2013", "ferplus" or "happy-sad".
         source: Where the recipe comes from.
     """
 

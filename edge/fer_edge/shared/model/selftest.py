@@ -4,7 +4,8 @@ Every model file carries real inputs and the outputs expected of them. XNNPACK's
 between processors in about one picture of a hundred, and then by one step of the output; the others
 are equal bit by bit. So integer outputs are compared within `STEP_TOLERANCE`, and how many were
 equal is said; float ones within `FLOAT_TOLERANCE`. TFLite's other kernels, those of 32-bit ARM,
-round in more places: their integer outputs are compared within `KERNEL_TOLERANCE`; see docs/arm.md.
+round in more places: their integer outputs are compared within `KERNEL_TOLERANCE`; see
+docs/explanation/arm.md.
 """
 
 import io

@@ -19,7 +19,7 @@ GROWING: Final = frozenset(
         "unwritten", "withheld_periods", "written_bytes",
     }
 )  # fmt: skip
-"""Figures of outlets that only grow, and so are counters; all others are gauges."""
+"""Figures of sinks that only grow, and so are counters; all others are gauges."""
 _GRADES: Final[tuple[str, ...]] = get_args(Grade)
 _PHASES: Final[tuple[str, ...]] = get_args(Phase)
 
@@ -105,13 +105,13 @@ def _camera(camera: CameraHealth) -> Iterator[Metric]:
 
 def _sinks(sinks: tuple[SinkState, ...]) -> Iterator[Metric]:
     emitted = CounterMetricFamily(
-        f"{PREFIX}_outlet_emitted", "Observations that an outlet took.", labels=["outlet"]
+        f"{PREFIX}_outlet_emitted", "Observations that a sink took.", labels=["outlet"]
     )
     failures = CounterMetricFamily(
-        f"{PREFIX}_outlet_failures", "How often an outlet failed.", labels=["outlet"]
+        f"{PREFIX}_outlet_failures", "How often a sink failed.", labels=["outlet"]
     )
     well = GaugeMetricFamily(
-        f"{PREFIX}_outlet_up", "1 while an outlet has no problem.", labels=["outlet"]
+        f"{PREFIX}_outlet_up", "1 while a sink has no problem.", labels=["outlet"]
     )
     for sink in sinks:
         emitted.add_metric([sink.name], sink.emitted)
@@ -123,13 +123,13 @@ def _sinks(sinks: tuple[SinkState, ...]) -> Iterator[Metric]:
 
 
 def _figures(sink: SinkState) -> Iterator[Metric]:
-    """Yield an outlet's own numbers; texts are left out, for they could be anything."""
+    """Yield a sink's own numbers; texts are left out, for they could be anything."""
     for key, value in sink.figures.items():
         if isinstance(value, str):
             continue
         own = key == sink.name or key.startswith(f"{sink.name}_")
         name = re.sub(r"\W", "_", key if own else f"{sink.name}_{key}", flags=re.ASCII)
-        text = f"What the outlet {sink.name} says of itself: {key.replace('_', ' ')}."
+        text = f"What the sink {sink.name} says of itself: {key.replace('_', ' ')}."
         if key in GROWING:
             yield _counter(name, text, value)
         else:

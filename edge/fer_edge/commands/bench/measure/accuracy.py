@@ -1,12 +1,12 @@
-"""Accuracy beside speed: measured here, or what the model's contract says of it."""
+"""Accuracy beside speed: measured here, or what the model's card or contract says of it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fer_edge.assemble.parts import make_classifier
 from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.evaluate import evaluate
+from fer_edge.models.card import card_figures, conversion_figures
 from fer_edge.settings import ModelSettings
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.model.model_file import ModelFile
@@ -19,34 +19,42 @@ class _Stopped(Exception):  # noqa: N818 - a way out, no error
 def model_accuracy(
     bench: Bench, settings: ModelSettings, model: ModelFile
 ) -> dict[str, Any] | None:
-    """Return n, accuracy and macro recall with their source: "measured" or "contract".
+    """Return n, accuracy and macro recall with their source: "measured", "card" or "contract".
 
-    None where there are neither pictures nor figures in the contract, or the user stopped it.
+    None where there are neither pictures nor figures in card or contract, or the user stopped it.
 
     Raises:
         DataError: The data set is not one, or has other labels.
     """
     if bench.plan.data is None:
-        return accuracy_of_contract(model)
+        return accuracy_of_card(model) or accuracy_of_contract(model)
     try:
         return _measured(bench, settings, bench.plan.data)
     except _Stopped:
         return None
 
 
+def accuracy_of_card(model: ModelFile) -> dict[str, Any] | None:
+    """Return what the card of a shipped model says, with its yardstick; None for other models."""
+    card = card_figures(model)
+    if card is None:
+        return None
+    return {
+        "source": "card",
+        "yardstick": card.yardstick,
+        "n": card.n,
+        "accuracy": card.accuracy,
+        "macro_recall": card.macro_recall,
+    }
+
+
 def accuracy_of_contract(model: ModelFile) -> dict[str, Any] | None:
     """Return what the converter measured on held-out pictures, as the contract records it."""
-    conversion = model.contract.provenance.get("conversion")
-    metrics = conversion.get("metrics") if isinstance(conversion, Mapping) else None
-    if not isinstance(conversion, Mapping) or not isinstance(metrics, Mapping):
+    figures = conversion_figures(model)
+    if "accuracy" not in figures:
         return None
-    found = metrics.get(str(conversion.get("target")), metrics.get(model.contract.input.dtype))
-    if not isinstance(found, Mapping):
-        return None
-    # The contract's reader knows nothing of provenance, so anything may stand there.
-    told = {name: found.get(name) for name in ("n", "accuracy", "macro_recall")}
-    kept = {name: value for name, value in told.items() if type(value) in {int, float}}
-    return {"source": "contract", **kept} if "accuracy" in kept else None
+    kept = {name: figures[name] for name in ("n", "accuracy", "macro_recall") if name in figures}
+    return {"source": "contract", **kept}
 
 
 def _measured(bench: Bench, settings: ModelSettings, data: Path) -> dict[str, Any]:

@@ -92,8 +92,10 @@ def format_accuracy(accuracy: Mapping[str, Any] | None) -> str:
     if accuracy is None:
         return "unknown"
     count = f" on {accuracy['n']:,}" if "n" in accuracy else ""
-    here = "measured here" if accuracy["source"] == "measured" else "says the contract"
-    return f"{accuracy['accuracy']:.1%}{count}, {here}"
+    judge = f" of {accuracy['yardstick']}" if "yardstick" in accuracy else ""
+    source = accuracy["source"]
+    here = "measured here" if source == "measured" else f"says the {source}"
+    return f"{accuracy['accuracy']:.1%}{judge}{count}, {here}"
 
 
 def pipeline_table(report: Mapping[str, Any]) -> Table:

@@ -1,0 +1,187 @@
+"""Write the two pages of settings from their dataclasses; a test checks that they are current.
+
+docs/reference/settings.md holds those of `fer-edge`, docs/reference/recipe-settings.md those of a
+recipe. Key, type, range, default and sentence are the program's own. A unit is the one in the key's
+name, else the one named below: a new number of `fer-edge` without either is an error here.
+"""
+
+import dataclasses
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from fer_edge.settings import Settings
+from fer_trainer.recipe.settings import Recipe
+
+REFERENCE: Final = Path(__file__).parent / "reference"
+SETTINGS: Final = """\
+# Settings
+
+Made by `make docs` from the program's own settings; do not edit.
+
+Every setting of `fer-edge`, by section. A value comes from the first of these that names it:
+
+1. a flag: `--set SECTION.KEY=VALUE`, or an option of its own such as `--source`;
+2. the environment: `FER_EDGE_SECTION_KEY`, for instance `FER_EDGE_SOURCE_URI`;
+3. a TOML file: `--config FILE`, or the file that `FER_EDGE_CONFIG` names;
+4. the default.
+
+`fer-edge config show` prints every setting with its value and where that came from.
+`fer-edge config check FILE` says what is wrong in a file. An unknown key or a value out of range
+ends the program with [exit code 78](exit-codes.md) before it opens anything. Secrets never come
+from a flag: [the service](service.md#secrets) tells where they lie.
+"""
+RECIPES: Final = """\
+# Settings of a recipe
+
+Made by `make docs` from the trainer's own settings; do not edit.
+
+A recipe is a TOML file that decides everything about a training. The [recipes](recipes.md) that
+ship are examples. `RUN/recipe.toml` of any run holds every setting that it used.
+`--set SECTION.KEY=VALUE` changes one for a single run. An unknown key is refused, and the nearest
+one named. So are settings that contradict each other. Both happen before any picture is read. A
+setting that a recipe does not name has the default.
+"""
+SUFFIXES: Final = {
+    "_ms_per_second": "ms/s", "_mb_per_day": "MB/day", "_per_second": "1/s", "_seconds": "s",
+    "_px": "px", "_mb": "MB", "_days": "days", "_frames": "frames", "_faces": "faces",
+    "_degrees": "degrees",
+}  # fmt: skip
+UNITS: Final = {
+    "source.width": "px",
+    "source.height": "px",
+    "source.rotation": "degrees",
+    "detector.scale_factor": "-",
+    "detector.min_neighbours": "hits",
+    "smoothing.least_probability": "-",
+    "smoothing.margin": "-",
+    "model.threads": "threads",
+    "mqtt.port": "-",
+    "mqtt.in_flight": "events",
+    "web.port": "-",
+    "input.height": "px",
+    "input.width": "px",
+    "augmentation.blur_sigma": "px",
+    "augmentation.noise_sigma": "grey levels",
+    "training.epochs": "epochs",
+    "training.batch_size": "pictures",
+    "schedule.after_epochs": "epochs",
+    "selection.patience": "epochs",
+}
+TYPES: Final = {str: "text", bool: "true or false", int: "whole number", float: "number"}
+HEAD: Final = "| key | type | unit | range | default | what it does |\n|---|---|---|---|---|---|"
+
+
+def page() -> str:
+    """Return docs/reference/settings.md."""
+    return "\n".join([SETTINGS, *_sections(Settings, _told_by_field)]).rstrip() + "\n"
+
+
+def recipe_page() -> str:
+    """Return docs/reference/recipe-settings.md."""
+    parts = [RECIPES, *_top(), *_sections(Recipe, _told_by_docstring)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _top() -> Iterator[str]:
+    told = _attributes(Recipe)
+    yield "## At the top\n\nThese keys stand before the first section.\n"
+    yield "| key | type | what it does |\n|---|---|---|"
+    for f in dataclasses.fields(Recipe):
+        if f.default_factory is dataclasses.MISSING:
+            yield f"| `{f.name}` | text | {sentence(told[f.name])} |"
+    yield ""
+
+
+def _sections(settings: type, told: Any) -> Iterator[str]:
+    for section in dataclasses.fields(settings):
+        if section.default_factory is dataclasses.MISSING:
+            continue
+        cls: Any = section.default_factory
+        about = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
+        hints = typing.get_type_hints(cls)
+        # What a docstring refers to in the code means nothing to whoever writes a recipe.
+        about = re.sub(r"; see `fer_[\w.]+`", "", about)
+        yield f"## `[{section.name}]`\n\n{about}\n"
+        yield HEAD
+        for f in dataclasses.fields(cls):
+            yield _row(f"{section.name}.{f.name}", f, hints[f.name], told(cls, f))
+        yield ""
+
+
+def _told_by_field(_: type, field: Any) -> str:
+    return str(field.metadata["help"])
+
+
+def _told_by_docstring(cls: type, field: Any) -> str:
+    return _attributes(cls).get(field.name, "")
+
+
+def _attributes(cls: type) -> Mapping[str, str]:
+    """Return the text of each attribute in a Google-style docstring."""
+    _, _, listed = (inspect.getdoc(cls) or "").partition("Attributes:\n")
+    entries = re.split(r"^ {4}(\w+): ", listed, flags=re.MULTILINE)[1:]
+    texts = (" ".join(text.split()) for text in entries[1::2])
+    return dict(zip(entries[::2], texts, strict=True))
+
+
+def _row(key: str, field: Any, hint: Any, told: str) -> str:
+    if not told:
+        raise ValueError(f"{key} is not explained where it is declared")
+    kind = typing.get_origin(hint)
+    choices = typing.get_args(hint) if kind is typing.Literal else field.metadata.get("choices")
+    cells = (
+        f"`{key}`",
+        "list" if kind is tuple else TYPES[type(field.default)],
+        _unit(key, field.default),
+        ", ".join(map(_value, choices)) if choices else _range(field.metadata),
+        _value(field.default),
+        sentence(told),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _unit(key: str, default: Any) -> str:
+    by_name = (unit for suffix, unit in SUFFIXES.items() if key.endswith(suffix))
+    unit = UNITS.get(key) or next(by_name, "")
+    section = key.partition(".")[0]
+    of_the_edge = section in {section.name for section in dataclasses.fields(Settings)}
+    if not unit and of_the_edge and type(default) in {int, float}:
+        raise ValueError(f"{key} has no unit: name it so, or add it to UNITS of {__file__}")
+    return unit or "-"
+
+
+def _range(told: Mapping[str, Any]) -> str:
+    low, high = told.get("low"), told.get("high")
+    if low is not None and high is not None:
+        return f"{_number(low)} to {_number(high)}"
+    words = {"low": "from", "above": "above", "high": "to", "below": "below"}
+    given = {word: told.get(bound) for bound, word in words.items()}
+    return " ".join(f"{word} {_number(b)}" for word, b in given.items() if b is not None) or "-"
+
+
+def _value(value: Any) -> str:
+    if value in {"", ()}:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{value}`" if isinstance(value, str) else _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+
+
+def sentence(text: str) -> str:
+    """Return a fragment as a sentence."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}.".replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for name, text in (("settings.md", page()), ("recipe-settings.md", recipe_page())):
+        (REFERENCE / name).write_text(text, encoding="utf-8")
+        print(f"wrote {name}", file=sys.stderr)  # noqa: T201
