@@ -107,6 +107,8 @@ def test_a_link_in_the_place_of_what_is_being_written_leads_nowhere(tmp_path):
 
 def test_what_a_killed_process_left_can_be_removed(tmp_path):
     (tmp_path / f"{WRITING}4711-a.json").write_bytes(b"ha")
+    (tmp_path / f"{WRITING}abc").mkdir()
+    (tmp_path / f"{WRITING}abc" / "a.json").write_bytes(b"ha")
     (tmp_path / "b.json").write_bytes(b"b")
     remove_rests(tmp_path)
     assert contents(tmp_path) == {"b.json": b"b"}

@@ -56,7 +56,7 @@ def test_pictures_that_cannot_be_written_are_one_clear_line(
     assert (done.returncode, done.stdout) == (1, "")
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ")
-    assert "cannot be written" in last
+    assert "cannot be made" in last
 
 
 def test_describe_draws_the_network(small_recipe: Path, tmp_path: Path) -> None:

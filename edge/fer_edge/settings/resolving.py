@@ -5,7 +5,7 @@ Precedence: flag, then environment `FER_EDGE_SECTION_KEY`, then TOML file, then 
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from fer_edge.settings.seeing import (
 )
 from fer_edge.shared import typed_tables
 from fer_edge.shared.errors import SettingsError
-from fer_edge.shared.typed_tables import Given, Resolved, settings_of
+from fer_edge.shared.typed_tables import Given, Resolved, flatten, settings_of
 
 ENVIRONMENT_PREFIX: Final = "FER_EDGE_"
 _NOT_SETTINGS: Final = frozenset({"FER_EDGE_CONFIG"})
@@ -65,14 +65,11 @@ class ResolvedSettings(Resolved[Settings]):
 
     def rows(self) -> list[Setting]:
         """Return every setting in order."""
+        values = flatten(asdict(self.settings))
         return [
-            Setting(key, self._value(key), self.origins[key], part.meta["help"])
+            Setting(key, values[key], self.origins[key], part.meta["help"])
             for key, part in settings_of(Settings).items()
         ]
-
-    def _value(self, key: str) -> Any:
-        section, _, name = key.partition(".")
-        return getattr(getattr(self.settings, section), name)
 
 
 def resolve(

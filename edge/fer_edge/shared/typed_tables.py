@@ -189,6 +189,15 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested tables by dotted key; the way back from `nest`."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        inner = isinstance(value, Mapping)
+        flat |= flatten(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return flat
+
+
 def to_toml(table: Mapping[str, Any]) -> str:
     """Write a table of plain values, and of tables and lists of tables of them, as TOML."""
     lines = [f"{k} = {toml_value(v)}" for k, v in table.items() if not _tables(v)]

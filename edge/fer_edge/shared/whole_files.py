@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,10 @@ def replace_files(
 def remove_rests(folder: Path) -> None:
     """Remove what a killed process was just writing into a folder."""
     for rest in folder.glob(f"{WRITING}*"):
-        rest.unlink(missing_ok=True)
+        if rest.is_dir() and not rest.is_symlink():  # as earlier versions left it
+            shutil.rmtree(rest)
+        else:
+            rest.unlink(missing_ok=True)
 
 
 def synchronise(folder: Path) -> None:

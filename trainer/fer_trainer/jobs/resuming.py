@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.typed_tables import flatten
 from fer_edge.shared.whole_files import WRITING
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe.files import load_recipe
@@ -32,7 +32,7 @@ def check_same_recipe(run: RunFolder, recipe: Recipe) -> None:
             return
         run.check_free(force=False)
         return
-    before, now = (_flatten(asdict(r)) for r in (load_recipe(str(path)), recipe))
+    before, now = (flatten(asdict(r)) for r in (load_recipe(str(path)), recipe))
     changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
     if changed:
         shown = ", ".join(
@@ -99,16 +99,6 @@ def _is_rest(entry: Path) -> bool:
     """Say whether a killed process may have left this before it wrote the recipe."""
     names = {run_folder.SAMPLES, run_folder.CHECKPOINTS}
     return (entry.is_dir() and entry.name in names) or entry.name.startswith(WRITING)
-
-
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def _short(value: Any) -> str:

@@ -1,14 +1,16 @@
 """The whole way: footage, known faces, search."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from fer_edge.commands.tune.candidate import Trial, attempt
 from fer_edge.commands.tune.footage import Footage
-from fer_edge.commands.tune.outcome import Outcome, known_values
+from fer_edge.commands.tune.outcome import Outcome
 from fer_edge.commands.tune.reference import find_known_faces
 from fer_edge.commands.tune.search import VALUES, Goal, Search
 from fer_edge.settings import Settings
+from fer_edge.shared.typed_tables import flatten
 
 MODEL_KEY: Final = "model.path"
 
@@ -47,6 +49,7 @@ def tune(
         progress=lambda done, total: progress("searching thoroughly", done, total),
     )
     faces = sum(len(frame.sure) for frame in known.values())
+    begun_with = flatten(asdict(settings))
     tried: list[Trial] = []
     best: Trial | None = None
     best_model = settings.model.path
@@ -58,7 +61,7 @@ def tune(
             lambda done, total: progress("trying settings", done, total),
         )
         given = {} if model == settings.model.path else {MODEL_KEY: model}
-        chosen = search.run(known_values(settings, tuple(VALUES)), given)
+        chosen = search.run({key: begun_with[key] for key in VALUES}, given)
         tried += search.trials.values()
         if best is None or goal.is_met(chosen) or chosen.recall > best.recall:
             best, best_model = chosen, model
