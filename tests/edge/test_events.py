@@ -10,9 +10,9 @@ from builders import SEVEN, a_face, a_reading, an_observation
 
 from fer_edge.shared.records import UNCERTAIN, Prediction
 from fer_edge.sinks.events.aggregates import Aggregates
-from fer_edge.sinks.events.faces import FaceEvents, Origin
+from fer_edge.sinks.events.faces import FaceEvents, Origin, encode
 from fer_edge.sinks.events.sink import EventSink
-from fer_edge.sinks.spool.ids import EventIds, encode
+from fer_edge.sinks.spool.ids import EventIds
 
 ORIGIN = Origin("hall", "ab" * 32, "light follows who is there")
 
