@@ -14,7 +14,7 @@ from fer_edge.shared.errors import FerError
 SCRIPT = """
 import logging, os, sys
 import click
-from fer_edge import errors
+from fer_edge.shared import errors
 from fer_edge.shared.terminal.command_line import echo, echo_json, run_command_line, verbose_option
 
 @click.group()

@@ -1,6 +1,7 @@
 """Memory of the runtime alone: measured in a process of its own that does nothing else.
 
-`python -m fer_edge.commands.bench.footprint` takes settings as JSON on stdin and prints one line.
+`python -m fer_edge.commands.bench.measure.footprint` takes settings as JSON on stdin and prints one
+line.
 """
 
 import dataclasses
@@ -41,7 +42,7 @@ def measure_footprint(settings: Settings) -> dict[str, float]:
         FerError: The process failed.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "fer_edge.commands.bench.footprint"],
+        [sys.executable, "-m", "fer_edge.commands.bench.measure.footprint"],
         input=json.dumps(dataclasses.asdict(settings)).encode(),
         capture_output=True,
         timeout=_TIMEOUT_SECONDS,

@@ -45,7 +45,7 @@ def make_page(report: Mapping[str, Any]) -> str:
     """Return the report as an HTML page."""
     title = f"fer-edge bench: {report['machine']['board']}"
     body = "\n".join(_parts(report))
-    style = files("fer_edge.commands.bench").joinpath("page.css").read_text(encoding="utf-8")
+    style = files("fer_edge.commands.bench.report").joinpath("page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
