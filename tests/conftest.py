@@ -31,9 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> object:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> object:
     done = yield
-    if left := left_processes.left_after(item.nodeid):
+    file = item.nodeid.partition("::")[0]
+    last_of_its_file = nextitem is None or nextitem.nodeid.partition("::")[0] != file
+    if last_of_its_file and (left := left_processes.left_by_file(file)):
         pytest.fail("left behind: " + "; ".join(map(str, left)), pytrace=False)
     return done
 

@@ -1,8 +1,11 @@
-"""No test leaves a process behind; one that does fails, and what it left is ended.
+"""No test leaves a process behind; where one does its file fails, and what it left is ended.
 
 A process tells itself which test it belongs to: pytest writes that into the environment, and every
 process takes the environment of the one that starts it, however many lie between. So what a test
 left is found even when its own parent has long ended, and what belongs to another run is not.
+(What only forks has the environment of its parent's start, and is not seen.)
+
+Tests of one file may share processes, so it is looked when all that they share has been ended.
 """
 
 import contextlib
@@ -20,15 +23,29 @@ GRACE_SECONDS = 5.0
 """What has been killed, or told to end, may take as long on a busy machine."""
 LASTING = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 """Python starts these on first use, and they end with the process that did."""
+_WORKER = "PYTEST_XDIST_WORKER"
 
 
 @dataclass(frozen=True)
 class Left:
-    """A process, the test that started it (with the phase: setup, call, teardown), its command."""
+    """A process that a test has started.
+
+    Attributes:
+        pid: Its number.
+        test: Which test, and in which phase of it: setup, call, teardown.
+        worker: In which process of pytest-xdist that ran; "" without it.
+        command: What it executes.
+    """
 
     pid: int
     test: str
+    worker: str
     command: str
+
+    @property
+    def file(self) -> str:
+        """The file of the test, as pytest names it."""
+        return self.test.partition("::")[0]
 
     def __str__(self) -> str:
         return f"process {self.pid} of {self.test}: {self.command[:200]}"
@@ -39,16 +56,14 @@ def mark_run() -> None:
     os.environ[RUN] = uuid.uuid4().hex
 
 
-def left_after(test: str) -> list[Left]:
-    """Return what the body of a test has started and left; it is killed.
-
-    What its fixtures started may serve later tests: `left_by_run` looks at it.
-    """
-    return _end(lambda: [left for left in _processes() if left.test == f"{test} (call)"])
+def left_by_file(file: str) -> list[Left]:
+    """Return what the tests of a file, as pytest names it, have left in this process; end it."""
+    worker = os.environ.get(_WORKER, "")
+    return _end(lambda: [one for one in _processes() if (one.file, one.worker) == (file, worker)])
 
 
 def left_by_run() -> list[Left]:
-    """Return what any test of this run has left; it is killed."""
+    """Return what any test of this run has left; end it."""
     return _end(_processes)
 
 
@@ -75,7 +90,7 @@ def _processes() -> list[Left]:
         test = told.get("PYTEST_CURRENT_TEST")
         of_this_run = told.get(RUN) == os.environ[RUN]
         if test and of_this_run and not any(word in command for word in LASTING):
-            found.append(Left(int(folder.name), test, command))
+            found.append(Left(int(folder.name), test, told.get(_WORKER, ""), command))
     return found
 
 
