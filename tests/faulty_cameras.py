@@ -23,6 +23,8 @@ RTSP_PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 )
 RATE = 30.0
+WATCHDOG_SECONDS = 4.0
+"""After so long without a word systemd would end the daemon."""
 _PIPELINE = (
     "videotestsrc name=picture is-live=true ! capsfilter name=size ! {encoder} ! "
     "breakmydata name=fault skip={skip} ! {payloader} name=pay0"
@@ -179,9 +181,10 @@ class WatchedDaemon:
         self.process = _start(
             [*prefix, *PROGRAM, "run", "--source", source, "--model", str(model), *flags],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=clean_environment(
-                {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "4000000", **(environment or {})}
-            ),
+            env=clean_environment({
+                "NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": f"{WATCHDOG_SECONDS * 1e6:.0f}",
+                **(environment or {}),
+            }),
         )  # fmt: skip
         readers: list[Callable[[], None]] = [
             lambda: self._read(self.process.stdout, self._take_frame),

@@ -10,7 +10,13 @@ import time
 import numpy as np
 import pytest
 from builders import PORTRAIT, PORTRAIT_FACE, a_picture, encoded, write_files
-from command_line import error_line, fer_edge, json_lines, start_fer_edge
+from command_line import (
+    error_line,
+    fer_edge,
+    json_lines,
+    start_fer_edge,
+    wait_until_connected,
+)
 
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.opencv import cv2
@@ -158,17 +164,18 @@ def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path)
 def test_ctrl_c_ends_it_soon_however_the_camera_does(camera, tiny, behaviour):
     if behaviour == "silent":  # it is being opened
         camera.behaviour = "silent"
-    process = start_on(camera, tiny, "reopen_longest_seconds=5")
+    times = ("open_timeout_seconds=60", "read_timeout_seconds=30", "reopen_longest_seconds=60")
+    process = start_on(camera, tiny, *times)
     if behaviour == "silent":
-        time.sleep(3)
+        wait_until_connected(process.pid, camera.port)
     else:
         process.stdout.readline()
         camera.behaviour = behaviour
         time.sleep(1)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, said = process.communicate(timeout=30)
-    assert time.monotonic() - began < 4, "on a busy machine; the benchmark measures it"
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 15, "sooner than anything is waited for"
     assert process.returncode == 0, said
     assert "Traceback" not in said
 

@@ -269,7 +269,7 @@ def test_a_face_becomes_an_event_a_state_and_entities(start, reader):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 0, said
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10, "it takes leave for a second; the machine may be busy"
     wait_until(lambda: reader.of("fer/hall/availability")[-1] == "offline")
     # The face has left, so that nobody waits for it.
     events = [json.loads(line) for line in _all_events(reader)]

@@ -6,10 +6,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from command_line import wait_until_connected
 from endured_faults import FAULTS, endure
-from faulty_cameras import WatchedDaemon, http_camera, rtsp_camera, why_no_rtsp
+from faulty_cameras import (
+    WATCHDOG_SECONDS,
+    WatchedDaemon,
+    http_camera,
+    rtsp_camera,
+    why_no_rtsp,
+)
 
 from fer_edge.shared.opencv import cv2
 from fer_edge.testing.fakes import numbered_picture
@@ -90,14 +98,14 @@ def test_a_fault_is_noticed_and_recovered_from(watched, kind, name):
     if name not in UNNOTICED:
         assert outcome.detected_seconds is not None
         assert outcome.detected_seconds < LASTS_SECONDS + 1.0
-    assert outcome.recovered_seconds < 6.0, "pause, opening, and a busy machine"
+    assert outcome.recovered_seconds < 20.0, "pause, opening, and a busy machine"
     if FAULTS[name].outage:
         assert outcome.received < 15, "frames that were on their way"
     numbers = [frame["frame"] for at, frame in daemon.seen.frames]
     assert numbers == sorted(set(numbers))
     beats = [began, *(at for at, note in daemon.seen.notes if note == "WATCHDOG=1"), ended]
     apart = [b - a for a, b in itertools.pairwise(beats) if a >= began]
-    assert max(apart) < 3.0, "systemd was told each second that it lives"
+    assert max(apart) < WATCHDOG_SECONDS, "systemd was told in time that it lives"
 
 
 @pytest.mark.xdist_group("camera http")
@@ -119,8 +127,8 @@ def test_a_camera_that_stays_away_ends_it_for_systemd(camera, run):
     daemon.wait_for_frame()
     camera.kill()
     began = time.monotonic()
-    assert daemon.wait(20) == 69
-    assert 2.5 < time.monotonic() - began < 8
+    assert daemon.wait(60) == 69
+    assert 2.5 < time.monotonic() - began < 30
     assert "nothing listens" in daemon.said().splitlines()[-1]
     assert "for 3 s opening it again did not help" in daemon.said()
 
@@ -158,7 +166,7 @@ def test_ctrl_c_ends_it_soon_in_every_state(run, kind, state):
             FAULTS["stop"].begin(camera)
         daemon = run(camera.url)
         if state == "opening":
-            time.sleep(3.0)
+            wait_until_connected(daemon.process.pid, urlsplit(camera.url).port)
         else:
             daemon.wait_for_frame()
         if state == "stopped":
@@ -170,7 +178,7 @@ def test_ctrl_c_ends_it_soon_in_every_state(run, kind, state):
             time.sleep(1.5)
         code, seconds = daemon.end()
         assert code == 0, daemon.said()
-        assert seconds < 3.0, "on a busy machine; the benchmark measures it"
+        assert seconds < 7.0, "sooner than an opening is given up"
     finally:
         camera.close()
 

@@ -219,24 +219,22 @@ def test_finite_sources_leave_nothing_out(finite):
 
 
 def test_a_live_source_gives_the_newest_frame(live):
-    live.read(TIMEOUT_SECONDS)
-    time.sleep(0.5)
+    first = live.read(TIMEOUT_SECONDS)
+    wait_until(lambda: live.dropped > 0)
     newest = live.read(TIMEOUT_SECONDS)
-    assert live.dropped > 0
-    assert newest.index > 1
+    assert newest.index > first.index + 1
 
 
 @pytest.mark.parametrize("kind", ["stream", "turned stream", "picamera", "picamera turned"])
-def test_a_stalled_source_closes_at_once_and_leaves_nothing(open_source, behave, kind):
+def test_a_stalled_source_closes_at_once_and_leaves_nothing(open_source, behave, kind, caplog):
     open_source(kind).close()
     before = resources()
     source = open_source(kind)
     source.read(TIMEOUT_SECONDS)
     behave("stall")
     time.sleep(0.2)
-    began = time.monotonic()
     source.close()
-    assert time.monotonic() - began < 0.9, "sooner than it gives up a stuck capture"
+    assert "left behind" not in caplog.text, "sooner than it gives up a stuck capture"
     behave("stream")
     wait_until(lambda: resources() <= before)
 
