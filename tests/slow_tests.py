@@ -17,8 +17,8 @@ import pytest
 LIST = Path(__file__).with_name("slow_tests.txt")
 MOST_SECONDS = 1.0
 HEAD = f"""\
-# Tests that need over {MOST_SECONDS:g} s, which `make check` leaves out.
-# Written by `make slow`, on a machine with nothing else to do; do not edit.
+# Tests that need over {MOST_SECONDS:g} s on a machine with nothing else to do: `make check` leaves them out.
+# `make slow` measures all anew; pytest FILE --measure-slow only those of a file.
 """
 _COST = "slow_tests.seconds"
 

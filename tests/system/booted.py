@@ -261,7 +261,7 @@ def _make_root(release: str, root: Path) -> None:
             *("mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(_PACKAGES)}"),
             *("--aptopt=Acquire::Retries 3", release, root, mirror()),
         ],
-        check=False, capture_output=True, text=True, timeout=600,
+        check=False, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
     if done.returncode:
         shutil.rmtree(root, ignore_errors=True)
