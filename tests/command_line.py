@@ -28,7 +28,7 @@ def fer_edge(
         [*PROGRAM, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         cwd=cwd,
         env=clean_environment(environment),

@@ -250,7 +250,7 @@ class WatchedDaemon:
         """Interrupt it; return its exit code and how many seconds it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(30)
+        code = self.process.wait(120)
         return code, time.monotonic() - began
 
     def wait(self, timeout_seconds: float) -> int:

@@ -17,8 +17,8 @@ import pytest
 LIST = Path(__file__).with_name("slow_tests.txt")
 MOST_SECONDS = 1.0
 HEAD = f"""\
-# Tests that need over {MOST_SECONDS:g} s on a machine with nothing else to do: `make check` leaves them out.
-# `make slow` measures all anew; pytest FILE --measure-slow only those of a file.
+# What `make check` leaves out: tests that need over {MOST_SECONDS:g} s where nothing else runs.
+# `make slow` measures all anew, pytest FILE --measure-slow those of a file.
 """
 _COST = "slow_tests.seconds"
 

@@ -140,7 +140,7 @@ def test_ctrl_c_keeps_what_was_measured(tiny):
     while not has_child(running.pid) and time.monotonic() < deadline:  # it measures memory
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=60)
+    stdout, stderr = running.communicate(timeout=120)
     assert running.returncode == 130
     assert stderr.splitlines()[-1] == "interrupted; kept what was measured before"
     (report,) = json_lines(stdout)
