@@ -195,21 +195,21 @@ class WatchedDaemon:
         for thread in self._threads:
             thread.start()
 
-    def wait_for_frame(self, *, after: float = 0.0, timeout_seconds: float = 30.0) -> float:
+    def wait_for_frame(self, *, after: float = 0.0, timeout_seconds: float = 90.0) -> float:
         """Return when the first frame after a moment came."""
         return self._wait(
             lambda: next((at for at, _ in self.seen.frames if at > after), None),
             timeout_seconds, "no frame came",
         )  # fmt: skip
 
-    def wait_for_log(self, text: str, *, after: float = 0.0, timeout_seconds: float = 30) -> float:
+    def wait_for_log(self, text: str, *, after: float = 0.0, timeout_seconds: float = 90) -> float:
         """Return when a line with a text was said after a moment."""
         return self._wait(
             lambda: next((at for at, line in self.seen.log if at > after and text in line), None),
             timeout_seconds, f"{text!r} was not said",
         )  # fmt: skip
 
-    def wait_until_detected(self, *, after: float, timeout_seconds: float = 30.0) -> float:
+    def wait_until_detected(self, *, after: float, timeout_seconds: float = 90.0) -> float:
         """Return when it noticed a fault after a moment."""
         return self.wait_for_log(_DETECTED, after=after, timeout_seconds=timeout_seconds)
 

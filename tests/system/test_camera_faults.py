@@ -100,7 +100,8 @@ def test_a_fault_is_noticed_and_recovered_from(watched, kind, name):
         assert outcome.detected_seconds < LASTS_SECONDS + 1.0
     assert outcome.recovered_seconds < 20.0, "pause, opening, and a busy machine"
     if FAULTS[name].outage:
-        assert outcome.received < 15, "frames that were on their way"
+        during = daemon.frames_between(began, began + LASTS_SECONDS)
+        assert len(during) < 15, "frames that were on their way"
     numbers = [frame["frame"] for at, frame in daemon.seen.frames]
     assert numbers == sorted(set(numbers))
     beats = [began, *(at for at, note in daemon.seen.notes if note == "WATCHDOG=1"), ended]
@@ -108,12 +109,22 @@ def test_a_fault_is_noticed_and_recovered_from(watched, kind, name):
     assert max(apart) < WATCHDOG_SECONDS, "systemd was told in time that it lives"
 
 
+def wait_for_face(daemon):
+    since, give_up = time.monotonic(), time.monotonic() + 60
+    while not any(frame["faces"] for at, frame in daemon.seen.frames if at > since):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
 @pytest.mark.xdist_group("camera http")
 def test_no_track_is_given_to_two_faces(watched):
     camera, daemon = watched("http")
     seen = {}
+    wait_for_face(daemon)
     endure(daemon, camera, FAULTS["large"], seconds=1.0)
+    wait_for_face(daemon)
     endure(daemon, camera, FAULTS["kill"], seconds=0.3)
+    wait_for_face(daemon)
     for at, frame in daemon.seen.frames:
         for face in frame["faces"]:
             seen.setdefault(face["track_id"], []).append(at)
