@@ -88,7 +88,9 @@ def open_source(
             "picamera": lambda: PiCamera(width=150, height=100),
             "picamera turned": lambda: PiCamera(width=150, height=100, orientation=QUARTER),
             "stream": lambda: NetworkStream(camera.url, **PATIENT),
-            "given": lambda: make_source(SourceSettings(uri=GIVEN, width=320, height=240)),
+            "given": lambda: make_source(
+                SourceSettings(uri=GIVEN, width=320, height=240, open_timeout_seconds=20.0)
+            ),
             "newest frame": lambda: NewestFrameReader(
                 _endless, name="endless", open_timeout_seconds=TIMEOUT_SECONDS
             ),
