@@ -19,7 +19,7 @@ from pathlib import Path
 
 RUN = "FER_TESTS_RUN"
 """In the environment: which run of pytest a process belongs to."""
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 10.0
 """What has been killed, or told to end, may take as long on a busy machine."""
 LASTING = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 """Python starts these on first use, and they end with the process that did."""
