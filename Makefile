@@ -11,7 +11,7 @@ MANIFESTS := constraints.txt pyproject.toml edge/pyproject.toml convert/pyprojec
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test arm lint types format bench docs constraints clean
+.PHONY: help setup demo check test slow arm lint types format bench docs constraints clean
 
 help: ## List what make can do.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +21,14 @@ setup: $(VENV)/.ready ## Put the whole workspace with its development tools into
 demo: $(EDGE_VENV)/.ready ## Run the main job on built-in input; installs the lean edge only.
 	@$(EDGE_VENV)/bin/fer-edge demo --out demo-output
 
+check: lint types ## Check style, imports and types, and run the tests that need under a second each.
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup -m "not slow" -q
+
 test: setup ## Run every test; those that lack something say what.
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+slow: setup ## Write down anew which tests `make check` leaves out: runs all, one after the other.
+	$(BIN)/python -m pytest --measure-slow
 
 arm: setup ## Run the edge on emulated Raspberry Pis alone; says what to install for that.
 	$(BIN)/python -m pytest -n $(WORKERS) tests/system/test_arm.py

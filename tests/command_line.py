@@ -28,7 +28,7 @@ def fer_edge(
         [*PROGRAM, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         cwd=cwd,
         env=clean_environment(environment),
@@ -41,6 +41,19 @@ def start_fer_edge(
     """Start the command line and return the running process."""
     command = [*PROGRAM, *map(str, arguments)]
     return subprocess.Popen(command, text=True, env=clean_environment(environment), **options)
+
+
+def wait_until_connected(pid: int, port: int) -> None:
+    """Wait until a process, or one beside it, is connected to a port of this machine."""
+    peer = f":{port:04X}"
+    deadline = time.monotonic() + 60
+    while True:
+        lines = Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+        # Columns: number, own address, the other's, state, of which 01 is established.
+        if any(line.split()[2].endswith(peer) and line.split()[3] == "01" for line in lines):
+            return
+        assert time.monotonic() < deadline, f"nothing connects to port {port}"
+        time.sleep(0.02)
 
 
 def stop_process(pid: int) -> None:

@@ -23,6 +23,8 @@ RTSP_PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 )
 RATE = 30.0
+WATCHDOG_SECONDS = 4.0
+"""After so long without a word systemd would end the daemon."""
 _PIPELINE = (
     "videotestsrc name=picture is-live=true ! capsfilter name=size ! {encoder} ! "
     "breakmydata name=fault skip={skip} ! {payloader} name=pay0"
@@ -179,9 +181,10 @@ class WatchedDaemon:
         self.process = _start(
             [*prefix, *PROGRAM, "run", "--source", source, "--model", str(model), *flags],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=clean_environment(
-                {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "4000000", **(environment or {})}
-            ),
+            env=clean_environment({
+                "NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": f"{WATCHDOG_SECONDS * 1e6:.0f}",
+                **(environment or {}),
+            }),
         )  # fmt: skip
         readers: list[Callable[[], None]] = [
             lambda: self._read(self.process.stdout, self._take_frame),
@@ -192,21 +195,21 @@ class WatchedDaemon:
         for thread in self._threads:
             thread.start()
 
-    def wait_for_frame(self, *, after: float = 0.0, timeout_seconds: float = 30.0) -> float:
+    def wait_for_frame(self, *, after: float = 0.0, timeout_seconds: float = 90.0) -> float:
         """Return when the first frame after a moment came."""
         return self._wait(
             lambda: next((at for at, _ in self.seen.frames if at > after), None),
             timeout_seconds, "no frame came",
         )  # fmt: skip
 
-    def wait_for_log(self, text: str, *, after: float = 0.0, timeout_seconds: float = 30) -> float:
+    def wait_for_log(self, text: str, *, after: float = 0.0, timeout_seconds: float = 90) -> float:
         """Return when a line with a text was said after a moment."""
         return self._wait(
             lambda: next((at for at, line in self.seen.log if at > after and text in line), None),
             timeout_seconds, f"{text!r} was not said",
         )  # fmt: skip
 
-    def wait_until_detected(self, *, after: float, timeout_seconds: float = 30.0) -> float:
+    def wait_until_detected(self, *, after: float, timeout_seconds: float = 90.0) -> float:
         """Return when it noticed a fault after a moment."""
         return self.wait_for_log(_DETECTED, after=after, timeout_seconds=timeout_seconds)
 
@@ -247,7 +250,7 @@ class WatchedDaemon:
         """Interrupt it; return its exit code and how many seconds it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(30)
+        code = self.process.wait(120)
         return code, time.monotonic() - began
 
     def wait(self, timeout_seconds: float) -> int:

@@ -33,11 +33,15 @@ class NotifySocket:
             except BlockingIOError:
                 return self._said
 
-    def wait_for(self, message: str, *, seconds: float = 10.0) -> None:
-        """Wait until a message begins like this."""
+    def count(self, message: str) -> int:
+        """Return how many messages so far begin like this."""
+        return sum(said.startswith(message) for said in self.said)
+
+    def wait_for(self, message: str, *, times: int = 1, seconds: float = 20.0) -> None:
+        """Wait until so many messages begin like this."""
         deadline = time.monotonic() + seconds
-        while not any(said.startswith(message) for said in self.said):
-            assert time.monotonic() < deadline, f"no {message} in {self.said}"
+        while self.count(message) < times:
+            assert time.monotonic() < deadline, f"not {times} {message} in {self.said}"
             time.sleep(0.02)
 
     def __enter__(self) -> Self:

@@ -127,7 +127,7 @@ def a_daemon(tmp_path, camera):
             yield process, lambda: channel.recv(4096).decode()
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=120)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_reload_takes_the_new_model_without_losing_the_camera(model, tmp_path,
         process.send_signal(signal.SIGHUP)
         until(messages, "READY=1")
         process.terminate()
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=120)
     told = [line.partition(": ")[2] for line in said.splitlines() if "settings read anew" in line]
     assert told == ["settings read anew: nothing has changed", "settings read anew: model"]
     frames = [line["frame"] for line in json_lines((tmp_path / "lines").read_text())]

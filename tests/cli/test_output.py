@@ -20,7 +20,7 @@ def pictures(tmp_path):
 def sent_to(path, *arguments, **options):
     with path.open("w") as stdout:
         process = start_fer_edge(*arguments, stdout=stdout, stderr=PIPE, **options)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
     return process.returncode, said
 
 
@@ -80,7 +80,7 @@ def test_a_reader_that_leaves_ends_the_program_quietly(pictures, tiny, command):
     process.stdout.close()
     said = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 141, said  # what a shell shows of a program that SIGPIPE ended
+    assert process.wait(120) == 141, said  # what a shell shows of a program that SIGPIPE ended
     assert said == ""
 
 
@@ -92,7 +92,7 @@ def test_a_closed_stdout_is_no_fault(pictures, tiny, portrait, command):
         "run": ["run", "--source", pictures, "--model", tiny],
     }[command]
     process = start_fer_edge(*arguments, stderr=PIPE, preexec_fn=lambda: os.close(1))
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "error" not in said
 

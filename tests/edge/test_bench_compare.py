@@ -229,5 +229,5 @@ def our_median(invoke):
 def their_median(path, result):
     command = [LITERT_BENCHMARK, "--model", path, "--num_runs", "2000", "--warmup_runs", "200",
                "--num_threads", "1", "--result_json", result]  # fmt: skip
-    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    subprocess.run(command, capture_output=True, timeout=300, check=True)
     return json.loads(result.read_text())["latency"]["median_ms"]

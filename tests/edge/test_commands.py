@@ -56,7 +56,7 @@ KINDS = {
 def run(*arguments):
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments],
-        capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
+        capture_output=True, text=True, timeout=300, check=False, env=clean_environment(),
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def run_on_a_terminal(*arguments):
     leader, follower = os.openpty()
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments],
-        stdout=follower, stderr=follower, timeout=60, check=False, env=clean_environment(),
+        stdout=follower, stderr=follower, timeout=300, check=False, env=clean_environment(),
     )  # fmt: skip
     assert done.returncode == 1
     os.close(follower)

@@ -318,7 +318,7 @@ from fer_edge.cli import cli
 cli(["doctor", "--json"])
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.stderr == ""
     assert '"findings":' in done.stdout

@@ -144,7 +144,7 @@ def remaining_length(stream):
             return length
 
 
-def wait_until(condition, *, seconds=10.0):
+def wait_until(condition, *, seconds=20.0):
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "it did not happen"
@@ -337,7 +337,7 @@ def test_closing_ends_soon_whatever_the_broker_does(sinks, tiny_broker):
         events.close()
         mqtt.close()
         mqtt.close()
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 4.5, "sooner than an attempt to connect is given up"
 
 
 def test_what_is_undelivered_goes_with_the_next_run(sinks, tiny_broker):

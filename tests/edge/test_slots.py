@@ -348,7 +348,7 @@ def test_killed_at_any_step_a_model_that_passes_serves(device):
                 *(sys.executable, "-c", KILLED, device.slots.folder, str(step)),
                 *("model", "install", path, "--state", state),
             ],
-            capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
+            capture_output=True, text=True, timeout=300, check=False, env=clean_environment(),
         )  # fmt: skip
         sha, problem = device.serving()
         assert problem == ""
@@ -388,7 +388,7 @@ def test_other_commands_know_the_slot(device, tmp_path):
     device.install(NEW)
     done = subprocess.run(
         [*PROGRAM, "inspect", "slot", "--json"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
         env=clean_environment({"STATE_DIRECTORY": str(device.slots.folder.parent)}),
     )  # fmt: skip
     assert json.loads(done.stdout)["contract"]["flatbuffer_sha256"] == sha256(NEW)

@@ -268,7 +268,7 @@ def test_a_full_disk_is_survived(spool, path, limit):
 
     done = subprocess.run(
         [sys.executable, "-c", FULL, path, str(limit)],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
     said = json.loads(done.stdout)
     assert said["kept"] < 300

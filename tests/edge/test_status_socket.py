@@ -14,7 +14,7 @@ from states import a_camera, a_state
 
 from fer_edge.daemon.status import announcing as announcing_module
 from fer_edge.daemon.status.announcing import announcing
-from fer_edge.daemon.status.asking import ask, read_state
+from fer_edge.daemon.status.asking import PATIENCE_SECONDS, ask, read_state
 from fer_edge.daemon.status.place import own_folder, run_name, socket_name, sockets
 from fer_edge.daemon.status.socket import StatusSocket
 from fer_edge.daemon.status.text import format_all, format_duration
@@ -227,7 +227,8 @@ def test_a_stopped_process_is_told_in_time(place, other_process):
     stop_process(other_process.pid)
     began = time.monotonic()
     (found,) = ask([place / "status.sock"])
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10, "it would never answer"
+    assert PATIENCE_SECONDS < 2
     assert found.problems == (
         f"process {other_process.pid} does not answer: it is stopped, or hangs",
     )

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from builders import an_observation
@@ -16,6 +17,7 @@ from fer_edge.shared.errors import EXIT_CONFIG, OutputError, SettingsError
 from fer_edge.sinks.web import http_server as listener
 from fer_edge.sinks.web.http_server import HttpListener, Response
 from fer_edge.sinks.web.sink import WebSink, is_loopback
+from fer_edge.state import health
 from fer_edge.state.controls import Controls
 
 TOKEN = "correct horse battery staple"
@@ -105,10 +107,12 @@ def test_not_ready_says_why(web, state, reason):
     assert json.loads(body)["reasons"] == [reason]
 
 
-def test_alive_is_a_loop_that_turns_not_a_thread_that_answers():
-    with a_sink(alive_seconds=0.3) as web:
+def test_alive_is_a_loop_that_turns_not_a_thread_that_answers(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(health, "time", SimpleNamespace(monotonic=lambda: now))
+    with a_sink(alive_seconds=30) as web:
         assert ask(web.port, "/livez")[0] == 200, "it may still start"
-        time.sleep(0.4)
+        now += 31
         status, body, _ = ask(web.port, "/livez")
         assert (status, json.loads(body)["alive"]) == (503, False)
         assert ask(web.port, "/readyz")[0] == 503
@@ -192,24 +196,34 @@ def patient(seconds, body=b"well\n"):
 
 
 def test_a_client_that_sends_slowly_is_cut_off_for_the_whole_request():
+    began = time.monotonic()
     with patient(0.5) as web, connected(web.port) as channel:
-        began = time.monotonic()
         cut_off = False
-        while not cut_off and time.monotonic() - began < 5:
+        while not cut_off and time.monotonic() - began < 20:
             try:
                 channel.sendall(b"G")
             except ConnectionError:
                 cut_off = True
             time.sleep(0.05)
         assert cut_off
-        assert 0.3 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 0.4
 
 
 def test_a_client_that_never_takes_the_answer_is_cut_off():
-    with patient(0.5, bytes(64 * 1024 * 1024)) as web, connected(web.port) as channel:
+    with patient(0.2, bytes(64 * 1024 * 1024)) as web, connected(web.port) as channel:
         channel.sendall(b"GET / HTTP/1.1\r\n\r\n")
         time.sleep(1.0)
         assert len(everything(channel)) < 64 * 1024 * 1024
+
+
+def is_cut_off(channel):
+    channel.setblocking(False)
+    try:
+        return channel.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def test_many_connections_do_not_keep_out_a_quick_one(web):
@@ -218,17 +232,10 @@ def test_many_connections_do_not_keep_out_a_quick_one(web):
         for number in range(5):
             status, _, _ = ask(web.port, "/livez")
             assert status == 200, number
-        time.sleep(0.1)
-        cut_off = 0
-        for channel in holding:
-            channel.setblocking(False)
-            try:
-                cut_off += channel.recv(1) == b""
-            except ConnectionError:
-                cut_off += 1
-            except BlockingIOError:
-                pass
-        assert cut_off >= 3 * listener.MOST_CONNECTIONS
+        give_up = time.monotonic() + 4  # then their own time is over
+        while sum(map(is_cut_off, holding)) < 3 * listener.MOST_CONNECTIONS:
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
     finally:
         for channel in holding:
             channel.close()
@@ -342,7 +349,7 @@ def test_it_ends_at_once_and_leaves_port_and_thread():
         began = time.monotonic()
         web.close()
         web.close()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4, "sooner than the client's time is over"
         assert everything(channel) == b""
     assert threading.active_count() == before
     with WebSink(WebSettings(port=port)) as again:

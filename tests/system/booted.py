@@ -1,8 +1,9 @@
 """A Debian that really boots systemd, in a container of systemd-nspawn, with fer-edge in it.
 
-The root file system is made once and kept under the temporary folder; every boot gets it fresh,
-with an overlay in memory for what it writes. fer-edge and what it depends on are not installed:
-they are shown in it, read-only, from where this Python has them.
+The root file system is made once and kept in $XDG_CACHE_HOME/fer-edge-booted, or
+~/.cache/fer-edge-booted; every boot gets it fresh, with an overlay in memory for what it writes.
+fer-edge and what it depends on are not installed: they are shown in it, read-only, from where this
+Python has them.
 """
 
 import contextlib
@@ -97,7 +98,7 @@ class Booted:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         if check and done.returncode:
@@ -223,10 +224,9 @@ def _root(release: str) -> Iterator[Path]:
 
     While they are in use nobody removes them; those of other recipes go when nobody uses them.
     """
-    folder = Path(tempfile.gettempdir()) / f"fer-edge-booted-{os.geteuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.lstat().st_uid != os.geteuid() or folder.is_symlink():
-        raise MissingError(f"{folder} belongs to somebody else")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "fer-edge-booted"
+    folder.mkdir(parents=True, exist_ok=True)
     recipe = repr((_RECIPE, _PACKAGES, PYTHON, VENV))
     root = folder / f"{release}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     with contextlib.ExitStack() as making:
@@ -261,7 +261,7 @@ def _make_root(release: str, root: Path) -> None:
             *("mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(_PACKAGES)}"),
             *("--aptopt=Acquire::Retries 3", release, root, mirror()),
         ],
-        check=False, capture_output=True, text=True, timeout=600,
+        check=False, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
     if done.returncode:
         shutil.rmtree(root, ignore_errors=True)

@@ -130,6 +130,6 @@ def test_the_linter_finds_nothing():
         pytest.skip("no ansible-lint: pip install ansible-lint")
     done = subprocess.run(
         [linter, "--offline", "--profile", "production"],
-        cwd=ROLE, capture_output=True, text=True, check=False, timeout=120,
+        cwd=ROLE, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

@@ -42,7 +42,7 @@ class Bare:
         kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
         return subprocess.run(
             [self.folder / "bin" / program, *arguments],
-            capture_output=True, text=True, timeout=120, check=False, cwd=self.folder, env=kept,
+            capture_output=True, text=True, timeout=300, check=False, cwd=self.folder, env=kept,
         )  # fmt: skip
 
     @property

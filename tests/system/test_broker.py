@@ -267,9 +267,9 @@ def test_a_face_becomes_an_event_a_state_and_entities(start, reader):
     }  # fmt: skip
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10, "it takes leave for a second; the machine may be busy"
     wait_until(lambda: reader.of("fer/hall/availability")[-1] == "offline")
     # The face has left, so that nobody waits for it.
     events = [json.loads(line) for line in _all_events(reader)]
@@ -346,7 +346,7 @@ def test_aggregates_tell_of_no_single_face(start, reader, tmp_path):
     wait_until(lambda: last_state(reader).get("phase") == "running")
     time.sleep(2)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert reader.count() == 0, "one face is fewer than five"
     told = "".join(payload for _, payload, _ in reader.messages)
@@ -359,7 +359,7 @@ def test_no_frame_reaches_the_disk_or_the_broker(start, reader, tmp_path):
     wait_until(lambda: reader.count() >= 1)
     wait_until(lambda: last_state(reader).get("faces") == 1)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     for _, payload, _ in reader.messages:
         assert payload in {"online", "offline"} or isinstance(json.loads(payload), dict)
         assert len(payload) < 4000

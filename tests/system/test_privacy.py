@@ -86,7 +86,7 @@ def test_no_picture_is_written_or_sent_with_every_sink_on(clip, tmp_path):
             env=clean_environment(
                 {"STATE_DIRECTORY": str(state), "RUNTIME_DIRECTORY": str(run), "TMPDIR": str(run)}
             ),
-            cwd=run, capture_output=True, text=True, timeout=120, check=False,
+            cwd=run, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = log.read_text(errors="replace")
@@ -118,7 +118,7 @@ def test_the_trace_would_show_a_picture(clip, tmp_path):
             *TRACE, str(log),
             sys.executable, "-c", program, str(clip), str(tmp_path / "stolen"),
         ],
-        check=True, timeout=60,
+        check=True, timeout=300,
     )  # fmt: skip
     told = log.read_text(errors="replace")
     assert MARK[:33].decode() in told

@@ -31,7 +31,7 @@ pytestmark = [
 def promtool(*arguments, **options):
     return subprocess.run(
         ["promtool", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=60, **options,
+        capture_output=True, text=True, check=False, timeout=300, **options,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The shipped unit under a systemd that has really booted."""
 
+import os
 import re
 import socket
 import statistics
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from builders import PORTRAIT
+from command_line import wait_until_connected
 from system.booted import UNIT, VENV, boot
 from system.emulated import MissingError
 from system.installed_unit import DROP_INS, INSTALLED, InstalledUnit
@@ -18,6 +20,9 @@ from fer_edge.testing.fakes import MjpegServer
 HERE = Path(__file__).parent
 MOST_EXPOSURE = {"network": 1.1}
 """By drop-in, of `systemd-analyze security`; the others may reach 1.3."""
+
+STOPPED_SECONDS = 8.0
+"""Sooner than systemd's patience (TimeoutStopSec) ends, and than a camera's opening does."""
 
 pytestmark = pytest.mark.xdist_group("booted")
 
@@ -73,9 +78,10 @@ def test_little_is_exposed(booted, service, drop_in):
 def test_it_is_ready_in_time_and_tells_how_it_does(running):
     moments = ("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
     started_us, ready_us = map(int, running.system.properties(*moments))
-    assert (ready_us - started_us) / 1e6 < 3
+    # Others may have had the processor.
+    assert (ready_us - started_us) / 1e6 - running.waited_for_processor_s() < 3
     told = re.compile(r"\d+\.\d FPS, camera \w+, 1 face in view")
-    running.wait_until(lambda: told.fullmatch(running.told("StatusText")), seconds=5)
+    running.wait_until(lambda: told.fullmatch(running.told("StatusText")), seconds=30)
 
 
 @pytest.mark.parametrize("drop_in", DROP_INS)
@@ -150,7 +156,7 @@ def test_a_process_that_is_stopped_is_restarted_by_the_watchdog(running):
 
 def test_it_survives_being_killed(running):
     pid = running.kill("KILL")
-    running.wait_until(lambda: running.is_back(since=pid), seconds=5)
+    running.wait_until(lambda: running.is_back(since=pid), seconds=30)
 
 
 def test_credentials_are_for_the_service_alone(booted, service, camera):
@@ -177,7 +183,7 @@ def test_credentials_are_for_the_service_alone(booted, service, camera):
 
 
 def test_sigterm_ends_it_cleanly_and_soon(running):
-    assert running.stop() < 3
+    assert running.stop() < STOPPED_SECONDS
     assert running.system.properties("Result", "ExecMainStatus", "ActiveState") == [
         "success", "0", "inactive",
     ]  # fmt: skip
@@ -190,7 +196,7 @@ def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
     if behaviour == "silent":
         camera.behaviour = "silent"
         service.system.systemctl("start", "--no-block", UNIT)
-        time.sleep(2)
+        wait_until_connected(os.getpid(), camera.port)  # it shares this network
         assert service.told("ActiveState") == "activating"
     else:
         service.start()
@@ -198,7 +204,7 @@ def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
         service.wait_until(
             lambda: re.match("camera (waiting|opening)", service.told("StatusText")), seconds=10
         )
-    assert service.stop() < 3
+    assert service.stop() < STOPPED_SECONDS
     assert service.system.properties("Result", "ExecMainStatus") == ["success", "0"]
 
 
@@ -215,8 +221,8 @@ def test_it_ends_soon_while_its_broker_is_away(service, camera, broker):
             more=f'[events]\npurpose = "a test"\n[mqtt]\nhost = "127.0.0.1"\nport = {port}\n',
         )
         service.start()
-        service.wait_until(lambda: "mqtt offline" in service.told("StatusText"), seconds=5)
-        assert service.stop() < 3
+        service.wait_until(lambda: "mqtt offline" in service.told("StatusText"), seconds=30)
+        assert service.stop() < STOPPED_SECONDS
     assert service.system.properties("Result", "ExecMainStatus") == ["success", "0"]
 
 
@@ -226,9 +232,9 @@ def test_a_reload_keeps_camera_and_process(running, camera):
     running.configure(camera.url, more="[smoothing]\nmemory_seconds = 1.0\n")
     running.system.systemctl("reload", UNIT)
     running.wait_until(
-        lambda: "settings read anew: smoothing" in running.system.journal(), seconds=5
+        lambda: "settings read anew: smoothing" in running.system.journal(), seconds=30
     )
-    running.wait_until(lambda: running.told("SubState") == "running", seconds=5)
+    running.wait_until(lambda: running.told("SubState") == "running", seconds=30)
     time.sleep(1.5)
     assert running.pid == pid
     assert "1 face in view" in running.told("StatusText")
@@ -239,9 +245,9 @@ def test_a_reload_of_a_wrong_file_is_refused_and_said(running, camera):
     running.configure(camera.url, more="[smoothing]\nmemroy_seconds = 1.0\n")
     running.system.systemctl("reload", UNIT)
     running.wait_until(
-        lambda: "the new settings are not used" in running.system.journal(), seconds=5
+        lambda: "the new settings are not used" in running.system.journal(), seconds=30
     )
-    running.wait_until(lambda: running.told("SubState") == "running", seconds=5)
+    running.wait_until(lambda: running.told("SubState") == "running", seconds=30)
     assert "did you mean 'smoothing.memory_seconds'?" in running.system.journal(priority="err")
     assert running.pid == pid
 
@@ -249,7 +255,7 @@ def test_a_reload_of_a_wrong_file_is_refused_and_said(running, camera):
 def test_a_wrong_configuration_is_not_tried_again(service, camera):
     service.configure(camera.url, more="[sorce]\nuri = 1\n")
     service.start(check=False)
-    time.sleep(4)
+    time.sleep(1.5)  # three times what systemd waits for before it starts one again
     assert service.system.properties("ActiveState", "ExecMainStatus", "NRestarts") == [
         "failed", "78", "0",
     ]  # fmt: skip
@@ -263,7 +269,7 @@ def test_a_camera_that_is_not_there_at_the_start_is_waited_for(service, camera):
     time.sleep(4)
     camera.start()
     told = re.compile(r"[1-9]\d*\.\d FPS.*")
-    service.wait_until(lambda: told.match(service.told("StatusText")), seconds=15)
+    service.wait_until(lambda: told.match(service.told("StatusText")), seconds=60)
     assert service.told("ExecMainStatus") in {"0", "69"}
 
 
@@ -273,8 +279,11 @@ def test_what_a_person_must_mend_is_not_tried_again(service, code, again):
         f"[Service]\nRestartSec=100ms\nExecStart=\nExecStart=/bin/sh -c 'exit {code}'\n"
     )
     service.start(check=False)
-    time.sleep(1)
-    assert (int(service.told("NRestarts")) > 0) == again
+    if again:
+        service.wait_until(lambda: int(service.told("NRestarts")) > 0, seconds=30)
+    else:
+        time.sleep(1)
+        assert service.told("NRestarts") == "0"
 
 
 def test_a_program_that_crashes_at_every_start_is_given_up(service):

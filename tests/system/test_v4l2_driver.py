@@ -69,7 +69,7 @@ def run(environment):
     def run(script):
         done = subprocess.run(
             [sys.executable, "-c", SETUP + script, environment["CAMERA_BEHAVIOUR"]],
-            env=environment, check=False, capture_output=True, text=True, timeout=60,
+            env=environment, check=False, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), done.stderr

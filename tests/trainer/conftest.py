@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_once import made_once
 
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
@@ -112,14 +113,16 @@ def binary_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train and test folders; two test pictures are copies of train pictures."""
-    folder = tmp_path_factory.mktemp("faces")
-    labels = LABEL_SETS["fer2013"].labels
-    write_faces(folder / "train", labels, each=20, seed=1)
-    write_faces(folder / "test", labels, each=5, seed=2)
-    for label in labels[:2]:
-        copied = (folder / "train" / label / "004.png").read_bytes()
-        (folder / "test" / label / "000.png").write_bytes(copied)
-    return folder
+
+    def make(folder: Path) -> None:
+        labels = LABEL_SETS["fer2013"].labels
+        write_faces(folder / "train", labels, each=20, seed=1)
+        write_faces(folder / "test", labels, each=5, seed=2)
+        for label in labels[:2]:
+            copied = (folder / "train" / label / "004.png").read_bytes()
+            (folder / "test" / label / "000.png").write_bytes(copied)
+
+    return made_once(tmp_path_factory, "faces", make)
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +133,8 @@ def finished_run(faces: Path, small_recipe: Path, tmp_path_factory: pytest.TempP
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
 
-    run = tmp_path_factory.mktemp("runs") / "run"
-    recipe = load_recipe(str(small_recipe))
-    fit(recipe, load_data(recipe, faces), RunFolder(run), tell=lambda line: None)
-    return run
+    def make(folder: Path) -> None:
+        recipe = load_recipe(str(small_recipe))
+        fit(recipe, load_data(recipe, faces), RunFolder(folder / "run"), tell=lambda line: None)
+
+    return made_once(tmp_path_factory, "finished-run", make) / "run"

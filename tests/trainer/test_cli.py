@@ -15,7 +15,7 @@ def fer_train(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", MAIN, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -38,7 +38,7 @@ def test_help_does_not_wait_for_keras() -> None:
         "assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "conv 64 3x3 /2 relu" in done.stdout

@@ -155,7 +155,7 @@ def test_ctrl_c_keeps_what_there_is(
     for _ in range(presses):
         os.kill(process.pid, signal.SIGINT)
         time.sleep(0.03)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=120)
     # Shells show 130 for both; a second one may end the process while it takes its leave.
     # On a busy machine that meets native code on its way out, which then aborts.
     ended = {-signal.SIGINT, -signal.SIGABRT} if presses == 2 else set()
@@ -174,6 +174,6 @@ def test_force_and_resume_exclude_each_other(
     small_recipe: Path, faces: Path, tmp_path: Path
 ) -> None:
     process = start(small_recipe, faces, tmp_path / "run", "--force", "--resume")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "give one of them" in errors

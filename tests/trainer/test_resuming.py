@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_once import made_once
 
 from fer_edge.shared.errors import DataError, ModelError, OutputError, SettingsError
 from fer_trainer.backend import keras
@@ -92,9 +93,10 @@ def epochs_kept(run: Path) -> int:
 
 @pytest.fixture(scope="module")
 def uninterrupted(stateful: Path, faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("uninterrupted") / "run"
-    run_until("never", stateful, faces, run)
-    return run
+    def make(folder: Path) -> None:
+        run_until("never", stateful, faces, folder / "run")
+
+    return made_once(tmp_path_factory, "uninterrupted", make) / "run"
 
 
 def assert_same(run: Path, other: Path) -> None:

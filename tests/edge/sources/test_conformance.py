@@ -88,7 +88,9 @@ def open_source(
             "picamera": lambda: PiCamera(width=150, height=100),
             "picamera turned": lambda: PiCamera(width=150, height=100, orientation=QUARTER),
             "stream": lambda: NetworkStream(camera.url, **PATIENT),
-            "given": lambda: make_source(SourceSettings(uri=GIVEN, width=320, height=240)),
+            "given": lambda: make_source(
+                SourceSettings(uri=GIVEN, width=320, height=240, open_timeout_seconds=20.0)
+            ),
             "newest frame": lambda: NewestFrameReader(
                 _endless, name="endless", open_timeout_seconds=TIMEOUT_SECONDS
             ),
@@ -219,24 +221,23 @@ def test_finite_sources_leave_nothing_out(finite):
 
 
 def test_a_live_source_gives_the_newest_frame(live):
-    live.read(TIMEOUT_SECONDS)
-    time.sleep(0.5)
+    first = live.read(TIMEOUT_SECONDS)
+    before = live.dropped
+    wait_until(lambda: live.dropped > before)
     newest = live.read(TIMEOUT_SECONDS)
-    assert live.dropped > 0
-    assert newest.index > 1
+    assert newest.index > first.index + 1
 
 
 @pytest.mark.parametrize("kind", ["stream", "turned stream", "picamera", "picamera turned"])
-def test_a_stalled_source_closes_at_once_and_leaves_nothing(open_source, behave, kind):
+def test_a_stalled_source_closes_at_once_and_leaves_nothing(open_source, behave, kind, caplog):
     open_source(kind).close()
     before = resources()
     source = open_source(kind)
     source.read(TIMEOUT_SECONDS)
     behave("stall")
     time.sleep(0.2)
-    began = time.monotonic()
     source.close()
-    assert time.monotonic() - began < 0.9, "sooner than it gives up a stuck capture"
+    assert "left behind" not in caplog.text, "sooner than it gives up a stuck capture"
     behave("stream")
     wait_until(lambda: resources() <= before)
 

@@ -225,7 +225,7 @@ def test_a_forgotten_stream_does_not_spoil_the_exit(camera, behaviour):
     script = """
 import sys, time
 from fer_edge.sources.stream import NetworkStream
-stream = NetworkStream(sys.argv[1], open_timeout_seconds=20, read_timeout_seconds=20)
+stream = NetworkStream(sys.argv[1], open_timeout_seconds=60, read_timeout_seconds=60)
 assert stream.read(5.0) is not None
 print("ready", flush=True)
 sys.stdin.readline()
@@ -240,5 +240,5 @@ sys.stdin.readline()
         assert process.stdout.readline() == "ready\n"
         camera.behaviour = behaviour
         time.sleep(0.2)
-        _, noise = process.communicate("\n", timeout=20)
+        _, noise = process.communicate("\n", timeout=45)
     assert process.returncode == 0, noise
