@@ -156,8 +156,8 @@ def convert(
     report.html, and prints what the conversion changed on held-out pictures.
 
     Exits with 3 where a file does not pass the gate: at least 99 % of float32's accuracy, and no
-    class that loses more than 3 points of recall beyond its interval. The files are written all
-    the same, and say so.
+    class that loses more than 3 points of recall beyond its interval; or where the network itself
+    is at chance. The files are written all the same, and say so.
     """
     from fer_convert.conversion import REPORT_NAME, Plan
     from fer_convert.conversion import convert as convert_run
@@ -191,7 +191,9 @@ def convert(
     )
     with ProgressLine() as progress:
         conversion = convert_run(opened, plan, progress)
-        if try_rescue and Target.INT8 in targets and conversion.verdicts[Target.INT8].failures:
+        verdict = conversion.verdicts.get(Target.INT8)
+        # A network that is poor itself is not to be rescued from int8.
+        if try_rescue and verdict is not None and verdict.failures and not verdict.poor:
             conversion = with_rescue(conversion, rescue(conversion, progress))
         if emulator is not None and Target.INT8 in conversion.verdicts:
             progress("counting instructions in the emulator")
@@ -218,7 +220,7 @@ def convert(
         click.echo(format_report(conversion))
         for name in files:
             click.echo(f"wrote {out / name}")
-    check_gate(conversion.verdicts, accept_unmeasured=accept_unmeasured)
+    check_gate(conversion.verdicts, poor=conversion.poor, accept_unmeasured=accept_unmeasured)
 
 
 def main() -> None:

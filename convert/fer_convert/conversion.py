@@ -1,24 +1,22 @@
 """The whole way from a training run to model files; one step a module."""
 
-import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
 
 from fer_convert.cost.emulation import Emulation
 from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
-from fer_convert.judgement.comparison import Answers, Drift, Scores, ask, measure_drift, score
+from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.comparison_size import pictures_to_compare
-from fer_convert.judgement.gate import Verdict, judge
+from fer_convert.judgement.gate import Verdict, find_poor, judge
 from fer_convert.judgement.layer_error import LayerError, measure_layers
+from fer_convert.judgement.measurement import Measurement, Progress, ask_all, measure
+from fer_convert.judgement.reading import check_reading
 from fer_convert.source.job import NetworkSummary
 from fer_convert.source.recipe_lines import point_to_recipe
 from fer_convert.source.representative import (
@@ -41,8 +39,6 @@ RANGE_PERCENTILE: Final = 99.999
 """Of an activation's values that int8's range holds. Chosen for edge-small on pictures held out
 from its training part; see docs/conversion.md."""
 
-Progress = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -64,24 +60,6 @@ class Plan:
     compare_count: int | None = None
     seed: int = 0
     range_percentile: float = RANGE_PERCENTILE
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One target, measured on the held-out pictures.
-
-    Attributes:
-        scores: How right it is.
-        drift: How far from float32 it is; None for float32 itself.
-    """
-
-    scores: Scores
-    drift: Drift | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the measurement."""
-        drift = {} if self.drift is None else {"against_float32": self.drift.to_json()}
-        return {**self.scores.to_json(), **drift}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +126,11 @@ class Conversion:
             if target is not Target.FLOAT32
         }
 
+    @property
+    def poor(self) -> tuple[str, ...]:
+        """What is wrong with float32 itself, which no conversion mends."""
+        return find_poor(self.answers[Target.FLOAT32], self.held_out)
+
     def _errors_to_json(self, target: Target) -> dict[str, Any]:
         if target not in self.layer_errors:
             return {}
@@ -190,6 +173,7 @@ class Conversion:
             "versions": self.provenance["versions"],
             "calibration": self.provenance["calibration"],
             "held_out": self.provenance["held_out"],
+            "poor": list(self.poor),
             "folded": list(self.moves),
             "int8_ranges": self.provenance.get("int8_ranges"),
             "targets": targets,
@@ -227,6 +211,7 @@ def convert(run: TrainingRun, plan: Plan, progress: Progress = lambda _: None) -
         for target, flatbuffer in translation.flatbuffers.items():
             graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
             drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
+        check_reading(drafts[Target.FLOAT32], translation.probes, where=str(run.model))
     except ModelError as error:
         raise point_to_recipe(error, run.model.parent) from error
     count = plan.compare_count or pictures_to_compare(graphs[Target.FLOAT32], wanted)
@@ -300,16 +285,17 @@ def _translate(
     if translation.ranges.get("percentile", 100.0) == 100.0:
         return translation
     flatbuffer = translation.flatbuffers[Target.INT8]
-    graph = pure_graph(flatbuffer, Target.INT8, run, translation.network)
     try:
+        graph = pure_graph(flatbuffer, Target.INT8, run, translation.network)
+        # XNNPACK refuses a convolution whose output range is very small for its weights.
         LitertClassifier(draft_model(flatbuffer, graph, run.contract, Target.INT8))
     except ModelError as error:
-        # XNNPACK refuses a convolution whose output range is very small for its weights.
         plain = translate_to((Target.INT8,), 100.0)
         return replace(
             translation,
             flatbuffers={**translation.flatbuffers, **plain.flatbuffers},
-            ranges={**plain.ranges, "because": error.found},
+            # Without the network's path, which is this machine's own.
+            ranges={**plain.ranges, "because": error.found.removeprefix(f"{run.model} as int8: ")},
         )
     return translation
 
@@ -327,53 +313,6 @@ def pure_graph(
         graphs, target, run.contract, layers=network.kinds, where=f"{run.model} as {target}"
     )
     return graphs[0]
-
-
-def ask_all(
-    models: Mapping[Target, ModelFile], held_out: Samples, progress: Progress = lambda _: None
-) -> dict[Target, Answers]:
-    """Return what each model says of the held-out pictures."""
-    answers: dict[Target, Answers] = {}
-    for target, model in models.items():
-
-        def count(done: int, target: Target = target) -> None:
-            progress(f"comparing {target}: {done} of {len(held_out)} pictures")
-
-        answers[target] = _ask_in_parts(model, held_out, count)
-    return answers
-
-
-def _ask_in_parts(model: ModelFile, held_out: Samples, progress: Callable[[int], None]) -> Answers:
-    """Ask with one interpreter for each processor: a picture's answer knows no other picture."""
-    workers = min(len(os.sched_getaffinity(0)), len(held_out))
-    done = [0] * workers
-
-    def ask_part(number: int) -> Answers:
-        def count(n: int) -> None:
-            done[number] = n
-            progress(sum(done))
-
-        part = range(number * len(held_out) // workers, (number + 1) * len(held_out) // workers)
-        return ask(model, held_out.take(part), count)
-
-    with ThreadPoolExecutor(workers) as pool:
-        parts = list(pool.map(ask_part, range(workers)))
-    return Answers(
-        parts[0].labels,
-        np.concatenate([part.chosen for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-    )
-
-
-def measure(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
-    """Return what answers are worth, by themselves and against float32's."""
-    reference = answers[Target.FLOAT32]
-    return {
-        target: Measurement(
-            score(given, held_out), None if given is reference else measure_drift(given, reference)
-        )
-        for target, given in answers.items()
-    }
 
 
 def _provenance(

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from fer_convert.conversion import Conversion, Measurement
+from fer_convert.conversion import Conversion
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
+from fer_convert.judgement.measurement import Measurement
 from fer_convert.judgement.statistics import Interval
 from fer_convert.report.markup import facts, figure, paragraph, table
 from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fer_convert.conversion import Measurement
 from fer_convert.file.flatbuffer import Graph
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.gate import Verdict
+from fer_convert.judgement.measurement import Measurement
 from fer_convert.targets import Target
 from fer_edge.shared.model.model_file import ModelFile
 
