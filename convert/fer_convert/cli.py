@@ -156,8 +156,8 @@ def convert(
     report.html, and prints what the conversion changed on held-out pictures.
 
     Exits with 3 where a file does not pass the gate: at least 99 % of float32's accuracy, and no
-    class that loses more than 3 points of recall beyond its interval; or where the network itself
-    is at chance. The files are written all the same, and say so.
+    class that loses more than 3 points of recall beyond its interval. The files are written all
+    the same, and say so.
     """
     from fer_convert.conversion import REPORT_NAME, Plan
     from fer_convert.conversion import convert as convert_run
