@@ -132,6 +132,46 @@ def test_a_network_of_several_inputs_or_outputs(tmp_path, inputs, outputs, said)
         open_run(**written(tmp_path, network), labels=SEVEN)
 
 
+@pytest.mark.parametrize(
+    ("function", "node", "kind", "config"),
+    [
+        ("math.truediv", [["pixels", 0, 0, {"y": 127.5}]], "Rescaling", {"scale": 1 / 127.5}),
+        ("math.subtract", [["pixels", 0, 0, {"y": 1}]], "Rescaling", {"offset": -1}),
+        ("nn.relu", [[["pixels", 0, 0, {}]]], "Activation", {"activation": "relu"}),
+        ("__operators__.add", [["pixels", 0, 0, {"y": ["b", 0, 0]}]], "Add", {}),
+    ],
+)
+def test_arithmetic_outside_of_layers_becomes_a_layer(function, node, kind, config):
+    layer = {
+        "class_name": "TFOpLambda",
+        "config": {"name": "tf.op", "function": function},
+        "inbound_nodes": node,
+    }
+    (made,) = modernise({"class_name": "Functional", "config": {"layers": [layer]}})["config"][
+        "layers"
+    ]
+    assert made["class_name"] == kind
+    assert made["config"].items() >= config.items()
+
+
+@pytest.mark.parametrize(
+    ("function", "node"),
+    [
+        ("image.resize", [["pixels", 0, 0, {"size": [48, 48]}]]),
+        ("math.subtract", [["_CONSTANT_VALUE", -1, 1.0, {"y": ["pixels", 0, 0]}]]),
+        ("cast", [["pixels", 0, 0, {"dtype": "float16"}]]),
+    ],
+)
+def test_other_operations_are_named(function, node):
+    layer = {
+        "class_name": "TFOpLambda",
+        "config": {"name": "tf.op", "function": function},
+        "inbound_nodes": node,
+    }
+    with pytest.raises(ModelError, match=rf"TensorFlow's operation {function}.*'tf\.op'"):
+        modernise({"class_name": "Functional", "config": {"layers": [layer]}})
+
+
 def test_a_saved_model_folder(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ModelError, match=r"is a SavedModel.*model\.save\('network\.h5'\)"):

@@ -14,6 +14,7 @@ if keras.backend.backend() != "tensorflow":
 
 from fer_convert.worker.flattening import flatten, is_network  # noqa: E402 - they load TensorFlow
 from fer_convert.worker.pixels import find_readers, rescaling_for, scale  # noqa: E402
+from fer_convert.worker.simulated import SimulatedNetwork  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -171,3 +172,8 @@ def test_branches_that_contradict_each_other():
         with pytest.raises(ModelError, match=r"in one branch \(Rescaling .*in another \(Conv2D"):
             read(network, given)
     assert read(network, "0..255") is not None
+
+
+def test_arithmetic_outside_of_layers_is_not_simulated_but_refused_by_name(pictures):
+    with pytest.raises(ModelError, match=r"Subtract \('subtract.*'\) cannot be simulated in int8"):
+        SimulatedNetwork(read(preprocessed()), pictures)

@@ -182,6 +182,8 @@ def _replace_operation(layer: Layer) -> None:
     (node,) = layer["inbound_nodes"]
     ((source, *place, keywords),) = node if isinstance(node[0], list) else (node,)
     other = keywords.get("y")
+    if source == "_CONSTANT_VALUE" or keywords.get("dtype", "float32") != "float32":
+        function = f"{function} in an unusual form"
     tensors = [[source, *place, {}]]
     config: dict[str, Any] = {"name": name}
     if function in _WITH_A_NUMBER and isinstance(other, int | float):
