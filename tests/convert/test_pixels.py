@@ -175,5 +175,5 @@ def test_branches_that_contradict_each_other():
 
 
 def test_arithmetic_outside_of_layers_is_not_simulated_but_refused_by_name(pictures):
-    with pytest.raises(ModelError, match=r"Subtract \('subtract.*'\) cannot be simulated in int8"):
+    with pytest.raises(ModelError, match=r"TrueDivide \('true_div.*'\) cannot be simulated"):
         SimulatedNetwork(read(preprocessed()), pictures)
