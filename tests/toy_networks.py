@@ -134,6 +134,15 @@ def group_norm() -> Any:
     )
 
 
+def upsampling() -> Any:
+    """Is pure with the converter's own ranges alone."""
+    return _around(
+        lambda x: layers.GlobalAveragePooling2D()(
+            layers.UpSampling2D(name="larger")(layers.Conv2D(4, 3, 2, activation="relu")(x))
+        )
+    )
+
+
 def lstm() -> Any:
     """Crashes TensorFlow's converter with a segmentation fault."""
     return _around(lambda x: layers.LSTM(4, name="memory")(layers.Reshape((48, 48))(x)))
@@ -158,7 +167,7 @@ def not_a_number() -> Any:
 
 NETWORKS = (
     toy, residual, loose_norms, flatten, binary, logits, erf, group_norm, lstm, custom,
-    not_a_number,
+    not_a_number, upsampling,
 )  # fmt: skip
 
 

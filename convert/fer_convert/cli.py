@@ -179,7 +179,9 @@ def convert(
     )
     with ProgressLine() as progress:
         conversion = convert_run(opened, plan, progress)
-        if try_rescue and Target.INT8 in targets and conversion.verdicts[Target.INT8].failures:
+        verdict = conversion.verdicts.get(Target.INT8)
+        # A network that is poor itself is not to be rescued from int8.
+        if try_rescue and verdict is not None and verdict.failures and not verdict.poor:
             conversion = with_rescue(conversion, rescue(conversion, progress))
         if emulator is not None and Target.INT8 in conversion.verdicts:
             progress("counting instructions in the emulator")
@@ -207,7 +209,7 @@ def convert(
         click.echo(format_report(conversion))
         for name in files:
             click.echo(f"wrote {out / name}")
-    check_gate(conversion.verdicts, accept_unmeasured=accept_unmeasured)
+    check_gate(conversion.verdicts, poor=conversion.poor, accept_unmeasured=accept_unmeasured)
 
 
 def main() -> None:

@@ -1,24 +1,22 @@
 """The whole way from a training run to model files; one step a module."""
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
 
 from fer_convert.cost.emulation import Emulation
 from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
-from fer_convert.judgement.comparison import Answers, Measurement, ask, measure
+from fer_convert.judgement.comparison import Answers, Measurement
 from fer_convert.judgement.comparison_size import pictures_to_compare
-from fer_convert.judgement.gate import Verdict, judge
+from fer_convert.judgement.gate import Verdict, find_poor
 from fer_convert.judgement.layer_error import LayerError, measure_layers
+from fer_convert.judgement.measurement import ask_all, judge_all, measure_all
+from fer_convert.judgement.reading import check_reading
 from fer_convert.source.job import NetworkSummary
 from fer_convert.source.partition import draw
 from fer_convert.source.recipe_lines import point_to_recipe
@@ -126,6 +124,11 @@ class Conversion:
         delivered = [artefact.target for artefact in self.artefacts]
         return judge_all(self.answers, self.held_out, delivered)
 
+    @property
+    def poor(self) -> tuple[str, ...]:
+        """What is wrong with float32 itself, which no conversion mends."""
+        return find_poor(self.answers[Target.FLOAT32], self.held_out)
+
     def _errors_to_json(self, target: Target) -> dict[str, Any]:
         if target not in self.layer_errors:
             return {}
@@ -168,6 +171,7 @@ class Conversion:
             "versions": self.provenance["versions"],
             "calibration": self.provenance["calibration"],
             "held_out": self.provenance["held_out"],
+            "poor": list(self.poor),
             "folded": list(self.moves),
             "int8_ranges": self.provenance.get("int8_ranges"),
             "targets": targets,
@@ -205,6 +209,7 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
         for target, flatbuffer in translation.flatbuffers.items():
             graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
             drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
+        check_reading(drafts[Target.FLOAT32], translation.probes, where=str(run.model))
     except ModelError as error:
         raise point_to_recipe(error, run.model.parent) from error
     count = plan.compare_count or pictures_to_compare(graphs[Target.FLOAT32], wanted)
@@ -266,16 +271,17 @@ def _translate(
     if translation.ranges.get("percentile", 100.0) == 100.0:
         return translation
     flatbuffer = translation.flatbuffers[Target.INT8]
-    graph = pure_graph(flatbuffer, Target.INT8, run, translation.network)
     try:
+        graph = pure_graph(flatbuffer, Target.INT8, run, translation.network)
+        # XNNPACK refuses a convolution whose output range is very small for its weights.
         LitertClassifier(draft_model(flatbuffer, graph, run.contract, Target.INT8))
     except ModelError as error:
-        # XNNPACK refuses a convolution whose output range is very small for its weights.
         plain = translate_to((Target.INT8,), 100.0)
         return replace(
             translation,
             flatbuffers={**translation.flatbuffers, **plain.flatbuffers},
-            ranges={**plain.ranges, "because": error.found},
+            # Without the network's path, which is this machine's own.
+            ranges={**plain.ranges, "because": error.found.removeprefix(f"{run.model} as int8: ")},
         )
     return translation
 
@@ -293,62 +299,6 @@ def pure_graph(
         graphs, target, run.contract, layers=network.kinds, where=f"{run.model} as {target}"
     )
     return graphs[0]
-
-
-def ask_all(
-    models: Mapping[Target, ModelFile], held_out: Samples, progress: ProgressLine = SILENT
-) -> dict[Target, Answers]:
-    """Return what each model says of the held-out pictures."""
-    answers: dict[Target, Answers] = {}
-    for target, model in models.items():
-
-        def count(done: int, target: Target = target) -> None:
-            progress.count(f"comparing {target}", done, len(held_out))
-
-        answers[target] = _ask_in_parts(model, held_out, count)
-    return answers
-
-
-def _ask_in_parts(model: ModelFile, held_out: Samples, progress: Callable[[int], None]) -> Answers:
-    """Ask with one interpreter for each processor: a picture's answer knows no other picture."""
-    workers = min(len(os.sched_getaffinity(0)), len(held_out))
-    done = [0] * workers
-
-    def ask_part(number: int) -> Answers:
-        def count(n: int) -> None:
-            done[number] = n
-            progress(sum(done))
-
-        part = range(number * len(held_out) // workers, (number + 1) * len(held_out) // workers)
-        return ask(model, held_out.take(part), count)
-
-    with ThreadPoolExecutor(workers) as pool:
-        parts = list(pool.map(ask_part, range(workers)))
-    return Answers(
-        parts[0].labels,
-        np.concatenate([part.chosen for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-    )
-
-
-def measure_all(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
-    """Return what answers are worth, by themselves and against float32's."""
-    reference = answers[Target.FLOAT32]
-    return {
-        target: measure(given, held_out, None if given is reference else reference)
-        for target, given in answers.items()
-    }
-
-
-def judge_all(
-    answers: Mapping[Target, Answers], held_out: Samples, targets: Iterable[Target]
-) -> dict[Target, Verdict]:
-    """Return what the gate says of some targets, float32 aside."""
-    return {
-        target: judge(answers[Target.FLOAT32], answers[target], held_out)
-        for target in targets
-        if target is not Target.FLOAT32
-    }
 
 
 def _provenance(

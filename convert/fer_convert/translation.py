@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from fer_convert.source.job import Job, NetworkSummary, read_error, read_moves, read_ranges
+from fer_convert.source.job import (
+    Job,
+    NetworkSummary,
+    Probes,
+    read_error,
+    read_moves,
+    read_probes,
+    read_ranges,
+)
 from fer_convert.targets import Target
 from fer_edge.shared.errors import ModelError
 
@@ -36,12 +44,14 @@ class Translation:
         network: What was translated, and by which versions.
         moves: Where batch norms went that the converter alone would not fold.
         ranges: How int8's activation ranges were found; empty without int8.
+        probes: What the network itself says of random pictures.
     """
 
     flatbuffers: Mapping[Target, bytes] = field(repr=False)
     network: NetworkSummary
     moves: tuple[str, ...]
     ranges: Mapping[str, Any]
+    probes: Probes = field(repr=False)
 
 
 def translate(job: Job) -> Translation:
@@ -51,12 +61,12 @@ def translate(job: Job) -> Translation:
         FerError: As `run_worker` says.
     """
 
-    def read(folder: Path) -> tuple[dict[Target, bytes], tuple[str, ...], dict[str, Any]]:
+    def read(folder: Path) -> tuple[dict[Target, bytes], tuple[str, ...], dict[str, Any], Probes]:
         flatbuffers = {target: (folder / target.file_name).read_bytes() for target in job.targets}
-        return flatbuffers, read_moves(folder), read_ranges(folder)
+        return flatbuffers, read_moves(folder), read_ranges(folder), read_probes(folder)
 
-    (flatbuffers, moves, ranges), network = run_worker(job, read)
-    return Translation(flatbuffers, network, moves, ranges)
+    (flatbuffers, moves, ranges, probes), network = run_worker(job, read)
+    return Translation(flatbuffers, network, moves, ranges, probes)
 
 
 def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, NetworkSummary]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_convert.judgement.comparison import Answers
-from fer_convert.judgement.gate import check_gate, judge
+from fer_convert.judgement.gate import check_gate, find_poor, judge
 from fer_convert.judgement.statistics import paired_test
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples
@@ -97,6 +97,42 @@ def test_a_network_that_is_always_wrong_is_not_measured():
     verdict = judge(wrong, wrong, samples(EVEN))
     assert "float32 gives no picture its own label" in verdict.unmeasured
     assert verdict.to_json()["accuracy_kept"] is None
+
+
+def test_a_network_at_chance_does_not_pass_and_is_told_in_capitals():
+    dealt = answers(np.tile([0, 1, 2], 400))
+    verdict = judge(dealt, dealt, samples(EVEN))
+    assert (verdict.word, verdict.kept, verdict.failures) == ("not passed", 1.0, ())
+    (reason,) = verdict.reasons
+    assert reason.startswith("FLOAT32 IS NO BETTER THAN CHANCE: 33.50% of 1,200 pictures right")
+    with pytest.raises(GateError, match=r"int8 has not passed.*NO BETTER.*check --pixels"):
+        check_gate({Target.INT8: verdict}, accept_unmeasured=True)
+    assert verdict.to_json()["failures"] == [reason]
+
+
+def test_one_answer_for_all_does_not_pass_however_common_it_is():
+    """Nine of ten pictures are happy; nothing else is said of any."""
+    uneven = np.repeat([1, 0, 2], [900, 50, 50])
+    happy = answers(np.ones_like(uneven))
+    verdict = judge(happy, happy, samples(uneven))
+    assert verdict.reasons == ("FLOAT32 GIVES EVERY PICTURE THE SAME LABEL: happy",)
+
+
+def test_what_beats_chance_by_more_than_luck_passes():
+    better = np.tile([0, 1, 2], 400)
+    better[:60] = 0
+    assert find_poor(answers(better), samples(EVEN)) == ()
+    assert find_poor(answers(spoil(EVEN, 390, of=0, into=1)), samples(EVEN)) == ()
+    # Ten right of 27 may be luck.
+    few = np.repeat([0, 1, 2], 9)
+    chosen = np.tile([0, 1, 2], 9)
+    chosen[1] = 0
+    assert "37.04% of 27" in find_poor(answers(chosen), samples(few))[0]
+
+
+def test_float32_alone_is_judged_by_itself():
+    with pytest.raises(GateError, match="float32 has not passed the gate: AT CHANCE"):
+        check_gate({}, poor=("AT CHANCE",))
 
 
 def test_the_paired_test_of_a_textbook():

@@ -7,6 +7,9 @@ from toy_run import TOY_AGREEMENT
 
 from fer_convert.conversion import Conversion
 from fer_convert.file.flatbuffer import find_leftovers, read_graphs
+from fer_convert.judgement.reading import check_reading
+from fer_convert.report.text import format_report
+from fer_convert.source.job import Probes
 from fer_convert.targets import Target
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError
 from fer_edge.shared.model.litert import LitertClassifier
@@ -160,6 +163,35 @@ def test_the_contract_records_the_conversion(converted):
     assert conversion["metrics"]["int8"]["n"] == conversion["held_out"]["n"] == 210
     assert conversion["metrics"]["float32"]["accuracy"] > 0.9
     assert conversion["operators"]["CONV_2D"] == 2
+
+
+def test_int8_that_our_own_ranges_break_has_the_converters(outcomes):
+    conversion = outcomes["upsampling"]
+    ranges = conversion.to_json()["int8_ranges"]
+    assert ranges["percentile"] == 100
+    assert ranges["because"].startswith("operator QUANTIZE that writes ")
+    assert "(from layer 'larger' (UpSampling2D)) leaves int8" in ranges["because"]
+    assert "int8 has the ranges of TensorFlow's converter, not ours: operator QUANTIZE" in (
+        format_report(conversion)
+    )
+    assert {tensor.dtype for tensor in main_graph(conversion).tensors} <= {"INT8", "INT32"}
+    assert run_selftest(artefact(conversion, Target.INT8).model).passed
+
+
+def test_a_network_that_was_read_wrongly_is_refused(converted):
+    """The answers that the network itself is said to give are those to other pictures."""
+    model = artefact(converted, Target.FLOAT32).model
+    pictures = converted.held_out.pictures[:32]
+    answers = np.stack([LitertClassifier(model).raw_output(picture) for picture in pictures])
+    check_reading(model, Probes(pictures, answers), where="a.h5")
+    with pytest.raises(
+        ModelError, match=r"a\.h5: converted to float32 it answers otherw"
+    ) as caught:
+        check_reading(model, Probes(pictures, answers[::-1].copy()), where="a.h5")
+    assert caught.value.exit_code == EXIT_CONFIG
+    answers[3] = np.nan
+    with pytest.raises(ModelError, match="answers otherwise"):
+        check_reading(model, Probes(pictures, answers), where="a.h5")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The gate: is a converted network still as good as the one that was trained?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from fer_convert.judgement.statistics import PairedTest, paired_test
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
+from fer_edge.shared.statistics import wilson
 
 ACCURACY_KEPT: Final = 0.99
 """Of float32's accuracy. Source: MLPerf Inference rules, the quality target of 99 %."""
@@ -23,6 +24,9 @@ LEAST_PICTURES: Final = 100
 """With fewer, a single picture is more than the one per cent that the gate is about."""
 
 
+_FIX_POOR: Final = "check --pixels, the order of the labels and the pictures, or train again"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the gate says of one model.
@@ -32,6 +36,7 @@ class Verdict:
         paired: All pictures, model against float32.
         classes: The same, class by class.
         failures: What is worse than allowed.
+        poor: What is wrong with float32 itself, which no conversion mends.
         unmeasured: What could not be measured; nothing passes unmeasured.
     """
 
@@ -40,21 +45,22 @@ class Verdict:
     classes: dict[str, PairedTest]
     failures: tuple[str, ...]
     unmeasured: tuple[str, ...]
+    poor: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether everything was measured, and nothing is worse than allowed."""
-        return not self.failures and not self.unmeasured
+        return not self.reasons
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it has not passed."""
-        return (*self.failures, *self.unmeasured)
+        return (*self.poor, *self.failures, *self.unmeasured)
 
     @property
     def word(self) -> str:
         """The verdict in a word or two."""
-        if self.failures:
+        if self.poor or self.failures:
             return "not passed"
         return "not measured" if self.unmeasured else "passed"
 
@@ -67,7 +73,7 @@ class Verdict:
             "recall_loss_allowed": RECALL_LOST,
             "mcnemar": self.paired.to_json(),
             "by_class": {label: test.to_json() for label, test in self.classes.items()},
-            "failures": list(self.failures),
+            "failures": [*self.poor, *self.failures],
             "unmeasured": list(self.unmeasured),
         }
 
@@ -75,9 +81,10 @@ class Verdict:
 def judge(reference: Answers, answers: Answers, samples: Samples) -> Verdict:
     """Judge a model by its answers.
 
-    It passes if its accuracy is at least `ACCURACY_KEPT` of float32's, and if of no class the whole
-    95 % interval of the loss of recall lies beyond `RECALL_LOST`. A class without pictures, too
-    few pictures, or answers that are no numbers leave it unmeasured.
+    It passes if float32 itself is better than chance, if its accuracy is at least `ACCURACY_KEPT`
+    of float32's, and if of no class the whole 95 % interval of the loss of recall lies beyond
+    `RECALL_LOST`. A class without pictures, too few pictures, or answers that are no numbers leave
+    it unmeasured.
 
     Args:
         reference: float32's answers.
@@ -101,6 +108,36 @@ def judge(reference: Answers, answers: Answers, samples: Samples) -> Verdict:
         classes=classes,
         failures=tuple(_failures(kept, classes)),
         unmeasured=tuple(_unmeasured(reference, answers, samples, kept)),
+        poor=find_poor(reference, samples),
+    )
+
+
+def find_poor(reference: Answers, samples: Samples) -> tuple[str, ...]:
+    """Say in capitals that float32's answers have nothing to do with the pictures, if so.
+
+    Chance is what the same answers would get if dealt out to the pictures at random: for each
+    label, its share of the answers times its share of the pictures. That is the accuracy expected
+    in Cohen's kappa.
+
+    Returns:
+        Nothing where the 95 % interval of the accuracy lies above it.
+    """
+    n, labels = len(samples), len(reference.labels)
+    if not n or len(np.unique(samples.labels)) < 2:
+        return ()
+    given, own = (
+        np.bincount(chosen, minlength=labels) / n for chosen in (reference.chosen, samples.labels)
+    )
+    right, chance = int((reference.chosen == samples.labels).sum()), float(given @ own)
+    if given.max() == 1.0:
+        return (
+            f"FLOAT32 GIVES EVERY PICTURE THE SAME LABEL: {reference.labels[int(given.argmax())]}",
+        )
+    if wilson(right, n).low > chance:
+        return ()
+    return (
+        f"FLOAT32 IS NO BETTER THAN CHANCE: {right / n:.2%} of {n:,} pictures right, and "
+        f"{chance:.2%} are by chance",
     )
 
 
@@ -132,26 +169,44 @@ def _unmeasured(reference: Answers, answers: Answers, samples: Samples, kept: fl
     return found
 
 
-def check_gate(verdicts: Mapping[Target, Verdict], *, accept_unmeasured: bool = False) -> None:
+def check_gate(
+    verdicts: Mapping[Target, Verdict],
+    *,
+    poor: Sequence[str] = (),
+    accept_unmeasured: bool = False,
+) -> None:
     """Refuse what has not passed.
 
     Args:
-        verdicts: By target.
+        verdicts: By target; float32 is not among them.
+        poor: What is wrong with float32 itself.
         accept_unmeasured: Let pass what could not be measured, but is not known to be worse.
 
     Raises:
         GateError: A model has not passed.
     """
     for target, verdict in verdicts.items():
-        if verdict.passed or (accept_unmeasured and not verdict.failures):
+        if verdict.passed or (accept_unmeasured and verdict.word == "not measured"):
             continue
         raise GateError(
             f"{target} has {verdict.word} the gate: {'; '.join(verdict.reasons)}"
-            if verdict.failures
+            if verdict.poor or verdict.failures
             else f"the gate could not measure {target}: {'; '.join(verdict.reasons)}",
             expected=f"{ACCURACY_KEPT:.0%} of float32's accuracy, and no class that loses more "
             f"than {RECALL_LOST * 100:.0f} points of recall beyond its interval",
-            fix="try --rescue, or other pictures with --calibration-data"
-            if verdict.failures
-            else "hold out more pictures in training, or say --accept-unmeasured",
+            fix=_fix(verdict),
         )
+    if poor:
+        raise GateError(
+            f"float32 has not passed the gate: {'; '.join(poor)}",
+            expected="answers that have to do with the pictures",
+            fix=_FIX_POOR,
+        )
+
+
+def _fix(verdict: Verdict) -> str:
+    if verdict.poor:
+        return _FIX_POOR
+    if verdict.failures:
+        return "try --rescue, or other pictures with --calibration-data"
+    return "hold out more pictures in training, or say --accept-unmeasured"

@@ -26,8 +26,10 @@ def format_report(conversion: Conversion) -> str:
         measured,
         *_error_lines(conversion),
         *_cost_lines(conversion),
+        *_range_lines(conversion.provenance.get("int8_ranges", {})),
         *_rescue_lines(conversion.rescue),
         *_gate_lines(conversion),
+        *(conversion.poor if not conversion.verdicts else ()),
     ])  # fmt: skip
 
 
@@ -72,6 +74,11 @@ def _cost_lines(conversion: Conversion) -> Iterator[str]:
             f"{count.instructions:,} instructions on a {count.cpu} ({count.board}), with {same} "
             "answers"
         )
+
+
+def _range_lines(ranges: Mapping[str, Any]) -> Iterator[str]:
+    if "because" in ranges:
+        yield f"int8 has the ranges of TensorFlow's converter, not ours: {ranges['because']}"
 
 
 def _error_lines(conversion: Conversion) -> Iterator[str]:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from fer_convert.conversion import Conversion, ask_all, pure_graph
+from fer_convert.conversion import Conversion, pure_graph
 from fer_convert.file.artefact import draft_model, finish
 from fer_convert.judgement.comparison import measure, measure_drift
 from fer_convert.judgement.gate import judge
 from fer_convert.judgement.layer_error import measure_layers
+from fer_convert.judgement.measurement import ask_all
 from fer_convert.rescue.attempt import Attempt, Candidate, Rescue, Result
 from fer_convert.rescue.material import Material, split_pool
 from fer_convert.rescue.recalibration import other_sizes, wide_activations

@@ -21,6 +21,7 @@ _ARRAYS: Final = "arrays"
 _NETWORK: Final = "network.json"
 _MOVES: Final = "moves.json"
 _RANGES: Final = "ranges.json"
+_PROBES: Final = "probes.npz"
 _ERROR: Final = "error.json"
 
 
@@ -35,6 +36,7 @@ class Job:
         pictures: To calibrate on; uint8, shape (N, height, width).
         architecture: The network's JSON, where `model` holds only weights.
         pixels: What the network takes, where it does not rescale raw pixels itself.
+        is_foreign: Whether it is to be looked up whether it does.
         kind: Name of the module in this package that does the job.
         options: Whatever else that module takes; JSON.
         arrays: Whatever arrays it takes, by name.
@@ -46,6 +48,7 @@ class Job:
     pictures: NDArray[np.uint8]
     architecture: Path | None = None
     pixels: Pixels | None = None
+    is_foreign: bool = False
     kind: str = "translate"
     options: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class Job:
             "targets": [target.value for target in self.targets],
             "architecture": None if self.architecture is None else str(self.architecture),
             "pixels": self.pixels,
+            "is_foreign": self.is_foreign,
             "kind": self.kind,
             "options": dict(self.options),
         }
@@ -78,6 +82,7 @@ class Job:
             pictures=np.load(folder / _PICTURES, allow_pickle=False),
             architecture=None if job["architecture"] is None else Path(job["architecture"]),
             pixels=job["pixels"],
+            is_foreign=job["is_foreign"],
             kind=job["kind"],
             options=job["options"],
             arrays={
@@ -145,6 +150,30 @@ def read_ranges(folder: Path) -> dict[str, Any]:
     """Read what `write_ranges` wrote; nothing where int8 was not asked for."""
     path = folder / _RANGES
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probes:
+    """What a network as its file holds it says of random pictures.
+
+    Attributes:
+        pictures: uint8, shape (N, height, width).
+        answers: float32, shape (N, outputs).
+    """
+
+    pictures: NDArray[np.uint8]
+    answers: NDArray[np.float32]
+
+
+def write_probes_file(probes: Probes, folder: Path) -> None:
+    """Write what the network says into the job's folder."""
+    np.savez(folder / _PROBES, pictures=probes.pictures, answers=probes.answers)
+
+
+def read_probes(folder: Path) -> Probes:
+    """Read what `write_probes_file` wrote."""
+    with np.load(folder / _PROBES, allow_pickle=False) as arrays:
+        return Probes(arrays["pictures"], arrays["answers"])
 
 
 def write_error(error: FerError, folder: Path) -> None:

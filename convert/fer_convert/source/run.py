@@ -11,8 +11,15 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from fer_convert.source.description import (
+    HDF5_SUFFIXES,
+    Description,
+    check_description,
+    is_hdf5,
+    read_description,
+)
 from fer_convert.source.job import Job
-from fer_convert.source.legacy import HDF5_SUFFIXES, Pixels, contract_of_labels
+from fer_convert.source.legacy import Pixels, contract_of_labels, read_labels
 from fer_convert.source.partition import OTHER_PICTURES, read_data_set, split_archive
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples, read_samples
@@ -54,12 +61,14 @@ class TrainingRun:
         contract: What the network promises; float32.
         architecture: The network's JSON, where `model` holds only weights.
         pixels: What the network takes, where it does not rescale raw pixels itself.
+        is_foreign: Whether another program has made it: then it is looked up whether it rescales.
     """
 
     model: Path
     contract: ModelContract
     architecture: Path | None = None
     pixels: Pixels | None = None
+    is_foreign: bool = False
 
     @property
     def model_sha256(self) -> str:
@@ -84,6 +93,7 @@ class TrainingRun:
             pictures=pictures,
             architecture=self.architecture,
             pixels=self.pixels,
+            is_foreign=self.is_foreign,
             kind=kind,
             options=options or {},
             arrays=arrays or {},
@@ -147,6 +157,32 @@ def open_run(
         if not needed.exists():
             raise ModelError(f"{needed} does not exist", expected=_EXPECTED, fix="check the path")
     model = path / MODEL_NAME if path.is_dir() else path
+    _check_kind(path, model)
+    if labels and contract is not None:
+        raise ModelError(
+            "both --labels and --contract are given",
+            expected="one of them",
+            fix="leave out --labels: a contract names its own",
+        )
+    hdf5 = is_hdf5(model)
+    if labels:
+        names = read_labels(labels)
+        described = _describe(model, architecture)
+        promised = contract_of_labels(model.stem, names, described)
+    else:
+        promised = _read_contract(contract or model.with_name(CONTRACT_NAME))
+        if hdf5 or architecture is not None:
+            _describe(model, architecture)
+    return TrainingRun(model, promised, architecture, pixels, is_foreign=bool(labels) or hdf5)
+
+
+def _check_kind(path: Path, model: Path) -> None:
+    if (path / "saved_model.pb").exists() or path.name == "saved_model.pb":
+        raise ModelError(
+            f"{path} is a SavedModel, TensorFlow's own format, which holds no Keras network",
+            expected=_EXPECTED,
+            fix="load it with the Keras that made it, and save it with model.save('network.h5')",
+        )
     if path.is_dir() and not model.is_file():
         raise ModelError(
             f"{path} holds no {MODEL_NAME}",
@@ -154,20 +190,27 @@ def open_run(
             fix="let `fer-train fit RECIPE DATA --out RUN` finish (--resume carries on)",
         )
     if model.suffix not in (".keras", *HDF5_SUFFIXES):
+        fix = "name the run folder, or the file itself that Keras saved"
+        if model.suffix == ".json":
+            fix = "name the .h5 file of the weights, and give a network's JSON with --architecture"
+        raise ModelError(f"{path} is no .keras and no .h5 file", expected=_EXPECTED, fix=fix)
+
+
+def _describe(model: Path, architecture: Path | None) -> Description:
+    """Return what is known of another program's network, which is enough to convert it."""
+    described = read_description(model, architecture)
+    if described is None and not is_hdf5(model):
         raise ModelError(
-            f"{path} is no .keras and no .h5 file", expected=_EXPECTED, fix="name the run folder"
+            f"{model} is no .keras file, or damaged", expected=_EXPECTED, fix="copy it again"
         )
-    if labels and contract is not None:
+    if described is None:
         raise ModelError(
-            "both --labels and --contract are given",
-            expected="one of them",
-            fix="leave out --labels: a contract names its own",
+            f"{model} holds weights alone, and not the network that they belong to",
+            expected="the whole network, or its weights and their architecture",
+            fix="give the JSON that its to_json() wrote with --architecture",
         )
-    if labels:
-        promised = contract_of_labels(model.stem, labels, architecture)
-    else:
-        promised = _read_contract(contract or model.with_name(CONTRACT_NAME))
-    return TrainingRun(model, promised, architecture, pixels)
+    check_description(described, where=architecture or model)
+    return described
 
 
 def _read_contract(path: Path) -> ModelContract:

@@ -39,7 +39,8 @@ def main(folder: Path) -> int:
 
 def _work(folder: Path) -> None:
     try:
-        from fer_convert.worker import network, translate  # noqa: PLC0415 - after the variables
+        # After the variables are set.
+        from fer_convert.worker import network, reading, translate  # noqa: PLC0415
     except ImportError as error:
         raise DependencyError(
             f"TensorFlow cannot be loaded ({error})",
@@ -49,11 +50,14 @@ def _work(folder: Path) -> None:
     job = Job.read(folder)
     if job.kind not in KINDS:
         raise RuntimeError(f"the worker knows the jobs {KINDS}, not {job.kind!r}")
-    loaded = network.load_network(job.model, job.architecture, pixels=job.pixels)
+    loaded = network.load_network(job.model, job.architecture)
     network.check_network(loaded, job.contract, where=job.model)
     summary = NetworkSummary(network.describe_layers(loaded), translate.versions())
     summary.write(folder)
-    importlib.import_module(f"fer_convert.worker.{job.kind}").perform(loaded, job, folder)
+    read = reading.read_network(loaded, job)
+    if job.kind == "translate":
+        reading.write_probes(loaded, job, folder)
+    importlib.import_module(f"fer_convert.worker.{job.kind}").perform(read, job, folder)
 
 
 if __name__ == "__main__":

@@ -1,90 +1,82 @@
 """A Keras network from its file, checked against its contract."""
 
 import math
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import h5py
 import keras
 
+from fer_convert.source.description import Description, is_hdf5, read_description
 from fer_convert.source.job import LayerSummary
-from fer_convert.source.legacy import HDF5_SUFFIXES, PIXELS, Pixels, modernise
-from fer_edge.shared.errors import ModelError
+from fer_convert.source.legacy import UNKNOWN_LICENCE
+from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.contract import ModelContract
 
 _EXPECTED: Final = "a whole .keras file of Keras 3 with stock layers only"
 _FIX: Final = "train again, or replace the layer named"
-_EXPECTED_HDF5: Final = (
-    "HDF5 of Keras 2 or 3 with the whole network, or with its weights and their --architecture JSON"
+_EXPECTED_OTHERS: Final = (
+    "stock layers of Keras 2 or 3 only, and weights that belong to this very network"
 )
-_FIX_HDF5: Final = "give the architecture that belongs to these weights with --architecture"
+_FIX_OTHERS: Final = "replace the layer named where the network was made, and save it again"
+_FIX_WEIGHTS: Final = "give the architecture that belongs to these weights with --architecture"
+
+_MODELS: Final = {
+    # Keras 1 and 2 name no module, and Keras 3 looks only there for its own models.
+    "Sequential": keras.Sequential, "Functional": keras.Model, "Model": keras.Model,
+}  # fmt: skip
 
 
-def load_network(
-    path: Path, architecture: Path | None = None, *, pixels: Pixels | None = None
-) -> Any:
-    """Load a Keras file for inference.
+def load_network(path: Path, architecture: Path | None = None) -> Any:
+    """Load a Keras file for inference, as it is.
 
     Args:
         path: `.keras`, or HDF5 with the network or only its weights.
         architecture: The network's JSON, where `path` holds only weights.
-        pixels: What the network takes; where it does not rescale raw pixels itself, it gets a
-            layer that does.
 
     Raises:
-        ModelError: Damaged, with a layer that is not one of Keras' own, or of unknown pixels.
+        ModelError: Damaged, or with a layer that is not one of Keras' own.
     """
+    described = read_description(path, architecture)
+    others = described is not None and (described.is_older or architecture is not None)
     try:
-        network = _load(path, architecture)
+        if described is not None and others:
+            return _load_parts(path, described)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except FerError:
+        raise
     except Exception as error:  # Keras raises whatever the file provokes
         # Keras puts the cause behind the whole configuration of the network around it.
         reason = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]
+        fix = _FIX_OTHERS if architecture is None else _FIX_WEIGHTS
         raise ModelError(
             f"{path} cannot be loaded ({type(error).__name__}: {reason[:160]})",
-            expected=_EXPECTED_HDF5 if path.suffix in HDF5_SUFFIXES else _EXPECTED,
-            fix=_FIX_HDF5 if path.suffix in HDF5_SUFFIXES else _FIX,
+            expected=_EXPECTED_OTHERS if others else _EXPECTED,
+            fix=fix if others else _FIX,
         ) from error
-    if path.suffix in HDF5_SUFFIXES or pixels is not None:
-        return _take_raw_pixels(network, pixels, path)
+
+
+def _load_parts(path: Path, described: Description) -> Any:
+    """Make a network of its description, and load the weights that the file holds."""
+    network = keras.models.model_from_json(described.text, custom_objects=_MODELS)
+    with tempfile.TemporaryDirectory() as name:
+        network.load_weights(_weights_of(path, Path(name)))
     return network
 
 
-def _load(path: Path, architecture: Path | None) -> Any:
-    if architecture is None:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    # Keras 1 and 2 name no module, and Keras 3 looks only there for its own models.
-    models = {"Sequential": keras.Sequential, "Functional": keras.Model, "Model": keras.Model}
-    network = keras.models.model_from_json(
-        modernise(architecture.read_text(encoding="utf-8")), custom_objects=models
-    )
-    network.load_weights(path)
-    return network
-
-
-def _take_raw_pixels(network: Any, pixels: Pixels | None, path: Path) -> Any:
-    """Put a Rescaling layer in front of a network that has none."""
-    first = next(iter(layer for layer in _walk(network) if type(layer).__name__ != "InputLayer"))
-    rescales = type(first).__name__ == "Rescaling"
-    if rescales == (pixels is not None):
-        raise ModelError(
-            f"{path}: the network {'rescales' if rescales else 'does not rescale'} pixels itself"
-            + (f", and --pixels {pixels} is given" if rescales else ""),
-            expected="--pixels for a network that leaves that to its caller, and for no other",
-            fix="leave out --pixels" if rescales else f"give one of --pixels {', '.join(PIXELS)}",
-        )
-    if pixels in (None, "0..255"):
-        return network
-    low = -1.0 if pixels == "-1..1" else 0.0
-    rescaling = keras.layers.Rescaling((1.0 - low) / 255.0, offset=low, name="rescale")
-
-    def call(layer: Any, x: Any, *others: Any, **keywords: Any) -> Any:
-        return layer(rescaling(x) if layer.name == first.name else x, *others, **keywords)
-
-    flat = keras.Model(network.inputs[0], network.outputs[0])
-    rescaled = keras.models.clone_model(flat, call_function=call)
-    for layer in flat.layers:
-        rescaled.get_layer(layer.name).set_weights(layer.get_weights())
-    return rescaled
+def _weights_of(path: Path, folder: Path) -> Path:
+    """Return a file of weights whose name says of which kind it is: Keras goes by that."""
+    if not is_hdf5(path):
+        with zipfile.ZipFile(path) as archive:
+            return Path(archive.extract("model.weights.h5", folder))
+    with h5py.File(path, "r") as file:
+        by_layer = "layer_names" in file.attrs or "model_weights" in file
+    link = folder / ("weights.h5" if by_layer else "network.weights.h5")
+    link.symlink_to(path.resolve())
+    return link
 
 
 def check_network(network: Any, contract: ModelContract, *, where: Path) -> None:
@@ -95,7 +87,7 @@ def check_network(network: Any, contract: ModelContract, *, where: Path) -> None
     """
     inputs = [tuple(tensor.shape) for tensor in getattr(network, "inputs", None) or []]
     outputs = [tuple(tensor.shape) for tensor in getattr(network, "outputs", None) or []]
-    if len(inputs) != 1 or inputs[0][1:] != contract.input.shape:
+    if len(inputs) != 1 or not _fits(inputs[0][1:], contract.input.shape):
         raise ModelError(
             f"{where}: the network takes {_format_shapes(inputs)}",
             expected=f"{_format_shapes([(None, *contract.input.shape)])}, "
@@ -107,7 +99,9 @@ def check_network(network: Any, contract: ModelContract, *, where: Path) -> None
             f"{where}: the network answers {_format_shapes(outputs)}",
             expected=f"{_format_shapes([(None, contract.output_size)])} ({contract.output.kind} "
             f"over the {len(contract.labels)} labels {', '.join(contract.labels)})",
-            fix="use the contract.json of the same run",
+            fix="name as many --labels as the network has outputs, in their order"
+            if contract.licence == UNKNOWN_LICENCE
+            else "use the contract.json of the same run",
         )
     broken = [
         weight.path
@@ -120,6 +114,13 @@ def check_network(network: Any, contract: ModelContract, *, where: Path) -> None
             expected="a trained network",
             fix="train again with a lower learning rate",
         )
+
+
+def _fits(found: tuple[int | None, ...], expected: tuple[int, ...]) -> bool:
+    """Whether a network takes a shape; one that takes every size has None there."""
+    return len(found) == len(expected) and all(
+        size in (None, wanted) for size, wanted in zip(found, expected, strict=True)
+    )
 
 
 def describe_layers(network: Any) -> tuple[LayerSummary, ...]:

@@ -222,7 +222,14 @@ def _readers(flat: Any) -> dict[str, list[Any]]:
                 fix="unroll it in the recipe and train again",
             )
         for tensor in nodes[0].input_tensors:
-            readers[tensor._keras_history.operation.name].append(layer)
+            source = tensor._keras_history.operation
+            if source.name not in readers:
+                raise ModelError(
+                    f"{type(source).__name__} ({source.name!r}) cannot be simulated in int8",
+                    expected="layers, and no arithmetic outside of any",
+                    fix="put a layer in its place in the recipe and train again",
+                )
+            readers[source.name].append(layer)
     return readers
 
 

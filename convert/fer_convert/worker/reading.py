@@ -1,0 +1,48 @@
+"""How a network is read: flat, on raw pixels. And what it says itself, to check that with."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_convert.source.job import Job, Probes, write_probes_file
+from fer_convert.worker.flattening import flatten, is_network
+from fer_convert.worker.pixels import rescaling_for, scale
+
+_PICTURES: Final = 16
+_PATCHES: Final = 4
+
+
+def read_network(loaded: Any, job: Job) -> Any:
+    """Return a network that takes raw pixels of the contract's size, and nests no other.
+
+    Raises:
+        ModelError: It is not known which pixels it takes.
+    """
+    shape = job.contract.input.shape
+    if job.is_foreign or job.pixels is not None:
+        kept = flatten(loaded, shape, keep_inert=True)
+        return flatten(loaded, shape, before=rescaling_for(kept, job.pixels, job.model))
+    if any(map(is_network, loaded.layers)) or tuple(loaded.inputs[0].shape[1:]) != shape:
+        return flatten(loaded, shape)
+    return loaded
+
+
+def write_probes(loaded: Any, job: Job, folder: Path) -> None:
+    """Let the network that lies in the file answer pictures, fed as its own program feeds them."""
+    height, width, _ = job.contract.input.shape
+    pictures = _random_pictures(height, width)
+    answers = np.asarray(loaded(scale(pictures, job.pixels), training=False))
+    write_probes_file(Probes(pictures, answers), folder)
+
+
+def _random_pictures(height: int, width: int) -> NDArray[np.uint8]:
+    """Return noise, coarse patches, black and white: uint8, shape (N, height, width)."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (_PICTURES, height, width), dtype=np.uint8)
+    coarse = rng.integers(0, 256, (_PICTURES, _PATCHES, _PATCHES), dtype=np.uint8)
+    rows, columns = (np.arange(size) * _PATCHES // size for size in (height, width))
+    patches = coarse[:, rows[:, np.newaxis], columns]
+    plain = np.broadcast_to(np.array([[[0]], [[255]]], np.uint8), (2, height, width))
+    return np.concatenate([noise, patches, plain])
