@@ -24,6 +24,15 @@ class SourceSettings:
     pace: str = setting(
         "fast", "of a video file: as fast as possible, or its own", choices=("fast", "own")
     )
+    interval_seconds: float = setting(
+        1.0,
+        "between questions to a camera that gives single pictures",
+        low=0.05,
+        high=3600,
+    )
+    redirects: str = setting(
+        "host", "where an http camera may send us: to its own host, or any", choices=("host", "any")
+    )
     open_timeout_seconds: float = setting(8.0, "bound on opening", low=0.1, high=60)
     read_timeout_seconds: float = setting(2.0, "bound on waiting for a frame", low=0.1, high=60)
     give_up_seconds: float = setting(
