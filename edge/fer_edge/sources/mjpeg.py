@@ -12,6 +12,7 @@ MOST_PICTURE_BYTES: Final = 16 * 2**20
 _MOST_BETWEEN: Final = 8192
 """Bytes before a picture that are kept: a part's headers, by far."""
 _LENGTH: Final = re.compile(rb"(?i)\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r?\n")
+_ABSURD: Final = re.compile(rb"\d{100}")
 _PART: Final = re.compile(rb"\r?\n--[^\r\n]{1,100}\r?\n(?:[\t\x20-\x7e]*\r?\n)*\r?\n?$")
 _AFTER_PICTURE: Final = (b"\r\n", b"\n-", b"--")
 _NEARLY: Final = 16
@@ -42,6 +43,9 @@ class JpegSplitter:
         """Take what has come, and yield the JPEGs that are whole by now.
 
         Never holds more than `MOST_PICTURE_BYTES` and what is fed at once.
+
+        Raises:
+            ValueError: What stands around them is no camera's.
         """
         self._bytes += data
         while self._inside or self._begin():
@@ -62,6 +66,8 @@ class JpegSplitter:
             del self._bytes[:-_MOST_BETWEEN]
             return False
         before = b"\n" + self._bytes[max(0, start - _MOST_BETWEEN) : start]
+        if _ABSURD.search(before):
+            raise ValueError("a length of more than a hundred digits is stated")
         lengths = _LENGTH.findall(before)
         self._stated = int(lengths[-1]) if lengths and self._lengths_hold else 0
         if not _NEARLY < self._stated < MOST_PICTURE_BYTES:

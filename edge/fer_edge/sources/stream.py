@@ -150,21 +150,27 @@ class NetworkStream(NewestFrameReader):
         """Yield the JPEGs that are whole; end where ten in a row are not.
 
         Raises:
-            PictureError: They are too large.
+            PictureError: They are too large; also said where nothing better came after one.
+            SourceUnavailableError: They are damaged, or as `jpegs` says.
         """
-        damaged = 0
-        for jpeg in jpegs:
-            picture, refused = None, None
-            try:
-                grey = decode_jpeg(jpeg, most_pixels=self._most_pixels)
-                picture = None if grey is None else picture_now(grey)
-            except (PictureError, cv2.error) as error:
-                refused = error
-            damaged = 0 if picture else damaged + 1
-            if damaged == MAX_DAMAGED_IN_A_ROW:
-                raise refused or self._stopped("its pictures are damaged")
-            if picture is not None:
-                yield picture
+        damaged, refused = 0, None
+        try:
+            for jpeg in jpegs:
+                try:
+                    grey = decode_jpeg(jpeg, most_pixels=self._most_pixels)
+                except PictureError as error:
+                    grey, refused = None, error
+                if grey is not None:
+                    damaged, refused = 0, None
+                    yield picture_now(grey)
+                    continue
+                damaged += 1
+                if damaged == MAX_DAMAGED_IN_A_ROW:
+                    raise self._stopped("its pictures are damaged")
+        except SourceUnavailableError:
+            if refused is not None:
+                raise refused from None
+            raise
 
     def _image_pictures(self, camera: HttpCamera) -> Iterator[Picture]:
         """Yield what comes of an answer that says it is a picture: JPEG after JPEG, or one."""
