@@ -15,6 +15,7 @@ from fer_edge.shared.records import Frame, GreyImage
 MAX_DAMAGED_IN_A_ROW: Final = 10
 LEAST_LIVE_PIXELS: Final = 4096 * 2304
 """4K, as the largest of the usual cameras has it: read whatever was asked for."""
+_NO_MEMORY: Final = -4  # cv2.Error.StsNoMem
 _MOST_LIVE_WORK: Final = 2**28
 """Pixels of one picture times passes over them; about a second of a desktop core."""
 _PLAUSIBLE_AGE_NS: Final = 10 * 10**9
@@ -114,6 +115,7 @@ def read_picture(
 
     Raises:
         PictureError: What comes claims more than is decoded.
+        MemoryError: It takes more memory than there is.
     """
     give_up = time.monotonic() + patience_seconds
     refused: PictureError | None = None
@@ -126,8 +128,10 @@ def read_picture(
                 grey = (decode or to_grey)(retrieved)
                 if grey is not None:
                     return Picture(grey, captured_ns)
-        except cv2.error:
-            pass  # a size beyond OpenCV's limits is raised, not returned: damaged as well
+        except cv2.error as error:
+            # A size beyond OpenCV's limits is raised, not returned: damaged as well.
+            if error.code == _NO_MEMORY:
+                raise MemoryError from error
         except PictureError as error:
             refused = error
         if time.monotonic() >= give_up:

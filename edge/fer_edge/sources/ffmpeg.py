@@ -18,7 +18,7 @@ from fer_edge.shared.closing import Closing
 from fer_edge.sources.capture import Picture
 from fer_edge.sources.ffmpeg_child import FAILED, FRAME, NOT_OPENED, OPENED, RECORD
 
-MEMORY_BYTES: Final = 192 * 2**20
+MEMORY_BYTES: Final = 224 * 2**20
 """What FFmpeg may take: enough for 4K, and within the unit's MemoryMax with all else."""
 MOST_FILE_PIXELS: Final = 2**24
 """Of a video file's frames; a live camera's are bounded by what was asked of it."""

@@ -53,7 +53,7 @@ class JpegSplitter:
             if end is None:
                 if len(self._bytes) <= MOST_PICTURE_BYTES:
                     return
-                self._forget(len(START))
+                self._forget(len(self._bytes))
                 continue
             jpeg = bytes(self._bytes[:end])
             self._forget(end)

@@ -7,6 +7,7 @@ from typing import Final
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import SourceUnavailableError, VideoError
+from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame
 from fer_edge.sources.capture import Picture, picture_now, to_frame
 from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder
@@ -15,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 _EXPECTED: Final = "a video file (MP4, MKV, AVI, WebM, ...)"
 _NO_FRAME: Final = "not one frame can be decoded"
+_ONE_THREAD: Final = (cv2.CAP_PROP_N_THREADS, 1)
+"""Each more would hold frames of its own in the decoder's memory."""
 _OPEN_SECONDS: Final = 60.0
 _FRAME_SECONDS: Final = 60.0  # a decoder that takes longer for one has gone wild
 _PLAUSIBLE_RATES: Final = (1.0, 240.0)
@@ -47,7 +50,7 @@ class VideoFile(Closing):
         self._count = 0
         self._started: float | None = None
         # Absolute, so that FFmpeg sees a file even where the name looks like one of its protocols.
-        self._decoder = FfmpegDecoder(str(path.absolute()))
+        self._decoder = FfmpegDecoder(str(path.absolute()), parameters=_ONE_THREAD)
         self._first: Picture | None = None
         self._stated = 0
         try:
