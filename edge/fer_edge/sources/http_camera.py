@@ -15,6 +15,7 @@ from fer_edge.shared.closing import Closing
 from fer_edge.sources.addresses import PORTS
 
 _PIECE_BYTES: Final = 65536
+_NEARLY_SECONDS: Final = 0.1
 
 
 class RefusedError(Exception):
@@ -195,12 +196,16 @@ class _TimedReader(io.RawIOBase):
     def __init__(self, plain: socket.socket, wire: _Wire) -> None:
         self._plain = plain
         self._wire = wire
+        self._set = 0.0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._plain.settimeout(self._wire.left())
+        left = self._wire.left()
+        if not left <= self._set < left + _NEARLY_SECONDS:  # each change is a call of the system
+            self._plain.settimeout(left)
+            self._set = left
         return self._plain.recv_into(buffer)
 
 

@@ -55,7 +55,8 @@ class JpegSplitter:
                     return
                 self._forget(len(self._bytes))
                 continue
-            jpeg = bytes(self._bytes[:end])
+            with memoryview(self._bytes) as view:
+                jpeg = bytes(view[:end])
             self._forget(end)
             yield jpeg
 
