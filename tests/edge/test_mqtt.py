@@ -309,10 +309,10 @@ def test_the_state_is_told_when_something_matters(sinks, tiny_broker):
     _, mqtt = sinks(broker.port)
     mqtt.emit(seen("happy"))
     for number in range(20):
-        mqtt.report(a_state(frames_per_second=float(number)))
+        mqtt.report(a_state(faces=1, frames_per_second=float(number)))
     wait_until(lambda: broker.of("fer/hall/state"))
     mqtt.emit(seen("sad"))
-    mqtt.report(a_state())
+    mqtt.report(a_state(faces=1))
     wait_until(lambda: len(broker.of("fer/hall/state")) == 2)
     first, second = map(json.loads, broker.of("fer/hall/state"))
     assert (first["faces"], first["expression"], first["latency_ms"]) == (1, "happy", 12.3)
@@ -320,7 +320,7 @@ def test_the_state_is_told_when_something_matters(sinks, tiny_broker):
 
 
 def test_no_faces_are_told_once_nothing_is_looked_at():
-    running = describe_state(a_state(), seen("happy"), enabled=True, of_faces=True)
+    running = describe_state(a_state(faces=1), seen("happy"), enabled=True, of_faces=True)
     waiting = describe_state(a_state(phase="waiting"), seen("happy"), enabled=True, of_faces=True)
     assert (running["faces"], waiting["faces"]) == (1, 0)
     assert needs_telling(waiting, running)

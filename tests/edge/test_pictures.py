@@ -148,7 +148,9 @@ def test_a_bomb_is_not_decoded():
     png = bytearray(encoded(a_picture()))
     png[16:24] = struct.pack(">II", side, side)
     png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
-    with pytest.raises(PictureError, match=r"claims a size.*expected at most 134 megapixels"):
+    with pytest.raises(
+        PictureError, match=r"claims \d+x\d+ pixels.*expected at most 64 megapixels"
+    ):
         decode_grey(bytes(png), where="x.png")
 
 

@@ -190,6 +190,23 @@ def test_telling_its_state_every_second_leaves_no_memory_behind():
     assert sys.getallocatedblocks() - before < 100
 
 
+@pytest.mark.parametrize("phase", ["waiting", "disabled", "stopping"])
+def test_a_camera_that_does_not_deliver_shows_nobody_and_no_rate(phase):
+    figures = Figures(Names("a camera", "a model", "0" * 64))
+    camera = CameraHealth("delivering", "good")
+
+    def state(phase):
+        return figures.state(phase, camera, dropped=0, sinks=())
+
+    for index in range(5):
+        figures.add(an_observation(frame_index=index))
+    assert state("running").faces > 0
+    assert state("running").frames_per_second > 0
+    dead, back = state(phase), state("running")
+    assert (dead.faces, dead.frames_per_second) == (0, 0.0)
+    assert (back.faces, back.frames_per_second) == (0, 0.0), "until it has seen somebody again"
+
+
 def test_not_ready_while_the_camera_opens_yet_alive(manager):
     with running(manager, PhasedCamera("opening")) as run:
         manager.wait_for("STATUS=camera opening for 4 s")

@@ -13,7 +13,12 @@ import pytest
 
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.settings import SourceSettings
-from fer_edge.shared.errors import DependencyError, SettingsError, SourceUnavailableError
+from fer_edge.shared.errors import (
+    DependencyError,
+    SettingsError,
+    SourceStuckError,
+    SourceUnavailableError,
+)
 from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.testing.fake_picamera2 import PiRig
@@ -84,6 +89,13 @@ def read_until_it_raises(camera):
     while time.monotonic() < give_up:
         camera.read(0.05)
     raise AssertionError(camera.health())
+
+
+def wait_for_problem(camera):
+    give_up = time.monotonic() + 20
+    while not camera.health().problem:
+        assert time.monotonic() < give_up, camera.health()
+        camera.read(0.05)
 
 
 def until(condition):
@@ -164,11 +176,56 @@ def test_what_opens_and_delivers_nothing_is_not_proven(steady):
         read_until_it_raises(camera)
 
 
-def test_a_defect_is_not_hidden(steady):
-    camera = steady(Bench([*pictures(1), broken()], ZeroDivisionError("a defect")))
+@pytest.mark.parametrize("where", ["opening", "reading"])
+def test_whatever_a_source_raises_is_a_fault_that_is_counted_and_recovered_from(steady, where):
+    odd = OverflowError("too large for a C long")
+    scripts = [odd] if where == "opening" else [[*pictures(1), odd]]
+    camera = steady(Bench([*pictures(1), broken()], *scripts, pictures(100)))
     frames_of(camera, 1)
-    with pytest.raises(ZeroDivisionError):
+    frames_of(camera, 5)
+    assert camera.health().failures == 2
+
+
+def test_whatever_a_source_raises_at_the_start_ends_it_as_unavailable(steady):
+    camera = steady(Bench(IndexError("string index out of range")))
+    with pytest.raises(SourceUnavailableError, match="IndexError: string index out of range"):
         read_until_it_raises(camera)
+
+
+def test_a_driver_that_keeps_its_threads_is_given_up_at_once(steady):
+    stuck = SourceStuckError("3 captures are stuck", expected="fewer", fix="restart")
+    camera = steady(Bench([*pictures(1), broken()], stuck))
+    frames_of(camera, 1)
+    with pytest.raises(SourceStuckError):
+        read_until_it_raises(camera)
+
+
+def test_the_time_out_that_is_said_is_the_one_that_was_set(steady):
+    camera = steady(Bench([*pictures(1), Stall(1e6)]), read_timeout_seconds=0.3)
+    frames_of(camera, 1)
+    wait_for_problem(camera)
+    assert camera.health().problem == "the camera delivered no frame within 0.3 s"
+
+
+def test_a_daemon_that_slept_tries_again_before_it_gives_up(steady, monkeypatch):
+    bench = Bench([*pictures(1), broken()], broken("nothing listens"))
+    camera = steady(bench, give_up_seconds=3.0)
+    frames_of(camera, 1)
+    wait_for_problem(camera)
+    awake = time.monotonic
+    monkeypatch.setattr("fer_edge.daemon.camera.steady.time.monotonic", lambda: awake() + 60)
+    assert camera.read(0.3) is None, "it waits anew"
+    with pytest.raises(SourceUnavailableError, match="for 3 s opening it again did not help"):
+        read_until_it_raises(camera)
+
+
+def test_a_camera_that_does_not_deliver_has_no_rate(steady):
+    camera = steady(Bench([*pictures(20), broken()], broken("nothing listens")))
+    frames_of(camera, 20)
+    assert camera.health().frames_per_second > 0
+    wait_for_problem(camera)
+    health = camera.health()
+    assert (health.frames_per_second, health.age_ms) == (0.0, 0.0)
 
 
 def test_wrong_settings_are_not_retried(steady):

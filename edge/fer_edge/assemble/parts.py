@@ -25,6 +25,8 @@ from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.opencv import cv2
 from fer_edge.sinks.fan_out import NamedSink
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
+from fer_edge.sources.addresses import refuse_half_address
+from fer_edge.sources.capture import live_pixels
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.orientation import Orientation, turned
 from fer_edge.sources.picamera import SCHEME, PiCamera
@@ -120,6 +122,9 @@ def _make_upright_source(settings: SourceSettings) -> Source:
             uri,
             open_timeout_seconds=settings.open_timeout_seconds,
             read_timeout_seconds=settings.read_timeout_seconds,
+            most_pixels=live_pixels(settings.width, settings.height),
+            interval_seconds=settings.interval_seconds,
+            anywhere=settings.redirects == "any",
         )
     if not uri:
         raise SettingsError(
@@ -127,6 +132,7 @@ def _make_upright_source(settings: SourceSettings) -> Source:
             expected="a camera number, stream, video file or picture folder",
             fix="give one as --source",
         )
+    refuse_half_address(uri)
     path = Path(uri)
     if _is_folder(path):
         return PictureFolder(path)

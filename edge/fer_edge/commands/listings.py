@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from fer_edge.settings import Setting
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.shared.typed_tables import toml_value
+from fer_edge.sources.addresses import shown_source
 from fer_edge.sources.discovery import FoundCamera
-from fer_edge.sources.stream import shown_source
 
 
 def format_cameras(cameras: Sequence[FoundCamera]) -> str:

@@ -16,7 +16,7 @@ from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
-from fer_edge.sources.stream import shown_source
+from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
 
 _SEEING: Final = ("detector", "tracker", "smoothing", "model")

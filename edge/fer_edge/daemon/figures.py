@@ -70,8 +70,13 @@ class Figures:
     def state(
         self, phase: Phase, camera: CameraHealth, *, dropped: int, sinks: tuple[SinkState, ...]
     ) -> DaemonState:
-        """Return all that is to be said now."""
+        """Return all that is to be said now.
+
+        Whoever shows the state shows nobody and no rate while no frames come: here, for all.
+        """
         self._machine.look()
+        if phase != "running":
+            self._forget()
         # Not all twenty by keyword: Python 3.11 keeps each tuple of twenty names it has made for
         # a call, up to 2,000, and takes none of them again: 400 KB in the first half hour.
         return DaemonState(
@@ -96,6 +101,11 @@ class Figures:
             rss_mb=_rss_mb(),
             sinks=sinks,
         )
+
+    def _forget(self) -> None:
+        """Forget what was seen: a camera that comes back shows something else."""
+        self._faces = 0
+        self._moments.clear()
 
     def _rate(self) -> float:
         now = time.monotonic()

@@ -32,6 +32,17 @@ class SourceSettings:
     read_timeout_seconds: float = setting(
         2.0, "longest wait for every further frame; a longer pause is a fault", low=0.1, high=60
     )
+    interval_seconds: float = setting(
+        1.0,
+        "pause between two questions to a camera that gives single pictures",
+        low=0.05,
+        high=3600,
+    )
+    redirects: str = setting(
+        "host",
+        "where an http camera may send us on to: its own host, or any",
+        choices=("host", "any"),
+    )
     give_up_seconds: float = setting(
         60.0,
         "so long without a good frame ends the run with 69; 0 gives up at the first fault",

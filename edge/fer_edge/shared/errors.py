@@ -52,6 +52,10 @@ class SourceUnavailableError(FerError, OSError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class SourceStuckError(SourceUnavailableError):
+    """A driver keeps so many threads that only another process can open the camera again."""
+
+
 class BrokerUnavailableError(FerError, OSError):
     """A message broker cannot be reached, or refuses."""
 

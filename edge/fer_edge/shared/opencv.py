@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-MAX_PICTURE_PIXELS: Final = 2**27
-"""134 megapixels: above every camera sold, and 128 MiB decoded to grey."""
+MAX_PICTURE_PIXELS: Final = 64_000_000
+"""Above almost every camera sold, and decoded to grey within what the unit's MemoryMax leaves."""
 
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PICTURE_PIXELS))
 # Our own messages say what happened; OpenCV's and FFmpeg's would stand beside them on stderr.

@@ -6,10 +6,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fer_edge.shared.opencv import cv2
+from fer_edge.shared.data.jpeg import read_header
+from fer_edge.shared.data.jpeg_decoding import decode_ended
+from fer_edge.shared.errors import PictureError
+from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
 from fer_edge.shared.records import Frame, GreyImage
 
 MAX_DAMAGED_IN_A_ROW: Final = 10
+LEAST_LIVE_PIXELS: Final = 4096 * 2304
+"""4K, as the largest of the usual cameras has it: read whatever was asked for."""
+_NO_MEMORY: Final = -4  # cv2.Error.StsNoMem
+_MOST_LIVE_WORK: Final = 2**28
+"""Pixels of one picture times passes over them; about a second of a desktop core."""
 _PLAUSIBLE_AGE_NS: Final = 10 * 10**9
 _REDUCED_GREY: Final = {
     1: cv2.IMREAD_GRAYSCALE,
@@ -104,8 +112,13 @@ def read_picture(
 
     Returns:
         The picture, or None: the end.
+
+    Raises:
+        PictureError: What comes claims more than is decoded.
+        MemoryError: It takes more memory than there is.
     """
     give_up = time.monotonic() + patience_seconds
+    refused: PictureError | None = None
     for _ in range(MAX_DAMAGED_IN_A_ROW):
         try:
             grabbed = capture.grab()
@@ -115,10 +128,16 @@ def read_picture(
                 grey = (decode or to_grey)(retrieved)
                 if grey is not None:
                     return Picture(grey, captured_ns)
-        except cv2.error:
-            pass  # a size beyond OpenCV's limits is raised, not returned: damaged as well
+        except cv2.error as error:
+            # A size beyond OpenCV's limits is raised, not returned: damaged as well.
+            if error.code == _NO_MEMORY:
+                raise MemoryError from error
+        except PictureError as error:
+            refused = error
         if time.monotonic() >= give_up:
             break
+    if refused is not None:
+        raise refused
     return None
 
 
@@ -140,14 +159,42 @@ def reduction(size: tuple[int, int], wanted: tuple[int, int]) -> int:
     return max(fitting, default=1)
 
 
-def decode_jpeg(data: cv2.typing.MatLike, *, reduced_by: int = 1) -> GreyImage | None:
-    """Return a JPEG as grey; None where it is damaged.
+def live_pixels(width: int, height: int) -> int:
+    """Return how many pixels a camera's picture may have: four times those asked for, or 4K."""
+    return max(4 * width * height, LEAST_LIVE_PIXELS)
+
+
+def decode_jpeg(
+    data: bytes | cv2.typing.MatLike, *, reduced_by: int = 1, most_pixels: int = LEAST_LIVE_PIXELS
+) -> GreyImage | None:
+    """Return a camera's JPEG as grey; None where it is damaged.
 
     Args:
-        data: Its bytes, uint8.
+        data: Its bytes; uint8 where they are an array.
         reduced_by: 2, 4 or 8 make it so much smaller, for less than decoding it whole.
+        most_pixels: A larger picture is made smaller until it has no more.
+
+    Raises:
+        PictureError: Its header claims more than is decoded of a camera.
     """
-    grey = cv2.imdecode(data, _REDUCED_GREY[reduced_by])
+    encoded = data if isinstance(data, bytes) else data.tobytes()
+    header = read_header(encoded)
+    if header is None:
+        return None
+    fitting = [
+        factor
+        for factor in _REDUCED_GREY
+        if factor >= reduced_by and header.pixels <= factor**2 * most_pixels
+    ]
+    whole_is_kept = header.buffered and header.pixels > most_pixels
+    outsized = header.pixels > MAX_PICTURE_PIXELS or header.work > _MOST_LIVE_WORK
+    if not fitting or whole_is_kept or outsized:
+        raise PictureError(
+            f"a picture of {header.width}x{header.height} pixels in {header.scans} passes came",
+            expected=f"at most {most_pixels / 1e6:.1f} megapixels",
+            fix="have the camera send smaller ones",
+        )
+    grey = decode_ended(encoded, _REDUCED_GREY[fitting[0]])
     return None if grey is None else grey.astype(np.uint8, copy=False)
 
 

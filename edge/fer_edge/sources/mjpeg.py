@@ -1,198 +1,125 @@
-"""Motion JPEG over HTTP, taken apart here: a JPEG decodes to grey for half of what colour costs."""
+"""Motion JPEG, taken apart here: a JPEG decodes to grey for half of what colour costs."""
 
-import contextlib
-import http.client
-import socket
-import time
-import urllib.error
-import urllib.request
+import re
 from collections.abc import Iterator
-from typing import Any, Final
-from urllib.parse import SplitResult, unquote
+from typing import Final
 
-from fer_edge.shared.closing import Closing
+from fer_edge.shared.data.jpeg import END, MARKER, START, has_length
 
-_MOST_LINE_BYTES: Final = 65536
-_MOST_PICTURE_BYTES: Final = 64 * 2**20
-_JPEG_START: Final = b"\xff\xd8"
-_LENGTH: Final = b"content-length:"
+MOST_PICTURE_BYTES: Final = 16 * 2**20
+"""A still of 12 megapixels in the best quality takes half of it."""
+
+_MOST_BETWEEN: Final = 8192
+"""Bytes before a picture that are kept: a part's headers, by far."""
+_LENGTH: Final = re.compile(rb"(?i)\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r?\n")
+_ABSURD: Final = re.compile(rb"\d{100}")
+_PART: Final = re.compile(rb"\r?\n--[^\r\n]{1,100}\r?\n(?:[\t\x20-\x7e]*\r?\n)*\r?\n?$")
+_AFTER_PICTURE: Final = (b"\r\n", b"\n-", b"--")
+_NEARLY: Final = 16
+"""Bytes by which a stated length may be too large without being wrong."""
+_MAY_HOLD_PICTURES: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
+"""Segments of applications, with a small picture in them at times, and comments."""
+_SECOND_START: Final = 0xD8
+_LAST: Final = 0xD9
 
 
-class RefusedError(Exception):
-    """The server answers with an error; the message says which."""
+class JpegSplitter:
+    """Finds the JPEGs in what a camera sends, whatever it sends around them.
 
-
-class MjpegConnection(Closing):
-    """The JPEGs of a multipart answer, one after the other.
-
-    Args:
-        answer: Of the server; closed with this.
-        boundary: Between the parts, without dashes.
-        client: What the answer came through.
+    Each is followed from its first marker to its last, so boundaries may be spelled, and lengths
+    be stated, as they like. A stated length is believed as long as pictures end where it says;
+    that spares looking through them. A picture without its last marker ends where the next one,
+    or the headers before that, begin.
     """
-
-    def __init__(self, answer: Any, *, boundary: str, client: "_Client") -> None:
-        self._answer = answer
-        self._boundary = boundary.encode()
-        self._client = client
-        self._unread = b""
-
-    def jpegs(self, *, timeout_seconds: float) -> Iterator[bytes]:
-        """Yield what may be JPEGs until the connection ends.
-
-        Args:
-            timeout_seconds: The longest pause between two of them.
-
-        Raises:
-            OSError: The connection breaks, or nothing comes in time.
-            http.client.HTTPException: What comes breaks the protocol.
-        """
-        self._client.set_timeout(timeout_seconds)
-        give_up = time.monotonic() + timeout_seconds
-        while line := self._read_line(give_up):
-            if self._is_boundary(line):
-                data = self._read_part(self._read_length(give_up), give_up)
-                if data.startswith(_JPEG_START):
-                    yield data
-                    give_up = time.monotonic() + timeout_seconds
-
-    def interrupt(self) -> None:
-        """End a read that waits on another thread."""
-        self._client.interrupt()
-
-    def close(self) -> None:
-        """Close the connection; may be called twice."""
-        self._answer.close()
-
-    def _read_length(self, give_up: float) -> int:
-        """Read a part's headers; return the length they state, or 0."""
-        length = 0
-        while (line := self._read_line(give_up).strip().lower()) and not self._is_boundary(line):
-            if line.startswith(_LENGTH) and (stated := line[len(_LENGTH) :].strip()).isdigit():
-                length = min(int(stated), _MOST_PICTURE_BYTES)
-        return length
-
-    def _read_part(self, length: int, give_up: float) -> bytes:
-        """Return a part's content, to the next boundary where its length is not stated."""
-        if length:
-            return bytes(self._answer.read(length))
-        data = bytearray()
-        while line := self._read_line(give_up):
-            if self._is_boundary(line):
-                self._unread = line
-                break
-            data += line
-            if len(data) > _MOST_PICTURE_BYTES:
-                break
-        return bytes(data)
-
-    def _read_line(self, give_up: float) -> bytes:
-        line, self._unread = self._unread, b""
-        if not line:
-            line = self._answer.readline(_MOST_LINE_BYTES)
-        if time.monotonic() > give_up:
-            raise TimeoutError
-        return line
-
-    def _is_boundary(self, line: bytes) -> bool:
-        # Cameras write it with any number of dashes.
-        return line.startswith(b"--") and line.strip().strip(b"-") == self._boundary
-
-
-def open_mjpeg(parts: SplitResult, *, timeout_seconds: float) -> MjpegConnection | None:
-    """Ask for a stream of Motion JPEG.
-
-    Args:
-        parts: Of an http URL; user name and password are sent if the server asks for them.
-        timeout_seconds: For connecting, and for each answer.
-
-    Returns:
-        The connection; None where the server answers with something else, which FFmpeg may know,
-        or in a way that Python's HTTP does not take.
-
-    Raises:
-        OSError: It cannot be reached, or does not answer in time.
-        RefusedError: It answers with an error.
-    """
-    host = parts.netloc.rpartition("@")[2]
-    url = parts._replace(netloc=host, fragment="").geturl()
-    client = _Client()
-    try:
-        answer = _opener(client, url, parts).open(url, timeout=timeout_seconds)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise RefusedError(f"the server answers {error.code} {error.reason}") from None
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, OSError):
-            raise error.reason from None
-        return None  # it sends us elsewhere, for instance to https, which is FFmpeg's
-    except (http.client.HTTPException, ValueError):
-        return None
-    boundary = str(answer.headers.get_param("boundary", "")).strip('"').strip("-")
-    if answer.headers.get_content_type() == "multipart/x-mixed-replace" and boundary:
-        return MjpegConnection(answer, boundary=boundary, client=client)
-    answer.close()
-    return None
-
-
-class _Client(urllib.request.HTTPHandler):
-    """Remembers the socket of the last answer: its time-out changes once pictures flow."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.socket: socket.socket | None = None
+        self._bytes = bytearray()
+        self._inside = False
+        self._at = 0
+        self._stated = 0
+        self._lengths_hold = True
 
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, request)
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take what has come, and yield the JPEGs that are whole by now.
 
-    def set_timeout(self, seconds: float) -> None:
-        if self.socket is not None:
-            self.socket.settimeout(seconds)
+        Never holds more than `MOST_PICTURE_BYTES` and what is fed at once.
 
-    def interrupt(self) -> None:
-        if self.socket is not None:
-            with contextlib.suppress(OSError):  # it has just been closed
-                self.socket.shutdown(socket.SHUT_RDWR)
+        Raises:
+            ValueError: What stands around them is no camera's.
+        """
+        self._bytes += data
+        while self._inside or self._begin():
+            end = self._find_end()
+            if end is None:
+                if len(self._bytes) <= MOST_PICTURE_BYTES:
+                    return
+                self._forget(len(self._bytes))
+                continue
+            with memoryview(self._bytes) as view:
+                jpeg = bytes(view[:end])
+            self._forget(end)
+            yield jpeg
 
-    def _connection(self, host: str, **options: Any) -> http.client.HTTPConnection:
-        connection = _Connection(host, **options)
-        connection.client = self
-        return connection
+    def _begin(self) -> bool:
+        """Go to the first marker of the next picture; return whether it is there."""
+        start = self._bytes.find(START)
+        if start < 0:
+            del self._bytes[:-_MOST_BETWEEN]
+            return False
+        before = b"\n" + self._bytes[max(0, start - _MOST_BETWEEN) : start]
+        if _ABSURD.search(before):
+            raise ValueError("a length of more than a hundred digits is stated")
+        lengths = _LENGTH.findall(before)
+        self._stated = int(lengths[-1]) if lengths and self._lengths_hold else 0
+        if not _NEARLY < self._stated < MOST_PICTURE_BYTES:
+            self._stated = 0
+        del self._bytes[:start]
+        self._inside = True
+        self._at = len(START) - 1
+        return True
 
+    def _forget(self, end: int) -> None:
+        del self._bytes[:end]
+        self._inside = False
 
-class _Connection(http.client.HTTPConnection):
-    client: _Client
+    def _find_end(self) -> int | None:
+        if self._stated:
+            if len(self._bytes) < self._stated:
+                return None
+            after = self._stated + 2
+            last = self._bytes.rfind(END, self._stated - _NEARLY, self._stated)
+            if last > 0:
+                return last + len(END)
+            if len(self._bytes) < after:
+                return None
+            if self._bytes[self._stated : after].startswith(_AFTER_PICTURE):
+                return self._stated
+            self._stated, self._lengths_hold = 0, False
+        return self._follow_markers()
 
-    def connect(self) -> None:
-        super().connect()
-        self.client.socket = self.sock
+    def _follow_markers(self) -> int | None:
+        while (found := MARKER.search(self._bytes, self._at)) is not None:
+            start, after, code = found.start(), found.end(), self._bytes[found.start() + 1]
+            if code == _LAST:
+                return after
+            if code == _SECOND_START:
+                return self._without_part(start)
+            self._at = start
+            if has_length(code):
+                length = int.from_bytes(self._bytes[after : after + 2])
+                if len(self._bytes) < after + max(2, length):
+                    return None
+                after += max(2, length)
+                if code not in _MAY_HOLD_PICTURES:
+                    cut = self._bytes.find(START, start, after + len(START) - 1)
+                    if cut > 0:
+                        return self._without_part(cut)
+            self._at = after
+        self._at = max(self._at, len(self._bytes) - 1)  # a marker may be half there
+        return None
 
-
-class _AnswerCloser(urllib.request.BaseHandler):
-    """Closes the answer that asks for a password, which urllib leaves to the garbage collector."""
-
-    handler_order = 0
-
-    def http_error_401(self, _request: Any, answer: Any, *_rest: Any) -> None:
-        answer.close()
-
-
-def _opener(client: _Client, url: str, parts: SplitResult) -> urllib.request.OpenerDirector:
-    """Return what opens http and nothing else, with the user's name and password for this URL."""
-    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    if parts.username is not None:
-        passwords.add_password(None, url, unquote(parts.username), unquote(parts.password or ""))
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        client,
-        _AnswerCloser(),
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPBasicAuthHandler(passwords),
-        urllib.request.HTTPDigestAuthHandler(passwords),
-    ):
-        opener.add_handler(handler)
-    return opener
+    def _without_part(self, end: int) -> int:
+        """Return where a picture ends that the next one follows, after its part's headers."""
+        begin = max(0, end - _MOST_BETWEEN)
+        part = _PART.search(self._bytes[begin:end])
+        return begin + part.start() if part else end

@@ -4,11 +4,17 @@ import atexit
 import contextlib
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Generator
 from typing import Final, TypeAlias
 
 from fer_edge.shared.closing import Closing, note_native
-from fer_edge.shared.errors import SourceUnavailableError
+from fer_edge.shared.errors import (
+    EXIT_FAILED,
+    FerError,
+    SourceStuckError,
+    SourceUnavailableError,
+)
 from fer_edge.shared.records import Frame
 from fer_edge.sources.capture import Picture, to_frame
 
@@ -17,7 +23,47 @@ Pictures: TypeAlias = Callable[[], Generator[Picture, None, None]]
 
 _EXIT_SECONDS: Final = 0.3  # whoever ends the program waits
 
+_MOST_STUCK: Final = 3
+_LONGEST_CAUSE: Final = 200
+
 _log = logging.getLogger(__name__)
+_stuck: Final[weakref.WeakSet[threading.Thread]] = weakref.WeakSet()
+"""Threads that were left behind; those whose call returns after all end, and count no more."""
+
+
+def as_camera_fault(error: Exception, name: str) -> FerError:
+    """Return any exception out of a source as what it is to whoever reads it: a camera's fault.
+
+    What a camera sends may break whatever takes it apart, in ways that nobody has thought of; that
+    is no defect to end by, but a camera that is opened again. Wrong settings stay what they are.
+
+    Args:
+        error: Raised where a source was opened or read.
+        name: Of the source, for messages.
+    """
+    if isinstance(error, FerError) and error.exit_code != EXIT_FAILED:
+        return error
+    cause = error.found if isinstance(error, FerError) else f"{type(error).__name__}: {error}"
+    return SourceUnavailableError(
+        f"{name}: {cause[:_LONGEST_CAUSE]}",
+        expected="pictures",
+        fix=error.fix if isinstance(error, FerError) else "check what it sends; restart it",
+    )
+
+
+def _refuse_where_stuck(name: str) -> None:
+    """Open nothing more where drivers keep as many threads as may be left to them.
+
+    Raises:
+        SourceStuckError: They do.
+    """
+    stuck = sum(thread.is_alive() for thread in _stuck)
+    if stuck >= _MOST_STUCK:
+        raise SourceStuckError(
+            f"{name}: {stuck} captures are stuck in its driver",
+            expected=f"at most {_MOST_STUCK - 1} that do not return",
+            fix="restart fer-edge (systemd does); unplug the camera and plug it in again",
+        )
 
 
 class NewestFrameReader(Closing):
@@ -40,7 +86,8 @@ class NewestFrameReader(Closing):
         dropped: Number of frames that a newer one replaced before they were read.
 
     Raises:
-        SourceUnavailableError: No frame came in time.
+        SourceUnavailableError: No frame came in time, or `pictures` raises what is no `FerError`.
+        SourceStuckError: Earlier captures are stuck.
         FerError: Whatever else `pictures` raises.
     """
 
@@ -53,6 +100,7 @@ class NewestFrameReader(Closing):
         close_timeout_seconds: float = 1.0,
         fix: str = "check that it is connected and that no other program uses it",
     ) -> None:
+        _refuse_where_stuck(name)
         self.name = name
         self.dropped = 0
         self._fix = fix
@@ -110,6 +158,7 @@ class NewestFrameReader(Closing):
         self.interrupt()
         self._thread.join(self._close_timeout_seconds)
         if self._thread.is_alive():
+            _stuck.add(self._thread)
             _log.warning("%s: the capture is stuck and was left behind", self.name)
 
     def _close_at_exit(self) -> None:
@@ -118,6 +167,11 @@ class NewestFrameReader(Closing):
 
     def interrupt(self) -> None:
         """End a wait of the capture thread, from another one, where the source can do that."""
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait on the capture thread; return whether pictures are still wanted."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._closed, seconds)
 
     def _has_news(self) -> bool:
         return self._frame is not None or self._ended or self._closed
@@ -148,7 +202,7 @@ class NewestFrameReader(Closing):
                     if self._closed:
                         break
         except Exception as error:  # noqa: BLE001 - raised again by the reading thread
-            failure = error
+            failure = as_camera_fault(error, self.name)
         with self._changed:
             self._error = failure
             self._ended = True

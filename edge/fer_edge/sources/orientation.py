@@ -70,6 +70,11 @@ class TurnedSource(Closing):
         """Number of frames that the source dropped."""
         return int(getattr(self._source, "dropped", 0))
 
+    @property
+    def period_seconds(self) -> float:
+        """From one picture to the next, where the source is that slow."""
+        return float(getattr(self._source, "period_seconds", 0.0))
+
     def read(self, timeout_seconds: float) -> Frame | None:
         """Return the source's next frame, turned.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
-from fer_edge.sources.capture import decode_jpeg, to_grey
+from fer_edge.sources.capture import LEAST_LIVE_PIXELS, decode_jpeg, to_grey
 
 Decoder: TypeAlias = Callable[[cv2.typing.MatLike], GreyImage | None]
 """Returns the grey picture, or None where what it gets is damaged."""
@@ -20,7 +20,12 @@ _PLANAR_FORMATS: Final = frozenset({"GREY", "NV12", "NV21", "YU12", "YV12"})
 
 
 def choose_decoder(
-    capture: cv2.VideoCapture, pixel_format: str, *, height: int, reduced_by: int
+    capture: cv2.VideoCapture,
+    pixel_format: str,
+    *,
+    height: int,
+    reduced_by: int,
+    most_pixels: int = LEAST_LIVE_PIXELS,
 ) -> Decoder:
     """Have pictures handed over as they come, and take the grey out of them.
 
@@ -33,10 +38,11 @@ def choose_decoder(
         pixel_format: Four characters, as Video4Linux names it.
         height: Of the pictures, in pixels.
         reduced_by: By how much to shrink JPEGs: 1, 2, 4 or 8.
+        most_pixels: A JPEG may have; larger ones are shrunk further.
     """
     decoder: Decoder
     if pixel_format in JPEG_FORMATS:
-        decoder = functools.partial(decode_jpeg, reduced_by=reduced_by)
+        decoder = functools.partial(decode_jpeg, reduced_by=reduced_by, most_pixels=most_pixels)
     elif pixel_format in _PACKED_FORMATS:
         decoder = functools.partial(_unpack, channel=_PACKED_FORMATS[pixel_format])
     elif pixel_format in _PLANAR_FORMATS:

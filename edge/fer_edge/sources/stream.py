@@ -1,40 +1,53 @@
-"""Network streams: RTSP, and MJPEG or whatever else FFmpeg plays over HTTP."""
+"""Network streams: RTSP, and MJPEG, stills or whatever else FFmpeg plays over HTTP."""
 
 import http.client
-import os
-import socket
-import time
 from collections.abc import Generator, Iterator
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
 
-import numpy as np
-
-from fer_edge.shared.errors import SettingsError, SourceUnavailableError
+from fer_edge.shared.errors import PictureError, SourceUnavailableError
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import GreyImage
-from fer_edge.sources.capture import MAX_DAMAGED_IN_A_ROW, Picture, decode_jpeg, read_picture
-from fer_edge.sources.mjpeg import MjpegConnection, RefusedError, open_mjpeg
+from fer_edge.sources.addresses import PORTS, checked_parts, diagnose, without_secrets
+from fer_edge.sources.capture import (
+    LEAST_LIVE_PIXELS,
+    MAX_DAMAGED_IN_A_ROW,
+    Picture,
+    decode_jpeg,
+    picture_now,
+)
+from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder
+from fer_edge.sources.http_camera import HttpCamera, RefusedError
+from fer_edge.sources.mjpeg import MOST_PICTURE_BYTES, JpegSplitter
 from fer_edge.sources.newest import NewestFrameReader
+from fer_edge.sources.stills import still_pictures
 
-PORTS: Final = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
-"""Schemes that are opened, with their ports. FFmpeg knows many more, some of which read files."""
-
-_FFMPEG_OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
-_DIAGNOSIS_SECONDS: Final = 1.0
+_START_SECONDS: Final = 8.0  # of a decoder's process, and two looks at why nothing comes
+_OWN_SECONDS: Final = 1.0  # in which FFmpeg says itself that nothing came in time
+_CHECK: Final = "check address, path, user name and password; restart it"
+_FFMPEG_OPTIONS: Final = ("rtsp_transport;tcp",)
+"""Over UDP, lost packets smear whole groups of pictures."""
+_STAY: Final = "max_redirects;0"
+_BARE_JPEGS: Final = frozenset({"video/x-motion-jpeg", "video/x-mjpeg", "video/mjpeg"})
+_STOPPED: Final = "the stream has stopped"
 
 
 class NetworkStream(NewestFrameReader):
     """The newest frame of a stream, in grey. RTSP goes over TCP.
 
-    Motion JPEG over http is taken apart and decoded to grey here; everything else is FFmpeg's.
-    A stream that ends counts as a failure, because a camera's does not.
+    Motion JPEG over http is taken apart and decoded to grey here; everything else is FFmpeg's,
+    in a process of its own. A camera that answers with a single picture is asked for the next one
+    after a while. A stream that ends counts as a failure, because a camera's does not.
 
     Args:
         url: rtsp://, rtsps://, http:// or https://, with user:password@ where needed.
         open_timeout_seconds: For connecting and finding the video in what comes.
         read_timeout_seconds: The longest pause between two frames, the first included.
         decoder_threads: More decode large pictures in time; each may hold back a frame.
+        most_pixels: A picture may have; a larger JPEG is made smaller.
+        interval_seconds: Between two single pictures.
+        anywhere: Whether the camera may send us to another host.
+
+    Attributes:
+        period_seconds: Between two pictures, where that is known; else 0.
 
     Raises:
         SettingsError: Not a URL of these schemes.
@@ -48,148 +61,207 @@ class NetworkStream(NewestFrameReader):
         open_timeout_seconds: float = 3.0,
         read_timeout_seconds: float = 2.0,
         decoder_threads: int = 1,
+        most_pixels: int = LEAST_LIVE_PIXELS,
+        interval_seconds: float = 1.0,
+        anywhere: bool = False,
     ) -> None:
-        self._parts = _checked_parts(url)
+        self._parts = checked_parts(url)
         self._name = without_secrets(url)
         self._url = f"{self._parts.scheme}:{url.partition(':')[2]}"
         self._open_timeout_seconds = open_timeout_seconds
         self._read_timeout_seconds = read_timeout_seconds
-        self._parameters = [
-            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(open_timeout_seconds * 1000),
-            cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_timeout_seconds * 1000),
-            cv2.CAP_PROP_N_THREADS, decoder_threads,
-        ]  # fmt: skip
-        self._connection: MjpegConnection | None = None
-        _ask_for_tcp()
+        self._decoder_threads = decoder_threads
+        self._most_pixels = most_pixels
+        self._interval_seconds = interval_seconds
+        self._anywhere = anywhere
+        self._reading: HttpCamera | FfmpegDecoder | None = None
+        self.period_seconds = 0.0
         super().__init__(
             self._pictures,
             name=self._name,
-            open_timeout_seconds=open_timeout_seconds
-            + read_timeout_seconds
-            + 2 * _DIAGNOSIS_SECONDS,
+            open_timeout_seconds=open_timeout_seconds + read_timeout_seconds + _START_SECONDS,
             fix="check the camera and the network",
         )
 
     def interrupt(self) -> None:
-        """End a wait for Motion JPEG; FFmpeg ends its own after the read time-out."""
-        if self._connection is not None:
-            self._connection.interrupt()
+        """End whatever the capture thread waits for."""
+        if self._reading is not None:
+            self._reading.interrupt()
 
     def _pictures(self) -> Generator[Picture, None, None]:
-        connection = self._open_mjpeg() if self._parts.scheme == "http" else None
-        self._connection = connection
-        if connection is None:
-            yield from self._ffmpeg_pictures()
-        else:
-            with connection:
-                yield from self._mjpeg_pictures(connection)
-        raise self._unavailable("the stream has stopped", fix="check the camera; open it again")
+        address = self._url
+        if self._parts.scheme == "http":
+            with self._asked() as camera:
+                kind, address = camera.media_type, camera.address
+                if kind.startswith("multipart/") or kind in _BARE_JPEGS:
+                    yield from self._decoded(self._jpegs(camera))
+                    raise self._stopped()
+                if kind.startswith("image/"):
+                    yield from self._image_pictures(camera)
+                    raise self._stopped()
+        yield from self._ffmpeg_pictures(address)
+        raise self._stopped()
 
-    def _open_mjpeg(self) -> MjpegConnection | None:
+    def _asked(self) -> HttpCamera:
+        """Ask the camera.
+
+        Raises:
+            SourceUnavailableError: It does not answer, or with an error.
+        """
+        camera = HttpCamera(self._parts, anywhere=self._anywhere)
+        self._take(camera)
         try:
-            return open_mjpeg(self._parts, timeout_seconds=self._open_timeout_seconds)
+            camera.open(self._open_timeout_seconds)
         except RefusedError as error:
+            camera.close()
             raise self._unavailable(str(error)) from None
-        except OSError:
-            raise self._unavailable(_diagnose(self._parts)) from None
+        except OSError as error:
+            camera.close()
+            raise self._unavailable(self._why_unanswered(camera, error)) from None
+        return camera
 
-    def _mjpeg_pictures(self, connection: MjpegConnection) -> Iterator[Picture]:
-        damaged = 0
+    def _why_unanswered(self, camera: HttpCamera, error: OSError) -> str:
+        if not (camera.connected and isinstance(error, TimeoutError)):
+            return diagnose(self._parts)
+        port = self._parts.port or PORTS[self._parts.scheme]
+        return (
+            f"port {port} of {self._parts.hostname} takes the connection, but does not answer "
+            f"within {self._open_timeout_seconds:g} s"
+        )
+
+    def _jpegs(self, camera: HttpCamera) -> Iterator[bytes]:
+        """Yield what may be JPEGs, each within the read time-out.
+
+        Raises:
+            SourceUnavailableError: The connection breaks, or nothing comes in time.
+        """
+        splitter = JpegSplitter()
         try:
-            for data in connection.jpegs(timeout_seconds=self._read_timeout_seconds):
-                captured_ns = time.monotonic_ns()
-                grey = _decode(data)
-                damaged = damaged + 1 if grey is None else 0
-                if damaged == MAX_DAMAGED_IN_A_ROW:
-                    break
+            for piece in camera.pieces(self._read_timeout_seconds):
+                for jpeg in splitter.feed(piece):
+                    yield jpeg
+                    camera.expect_within(self._read_timeout_seconds)
+        except TimeoutError:
+            raise self._stopped(f"no picture within {self._read_timeout_seconds:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise self._stopped(type(error).__name__) from None
+
+    def _decoded(self, jpegs: Iterator[bytes]) -> Iterator[Picture]:
+        """Yield the JPEGs that are whole; end where ten in a row are not.
+
+        Raises:
+            PictureError: They are too large; also said where nothing better came after one.
+            SourceUnavailableError: They are damaged, or as `jpegs` says.
+        """
+        damaged, refused = 0, None
+        try:
+            for jpeg in jpegs:
+                try:
+                    grey = decode_jpeg(jpeg, most_pixels=self._most_pixels)
+                except PictureError as error:
+                    grey, refused = None, error
                 if grey is not None:
-                    yield Picture(grey, captured_ns)
-        except (OSError, http.client.HTTPException):
-            pass  # it has stopped, as the caller says
+                    damaged, refused = 0, None
+                    yield picture_now(grey)
+                    continue
+                damaged += 1
+                if damaged == MAX_DAMAGED_IN_A_ROW:
+                    raise self._stopped("its pictures are damaged")
+        except SourceUnavailableError:
+            if refused is not None:
+                raise refused from None
+            raise
 
-    def _ffmpeg_pictures(self) -> Iterator[Picture]:
-        capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, self._parameters)
+    def _image_pictures(self, camera: HttpCamera) -> Iterator[Picture]:
+        """Yield what comes of an answer that says it is a picture: JPEG after JPEG, or one."""
+        count = 0
         try:
-            if not capture.isOpened():
-                raise self._unavailable(_diagnose(self._parts))
-            while picture := read_picture(capture, patience_seconds=self._read_timeout_seconds):
+            for picture in self._decoded(self._jpegs(camera)):
+                count += 1
                 yield picture
-        finally:
-            capture.release()
+        except SourceUnavailableError:
+            if count != 1:
+                raise
+        if count > 1:
+            return
+        self.period_seconds = self._interval_seconds
+        if not count or self._pause(self._interval_seconds):
+            yield from still_pictures(
+                self._still,
+                pause=self._pause,
+                interval_seconds=self._interval_seconds,
+                most_pixels=self._most_pixels,
+            )
 
-    def _unavailable(
-        self, reason: str, *, fix: str = "check address, path, user name and password; restart it"
-    ) -> SourceUnavailableError:
+    def _still(self) -> bytes:
+        """Ask for one picture.
+
+        Raises:
+            SourceUnavailableError: The camera does not answer, or not in time.
+        """
+        splitter, body = JpegSplitter(), bytearray()
+        with self._asked() as camera:
+            try:
+                for piece in camera.pieces(self._read_timeout_seconds):
+                    for jpeg in splitter.feed(piece):
+                        return jpeg
+                    body += piece
+                    if len(body) > MOST_PICTURE_BYTES:
+                        break
+            except (OSError, http.client.HTTPException) as error:
+                raise self._stopped(type(error).__name__) from None
+        return bytes(body)
+
+    def _ffmpeg_pictures(self, address: str) -> Iterator[Picture]:
+        """Yield what FFmpeg makes of it; a single picture again and again."""
+        while True:
+            count = 0
+            with self._decoder(address) as decoder:
+                for picture in self._read(decoder):
+                    count += 1
+                    yield picture
+            if count != 1:
+                return
+            self.period_seconds = self._interval_seconds
+            if not self._pause(self._interval_seconds):
+                return
+
+    def _decoder(self, address: str) -> FfmpegDecoder:
+        decoder = FfmpegDecoder(
+            address,
+            parameters=[
+                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(self._open_timeout_seconds * 1000),
+                cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(self._read_timeout_seconds * 1000),
+                cv2.CAP_PROP_N_THREADS, self._decoder_threads,
+            ],
+            options=_FFMPEG_OPTIONS if self._anywhere else (*_FFMPEG_OPTIONS, _STAY),
+            most_pixels=self._most_pixels,
+            patience_seconds=self._read_timeout_seconds,
+        )  # fmt: skip
+        self._take(decoder)
+        return decoder
+
+    def _read(self, decoder: FfmpegDecoder) -> Iterator[Picture]:
+        try:
+            decoder.opened(self._open_timeout_seconds + _OWN_SECONDS)
+            while picture := decoder.read(self._read_timeout_seconds + _OWN_SECONDS):
+                yield picture
+        except DecoderError as error:
+            reason = str(error) if error.opened else diagnose(self._parts)
+            raise self._unavailable(reason, fix=error.fix or _CHECK) from None
+
+    def _take(self, reading: HttpCamera | FfmpegDecoder) -> None:
+        """Let `interrupt` reach what is read now."""
+        self._reading = reading
+        if not self._pause(0.0):
+            reading.interrupt()
+
+    def _stopped(self, cause: str = "") -> SourceUnavailableError:
+        return self._unavailable(
+            f"{_STOPPED} ({cause})" if cause else _STOPPED, fix="check the camera; open it again"
+        )
+
+    def _unavailable(self, reason: str, *, fix: str = _CHECK) -> SourceUnavailableError:
         return SourceUnavailableError(
             f"{self._name}: {reason}", expected="a stream of pictures", fix=fix
         )
-
-
-def _decode(jpeg: bytes) -> GreyImage | None:
-    try:
-        return decode_jpeg(np.frombuffer(jpeg, np.uint8))
-    except cv2.error:  # of a size beyond OpenCV's limits
-        return None
-
-
-def without_secrets(url: str) -> str:
-    """Return a URL for people to read, without whatever may be a password in it.
-
-    Cameras take passwords before the host, in the query, and some in the path; a password that
-    should have been percent-encoded may hold any of the separators. So only what is surely none
-    is shown.
-    """
-    scheme, _, rest = url.partition("://")
-    _, at, address = rest.rpartition("@")
-    host, slash, path = address.partition("/")
-    path, query, _ = path.partition("?")
-    shown = "***" if "=" in path else path
-    return f"{scheme}://{at and '***@'}{host}{slash}{shown}{query and '?***'}"
-
-
-def _checked_parts(url: str) -> SplitResult:
-    expected = f"a URL that starts with {', '.join(f'{scheme}://' for scheme in sorted(PORTS))}"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in PORTS and parts.hostname and (parts.port is None or parts.port)
-    except ValueError:
-        usable = None
-    if not usable or not url[len(parts.scheme) :].startswith("://"):
-        shown = without_secrets(url) if "://" in url else f"{url.partition(':')[0]}:..."
-        raise SettingsError(
-            f"{shown} is no stream that can be opened",
-            expected=expected,
-            fix="correct it; in a user name or password write / : @ ? # % as %2F %3A %40 ...",
-        )
-    return parts
-
-
-def _ask_for_tcp() -> None:
-    """Have FFmpeg take RTSP over TCP: over UDP, lost packets smear whole groups of pictures.
-
-    OpenCV hands options over in an environment variable only; what the user set there stays.
-    """
-    options = os.environ.get(_FFMPEG_OPTIONS, "")
-    if "rtsp_transport" not in options and "rtsp_flags" not in options:
-        os.environ[_FFMPEG_OPTIONS] = "|".join(filter(None, [options, "rtsp_transport;tcp"]))
-
-
-def _diagnose(parts: SplitResult) -> str:
-    """Say why a stream could not be opened, which OpenCV does not."""
-    host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
-    try:
-        socket.create_connection((host, port), timeout=_DIAGNOSIS_SECONDS).close()
-    except socket.gaierror:
-        return f"no host named {host} was found"
-    except ConnectionRefusedError:
-        return f"nothing listens on port {port} of {host}"
-    except TimeoutError:
-        return f"{host} does not answer on port {port}"
-    except OSError as error:
-        return f"{host} cannot be reached ({error.strerror})"
-    return f"port {port} of {host} answers, but not with a video"
-
-
-def shown_source(uri: str) -> str:
-    """Return a source for people to read, without passwords."""
-    return without_secrets(uri) if "://" in uri else uri

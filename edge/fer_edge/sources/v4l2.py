@@ -12,7 +12,7 @@ from typing import Final
 
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.shared.opencv import cv2
-from fer_edge.sources.capture import Picture, SensorClock, read_picture, reduction
+from fer_edge.sources.capture import Picture, SensorClock, live_pixels, read_picture, reduction
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.sources.pixel_formats import JPEG_FORMATS, choose_decoder
 
@@ -114,6 +114,7 @@ class V4l2Camera(NewestFrameReader):
                     self.negotiated.format,
                     height=self.negotiated.height,
                     reduced_by=self.negotiated.reduced_by,
+                    most_pixels=live_pixels(self._asked.width, self._asked.height),
                 ),
                 patience_seconds=_SELECT_TIMEOUT_SECONDS,
                 sensor_clock=SensorClock(),

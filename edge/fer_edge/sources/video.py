@@ -7,13 +7,19 @@ from typing import Final
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import SourceUnavailableError, VideoError
-from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
+from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame
-from fer_edge.sources.capture import Picture, read_picture, to_frame
+from fer_edge.sources.capture import Picture, picture_now, to_frame
+from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder
 
 _log = logging.getLogger(__name__)
 
 _EXPECTED: Final = "a video file (MP4, MKV, AVI, WebM, ...)"
+_NO_FRAME: Final = "not one frame can be decoded"
+_ONE_THREAD: Final = (cv2.CAP_PROP_N_THREADS, 1)
+"""Each more would hold frames of its own in the decoder's memory."""
+_OPEN_SECONDS: Final = 60.0
+_FRAME_SECONDS: Final = 60.0  # a decoder that takes longer for one has gone wild
 _PLAUSIBLE_RATES: Final = (1.0, 240.0)
 _USUAL_RATE: Final = 25.0
 _WHOLE: Final = 0.9
@@ -44,16 +50,22 @@ class VideoFile(Closing):
         self._count = 0
         self._started: float | None = None
         # Absolute, so that FFmpeg sees a file even where the name looks like one of its protocols.
-        self._capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
-        self._stated = int(max(0.0, self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.frames_per_second = _plausible_rate(self._capture.get(cv2.CAP_PROP_FPS))
-        self._period_seconds = 1 / self.frames_per_second if realtime else 0.0
+        self._decoder = FfmpegDecoder(str(path.absolute()), parameters=_ONE_THREAD)
         self._first: Picture | None = None
+        self._stated = 0
         try:
-            self._first = self._read_first()
+            self._stated, rate = self._decoder.opened(_OPEN_SECONDS)
+            self.frames_per_second = _plausible_rate(rate)
+            self._period_seconds = 1 / self.frames_per_second if realtime else 0.0
+            self._first = self._decoder.read(_FRAME_SECONDS)
+        except DecoderError as error:
+            raise self._failure(error) from None
         finally:
-            if self._first is None:
-                self._capture.release()
+            self._ended = self._first is None
+            if self._ended:
+                self._decoder.close()
+        if self._first is None:
+            raise self._failure(DecoderError(_NO_FRAME))
 
     @property
     def live(self) -> bool:
@@ -65,42 +77,38 @@ class VideoFile(Closing):
 
         Raises:
             SourceUnavailableError: The next frame is due only after that time.
+            VideoError: The rest cannot be decoded rightly.
         """
         self._wait_until_due(timeout_seconds)
         picture, self._first = self._first, None
-        if picture is not None:
-            picture = picture._replace(monotonic_ns=time.monotonic_ns())
-        elif self._capture.isOpened():
-            picture = read_picture(self._capture)
+        if picture is None and not self._ended:
+            picture = self._read_next()
         if picture is None:
             self._end()
             return None
         self._count += 1
-        return to_frame(picture, index=self._count - 1)
+        # It was decoded ahead, and is captured when somebody wants it.
+        return to_frame(picture_now(picture.grey), index=self._count - 1)
 
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._first = None
-        self._capture.release()
+        self._ended = True
+        self._decoder.close()
 
-    def _read_first(self) -> Picture:
-        """Decode the first frame, which alone proves the file."""
-        width = self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)
-        height = self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        if width * height > MAX_PICTURE_PIXELS:
-            raise VideoError(
-                f"{self._path} claims frames of {width:.0f}x{height:.0f}",
-                expected=f"at most {MAX_PICTURE_PIXELS // 10**6} megapixels",
-                fix="check the file, or scale it down",
-            )
-        picture = read_picture(self._capture)
-        if picture is None:
-            raise VideoError(
-                f"{self._path}: not one frame can be decoded",
-                expected=_EXPECTED,
-                fix="check that it was copied whole and plays elsewhere",
-            )
-        return picture
+    def _read_next(self) -> Picture | None:
+        try:
+            return self._decoder.read(_FRAME_SECONDS)
+        except DecoderError as error:
+            self.close()
+            raise self._failure(error) from None
+
+    def _failure(self, error: DecoderError) -> VideoError:
+        return VideoError(
+            f"{self._path}: {error if error.opened else _NO_FRAME}",
+            expected=_EXPECTED,
+            fix=error.fix or "check that it was copied whole and plays elsewhere",
+        )
 
     def _wait_until_due(self, timeout_seconds: float) -> None:
         now = time.monotonic()
@@ -117,9 +125,9 @@ class VideoFile(Closing):
             )
 
     def _end(self) -> None:
-        if self._capture.isOpened() and self._count < _WHOLE * self._stated:
+        if not self._ended and self._count < _WHOLE * self._stated:
             _log.warning("%s ends early: %d of %d frames", self._path, self._count, self._stated)
-        self._capture.release()
+        self.close()
 
 
 def _refuse_what_is_no_video(path: Path) -> None:

@@ -20,8 +20,8 @@ class CameraHealth:
         phase: "waiting" is between two attempts to open it, or until a picture that was frozen
             changes; "off" is not wanted now.
         grade: From the figures below; `daemon/camera/grading.py` says how.
-        frames_per_second: Delivered over the last seconds.
-        age_ms: Median age of these frames when they were read.
+        frames_per_second: Delivered over the last seconds; 0 where it does not deliver.
+        age_ms: Median age of these frames when they were read; 0 where it does not deliver.
         seconds_since_frame: Since the last good frame; since the start where there was none.
         failures: Faults since the start, of any kind.
         reopenings: How often it was opened again with success.
@@ -75,8 +75,8 @@ class DaemonState:
         camera: How the camera does.
         frames: Processed since the start.
         dropped: Frames that a newer one replaced before they were processed.
-        frames_per_second: Processed over the last seconds.
-        faces: In the last frame.
+        frames_per_second: Processed over the last seconds; 0 unless running.
+        faces: In the last frame; 0 unless running.
         stages_ms: Median and 99th percentile by stage over its last measurements.
         temperature_c: Of the processor; None where the machine does not tell.
         throttled: Whether the board slows itself down now; None where it does not tell.

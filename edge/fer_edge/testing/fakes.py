@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.errors import FerError, SourceUnavailableError
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame, GreyImage
 from fer_edge.sources.capture import picture_now, to_frame
@@ -28,7 +28,7 @@ class Stall:
     seconds: float
 
 
-Step: TypeAlias = GreyImage | Stall | FerError
+Step: TypeAlias = GreyImage | Stall | Exception
 Behaviour: TypeAlias = Literal[
     "stream", "stall", "garbage", "damaged", "end", "silent", "frozen", "black"
 ]
@@ -86,7 +86,7 @@ class ScriptedSource(Closing):
 
         Raises:
             SourceUnavailableError: A stall lasts longer than the time.
-            FerError: The script says so.
+            Exception: The script says so.
         """
         deadline = time.monotonic() + timeout_seconds
         while not self.closed:
@@ -94,7 +94,7 @@ class ScriptedSource(Closing):
             step = next(self._steps, None)
             if step is None:
                 break
-            if isinstance(step, FerError):
+            if isinstance(step, Exception):
                 raise step
             if isinstance(step, Stall):
                 self._quiet_until = time.monotonic() + step.seconds

@@ -7,7 +7,12 @@ import time
 
 import pytest
 
-from fer_edge.shared.errors import SourceUnavailableError
+from fer_edge.shared.errors import (
+    EXIT_UNAVAILABLE,
+    SettingsError,
+    SourceStuckError,
+    SourceUnavailableError,
+)
 from fer_edge.sources.capture import picture_now
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.testing.fakes import number_of, numbered_picture
@@ -118,12 +123,46 @@ def test_a_failure_ends_the_wait(tap):
     assert time.monotonic() - began < PROMPT_SECONDS
 
 
-def test_a_defect_in_the_capture_is_not_hidden(tap):
-    tap.put(0, ZeroDivisionError("a defect"))
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError("by zero"), OverflowError("too large"), IndexError("out of range"),
+     RecursionError("too deep"), MemoryError(), UnicodeDecodeError("ascii", b"", 0, 1, "no")],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_whatever_a_capture_raises_is_a_fault_of_the_camera_with_its_cause(tap, error):
+    tap.put(0, error)
     reader = reader_of(tap)
     reader.read(1.0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(SourceUnavailableError, match=f"tap: {type(error).__name__}") as caught:
         reader.read(1.0)
+    assert caught.value.exit_code == EXIT_UNAVAILABLE
+
+
+def test_settings_that_are_wrong_stay_wrong_settings(tap):
+    tap.put(0, SettingsError("no such thing", expected="one", fix="correct it"))
+    reader = reader_of(tap)
+    reader.read(1.0)
+    with pytest.raises(SettingsError):
+        reader.read(1.0)
+
+
+def test_no_more_is_opened_where_drivers_keep_the_threads(caplog):
+    taps = [Tap() for _ in range(4)]
+    try:
+        for tap in taps[:3]:
+            tap.put(0)
+            reader_of(tap, close_timeout_seconds=0.05).close()
+        taps[3].put(0)
+        with pytest.raises(SourceStuckError, match="3 captures are stuck") as caught:
+            reader_of(taps[3])
+        assert caught.value.exit_code == EXIT_UNAVAILABLE
+    finally:
+        for tap in taps:
+            tap.put(None)  # their calls return after all
+    wait_until(lambda: all(tap.released_on for tap in taps[:3]))
+    time.sleep(0.05)
+    taps[3].put(0)
+    reader_of(taps[3]).close()
 
 
 def test_an_end_is_none(tap):

@@ -1,6 +1,5 @@
 import itertools
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -204,20 +203,6 @@ def test_the_password_reaches_the_camera_and_nobody_else(caplog):
             NetworkStream(f"http://viewer:Falsch1@{address}", **QUICK)
     assert "Falsch1" not in str(caught.value)
     assert "Geheim1" not in caplog.text
-
-
-def test_asks_for_tcp_without_touching_the_users_options(camera, monkeypatch):
-    name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
-    for before, after in {
-        None: "rtsp_transport;tcp",
-        "fflags;nobuffer": "fflags;nobuffer|rtsp_transport;tcp",
-        "rtsp_transport;udp": "rtsp_transport;udp",
-    }.items():
-        monkeypatch.delenv(name, raising=False)
-        if before is not None:
-            monkeypatch.setenv(name, before)
-        NetworkStream(camera.url, **PATIENT).close()
-        assert os.environ[name] == after
 
 
 @pytest.mark.parametrize("behaviour", ["stream", "stall"])

@@ -33,6 +33,18 @@ for _ in range(60):
     times.append(time.monotonic() - start)
 print(json.dumps({"ms": sorted(times)[len(times) // 2] * 1000}))
 """
+_INTERLACED: Final = """
+import importlib.resources, json, pathlib
+from fer_edge.shared.errors import VideoError
+from fer_edge.sources.video import VideoFile
+problem = ""
+with importlib.resources.as_file(importlib.resources.files("fer_edge") / "shared/assets") as assets:
+    try:
+        VideoFile(pathlib.Path(assets) / "interlaced.mkv").close()
+    except VideoError as error:
+        problem = error.found
+print(json.dumps({"problem": problem}))
+"""
 _NUMPY_CLASH: Final = (
     "numpy.dtype size changed",
     "compiled using NumPy 1.x",
@@ -43,6 +55,7 @@ _NUMPY_CLASH: Final = (
 )
 _APT_PICAMERA2: Final = "usr/lib/python3/dist-packages/picamera2"
 _PIP_OPENCV: Final = "pip install --force-reinstall 'opencv-python-headless>=4.10,<5'"
+_PIP_INTERLACED: Final = "pip install 'opencv-python-headless>=4.10,<4.13' 'numpy<2.3'"
 _NUMPY_1: Final = "pip install 'numpy<2' 'opencv-python-headless>=4.10,<4.12'"
 
 
@@ -74,6 +87,23 @@ def check_opencv(system: System) -> list[Finding]:
             )
         )
     return findings
+
+
+def check_interlaced(system: System) -> list[Finding]:
+    """Does this OpenCV read interlaced video? Some leave it black, and say that all is well."""
+    found = _last_json(_try(system, _INTERLACED))
+    if found is None:  # another check says why nothing works
+        return []
+    if not found["problem"]:
+        return [Finding("interlaced video", "ok", "interlaced video is read")]
+    return [
+        Finding(
+            "interlaced video",
+            "note",
+            "interlaced video is refused: this OpenCV leaves it black or stale",
+            f"have cameras send progressive video, or: {_PIP_INTERLACED}",
+        )
+    ]
 
 
 def _opencv_that_fails(answer: Answer | None) -> Finding:

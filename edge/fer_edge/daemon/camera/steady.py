@@ -13,13 +13,15 @@ from fer_edge.pipeline.backoff import Backoff
 from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.errors import FerError, SourceUnavailableError
+from fer_edge.shared.errors import FerError, SourceStuckError, SourceUnavailableError
 from fer_edge.shared.records import Frame
+from fer_edge.sources.newest import as_camera_fault
 from fer_edge.state.records import CameraHealth, CameraPhase, Grade
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _STEADY_SECONDS: Final = 10.0  # of frames after which the pauses begin with the first again
 _OWN_SECONDS: Final = 0.5  # for which a source may say itself that it has stalled
+_SLEPT_SECONDS: Final = 1.0  # by which a turn takes too long where the process did not run
 _PATIENCE: Final = (
     "give_up_seconds", "reopen_longest_seconds", "frozen_seconds", "black_seconds",
 )  # fmt: skip
@@ -34,6 +36,9 @@ class SteadyCamera(Closing):
     opens and delivers none has failed, and so has one whose picture is frozen or black. Frames
     count on over reopenings, and their clock never goes back. Any failure of a file is final,
     and so is one of a camera before its first frame, unless somebody is patient.
+
+    Whatever else a source raises is a failure of the camera, too: what one sends may break what
+    takes it apart. Time in which the process did not run is not time in which it was waited for.
 
     Args:
         opening: Opens the source; called again after a failure.
@@ -56,6 +61,7 @@ class SteadyCamera(Closing):
         self._dropped = self._failures = self._reopenings = 0
         self._numbers = FrameNumbers()
         self._good_at = self._arrived_at = self._opened_at = time.monotonic()
+        self._looked_at = self._awake_at = self._good_at
         self._grade: Grade = "dead"
         self._fault: FerError | None = None
         self._record = CameraRecord(asked_per_second=settings.frames_per_second)
@@ -77,6 +83,7 @@ class SteadyCamera(Closing):
         deadline = time.monotonic() + timeout_seconds
         self._want()
         while not self.ended:
+            self._notice_sleep(timeout_seconds)
             self._give_up_in_time()
             left, frame = max(0.0, deadline - time.monotonic()), None
             try:
@@ -86,6 +93,9 @@ class SteadyCamera(Closing):
                     frame = self._read_next(self._source, left)
             except FerError as error:
                 self._failed(error)
+            except Exception as error:  # noqa: BLE001 - the seam for what cameras send
+                _log.debug("out of a source", exc_info=True)
+                self._failed(as_camera_fault(error, "the camera"))
             if frame is not None or time.monotonic() >= deadline:
                 return frame
         return None
@@ -125,8 +135,8 @@ class SteadyCamera(Closing):
         return CameraHealth(
             phase=phase,
             grade=self._grade,
-            frames_per_second=figures.frames_per_second,
-            age_ms=figures.age_ms,
+            frames_per_second=figures.frames_per_second if delivering else 0.0,
+            age_ms=figures.age_ms if delivering else 0.0,
             seconds_since_frame=now - self._good_at,
             failures=self._failures,
             reopenings=self._reopenings,
@@ -193,9 +203,11 @@ class SteadyCamera(Closing):
             now = time.monotonic()
             # What takes all its time is no failure: it may only be slow.
             slow = now - began >= timeout_seconds
-            allowed = self._settings.read_timeout_seconds + _OWN_SECONDS
-            if slow and (not live or now - self._arrived_at < allowed):
+            pause_seconds = self._settings.read_timeout_seconds + _period(source)
+            if slow and (not live or now - self._arrived_at < pause_seconds + _OWN_SECONDS):
                 return None
+            if slow:
+                raise _no_frame(pause_seconds) from None
             raise
         self._arrived_at = time.monotonic()
         if frame is None:
@@ -236,7 +248,7 @@ class SteadyCamera(Closing):
 
     def _failed(self, error: FerError) -> None:
         """Go to the next rung of the ladder, or raise where that was the last one."""
-        final = not isinstance(error, SourceUnavailableError)
+        final = not isinstance(error, SourceUnavailableError) or isinstance(error, SourceStuckError)
         if self._former is not None and final:
             _log.error("the new source is not used: %s", error)
             self._turn_to(*self._former)
@@ -246,6 +258,7 @@ class SteadyCamera(Closing):
             raise error
         if not (self._proven or self._patient):
             raise error
+        self._notice_sleep(self._settings.read_timeout_seconds)
         said, self._fault = self._fault, error
         self._failures += 1
         self._record.add_fault(time.monotonic())
@@ -256,9 +269,17 @@ class SteadyCamera(Closing):
             _log.warning("%s; the camera is opened again in %.1f s", error.found, pause_seconds)
         self._opener.open(self._opening, after_seconds=pause_seconds)
 
+    def _notice_sleep(self, turn_seconds: float) -> None:
+        """Wait for a camera anew after a time in which nobody could: the machine or we stood."""
+        now = time.monotonic()
+        if now - self._looked_at > turn_seconds + _SLEPT_SECONDS:
+            self._awake_at = now
+        self._looked_at = now
+
     def _give_up_in_time(self) -> None:
         fault, limit = self._fault, self._settings.give_up_seconds
-        if fault is None or time.monotonic() - self._good_at < limit:
+        waited_from = max(self._good_at, self._awake_at)
+        if fault is None or time.monotonic() - waited_from < limit:
             return
         if not limit:
             raise fault
@@ -267,6 +288,19 @@ class SteadyCamera(Closing):
             expected=fault.expected,
             fix=fault.fix,
         )
+
+
+def _period(source: Source) -> float:
+    """Return the seconds from one picture to the next, where a source is that slow."""
+    return float(getattr(source, "period_seconds", 0.0))
+
+
+def _no_frame(seconds: float) -> SourceUnavailableError:
+    return SourceUnavailableError(
+        f"the camera delivered no frame within {seconds:g} s",
+        expected="a frame in that time (source.read_timeout_seconds)",
+        fix="check the camera and its cable or network",
+    )
 
 
 def _is_same_device(one: SourceSettings, other: SourceSettings) -> bool:

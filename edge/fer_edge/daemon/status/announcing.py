@@ -11,7 +11,7 @@ from fer_edge.daemon.status.place import own_folder
 from fer_edge.daemon.status.socket import StatusSocket
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import OutputError
-from fer_edge.sources.stream import shown_source
+from fer_edge.sources.addresses import shown_source
 from fer_edge.state.records import CameraHealth, DaemonState, Tell
 
 _log = logging.getLogger(__name__)

@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 import numpy as np
 
+from fer_edge.shared.data.jpeg_decoding import decode_ended
+from fer_edge.shared.data.picture_bounds import why_outsized
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
 from fer_edge.shared.records import GreyImage
@@ -32,11 +34,17 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
     """
     if not data:
         raise PictureError(f"{where} is empty", expected=_EXPECTED, fix="replace the file")
+    if reason := why_outsized(data):
+        raise PictureError(
+            f"{where} claims {reason}",
+            expected=f"at most {MAX_PICTURE_PIXELS // 10**6} megapixels, fewer of some kinds",
+            fix="shrink the picture",
+        )
     webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     # OpenCV 4.14 heeds the orientation in every kind of file but this one.
     flags = cv2.IMREAD_GRAYSCALE | (cv2.IMREAD_IGNORE_ORIENTATION if webp else 0)
     try:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        grey = decode_ended(data, flags)
     except cv2.error as error:  # raised, not returned as None, for sizes beyond OpenCV's limits
         raise PictureError(
             f"{where} claims a size that will not be decoded",

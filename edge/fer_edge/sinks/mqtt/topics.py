@@ -78,7 +78,7 @@ def describe_state(
         "model_sha256": state.model_sha256,
     }
     if of_faces:
-        told |= _describe_faces(seen if state.phase == "running" else None)
+        told |= _describe_faces(seen if state.faces else None)
     return told
 
 

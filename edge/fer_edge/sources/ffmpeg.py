@@ -1,0 +1,196 @@
+"""Pictures that FFmpeg decodes, in a child process: it can be ended, and its memory is bounded."""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from typing import IO, Any, Final, cast
+
+import numpy as np
+
+from fer_edge.shared.closing import Closing
+from fer_edge.sources.capture import Picture
+from fer_edge.sources.ffmpeg_child import FAILED, FRAME, NOT_OPENED, OPENED, RECORD
+
+MEMORY_BYTES: Final = 224 * 2**20
+"""What FFmpeg may take: enough for 4K, and within the unit's MemoryMax with all else."""
+MOST_FILE_PIXELS: Final = 2**24
+"""Of a video file's frames; a live camera's are bounded by what was asked of it."""
+
+_START_SECONDS: Final = 30.0  # until Python and OpenCV are loaded, on a slow card
+_MOST_TEXT: Final = 65536
+_PIPE_BYTES: Final = 2**20
+_SET_PIPE_SIZE: Final = 1031  # Linux' F_SETPIPE_SZ
+_OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+
+
+class DecoderError(Exception):
+    """FFmpeg delivers nothing more; the message says why, in words for people.
+
+    Attributes:
+        fix: What to do about it; "" where that depends on what is read.
+        opened: Whether it had been opened.
+    """
+
+    def __init__(self, found: str, *, fix: str = "", opened: bool = True) -> None:
+        super().__init__(found)
+        self.fix = fix
+        self.opened = opened
+
+
+class FfmpegDecoder(Closing):
+    """A video, decoded to grey by a process of its own.
+
+    Args:
+        address: A stream's, or a file's absolute path; travels through a pipe, so that no
+            list of processes shows it.
+        parameters: For `cv2.VideoCapture`.
+        options: For FFmpeg; what the user set in the environment goes before them.
+        most_pixels: A frame may have.
+        patience_seconds: For which damaged frames are passed over in a row.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        parameters: Sequence[int] = (),
+        options: Sequence[str] = (),
+        most_pixels: int = MOST_FILE_PIXELS,
+        patience_seconds: float = 1e9,
+    ) -> None:
+        self._most_pixels = most_pixels
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "fer_edge.sources.ffmpeg_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(options),
+            process_group=0,  # Ctrl-C is ours to heed
+            bufsize=0,
+        )
+        self._end = weakref.finalize(self, _end_process, self._process)
+        self._input = cast("IO[bytes]", self._process.stdin)
+        self._output = cast("IO[bytes]", self._process.stdout)
+        self._poll = select.poll()
+        self._poll.register(self._output, select.POLLIN)
+        _widen(self._output.fileno())
+        self._ask(
+            address=address,
+            parameters=list(parameters),
+            most_pixels=most_pixels,
+            patience_seconds=patience_seconds,
+            memory_bytes=MEMORY_BYTES,
+        )
+
+    def opened(self, timeout_seconds: float) -> tuple[int, float]:
+        """Wait until the video is open; return the number of frames and the rate it states.
+
+        Raises:
+            DecoderError: It cannot be opened, or not in time.
+        """
+        try:
+            kind, _, length, _ = self._record(timeout_seconds + _START_SECONDS)
+        except EOFError:
+            raise DecoderError(f"its decoder has crashed ({self._outcome()})") from None
+        if kind != OPENED:
+            raise DecoderError("its decoder does not answer as it should")
+        told = self._text(length)
+        return int(max(0.0, told["frames"])), float(told["rate"])
+
+    def read(self, timeout_seconds: float) -> Picture | None:
+        """Return the next picture; None after the last.
+
+        Raises:
+            DecoderError: There is none in this time, or there will be none for another reason
+                than the end.
+        """
+        try:
+            kind, captured_ns, height, width = self._record(timeout_seconds)
+        except EOFError:
+            if outcome := self._outcome():
+                raise DecoderError(f"its decoder has crashed ({outcome})") from None
+            return None
+        if kind != FRAME or not 0 < height * width <= self._most_pixels:
+            raise DecoderError("its decoder does not answer as it should")
+        grey = np.empty((height, width), np.uint8)
+        self._fill(grey.data.cast("B"), timeout_seconds)
+        return Picture(grey, captured_ns)
+
+    def interrupt(self) -> None:
+        """End a wait on another thread, and the decoder."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the decoder, whatever it is doing; may be called twice."""
+        self._end()
+
+    def _ask(self, **request: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):  # its end is found when it is read from
+            self._input.write(json.dumps(request).encode() + b"\n")
+
+    def _record(self, timeout_seconds: float) -> tuple[bytes, int, int, int]:
+        head = bytearray(RECORD.size)
+        self._fill(memoryview(head), timeout_seconds)
+        kind, captured_ns, height, width = RECORD.unpack(head)
+        if kind == FAILED:
+            told = self._text(height)
+            raise DecoderError(
+                str(told["found"]), fix=str(told["fix"]), opened=told["found"] != NOT_OPENED
+            )
+        return kind, captured_ns, height, width
+
+    def _text(self, length: int) -> dict[str, Any]:
+        text = bytearray(min(length, _MOST_TEXT))
+        self._fill(memoryview(text), _START_SECONDS)
+        told: dict[str, Any] = json.loads(text)
+        return told
+
+    def _outcome(self) -> str:
+        """Return how the child ended, where that was not of itself."""
+        code = self._process.wait()
+        return f"signal {-code}" if code < 0 else f"exit code {code}" if code else ""
+
+    def _fill(self, view: memoryview, timeout_seconds: float) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        while view:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._poll.poll(left * 1000):
+                raise DecoderError(f"nothing came within {timeout_seconds:g} s")
+            count = os.readv(self._output.fileno(), [view])
+            if not count:
+                raise EOFError
+            view = view[count:]
+
+
+def _environment(options: Sequence[str]) -> dict[str, str]:
+    """Return the environment of the child: what is imported here is there."""
+    asked = os.environ.get(_OPTIONS, "")
+    own = [option for option in options if option.partition(";")[0] not in asked]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OPENBLAS_NUM_THREADS": "1",
+        "OPENCV_FFMPEG_LOGLEVEL": "16",  # errors, which the child reads
+        _OPTIONS: "|".join(filter(None, [asked, *own])),
+    }
+
+
+def _widen(pipe: int) -> None:
+    """Let a whole picture fit into a pipe, so that it takes one turn of the two processes."""
+    with contextlib.suppress(OSError):  # more than a user may have
+        fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_BYTES)
+
+
+def _end_process(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()

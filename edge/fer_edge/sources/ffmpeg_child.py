@@ -1,0 +1,150 @@
+"""FFmpeg in a process of its own, where it may hang, swell and crash without harm to anybody.
+
+`sources/ffmpeg.py` starts it, hands it one request as a line of JSON, and reads records.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from fer_edge.shared.errors import FerError, PictureError
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import GreyImage
+from fer_edge.sources.capture import read_picture, to_grey
+
+RECORD: Final = struct.Struct("<cqII")
+"""Kind, monotonic clock of the capture, height, width; then the pixels, or as many bytes of text
+as the height says."""
+OPENED: Final = b"O"
+FRAME: Final = b"F"
+FAILED: Final = b"X"
+
+NOT_OPENED: Final = "it cannot be opened"
+
+_SMALLER: Final = "have smaller pictures sent"
+_UNCONVERTED: Final = b"interlaced to progressive"
+_MOST_SAID: Final = 65536
+
+
+class _UnconvertedError(FerError):
+    """FFmpeg's converter has left the picture as it was, and OpenCV says that all is well."""
+
+
+def main() -> None:
+    """Serve one request, and end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # of the group; the end of the input ends us
+    request: dict[str, Any] = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    output = os.dup(1)
+    take_messages = _take_over_messages()
+    cv2.setNumThreads(1)
+    _limit_memory(request["memory_bytes"])
+    try:
+        _serve(request, output, take_messages)
+    except FerError as error:
+        _send(output, FAILED, {"found": error.found, "fix": error.fix})
+    except (MemoryError, cv2.error):
+        _send(output, FAILED, {"found": "it takes more memory than it may", "fix": _SMALLER})
+    except BrokenPipeError:
+        pass
+    os._exit(0)  # the thread may be inside FFmpeg's wait, or our own
+
+
+def _serve(request: dict[str, Any], output: int, take_messages: Callable[[], bytes]) -> None:
+    capture = cv2.VideoCapture(request["address"], cv2.CAP_FFMPEG, request["parameters"])
+    if not capture.isOpened():
+        _send(output, FAILED, {"found": NOT_OPENED, "fix": ""})
+        return
+    most_pixels = request["most_pixels"]
+    _refuse_outsized(
+        int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+        most_pixels,
+    )
+    told = {
+        "frames": capture.get(cv2.CAP_PROP_FRAME_COUNT),
+        "rate": capture.get(cv2.CAP_PROP_FPS),
+    }
+    _send(output, OPENED, told)
+
+    def decode(picture: cv2.typing.MatLike) -> GreyImage:
+        if _UNCONVERTED in take_messages():
+            raise _UnconvertedError(
+                f"it is interlaced video, which OpenCV {cv2.__version__} leaves black or stale",
+                expected="progressive video, or an OpenCV before 4.13",
+                fix="have it sent progressive, convert it (ffmpeg -i IN -vf bwdif OUT), or "
+                "install opencv-python-headless 4.12",
+            )
+        _refuse_outsized(picture.shape[1], picture.shape[0], most_pixels)
+        return to_grey(picture)
+
+    take_messages()
+    while True:
+        picture = read_picture(capture, decode=decode, patience_seconds=request["patience_seconds"])
+        if picture is None:
+            return
+        height, width = picture.grey.shape
+        _write(output, RECORD.pack(FRAME, picture.monotonic_ns, height, width))
+        _write(output, picture.grey.data.cast("B"))
+
+
+def _refuse_outsized(width: int, height: int, most_pixels: int) -> None:
+    if width * height > most_pixels:
+        raise PictureError(
+            f"its pictures have {width}x{height} pixels",
+            expected=f"at most {most_pixels / 1e6:.1f} megapixels",
+            fix=_SMALLER,
+        )
+
+
+def _send(output: int, kind: bytes, told: dict[str, Any]) -> None:
+    text = json.dumps(told).encode()
+    _write(output, RECORD.pack(kind, 0, len(text), 0) + text)
+
+
+def _write(output: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(output, view) :]
+
+
+def _take_over_messages() -> Callable[[], bytes]:
+    """Have what libraries print go nowhere but to the caller of what is returned."""
+    ours, theirs = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    for number in (1, 2):
+        os.dup2(theirs, number)
+
+    def take() -> bytes:
+        try:
+            return os.read(ours, _MOST_SAID)
+        except BlockingIOError:
+            return b""
+
+    return take
+
+
+def _limit_memory(most_bytes: int) -> None:
+    """Bound what is allocated from here on; a system that does not allow that has its own."""
+    with open("/proc/self/statm", encoding="ascii") as stream:  # noqa: PTH123 - no file
+        data_pages = int(stream.read().split()[5])
+    limit = data_pages * resource.getpagesize() + most_bytes
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _end_with_input() -> None:
+    """End at once when whoever started us ends, whatever FFmpeg is doing."""
+    os.read(0, 1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
