@@ -270,9 +270,10 @@ def _tell(line: str) -> None:
 
 
 def _echo_metrics(metrics: dict[str, Any]) -> None:
-    for part in ("validation", "test", "test_without_train_copies"):
-        if metrics[part] is not None:
-            _echo_scores(part.replace("_", " "), metrics[part])
+    for head, figures in metrics.get("heads", {"": metrics}).items():
+        for part in ("validation", "test", "test_without_train_copies"):
+            if figures[part] is not None:
+                _echo_scores(f"{head} {part.replace('_', ' ')}".strip(), figures[part])
 
 
 def _echo_scores(title: str, scores: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from fer_trainer.data.heads import split_heads
+from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data
 from fer_trainer.data.splitting import SplitData, split_data
 from fer_trainer.recipe.settings import Recipe
@@ -18,10 +20,18 @@ def load_data(recipe: Recipe, path: Path) -> SplitData:
         DataError: The data cannot be used.
         LabelError: A class folder's name is unknown.
     """
-    labels = recipe.label_names
-    return split_data(
-        read_data(path, labels=labels, spec=recipe.input_spec, settings=recipe.data),
-        labels=labels,
-        validation_fraction=recipe.data.validation_fraction,
-        seed=recipe.data.seed,
-    )
+
+    def read(recipe: Recipe) -> DataSet:
+        return read_data(
+            path, labels=recipe.label_names, spec=recipe.input_spec, settings=recipe.data
+        )
+
+    def split(recipe: Recipe) -> SplitData:
+        return split_data(
+            read(recipe),
+            labels=recipe.label_names,
+            validation_fraction=recipe.data.validation_fraction,
+            seed=recipe.data.seed,
+        )
+
+    return split_heads(recipe, read=read, split=split) if recipe.heads else split(recipe)

@@ -6,7 +6,7 @@ its label, so pictures with the same pixels go to the same side whatever their n
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class SplitData:
         seed: Of the split.
         origin: Where the samples come from.
         doubted: Pictures left out of train because people would not have labelled them so.
+        heads: Of a network with several: each one's own parts, by its name.
     """
 
     train: Samples
@@ -41,6 +42,7 @@ class SplitData:
     seed: int
     origin: Origin
     doubted: tuple[str, ...] = ()
+    heads: Mapping[str, "SplitData"] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Samples]:
         """Return the parts there are, by name."""
@@ -55,7 +57,15 @@ class SplitData:
         names["unreadable"] = list(self.origin.unreadable)
         names["other_labels"] = dict(self.origin.other_labels)
         names["votes"] = None if self.origin.votes is None else asdict(self.origin.votes)
+        if self.heads:
+            names["heads"] = {name: head.labelled() for name, head in self.heads.items()}
         return {"seed": self.seed, **names}
+
+    def labelled(self) -> dict[str, Any]:
+        """Return what is said of one head: how many pictures it has labels for, and whose."""
+        votes = None if self.origin.votes is None else asdict(self.origin.votes)
+        sizes = {part: len(samples) for part, samples in self.parts().items()}
+        return {**sizes, "content_sha256": self.origin.content_sha256, "votes": votes}
 
 
 def split_data(
@@ -80,7 +90,7 @@ def split_data(
             expected="a folder named train, or class folders alone",
             fix="add it, or name a data set that has it",
         )
-    _check_classes({s: p for s, p in data.splits.items() if s != "test"}, labels, where=name)
+    check_classes({s: p for s, p in data.splits.items() if s != "test"}, labels, where=name)
     whole_digests = whole.digests()
     given, test = data.splits.get("val"), data.splits.get("test")
     if test is not None and (missing := _missing(test, labels)):
@@ -90,7 +100,7 @@ def split_data(
         held = held_out(whole, whole_digests, fraction=validation_fraction, seed=seed)
         train, val = whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
         left_out: tuple[str, ...] = ()
-        _check_classes({"train": train, "val": val}, labels, where=f"{name}, once split")
+        check_classes({"train": train, "val": val}, labels, where=f"{name}, once split")
     else:
         twice = _members(whole_digests, given)
         train, val = whole.take(np.flatnonzero(~twice)), given
@@ -104,7 +114,7 @@ def split_data(
     if doubted:
         _log.warning("left out of train, as people doubt their labels: %s", f"{len(doubted):,}")
         train = train.take(np.flatnonzero(sure))
-        _check_classes({"train": train}, labels, where=f"{name}, without those")
+        check_classes({"train": train}, labels, where=f"{name}, without those")
     return SplitData(train, val, test, copies, left_out, seed, data.origin, doubted)
 
 
@@ -150,7 +160,12 @@ def _members(digests: Sequence[bytes], others: Samples) -> np.ndarray[Any, np.dt
     return np.array([digest in known for digest in digests], dtype=np.bool_)
 
 
-def _check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
+def check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
+    """Refuse parts that lack pictures of a label.
+
+    Raises:
+        DataError: One does.
+    """
     for split, samples in splits.items():
         if missing := _missing(samples, labels):
             part = f"{where}: {split}" if split else where

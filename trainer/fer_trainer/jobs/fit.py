@@ -16,6 +16,7 @@ from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.documented import delivered_epoch, forget_documented, write_documented
+from fer_trainer.jobs.heads import deliver_heads
 from fer_trainer.jobs.resuming import (
     check_same_data,
     check_same_recipe,
@@ -137,19 +138,25 @@ def _train_and_deliver(
         files=files, tell=tell, begun=begun, callbacks=callbacks, devices=devices,
         teach=partial(load_teaching, recipe),
     )  # fmt: skip
-    measured = measure(network, recipe, split)
-    metrics = {
-        **measured.metrics,
+    trained = {
         "epochs": done.epochs,
         "delivered_epoch": delivered_epoch(callbacks, last=done.epochs),
         "training_seconds": round(done.seconds, 1),
         **done.surroundings,
         "devices": devices.devices,
     }
+    promise = partial(_contract, revision=revision)
+    if recipe.heads:
+        return deliver_heads(
+            network, recipe, split, run,
+            trained=trained, promise=promise, write_samples=_write_samples,
+        )  # fmt: skip
+    measured = measure(network, recipe, split)
+    metrics = {**measured.metrics, **trained}
     write_documented(
         run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature
     )
-    contract = _contract(recipe, split, measured, metrics=metrics, revision=revision)
+    contract = promise(recipe, split, measured, metrics)
     replace_file(run.path / run_folder.MODEL, network.save)
     run.write_text(run_folder.CONTRACT, contract.to_json())
     run.write_json(run_folder.METRICS, metrics)
@@ -181,6 +188,12 @@ def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: 
     run.write_text(run_folder.RECIPE, dump_recipe(recipe))
     run.write_json(run_folder.SPLIT, split_record(split))
     run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
+    if not recipe.heads:  # whose pictures go into their own folders
+        _write_samples(run, recipe, split)
+
+
+def _write_samples(run: RunFolder, recipe: Recipe, split: SplitData) -> None:
+    """Write the pictures to calibrate, to choose and to judge by."""
     representative = balanced(split.train, at_most=REPRESENTATIVE_PICTURES, seed=recipe.data.seed)
     run.write_samples("representative", representative)
     run.write_samples("validation", split.val)
@@ -191,8 +204,8 @@ def _contract(
     recipe: Recipe,
     split: SplitData,
     measured: Measured,
-    *,
     metrics: dict[str, Any],
+    *,
     revision: str | None,
 ) -> ModelContract:
     binary = recipe.binary_threshold() is not None

@@ -91,7 +91,13 @@ def finished_metrics(run: RunFolder) -> dict[str, Any] | None:
     Raises:
         ModelError: It is damaged.
     """
-    return read_metrics(run.path / run_folder.METRICS) if run.is_whole() else None
+    if not run.is_whole():
+        return None
+    if not (heads := run.heads()):
+        return read_metrics(run.path / run_folder.METRICS)
+    return {
+        "heads": {name: read_metrics(folder / run_folder.METRICS) for name, folder in heads.items()}
+    }
 
 
 def _is_rest(entry: Path) -> bool:

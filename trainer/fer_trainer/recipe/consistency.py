@@ -1,5 +1,6 @@
 """Checks of a recipe that concern more than one of its settings; they need no Keras."""
 
+import re
 import string
 from pathlib import PurePosixPath
 from typing import Final
@@ -15,6 +16,8 @@ EPOCH_FIELDS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 _TILES: Final = 4
 """As `training.augmentation` has it; not imported, because that needs Keras."""
+
+_HEAD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 _ENDINGS: Final = {
     "best_weights": ".h5", "last_model": ".h5", "epoch_weights": ".h5",
@@ -59,6 +62,7 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             fix="change input.height and input.width, or set augmentation.faceless_probability=0",
         )
     _check_names(recipe.outputs, where)
+    _check_heads(recipe, where)
 
 
 def output_files(outputs: OutputSettings) -> dict[str, str]:
@@ -70,6 +74,42 @@ def output_files(outputs: OutputSettings) -> dict[str, str]:
 
 def _name(outputs: OutputSettings, key: str) -> str:
     return str(getattr(outputs, key))
+
+
+def _check_heads(recipe: Recipe, where: str) -> None:
+    names = [head.name for head in recipe.heads]
+    if not names:
+        return
+    for head in recipe.heads:
+        _ = label_set(head.labels)
+        if not _HEAD_NAME.fullmatch(head.name) or names.count(head.name) > 1:
+            raise SettingsError(
+                f"{where}: heads: name is {head.name!r}",
+                expected="a name of its own, of small letters, digits, - and _",
+                fix="choose another name",
+            )
+    if recipe.heads[0].labels != recipe.labels:
+        raise SettingsError(
+            f"{where}: labels is {recipe.labels!r}, and the first head's are "
+            f"{recipe.heads[0].labels!r}",
+            expected="the same: the first head's pictures are those that are split",
+            fix=f'write labels = "{recipe.heads[0].labels}", or put another head first',
+        )
+    if recipe.layers[-1].kind != "softmax":
+        raise SettingsError(
+            f"{where}: heads on a network that ends with {recipe.layers[-1].text!r}",
+            expected="softmax, which stands for the last layer of each head",
+            fix="end it with softmax, or leave the heads out",
+        )
+    given = [key for key in (*output_files(recipe.outputs), "words", "epoch_weights")
+             if getattr(recipe.outputs, key)]  # fmt: skip
+    if given or recipe.distillation.teachers:
+        raise SettingsError(
+            f"{where}: heads together with "
+            + (f"outputs.{given[0]}" if given else "distillation.teachers"),
+            expected="neither files of documented systems nor teachers in the loop",
+            fix="leave it out; a network with heads is taught by distillation.answers",
+        )
 
 
 def _check_schedule(recipe: Recipe, where: str) -> None:

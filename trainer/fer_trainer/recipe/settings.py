@@ -4,7 +4,7 @@ The defaults are the neutral choice: no augmentation, constant learning rate, no
 shipped recipe does is in its TOML file and nowhere else.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fer_edge.shared.labels import label_set
@@ -245,6 +245,24 @@ class OutputSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """One of several answers of a network, each in labels of its own; the layers below are shared.
+
+    Attributes:
+        name: Of the head's folder in the run.
+        labels: Name of a label set.
+        votes: A CSV file of FER+ votes, the soft labels to train towards; where it is "" and the
+            labels are "ferplus", `data.votes` counts.
+        weight: Of this head's loss in the sum.
+    """
+
+    name: str
+    labels: str
+    votes: str = ""
+    weight: float = bounded(1.0, above=0, most=100)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All settings of a training run.
 
@@ -252,6 +270,8 @@ class Recipe:
         name: Short name; also the model's.
         labels: Name of a label set.
         source: Where the recipe comes from.
+        heads: Several answers of one network; the first one's labels are the recipe's, and its
+            pictures are those that are split. Empty: one answer, in the recipe's labels.
     """
 
     name: str
@@ -269,6 +289,7 @@ class Recipe:
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
+    heads: tuple[HeadSettings, ...] = ()
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -300,3 +321,21 @@ class Recipe:
     def binary_threshold(self) -> float | None:
         """Return the probability from which a binary network says its second label."""
         return 0.5 if self.layers[-1].kind == "sigmoid" else None
+
+    @property
+    def answers(self) -> int | dict[str, int]:
+        """Number of labels; of a network with heads, by head, in the order of its outputs."""
+        if not self.heads:
+            return len(self.label_names)
+        return {head.name: len(label_set(head.labels).labels) for head in self.heads}
+
+    def of_head(self, head: HeadSettings) -> "Recipe":
+        """Return what one head is by itself: a recipe of one answer."""
+        votes = head.votes or (self.data.votes if head.labels == "ferplus" else "")
+        return replace(
+            self,
+            name=f"{self.name}-{head.name}",
+            labels=head.labels,
+            data=replace(self.data, votes=votes),
+            heads=(),
+        )

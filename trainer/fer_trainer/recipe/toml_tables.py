@@ -91,13 +91,20 @@ def refuse_key(key: str, known: typing.Iterable[str], *, where: str) -> typing.N
 
 
 def to_toml(table: Mapping[str, Any]) -> str:
-    """Write a table of plain values and of tables of plain values as TOML."""
-    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    """Write a table of plain values, and of tables and lists of tables of them, as TOML."""
+    plain = {key: value for key, value in table.items() if not _tables(value)}
     lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
     for key, value in table.items():
-        if isinstance(value, Mapping):
-            lines += ["", f"[{key}]", *(f"{k} = {_toml(v)}" for k, v in value.items())]
+        head = f"[{key}]" if isinstance(value, Mapping) else f"[[{key}]]"
+        for inner in _tables(value):
+            lines += ["", head, *(f"{k} = {_toml(v)}" for k, v in inner.items())]
     return "\n".join(lines) + "\n"
+
+
+def _tables(value: Any) -> list[Mapping[str, Any]]:
+    """Return the tables that a value is or lists; none where it is plain."""
+    listed = value if isinstance(value, list | tuple) else [value]
+    return [each for each in listed if isinstance(each, Mapping)]
 
 
 def _toml(value: Any) -> str:

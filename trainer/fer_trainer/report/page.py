@@ -46,13 +46,14 @@ def render_page(contents: Contents, plots: Mapping[str, Plot], network: str) -> 
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        f"<title>{text(name)}: training report</title>\n<style>\n{_style()}</style>\n</head>\n"
+        f"<title>{text(name)}: training report</title>\n<style>\n{style()}</style>\n</head>\n"
         f"<body>\n<header>\n<h1>{text(name)}</h1>\n{_lead(contents)}\n{_tiles(contents)}\n"
         f"<nav>{links}</nav>\n</header>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
-def _style() -> str:
+def style() -> str:
+    """Return the style sheet of a page."""
     return files("fer_trainer.report").joinpath("page.css").read_text(encoding="utf-8")
 
 

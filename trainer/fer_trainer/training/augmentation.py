@@ -73,16 +73,18 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             return targets
         return _mixed(ops.cast(targets, "float32"), ops.reshape(self._own_share, (-1, 1)))
 
-    def even_targets(self, targets: Any) -> Any:
+    def even_targets(self, targets: Any, even: Any = None) -> Any:
         """Give every label the same share where the step's picture no longer shows a face.
 
         Args:
             targets: Float, shape (N, outputs); of a binary network one output.
+            even: These shares, shape (outputs,), where the outputs are of several heads.
         """
         if not self.settings.faceless_probability:
             return targets
         outputs = targets.shape[-1]
-        even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
+        if even is None:
+            even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
         return ops.where(ops.reshape(self._faceless, (-1, 1)), even, targets)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -317,9 +319,11 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
 
     Attributes:
         teaching: Teachers whose answers take a part of the targets' place; None for none.
+        even: The target of what shows no face, where the outputs are of several heads.
     """
 
     teaching: Teaching | None = None
+    even: Any = None
 
     def compute_loss(
         self,
@@ -335,7 +339,7 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
             y = augment.mix_targets(y)
             if self.teaching is not None:
                 y = self.teaching.mix(y, augment.unspoilt)
-            y = augment.even_targets(y)
+            y = augment.even_targets(y, self.even)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
 

@@ -23,6 +23,7 @@ from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
 from fer_trainer.training.checkpoint import Checkpoint, restore
 from fer_trainer.training.distribution import Devices
+from fer_trainer.training.heads import HeadsLoss, accuracies, even_targets, give_logits
 from fer_trainer.training.optimiser import build_optimiser
 from fer_trainer.training.precision import Deliver, choose_precision, network_in, scaled
 from fer_trainer.training.teaching import Teaching
@@ -67,7 +68,7 @@ def new_network(recipe: Recipe) -> Any:
     return build_network(
         recipe.layers,
         input_shape=recipe.input_spec.shape,
-        labels=len(recipe.label_names),
+        labels=recipe.answers,
         name=recipe.name,
     )
 
@@ -119,20 +120,23 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     precision = _precision(network, recipe, begun, devices, tell)
     surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
     averaging = recipe.averaging.momentum > 0
-    history = History(files.history)
+    history = History(files.history, heads=[head.name for head in recipe.heads])
     kept: list[Any] = [history, *callbacks]
     with devices.together():
         keras.utils.set_random_seed(settings.seed)
         trained = network_in(precision, recipe)
         trained.set_weights(network.get_weights())
         model = augmented(trained, recipe.augmentation, seed=settings.seed)
+        if recipe.heads:
+            give_logits(trained)
+            model.even = even_targets(recipe)
         model.teaching = teach(_teachers_precision(recipe, precision, begun, devices))
         if model.teaching is not None:
             surroundings["teachers_precision"] = model.teaching.precision
         model.compile(
             optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
             loss=_loss(recipe),
-            metrics=[_accuracy(recipe)],
+            metrics=_metrics(recipe),
             steps_per_execution=steps_at_once(network),
             # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
             jit_compile="auto" if keras.backend.backend() == "jax" else False,
@@ -250,13 +254,17 @@ def targets(samples: Samples, recipe: Recipe) -> NDArray[np.float32]:
 
 def _loss(recipe: Recipe) -> Any:
     smoothing = recipe.training.label_smoothing
+    if recipe.heads:
+        return HeadsLoss(recipe)
     if recipe.binary_threshold() is not None:
         return keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
     return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
 
 
-def _accuracy(recipe: Recipe) -> Any:
+def _metrics(recipe: Recipe) -> list[Any]:
+    if recipe.heads:
+        return list(accuracies(recipe))
     threshold = recipe.binary_threshold()
     if threshold is not None:
-        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-    return keras.metrics.CategoricalAccuracy(name="accuracy")
+        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)]
+    return [keras.metrics.CategoricalAccuracy(name="accuracy")]
