@@ -106,6 +106,7 @@ def picture_options(command: _F) -> _F:
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("run", type=click.Path(path_type=Path))
 @target_options
+@click.option("--head", help="Which answer of a run whose network has several heads.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
 @source_options
 @picture_options
@@ -131,6 +132,7 @@ def picture_options(command: _F) -> _F:
 def convert(
     *,
     run: Path,
+    head: str | None,
     out: Path,
     architecture: Path | None,
     contract: Path | None,
@@ -184,6 +186,7 @@ def convert(
     plan = Plan(targets, calibration_data, calibration_count, compare_count, seed, range_percentile)
     opened = open_run(
         run,
+        head=head,
         architecture=architecture,
         contract=contract,
         labels=[label.strip() for label in labels.split(",")] if labels else (),

@@ -1,11 +1,13 @@
 """From a recipe and a path to the parts of a run; needs no Keras, so bad data shows at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fer_trainer.data.heads import split_heads
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data
 from fer_trainer.data.splitting import SplitData, split_data
+from fer_trainer.data.unlabelled import read_unlabelled
 from fer_trainer.recipe.settings import Recipe
 
 
@@ -34,4 +36,8 @@ def load_data(recipe: Recipe, path: Path) -> SplitData:
             seed=recipe.data.seed,
         )
 
-    return split_heads(recipe, read=read, split=split) if recipe.heads else split(recipe)
+    found = split_heads(recipe, read=read, split=split) if recipe.heads else split(recipe)
+    if not recipe.data.unlabelled:
+        return found
+    aside = [part for part in (found.val, found.test) if part is not None]
+    return replace(found, unlabelled=read_unlabelled(recipe, aside=aside))

@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
+from fer_trainer.data.unlabelled import Unlabelled
 from fer_trainer.samples import Samples
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class SplitData:
         origin: Where the samples come from.
         doubted: Pictures left out of train because people would not have labelled them so.
         heads: Of a network with several: each one's own parts, by its name.
+        unlabelled: Further faces to fit the weights to, by what teachers say of them.
     """
 
     train: Samples
@@ -43,6 +45,7 @@ class SplitData:
     origin: Origin
     doubted: tuple[str, ...] = ()
     heads: Mapping[str, "SplitData"] = field(default_factory=dict)
+    unlabelled: Unlabelled | None = None
 
     def parts(self) -> dict[str, Samples]:
         """Return the parts there are, by name."""
@@ -59,6 +62,8 @@ class SplitData:
         names["votes"] = None if self.origin.votes is None else asdict(self.origin.votes)
         if self.heads:
             names["heads"] = {name: head.labelled() for name, head in self.heads.items()}
+        if self.unlabelled is not None:
+            names["unlabelled"] = self.unlabelled.to_json()
         return {"seed": self.seed, **names}
 
     def labelled(self) -> dict[str, Any]:

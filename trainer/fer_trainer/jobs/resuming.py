@@ -18,8 +18,13 @@ from fer_trainer.run.folder import RunFolder
 from fer_trainer.run.metrics import read_metrics
 
 
-def check_same_recipe(run: RunFolder, recipe: Recipe) -> None:
+def check_same_recipe(run: RunFolder, recipe: Recipe, *, longer: bool = False) -> None:
     """Refuse to resume a run of another recipe; an empty folder is a run not begun yet.
+
+    Args:
+        run: Its folder.
+        recipe: As it is now.
+        longer: Whether the number of epochs may be another.
 
     Raises:
         OutputError: The folder holds something that is no run.
@@ -33,6 +38,8 @@ def check_same_recipe(run: RunFolder, recipe: Recipe) -> None:
         return
     before, now = (_flatten(asdict(r)) for r in (load_recipe(str(path)), recipe))
     changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    if longer and changed == ["training.epochs"]:
+        return
     if changed:
         shown = ", ".join(
             f"{key} is {_short(now.get(key))} and was {_short(before.get(key))}"

@@ -15,7 +15,7 @@ EPOCH_FIELDS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """What may stand in braces in the name of an epoch's weights."""
 
 _TILES: Final = 4
-"""As `training.augmentation` has it; not imported, because that needs Keras."""
+"""As `training.changing` has it; not imported, because that needs Keras."""
 
 _HEAD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
@@ -61,8 +61,15 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             expected=f"sides that {_TILES} divides",
             fix="change input.height and input.width, or set augmentation.faceless_probability=0",
         )
+    if recipe.augmentation.mixup and recipe.augmentation.cutmix_probability:
+        raise SettingsError(
+            f"{where}: augmentation: mixup and cutmix_probability",
+            expected="one of the two: a picture is mixed with one other",
+            fix="set one of them to 0",
+        )
     _check_names(recipe.outputs, where)
     _check_heads(recipe, where)
+    _check_teaching(recipe, where)
 
 
 def output_files(outputs: OutputSettings) -> dict[str, str]:
@@ -109,6 +116,35 @@ def _check_heads(recipe: Recipe, where: str) -> None:
             + (f"outputs.{given[0]}" if given else "distillation.teachers"),
             expected="neither files of documented systems nor teachers in the loop",
             fix="leave it out; a network with heads is taught by distillation.answers",
+        )
+
+
+def _check_teaching(recipe: Recipe, where: str) -> None:
+    given, binary = recipe.distillation, recipe.layers[-1].kind == "sigmoid"
+    if given.teachers and given.answers:
+        raise SettingsError(
+            f"{where}: distillation: teachers and answers",
+            expected="one of the two",
+            fix="leave the teachers out: the answers are theirs",
+        )
+    if recipe.data.unlabelled and not (given.teachers or given.answers):
+        raise SettingsError(
+            f"{where}: data: unlabelled, and nobody who says what these faces show",
+            expected="distillation.answers or distillation.teachers",
+            fix="name one, or leave the unlabelled faces out",
+        )
+    if recipe.data.unlabelled and recipe.unlabelled.even and given.teachers:
+        raise SettingsError(
+            f"{where}: unlabelled: even, with teachers in the loop",
+            expected="distillation.answers, or no such patterns",
+            fix="store the teachers' answers by `fer-train teach`",
+        )
+    if binary and (given.answers or recipe.training.logit_adjustment):
+        key = "distillation.answers" if given.answers else "training.logit_adjustment"
+        raise SettingsError(
+            f"{where}: {key} on a network that ends with sigmoid",
+            expected="softmax",
+            fix=f"end it with softmax, or leave {key} out",
         )
 
 

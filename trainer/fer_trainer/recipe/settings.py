@@ -56,6 +56,8 @@ class DataSettings:
             nothing they could name; "" for none.
         subset: Pictures with other labels than the recipe's may be left out. They always are
             where it has two labels; else they are an error.
+        unlabelled: A folder or ZIP of further faces whose expressions nobody has named: teachers
+            do; "" for none. See `UnlabelledSettings`.
     """
 
     validation_fraction: float = bounded(0.1, above=0, below=1)
@@ -64,6 +66,27 @@ class DataSettings:
     votes: str = ""
     doubts: str = ""
     subset: bool = False
+    unlabelled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlabelledSettings:
+    """How the faces of `data.unlabelled` are used.
+
+    Attributes:
+        share: Of each batch; an epoch is one pass over the labelled pictures all the same.
+        only: Patterns, as of file names, of those that are used; empty: all.
+        even: Patterns of those on which no expression can be read, for instance because a mask
+            covers them: they are to be read evenly as every label, whatever teachers say.
+        middle: Share of each side, about the centre, that is used as the crop.
+        note: Licence and attribution, for the contract.
+    """
+
+    share: float = bounded(0.25, above=0, below=1)
+    only: tuple[str, ...] = ()
+    even: tuple[str, ...] = ()
+    middle: float = bounded(1.0, above=0, most=1)
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +119,8 @@ class AugmentationSettings:
             others come textures: noise of several grains.
         mixup: Both parameters of the beta distribution that says how much of another picture,
             and of its label, is mixed in; 0 mixes nothing.
+        cutmix_probability: Of a rectangle that comes from another picture, with the share of its
+            label that the rectangle has of the area (Yun et al., CutMix, 2019).
     """
 
     flip: bool = False
@@ -117,6 +142,7 @@ class AugmentationSettings:
     erase_area: float = bounded(0.2, above=0, below=1)
     faceless_probability: float = bounded(0.0, least=0, most=0.5)
     mixup: float = bounded(0.0, least=0, most=10)
+    cutmix_probability: float = bounded(0.0, least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +156,12 @@ class TrainingSettings:
         label_smoothing: Probability spread evenly over all labels.
         precision: Of the arithmetic; "auto" measures what is faster where the run begins. What
             is delivered is float32.
+        logit_adjustment: How far the labels' shares of the training part are taken out of what
+            the network answers, in training alone: times the logarithm of its share is added to
+            each label's logit, so that rare labels must be surer. 1 makes up for them, 0 leaves
+            them (Menon et al., Long-Tail Learning via Logit Adjustment, 2021).
+        init_from: A finished run whose weights this one begins with, below its heads, and in the
+            heads where their labels are the same; "" for none.
     """
 
     epochs: int = bounded(10, least=1)
@@ -137,6 +169,8 @@ class TrainingSettings:
     seed: int = bounded(0, least=0)
     label_smoothing: float = bounded(0.0, least=0, below=1)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    logit_adjustment: float = bounded(0.0, least=0, most=2)
+    init_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +219,14 @@ class AveragingSettings:
 
     momentum: float = bounded(0.0, least=0, below=1)
 
+    def effective(self, steps: int) -> float:
+        """Return the momentum for a run of so many steps.
+
+        On little data the average must not reach back to the first steps: a run is at least
+        twenty times as long as its window.
+        """
+        return min(self.momentum, max(0.0, 1 - 20 / steps))
+
 
 @dataclass(frozen=True, slots=True)
 class DistillationSettings:
@@ -193,11 +235,14 @@ class DistillationSettings:
     Attributes:
         teachers: Run folders; of several the mean counts. Same labels, same input size, and
             trained on none of the pictures that this run sets aside.
+        answers: Instead of them, a folder of their answers that `fer-train teach` has stored; the
+            network then sees the very views that they saw.
         weight: Share of the target that is the teachers'.
         temperature: Above 1 makes their answers less sure.
     """
 
     teachers: tuple[str, ...] = ()
+    answers: str = ""
     weight: float = bounded(0.5, above=0, most=1)
     temperature: float = bounded(1.0, above=0, most=20)
 
@@ -281,6 +326,7 @@ class Recipe:
     input: InputSettings = field(default_factory=InputSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     data: DataSettings = field(default_factory=DataSettings)
+    unlabelled: UnlabelledSettings = field(default_factory=UnlabelledSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

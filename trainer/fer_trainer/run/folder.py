@@ -110,6 +110,19 @@ class RunFolder:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
         return {path.name: path for path in found if path.is_dir()}
 
+    def reopen(self) -> None:
+        """Make a finished run an unfinished one, to go on in: what is delivered at the end goes.
+
+        Raises:
+            OutputError: It cannot be removed.
+        """
+        try:
+            for name in (METRICS, CONTRACT, MODEL):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / HEADS, ignore_errors=True)
+        except OSError as error:
+            raise not_written(self.path, error) from error
+
     def _clear(self) -> None:
         # The files that make a run whole go first, the recipe, by which a run is resumed, last:
         # a process killed in between leaves no checkpoint to a recipe that is not its own.

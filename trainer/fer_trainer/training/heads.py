@@ -27,6 +27,29 @@ def head_places(recipe: Recipe) -> dict[str, slice]:
     }
 
 
+def takes_logits(recipe: Recipe) -> bool:
+    """Say whether the loss of a recipe is `HeadsLoss`, which wants logits."""
+    return bool(recipe.heads or recipe.training.logit_adjustment)
+
+
+def adjustment(recipe: Recipe, targets: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return what is added to the logits in training: shape (outputs,); None for nothing.
+
+    Args:
+        recipe: Says how much.
+        targets: Of the labelled pictures, shape (N, outputs).
+
+    Source: Menon et al., Long-Tail Learning via Logit Adjustment, 2021, equation 10.
+    """
+    if not recipe.training.logit_adjustment:
+        return None
+    shares = targets.sum(axis=0)
+    for place in head_places(recipe).values():
+        shares[place] /= shares[place].sum()
+    adjusted: NDArray[np.float32] = recipe.training.logit_adjustment * np.log(shares)
+    return adjusted.astype(np.float32)
+
+
 def give_logits(network: Any) -> None:
     """Let a network that only trains answer before its softmax, which the loss then takes.
 
