@@ -95,6 +95,7 @@ picture_options = options(
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("run", type=click.Path(path_type=Path))
 @target_options
+@click.option("--head", help="Which answer of a run whose network has several heads.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
 @source_options
 @picture_options
@@ -120,6 +121,7 @@ picture_options = options(
 def convert(
     *,
     run: Path,
+    head: str | None,
     out: Path,
     architecture: Path | None,
     contract: Path | None,
@@ -172,6 +174,7 @@ def convert(
     plan = Plan(targets, calibration_data, calibration_count, compare_count, seed, range_percentile)
     opened = open_run(
         run,
+        head=head,
         architecture=architecture,
         contract=contract,
         labels=[label.strip() for label in labels.split(",")] if labels else (),

@@ -151,3 +151,16 @@ def test_nothing_about_an_older_network_is_guessed(tmp_path, given, said):
 def test_labels_and_a_contract_contradict(run):
     with pytest.raises(ModelError, match="both --labels and --contract"):
         open_run(run, labels=("happy", "sad"), contract=run / "contract.json")
+
+
+def test_a_head_of_a_run_is_a_run_and_must_be_named(run, tmp_path):
+    headed = tmp_path / "headed"
+    (headed / "heads").mkdir(parents=True)
+    run.rename(headed / "heads" / "people")
+    assert open_run(headed, head="people") == open_run(headed / "heads" / "people")
+    with pytest.raises(ModelError, match=r"the head people, and none is named.*--head people"):
+        open_run(headed)
+    with pytest.raises(ModelError, match="none is called 'dogs'"):
+        open_run(headed, head="dogs")
+    with pytest.raises(ModelError, match="has no heads"):
+        open_run(headed / "heads" / "people", head="people")

@@ -1,5 +1,6 @@
 """Made-up faces and small recipes for the trainer's tests."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -91,6 +92,11 @@ def _write_faces() -> Callable[..., Path]:
     return write_faces
 
 
+@pytest.fixture(name="a_face", scope="session")
+def _a_face() -> Callable[[int, np.random.Generator], GreyImage]:
+    return a_face
+
+
 @pytest.fixture(name="a_png")
 def _a_png() -> Callable[[GreyImage], bytes]:
     return a_png
@@ -128,7 +134,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_run(faces: Path, small_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that `fer-train fit` left behind; do not write into it."""
-    from fer_trainer.data.splitting import load_data
+    from fer_trainer.data.loading import load_data
     from fer_trainer.jobs.fit import fit
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
@@ -138,3 +144,66 @@ def finished_run(faces: Path, small_recipe: Path, tmp_path_factory: pytest.TempP
         fit(recipe, load_data(recipe, faces), RunFolder(folder / "run"), tell=lambda line: None)
 
     return made_once(tmp_path_factory, "finished-run", make) / "run"
+
+
+HEADS = """
+[[heads]]
+name = "own"
+labels = "fer2013"
+
+[[heads]]
+name = "people"
+labels = "ferplus"
+weight = 0.5
+"""
+
+COLUMNS = (
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
+    "unknown", "NF",
+)  # fmt: skip
+NAMES = {"happiness": "happy", "sadness": "sad", "anger": "angry"}
+
+
+@pytest.fixture(scope="session")
+def votes(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight votes for each picture's own label, every sixth neutral picture for contempt instead.
+
+    About every fifth picture people took for nothing they could name, so FER+ leaves it out.
+    """
+    lines = ["path," + ",".join(COLUMNS) + ",ambiguous"]
+    for number, path in enumerate(sorted(faces.rglob("*.png"))):
+        label = path.parent.name
+        if label == "neutral" and number % 3 == 0:
+            label = "contempt"
+        if number % 5 == 4 and label != "contempt":
+            label = "unknown"
+        row = [8 if NAMES.get(column, column) == label else 0 for column in COLUMNS]
+        lines.append(f"{path.relative_to(faces).as_posix()}," + ",".join(map(str, row)) + ",0")
+    file = tmp_path_factory.mktemp("votes") / "votes.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+@pytest.fixture(scope="session")
+def headed_recipe(
+    small_recipe: Path, votes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    path = tmp_path_factory.mktemp("recipes") / "headed.toml"
+    text = small_recipe.read_text().replace('"small"', '"headed"')
+    text = text.replace("[data]\n", f"[data]\nvotes = {json.dumps(str(votes))}\n")
+    path.write_text(text.replace("epochs = 5", "epochs = 8") + HEADS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def headed_run(headed_recipe: Path, faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two heads; do not write into it."""
+    from fer_trainer.data.loading import load_data
+    from fer_trainer.jobs.fit import fit
+    from fer_trainer.recipe.files import load_recipe
+    from fer_trainer.run.folder import RunFolder
+
+    run = tmp_path_factory.mktemp("runs") / "headed"
+    recipe = load_recipe(str(headed_recipe))
+    fit(recipe, load_data(recipe, faces), RunFolder(run), tell=lambda line: None)
+    return run

@@ -35,22 +35,27 @@ RESUMED = "edge-small"  # has every kind of state: schedule, decay, average, era
 FEW = ("training.epochs=2", "training.batch_size=2", "training.precision=float32")
 
 
-def noise(count: int, classes: int) -> Samples:
+def noise(count: int, recipe: Recipe) -> Samples:
     rng = np.random.default_rng(count)
     pictures = rng.integers(0, 256, (count, 48, 48)).astype(np.uint8)
-    return Samples(pictures, np.arange(count) % classes, tuple(map(str, range(count))))
+    labels = np.arange(count) % len(recipe.label_names)
+    soft = None
+    if recipe.heads:  # the last head has no label for the last picture
+        sizes = [len(recipe.of_head(head).label_names) for head in recipe.heads]
+        soft = np.hstack([np.eye(size, dtype=np.float32)[labels] for size in sizes])
+        soft[-1, -sizes[-1] :] = 0
+    return Samples(pictures, labels, tuple(map(str, range(count))), soft)
 
 
 def trained(recipe: Recipe, folder: Path, *, cut: bool = False) -> tuple[Any, int]:
     """Train; with `cut` end after the first epoch and go on from its checkpoint."""
-    classes = len(recipe.label_names)
     files = RunFiles(folder / "history.csv", folder / "last.npz")
 
     def run(begun: Checkpoint | None, tell: Any) -> tuple[Any, int]:
         network = new_network(recipe)
         callbacks = selection_callbacks(recipe, network, run=folder, checkpoints=folder)
         done = train(
-            network, recipe, noise(4, classes), noise(2, classes),
+            network, recipe, noise(4, recipe), noise(2, recipe),
             files=files, tell=tell, begun=begun, callbacks=callbacks,
         )  # fmt: skip
         return network, done.epochs

@@ -24,7 +24,7 @@ os.environ.update(
     CUDA_VISIBLE_DEVICES="-1",
 )
 
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs import fit as fitting
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run import folder as run_folder

@@ -10,7 +10,7 @@ import pytest
 from fer_edge.shared.errors import ModelError, SettingsError
 from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.backend import keras
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.jobs.teachers import load_teaching

@@ -12,7 +12,7 @@ from fer_edge.shared.errors import DataError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
 from fer_trainer.backend import keras
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.consistency import output_files

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.recipe.files import load_recipe
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge.shared.errors import OutputError
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder

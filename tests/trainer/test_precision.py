@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_trainer.backend import keras
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.network.cost import network_cost

@@ -13,7 +13,7 @@ import pytest
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Prediction
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.fit import fit
 from fer_trainer.jobs.predict import RunPredictor, draw_seen
 from fer_trainer.jobs.wording import say, to_prediction

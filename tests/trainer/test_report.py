@@ -17,7 +17,7 @@ from fer_edge.shared.errors import ModelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.report.colours import INK
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import evaluate_run, report_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe

@@ -18,7 +18,7 @@ from made_once import made_once
 
 from fer_edge.shared.errors import DataError, ModelError, OutputError, SettingsError
 from fer_trainer.backend import keras
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder

@@ -14,7 +14,7 @@ from fer_edge.shared.errors import DataError, ModelError, OutputError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.backend import keras
-from fer_trainer.data.splitting import load_data
+from fer_trainer.data.loading import load_data
 from fer_trainer.jobs import fit as fitting
 from fer_trainer.jobs.finished import evaluate_run, load_run
 from fer_trainer.jobs.fit import fit as fit_split

@@ -11,9 +11,9 @@ from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, LabelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import InputSpec
+from fer_trainer.data.loading import load_data, split_data
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import read_data, read_for_evaluation
-from fer_trainer.data.splitting import load_data, split_data
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import DataSettings
 

@@ -1,5 +1,6 @@
 """The command line `fer-train`."""
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +42,23 @@ def cli() -> None:
 )
 @click.option("--force", is_flag=True, help="Replace the run that is in the folder.")
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in the folder.")
+@click.option(
+    "--finish",
+    is_flag=True,
+    help="Train the unfinished run in the folder no further: deliver what it has.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Of the recipe, instead of its own. With --resume also of a run begun with others, unless "
+    "its schedule spans all of it (one-cycle).",
+)
+@click.option(
+    "--init-from",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Begin with the weights of a finished run with the same layers below its heads.",
+)
 @json_option
 def fit(
     recipe: str,
@@ -49,6 +67,9 @@ def fit(
     overrides: tuple[str, ...],
     force: bool,
     resume: bool,
+    finish: bool,
+    epochs: int | None,
+    init_from: Path | None,
     as_json: bool,
 ) -> None:
     """Train as RECIPE says on DATA and leave a run folder.
@@ -57,20 +78,27 @@ def fit(
     train/val/test folders, a .zip of either, or fer2013.csv. With --set labels=ferplus and --set
     data.votes=FILE it trains towards the votes of FER+.
     """
-    from fer_trainer.data.splitting import load_data
+    from fer_trainer.data.loading import load_data
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
     from fer_trainer.training.processes import this_process
 
-    if force and resume:
-        raise click.UsageError("--force replaces a run, --resume goes on with it: give one of them")
+    if force + resume + finish > 1:
+        raise click.UsageError(
+            "--force replaces a run, --resume goes on with it, --finish ends it: give one of them"
+        )
+    if epochs is not None:
+        overrides += (f"training.epochs={epochs}",)
+    if init_from is not None:
+        overrides += (f"training.init_from={json.dumps(str(init_from))}",)
     # What can be wrong with settings, folder and data shows before Keras is loaded.
     settings = load_recipe(recipe, overrides=overrides)
     folder = RunFolder(out)
     process = this_process()
-    if resume:
-        check_same_recipe(folder, settings)
+    longer = resume and epochs is not None
+    if resume or finish:
+        check_same_recipe(folder, settings, longer=longer)
     elif process.index == 0:  # which alone writes the run, perhaps already
         folder.check_free(force=force)
     _tell(f"reading {data}")
@@ -78,7 +106,10 @@ def fit(
     from fer_trainer.jobs.fit import fit as fit_recipe
 
     try:
-        metrics = fit_recipe(settings, split, folder, tell=_tell, resume=resume)
+        metrics = fit_recipe(
+            settings, split, folder,
+            tell=_tell, resume=resume or finish, finish=finish, longer=longer,
+        )  # fmt: skip
     except KeyboardInterrupt:
         # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -189,6 +220,72 @@ def report(run: Path, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for answers.")
+@click.option(
+    "--recipe",
+    help="The pupil's: its views, input, split and unlabelled faces. The first RUN's otherwise.",
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `fit`.")
+@click.option(
+    "--views",
+    type=click.IntRange(1, 999),
+    default=16,
+    show_default=True,
+    help="How often each picture is asked about, moved and lit otherwise each time.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the views."
+)
+@click.option("--force", is_flag=True, help="Replace answers to other questions in the folder.")
+@json_option
+def teach(
+    runs: tuple[Path, ...],
+    data: Path,
+    out: Path,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    views: int,
+    seed: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Store what the networks of finished RUNs say of DATA's training pictures.
+
+    A pupil then learns from them without a teacher in the loop: --set distillation.answers=OUT.
+    The mean of the RUNs' probabilities is stored, for each label set of those that have it. Run
+    again after an interruption, it goes on where it was.
+    """
+    from fer_trainer.data.loading import load_data
+    from fer_trainer.recipe.files import load_recipe
+    from fer_trainer.run.folder import RECIPE, RunFolder
+
+    for run in runs:
+        for folder in RunFolder(run).heads().values() or [run]:
+            RunFolder(folder).check_whole()
+    settings = load_recipe(
+        recipe or str(runs[0] / RECIPE),
+        overrides=[
+            *overrides,
+            "distillation.teachers=[]",
+            f"distillation.answers={json.dumps(str(out))}",
+        ],
+    )
+    _tell(f"reading {data}")
+    split = load_data(settings, data)
+    from fer_trainer.jobs.teach import teach as ask
+
+    answers = ask(runs, settings, split, out, views=views, seed=seed, force=force, tell=_tell)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    if as_json:
+        echo_json({"answers": str(out), "bytes": size, **answers.facts})
+    else:
+        sets = ", ".join(answers.facts["label_sets"])
+        click.echo(f"{out}: {views} views in {sets}, {size / 1e6:.1f} MB")
+
+
+@cli.command()
 @json_option
 def recipes(as_json: bool) -> None:
     """List the recipes that ship."""
@@ -271,9 +368,10 @@ def _tell(line: str) -> None:
 
 
 def _echo_metrics(metrics: dict[str, Any]) -> None:
-    for part in ("validation", "test", "test_without_train_copies"):
-        if metrics[part] is not None:
-            _echo_scores(part.replace("_", " "), metrics[part])
+    for head, figures in metrics.get("heads", {"": metrics}).items():
+        for part in ("validation", "test", "test_without_train_copies"):
+            if figures[part] is not None:
+                _echo_scores(f"{head} {part.replace('_', ' ')}".strip(), figures[part])
 
 
 def _echo_scores(title: str, scores: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import CONTRACT_NAME, sha256_hex
 
 MODEL_NAME: Final = "model.keras"
+HEADS_NAME: Final = "heads"
 REPRESENTATIVE_NAME: Final = "samples/representative.npz"
 HELD_OUT_NAME: Final = "samples/heldout.npz"
 
@@ -136,6 +137,7 @@ class TrainingRun:
 def open_run(
     path: Path,
     *,
+    head: str | None = None,
     architecture: Path | None = None,
     contract: Path | None = None,
     labels: Sequence[str] = (),
@@ -145,6 +147,7 @@ def open_run(
 
     Args:
         path: Of it.
+        head: Which one, of a run whose network has several.
         architecture: The network's JSON, where `path` holds only weights.
         contract: Instead of the `contract.json` beside the file.
         labels: In the order of the output, where there is no contract.
@@ -156,6 +159,7 @@ def open_run(
     for needed in filter(None, (path, architecture)):
         if not needed.exists():
             raise ModelError(f"{needed} does not exist", expected=_EXPECTED, fix="check the path")
+    path = _of_head(path, head)
     model = path / MODEL_NAME if path.is_dir() else path
     _check_kind(path, model)
     if labels and contract is not None:
@@ -211,6 +215,23 @@ def _describe(model: Path, architecture: Path | None) -> Description:
         )
     check_description(described, where=architecture or model)
     return described
+
+
+def _of_head(path: Path, head: str | None) -> Path:
+    """Return the folder of the head that is named; `path` where there are none and none is."""
+    folder = path / HEADS_NAME
+    heads = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    if head is None and not heads:
+        return path
+    if head is None or head not in heads:
+        named = "none is named" if head is None else f"none is called {head!r}"
+        raise ModelError(
+            f"{path} has {', '.join(f'the head {name}' for name in heads) or 'no heads'}, and "
+            f"{named}",
+            expected="one of its heads" if heads else "a run with several heads",
+            fix=f"add --head {heads[0]}" if heads else "leave --head out",
+        )
+    return folder / head
 
 
 def _read_contract(path: Path) -> ModelContract:

@@ -181,7 +181,7 @@ class _Reader:
                 expected="pictures of " + ", ".join(self.labels),
                 fix="choose a recipe with these labels, or other data",
             )
-        _check_readable(self.unreadable, total, self.path)
+        check_readable(self.unreadable, total, self.path)
         if self.other_labels:
             left_out = _listed(self.other_labels)
             _log.warning("left out, not among %s: %s", "/".join(self.labels), left_out)
@@ -227,7 +227,17 @@ class _Decoded:
     soft: SoftLabel | None
 
 
-def _check_readable(unreadable: Sequence[tuple[str, str]], total: int, path: Path) -> None:
+def check_readable(unreadable: Sequence[tuple[str, str]], total: int, path: Path) -> None:
+    """Say which pictures cannot be read, and refuse data of which too many cannot.
+
+    Args:
+        unreadable: Name and reason of each.
+        total: Pictures that were tried.
+        path: Where they are.
+
+    Raises:
+        DataError: They are more than one in a hundred.
+    """
     if not unreadable:
         return
     first = ", ".join(name for name, _ in unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")

@@ -6,8 +6,7 @@ its label, so pictures with the same pixels go to the same side whatever their n
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,7 @@ import numpy as np
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
-from fer_trainer.data.reading import read_data
-from fer_trainer.recipe.settings import Recipe
+from fer_trainer.data.unlabelled import Unlabelled
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +32,8 @@ class SplitData:
         seed: Of the split.
         origin: Where the samples come from.
         doubted: Pictures left out of train because people would not have labelled them so.
+        heads: Of a network with several: each one's own parts, by its name.
+        unlabelled: Further faces to fit the weights to, by what teachers say of them.
     """
 
     train: Samples
@@ -44,6 +44,8 @@ class SplitData:
     seed: int
     origin: Origin
     doubted: tuple[str, ...] = ()
+    heads: Mapping[str, "SplitData"] = field(default_factory=dict)
+    unlabelled: Unlabelled | None = None
 
     def parts(self) -> dict[str, Samples]:
         """Return the parts there are, by name."""
@@ -58,27 +60,17 @@ class SplitData:
         names["unreadable"] = list(self.origin.unreadable)
         names["other_labels"] = dict(self.origin.other_labels)
         names["votes"] = None if self.origin.votes is None else asdict(self.origin.votes)
+        if self.heads:
+            names["heads"] = {name: head.labelled() for name, head in self.heads.items()}
+        if self.unlabelled is not None:
+            names["unlabelled"] = self.unlabelled.to_json()
         return {"seed": self.seed, **names}
 
-
-def load_data(recipe: Recipe, path: Path) -> SplitData:
-    """Read and split what a recipe is to be trained on; needs no Keras, so bad data shows at once.
-
-    Args:
-        recipe: Says which labels, what size, and how to split.
-        path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
-
-    Raises:
-        DataError: The data cannot be used.
-        LabelError: A class folder's name is unknown.
-    """
-    labels = recipe.label_names
-    return split_data(
-        read_data(path, labels=labels, spec=recipe.input_spec, settings=recipe.data),
-        labels=labels,
-        validation_fraction=recipe.data.validation_fraction,
-        seed=recipe.data.seed,
-    )
+    def labelled(self) -> dict[str, Any]:
+        """Return what is said of one head: how many pictures it has labels for, and whose."""
+        votes = None if self.origin.votes is None else asdict(self.origin.votes)
+        sizes = {part: len(samples) for part, samples in self.parts().items()}
+        return {**sizes, "content_sha256": self.origin.content_sha256, "votes": votes}
 
 
 def split_data(
@@ -103,7 +95,7 @@ def split_data(
             expected="a folder named train, or class folders alone",
             fix="add it, or name a data set that has it",
         )
-    _check_classes({s: p for s, p in data.splits.items() if s != "test"}, labels, where=name)
+    check_classes({s: p for s, p in data.splits.items() if s != "test"}, labels, where=name)
     whole_digests = whole.digests()
     given, test = data.splits.get("val"), data.splits.get("test")
     if test is not None and (missing := _missing(test, labels)):
@@ -113,7 +105,7 @@ def split_data(
         held = held_out(whole, whole_digests, fraction=validation_fraction, seed=seed)
         train, val = whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
         left_out: tuple[str, ...] = ()
-        _check_classes({"train": train, "val": val}, labels, where=f"{name}, once split")
+        check_classes({"train": train, "val": val}, labels, where=f"{name}, once split")
     else:
         twice = _members(whole_digests, given)
         train, val = whole.take(np.flatnonzero(~twice)), given
@@ -127,7 +119,7 @@ def split_data(
     if doubted:
         _log.warning("left out of train, as people doubt their labels: %s", f"{len(doubted):,}")
         train = train.take(np.flatnonzero(sure))
-        _check_classes({"train": train}, labels, where=f"{name}, without those")
+        check_classes({"train": train}, labels, where=f"{name}, without those")
     return SplitData(train, val, test, copies, left_out, seed, data.origin, doubted)
 
 
@@ -173,7 +165,12 @@ def _members(digests: Sequence[bytes], others: Samples) -> np.ndarray[Any, np.dt
     return np.array([digest in known for digest in digests], dtype=np.bool_)
 
 
-def _check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
+def check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
+    """Refuse parts that lack pictures of a label.
+
+    Raises:
+        DataError: One does.
+    """
     for split, samples in splits.items():
         if missing := _missing(samples, labels):
             part = f"{where}: {split}" if split else where

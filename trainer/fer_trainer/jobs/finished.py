@@ -73,9 +73,17 @@ def load_run(run: Path) -> tuple[ModelContract, Any]:
     contract = ModelContract.from_json(
         path.read_text(encoding="utf-8", errors="replace"), where=str(path)
     )
-    model = run / run_folder.MODEL
+    return contract, load_network(run / run_folder.MODEL)
+
+
+def load_network(model: Path) -> Any:
+    """Return the network of a `.keras` file.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
     try:
-        return contract, keras.models.load_model(model, compile=False)
+        return keras.models.load_model(model, compile=False)
     except Exception as error:  # Keras raises whatever the file provokes
         raise ModelError(
             f"{model} cannot be loaded ({type(error).__name__}: "

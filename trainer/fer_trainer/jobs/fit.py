@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -15,15 +15,18 @@ from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
+from fer_trainer.jobs.beginning import begin_from
 from fer_trainer.jobs.documented import delivered_epoch, forget_documented, write_documented
+from fer_trainer.jobs.heads import deliver_heads
+from fer_trainer.jobs.prolonging import check_prolongable
 from fer_trainer.jobs.resuming import (
     check_same_data,
     check_same_recipe,
     finished_metrics,
     split_record,
 )
-from fer_trainer.jobs.teachers import check_teachers, load_teaching, teacher_names
-from fer_trainer.recipe.files import dump_recipe
+from fer_trainer.jobs.teachers import check_teachers, load_teaching, stored_answers, teacher_names
+from fer_trainer.recipe.files import dump_recipe, load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.files import write_report
 from fer_trainer.run import folder as run_folder
@@ -36,6 +39,7 @@ from fer_trainer.training.loop import RunFiles, new_network, train
 from fer_trainer.training.measurement import Measured, measure
 
 REPRESENTATIVE_PICTURES: Final = 2000
+_FROM_THE_START: Final = "no epoch done yet: from the start"
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +51,8 @@ def fit(
     *,
     tell: Callable[[str], None],
     resume: bool = False,
+    finish: bool = False,
+    longer: bool = False,
 ) -> dict[str, Any]:
     """Train as a recipe says and leave a whole run behind.
 
@@ -56,6 +62,9 @@ def fit(
         run: The folder to fill; what an earlier run left in it is replaced.
         tell: Takes a line of progress.
         resume: Go on where the run in the folder stands; a finished one is left as it is.
+        finish: When resuming, train no further: deliver what the checkpoint holds.
+        longer: When resuming, the recipe may have another number of epochs than the run; a
+            finished run goes on to it.
 
     Returns:
         What `metrics.json` holds.
@@ -72,9 +81,12 @@ def fit(
             fix="resume on one machine, or train again with --force",
         )
     if resume:
-        check_same_recipe(run, recipe)
+        check_same_recipe(run, recipe, longer=longer)
         check_same_data(run, split)
-        if (finished := finished_metrics(run)) is not None:
+        finished = finished_metrics(run)
+        if longer and _check_longer(run, recipe, split):
+            run.reopen()
+        elif finished is not None:
             tell(f"{run.path} is finished: nothing to resume")
             if not (run.path / run_folder.REPORT).is_file():
                 tell(f"its report is missing: `fer-train report {run.path}` writes it")
@@ -83,7 +95,34 @@ def fit(
         # Process 0 writes the run; what this one would write is the same, and thrown away.
         with tempfile.TemporaryDirectory() as scratch:
             return _fit(recipe, split, RunFolder(Path(scratch)), devices=devices, tell=tell)
-    return _fit(recipe, split, run, devices=devices, tell=tell, resume=resume)
+    if not resume:
+        return _fit(recipe, split, run, devices=devices, tell=tell)
+    begun = _checkpoint(run)
+    if finish and begun is None:
+        raise SettingsError(
+            f"--finish, and {run.path} has no epoch done",
+            expected="a run with a checkpoint",
+            fix="go on with --resume",
+        )
+    if begun is not None:
+        # What has ended by its patience, and is to be longer, goes on.
+        begun = replace(begun, stopped=finish or (begun.stopped and not longer))
+    return _fit(recipe, split, run, devices=devices, tell=tell, resume=True, begun=begun)
+
+
+def _check_longer(run: RunFolder, recipe: Recipe, split: SplitData) -> bool:
+    """Refuse epochs that a run cannot have; say whether it has to train or deliver for them."""
+    before, checkpoint = run.path / run_folder.RECIPE, _checkpoint(run)
+    if checkpoint is None or not before.is_file():
+        return True
+    done = checkpoint.epoch
+    check_prolongable(load_recipe(str(before)), recipe, done=done, pictures=len(split.train))
+    return recipe.training.epochs > done
+
+
+def _checkpoint(run: RunFolder) -> Checkpoint | None:
+    path = run.path / run_folder.CHECKPOINTS / run_folder.LAST
+    return Checkpoint.read(path) if path.is_file() else None
 
 
 def _fit(
@@ -94,8 +133,10 @@ def _fit(
     devices: Devices,
     tell: Callable[[str], None],
     resume: bool = False,
+    begun: Checkpoint | None = None,
 ) -> dict[str, Any]:
     network = new_network(recipe)
+    source = begin_from(network, recipe, split)
     with _explained(run):
         if resume:
             run.tidy()
@@ -105,12 +146,17 @@ def _fit(
         _write_beginning(run, recipe, split, network)
         sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
         tell(f"{split.origin.name}: " + ", ".join(sizes))
+        if resume:
+            tell(f"going on after epoch {begun.epoch}" if begun else _FROM_THE_START)
+        elif source:
+            new = ", ".join(source["heads_new"])
+            tell(f"begun with the weights of {source['run']}" + (f"; new: {new}" if new else ""))
         return _train_and_deliver(
-            network, recipe, split, run, devices=devices, tell=tell, resume=resume
+            network, recipe, split, run, devices=devices, tell=tell, begun=begun, source=source
         )
 
 
-def _train_and_deliver(
+def _train_and_deliver(  # noqa: PLR0913 - the whole of a run
     network: Any,
     recipe: Recipe,
     split: SplitData,
@@ -118,7 +164,8 @@ def _train_and_deliver(
     *,
     devices: Devices,
     tell: Callable[[str], None],
-    resume: bool,
+    begun: Checkpoint | None,
+    source: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     revision = git_revision()
     files = RunFiles(
@@ -127,29 +174,36 @@ def _train_and_deliver(
     callbacks = selection_callbacks(
         recipe, network, run=run.path, checkpoints=run.path / run_folder.CHECKPOINTS
     )
-    begun = Checkpoint.read(files.checkpoint) if resume and files.checkpoint.is_file() else None
-    if resume:
-        tell(
-            f"going on after epoch {begun.epoch}" if begun else "no epoch done yet: from the start"
-        )
     done = train(
         network, recipe, split.train, split.val,
         files=files, tell=tell, begun=begun, callbacks=callbacks, devices=devices,
         teach=partial(load_teaching, recipe),
+        unlabelled=split.unlabelled, answers=stored_answers(recipe),
     )  # fmt: skip
-    measured = measure(network, recipe, split)
-    metrics = {
-        **measured.metrics,
+    trained = {
         "epochs": done.epochs,
         "delivered_epoch": delivered_epoch(callbacks, last=done.epochs),
         "training_seconds": round(done.seconds, 1),
         **done.surroundings,
         "devices": devices.devices,
     }
+    origins = {
+        "git_revision": revision,
+        **({"init_from": dict(source)} if source else {}),
+        **({"unlabelled": split.unlabelled.to_json()} if split.unlabelled else {}),
+    }
+    promise = partial(_contract, origins=origins)
+    if recipe.heads:
+        return deliver_heads(
+            network, recipe, split, run,
+            trained=trained, promise=promise, write_samples=_write_samples,
+        )  # fmt: skip
+    measured = measure(network, recipe, split)
+    metrics = {**measured.metrics, **trained}
     write_documented(
         run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature
     )
-    contract = _contract(recipe, split, measured, metrics=metrics, revision=revision)
+    contract = promise(recipe, split, measured, metrics)
     replace_file(run.path / run_folder.MODEL, network.save)
     run.write_text(run_folder.CONTRACT, contract.to_json())
     run.write_json(run_folder.METRICS, metrics)
@@ -182,6 +236,12 @@ def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: 
     run.write_text(run_folder.RECIPE, dump_recipe(recipe))
     run.write_json(run_folder.SPLIT, split_record(split))
     run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
+    if not recipe.heads:  # whose pictures go into their own folders
+        _write_samples(run, recipe, split)
+
+
+def _write_samples(run: RunFolder, recipe: Recipe, split: SplitData) -> None:
+    """Write the pictures to calibrate, to choose and to judge by."""
     representative = balanced(split.train, at_most=REPRESENTATIVE_PICTURES, seed=recipe.data.seed)
     run.write_samples("representative", representative)
     run.write_samples("validation", split.val)
@@ -192,9 +252,9 @@ def _contract(
     recipe: Recipe,
     split: SplitData,
     measured: Measured,
-    *,
     metrics: dict[str, Any],
-    revision: str | None,
+    *,
+    origins: Mapping[str, Any],
 ) -> ModelContract:
     binary = recipe.binary_threshold() is not None
     return ModelContract(
@@ -233,6 +293,6 @@ def _contract(
             "training_seed": recipe.training.seed,
             "teachers": teacher_names(recipe),
             "versions": versions(),
-            "git_revision": revision,
+            **origins,
         },
     )

@@ -19,8 +19,13 @@ from fer_trainer.run.folder import RunFolder
 from fer_trainer.run.metrics import read_metrics
 
 
-def check_same_recipe(run: RunFolder, recipe: Recipe) -> None:
+def check_same_recipe(run: RunFolder, recipe: Recipe, *, longer: bool = False) -> None:
     """Refuse to resume a run of another recipe; an empty folder is a run not begun yet.
+
+    Args:
+        run: Its folder.
+        recipe: As it is now.
+        longer: Whether the number of epochs may be another.
 
     Raises:
         OutputError: The folder holds something that is no run.
@@ -34,6 +39,8 @@ def check_same_recipe(run: RunFolder, recipe: Recipe) -> None:
         return
     before, now = (flatten(asdict(r)) for r in (load_recipe(str(path)), recipe))
     changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    if longer and changed == ["training.epochs"]:
+        return
     if changed:
         shown = ", ".join(
             f"{key} is {_short(now.get(key))} and was {_short(before.get(key))}"
@@ -92,7 +99,13 @@ def finished_metrics(run: RunFolder) -> dict[str, Any] | None:
     Raises:
         ModelError: It is damaged.
     """
-    return read_metrics(run.path / run_folder.METRICS) if run.is_whole() else None
+    if not run.is_whole():
+        return None
+    if not (heads := run.heads()):
+        return read_metrics(run.path / run_folder.METRICS)
+    return {
+        "heads": {name: read_metrics(folder / run_folder.METRICS) for name, folder in heads.items()}
+    }
 
 
 def _is_rest(entry: Path) -> bool:

@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.errors import ModelError, SettingsError
+from fer_edge.shared.strict_json import parse_json
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
+from fer_trainer.training.answers import StoredAnswers, open_answers
 from fer_trainer.training.fusing import for_answers_only
+from fer_trainer.training.lessons import check_fit, check_not_set_aside
 from fer_trainer.training.precision import fastest_answers, network_in
 from fer_trainer.training.teaching import Teaching
 
@@ -40,6 +43,7 @@ def load_teaching(recipe: Recipe, precision: str) -> Teaching | None:
         recipe.distillation.weight,
         recipe.distillation.temperature,
         precision,
+        alone=bool(recipe.data.unlabelled),
     )
 
 
@@ -60,8 +64,12 @@ def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[
     Raises:
         ModelError: A run is unfinished or damaged.
         SettingsError: A teacher has other labels or another input, or may have been trained on
-            pictures that this run sets aside.
+            pictures that this run sets aside; stored answers are of other views, another input,
+            other labels, or teachers that set other pictures aside.
     """
+    if (answers := stored_answers(recipe)) is not None:
+        check_fit(answers, recipe)
+        check_not_set_aside(answers, validation)
     for run in map(Path, recipe.distillation.teachers):
         contract, _ = load_run(run)
         if sorted(contract.labels) != sorted(recipe.label_names):
@@ -87,8 +95,53 @@ def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[
             )
 
 
+def stored_answers(recipe: Recipe) -> StoredAnswers | None:
+    """Open the stored answers that a recipe names; None where it names none.
+
+    Raises:
+        ModelError: They are missing or damaged.
+    """
+    folder = recipe.distillation.answers
+    return open_answers(Path(folder)) if folder else None
+
+
+def refuse_seen(run: Path, validation: Sequence[str], *, what: str) -> None:
+    """Refuse a run that has learnt from pictures that are set aside here.
+
+    Whether it is of the same data is told by names: most of what is set aside here is known there.
+
+    Args:
+        run: With its `split.json`.
+        validation: Names of the pictures set aside.
+        what: What the run is for, for the message.
+
+    Raises:
+        ModelError: It has no split, or a damaged one.
+        SettingsError: It has.
+    """
+    path = run / run_folder.SPLIT
+    try:
+        split = dict(parse_json(path.read_bytes()))
+        seen, aside = set(split["train"]), set(split["val"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({type(error).__name__})",
+            expected="what `fer-train fit` wrote",
+            fix="copy the run again, or train again",
+        ) from error
+    ours = set(validation)
+    if 2 * len(ours & (seen | aside)) >= len(ours) and (both := len(ours & seen)):
+        raise SettingsError(
+            f"{what} {run} was trained on {both:,} of the pictures that this run sets aside",
+            expected="a run of the same data and split",
+            fix="give both the same data, data.seed and data.validation_fraction",
+        )
+
+
 def teacher_names(recipe: Recipe) -> list[str]:
     """Return what a contract says of the teachers: recipe and hash of each one's network."""
+    if (answers := stored_answers(recipe)) is not None:
+        return [f"{each['recipe']}, sha256 {each['sha256']}" for each in answers.facts["teachers"]]
     return [
         f"{load_recipe(str(run / run_folder.RECIPE)).name}, sha256 "
         + hashlib.sha256((run / run_folder.MODEL).read_bytes()).hexdigest()

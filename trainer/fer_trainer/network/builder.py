@@ -1,7 +1,7 @@
 """From a recipe's lines to a Keras model made of stock layers only, so it loads anywhere."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
@@ -9,21 +9,30 @@ from fer_trainer.network.language import Layer
 
 layers = keras.layers
 
+HEADS: Final = "heads"
+"""Name of the layer that puts the answers of several heads side by side."""
+
 
 def build_network(
-    lines: Sequence[Layer], *, input_shape: tuple[int, int, int], labels: int, name: str
+    lines: Sequence[Layer],
+    *,
+    input_shape: tuple[int, int, int],
+    labels: int | Mapping[str, int],
+    name: str,
 ) -> Any:
     """Build a network.
 
     Args:
         lines: As `language.parse_layers` returns them.
         input_shape: (height, width, 1).
-        labels: Number of labels; decides the size of the output.
+        labels: Number of labels; decides the size of the output. Of several heads on one body:
+            by the head's name.
         name: Of the model.
 
     Returns:
         A functional `keras.Model` from raw pixels, float32 (N, height, width, 1) in 0..255, to
-        probabilities, float32 (N, labels) or (N, 1) for a sigmoid.
+        probabilities, float32 (N, labels) or (N, 1) for a sigmoid; those of several heads stand
+        side by side.
 
     Raises:
         SettingsError: A layer does not fit what comes before it.
@@ -74,7 +83,19 @@ def _check_size(x: Any) -> None:
         raise ValueError(f"nothing is left: shape {tuple(x.shape[1:])}")
 
 
-def _apply(line: Layer, x: Any, name: str, labels: int) -> Any:
+def head_network(network: Any, head: str, *, name: str) -> Any:
+    """Return the network of one head, of the layers that `network` has; its weights are shared.
+
+    Args:
+        network: With several heads, as `build_network` returns it.
+        head: The head's name.
+        name: Of the model.
+    """
+    answer = next(layer for layer in network.layers if layer.name.partition("_softmax_")[2] == head)
+    return keras.Model(network.input, answer.output, name=name.replace("-", "_"))
+
+
+def _apply(line: Layer, x: Any, name: str, labels: int | Mapping[str, int]) -> Any:
     match line.kind:
         case "rescale":
             scale = (1.0 - line.low) / 255.0
@@ -86,9 +107,7 @@ def _apply(line: Layer, x: Any, name: str, labels: int) -> Any:
         case "dense":
             return _dense(line.size, line, name)(x)
         case "softmax" | "sigmoid":
-            units = labels if line.kind == "softmax" else 1
-            # In mixed precision too: probabilities and their logarithms need all digits.
-            return layers.Dense(units, activation=line.kind, dtype="float32", name=name)(x)
+            return _answer(line, x, name, labels)
         case "bn":
             return layers.BatchNormalization(name=name)(x)
         case "relu":
@@ -105,6 +124,18 @@ def _apply(line: Layer, x: Any, name: str, labels: int) -> Any:
             return layers.GlobalAveragePooling2D(name=name)(x)
         case _:
             raise AssertionError(line.kind)
+
+
+def _answer(line: Layer, x: Any, name: str, labels: int | Mapping[str, int]) -> Any:
+    # float32 in mixed precision too: probabilities and their logarithms need all digits.
+    if not isinstance(labels, Mapping):
+        units = labels if line.kind == "softmax" else 1
+        return layers.Dense(units, activation=line.kind, dtype="float32", name=name)(x)
+    answers = [
+        layers.Dense(units, activation="softmax", dtype="float32", name=f"{name}_{head}")(x)
+        for head, units in labels.items()
+    ]
+    return layers.Concatenate(dtype="float32", name=HEADS)(answers)
 
 
 def _convolution(line: Layer, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Checks of a recipe that concern more than one of its settings; they need no Keras."""
 
+import re
 import string
 from pathlib import PurePosixPath
 from typing import Final
@@ -14,7 +15,9 @@ EPOCH_FIELDS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """What may stand in braces in the name of an epoch's weights."""
 
 _TILES: Final = 4
-"""As `training.augmentation` has it; not imported, because that needs Keras."""
+"""As `training.changing` has it; not imported, because that needs Keras."""
+
+_HEAD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 _ENDINGS: Final = {
     "best_weights": ".h5", "last_model": ".h5", "epoch_weights": ".h5",
@@ -58,7 +61,15 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             expected=f"sides that {_TILES} divides",
             fix="change input.height and input.width, or set augmentation.faceless_probability=0",
         )
+    if recipe.augmentation.mixup and recipe.augmentation.cutmix_probability:
+        raise SettingsError(
+            f"{where}: augmentation: mixup and cutmix_probability",
+            expected="one of the two: a picture is mixed with one other",
+            fix="set one of them to 0",
+        )
     _check_names(recipe.outputs, where)
+    _check_heads(recipe, where)
+    _check_teaching(recipe, where)
 
 
 def output_files(outputs: OutputSettings) -> dict[str, str]:
@@ -70,6 +81,71 @@ def output_files(outputs: OutputSettings) -> dict[str, str]:
 
 def _name(outputs: OutputSettings, key: str) -> str:
     return str(getattr(outputs, key))
+
+
+def _check_heads(recipe: Recipe, where: str) -> None:
+    names = [head.name for head in recipe.heads]
+    if not names:
+        return
+    for head in recipe.heads:
+        _ = label_set(head.labels)
+        if not _HEAD_NAME.fullmatch(head.name) or names.count(head.name) > 1:
+            raise SettingsError(
+                f"{where}: heads: name is {head.name!r}",
+                expected="a name of its own, of small letters, digits, - and _",
+                fix="choose another name",
+            )
+    if recipe.heads[0].labels != recipe.labels:
+        raise SettingsError(
+            f"{where}: labels is {recipe.labels!r}, and the first head's are "
+            f"{recipe.heads[0].labels!r}",
+            expected="the same: the first head's pictures are those that are split",
+            fix=f'write labels = "{recipe.heads[0].labels}", or put another head first',
+        )
+    if recipe.layers[-1].kind != "softmax":
+        raise SettingsError(
+            f"{where}: heads on a network that ends with {recipe.layers[-1].text!r}",
+            expected="softmax, which stands for the last layer of each head",
+            fix="end it with softmax, or leave the heads out",
+        )
+    given = [key for key in (*output_files(recipe.outputs), "words", "epoch_weights")
+             if getattr(recipe.outputs, key)]  # fmt: skip
+    if given or recipe.distillation.teachers:
+        raise SettingsError(
+            f"{where}: heads together with "
+            + (f"outputs.{given[0]}" if given else "distillation.teachers"),
+            expected="neither files of documented systems nor teachers in the loop",
+            fix="leave it out; a network with heads is taught by distillation.answers",
+        )
+
+
+def _check_teaching(recipe: Recipe, where: str) -> None:
+    given, binary = recipe.distillation, recipe.layers[-1].kind == "sigmoid"
+    if given.teachers and given.answers:
+        raise SettingsError(
+            f"{where}: distillation: teachers and answers",
+            expected="one of the two",
+            fix="leave the teachers out: the answers are theirs",
+        )
+    if recipe.data.unlabelled and not (given.teachers or given.answers):
+        raise SettingsError(
+            f"{where}: data: unlabelled, and nobody who says what these faces show",
+            expected="distillation.answers or distillation.teachers",
+            fix="name one, or leave the unlabelled faces out",
+        )
+    if recipe.data.unlabelled and recipe.unlabelled.even and given.teachers:
+        raise SettingsError(
+            f"{where}: unlabelled: even, with teachers in the loop",
+            expected="distillation.answers, or no such patterns",
+            fix="store the teachers' answers by `fer-train teach`",
+        )
+    if binary and (given.answers or recipe.training.logit_adjustment):
+        key = "distillation.answers" if given.answers else "training.logit_adjustment"
+        raise SettingsError(
+            f"{where}: {key} on a network that ends with sigmoid",
+            expected="softmax",
+            fix=f"end it with softmax, or leave {key} out",
+        )
 
 
 def _check_schedule(recipe: Recipe, where: str) -> None:

@@ -4,7 +4,7 @@ The defaults are the neutral choice: no augmentation, constant learning rate, no
 shipped recipe does is in its TOML file and nowhere else.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fer_edge.shared.labels import label_set
@@ -75,6 +75,8 @@ class DataSettings:
             nothing they could name; "" for none.
         subset: Pictures with other labels than the recipe's may be left out. They always are
             where it has two labels; else they are an error.
+        unlabelled: A folder or ZIP of further faces whose expressions nobody has named: teachers
+            do; "" for none. See `UnlabelledSettings`.
     """
 
     validation_fraction: float = setting(0.1, above=0, below=1)
@@ -83,6 +85,27 @@ class DataSettings:
     votes: str = ""
     doubts: str = ""
     subset: bool = False
+    unlabelled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlabelledSettings:
+    """How the faces of `data.unlabelled` are used.
+
+    Attributes:
+        share: Of each batch; an epoch is one pass over the labelled pictures all the same.
+        only: Patterns, as of file names, of those that are used; empty: all.
+        even: Patterns of those on which no expression can be read, for instance because a mask
+            covers them: they are to be read evenly as every label, whatever teachers say.
+        middle: Share of each side, about the centre, that is used as the crop.
+        note: Licence and attribution, for the contract.
+    """
+
+    share: float = setting(0.25, above=0, below=1)
+    only: tuple[str, ...] = ()
+    even: tuple[str, ...] = ()
+    middle: float = setting(1.0, above=0, high=1)
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +139,8 @@ class AugmentationSettings:
             others come textures: noise of several grains.
         mixup: Both parameters of the beta distribution that says how much of another picture,
             and of its label, is mixed in; 0 mixes nothing.
+        cutmix_probability: Of a rectangle that comes from another picture, with the share of its
+            label that the rectangle has of the area (Yun et al., CutMix, 2019).
     """
 
     flip: bool = False
@@ -137,6 +162,7 @@ class AugmentationSettings:
     erase_area: float = setting(0.2, above=0, below=1)
     faceless_probability: float = setting(0.0, low=0, high=0.5)
     mixup: float = setting(0.0, low=0, high=10)
+    cutmix_probability: float = setting(0.0, low=0, high=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +176,12 @@ class TrainingSettings:
         label_smoothing: Probability spread evenly over all labels.
         precision: Precision of the arithmetic; "auto" measures what is faster where the run
             begins. What is delivered is float32.
+        logit_adjustment: How far the labels' shares of the training part are taken out of what
+            the network answers, in training alone: times the logarithm of its share is added to
+            each label's logit, so that rare labels must be surer. 1 makes up for them, 0 leaves
+            them (Menon et al., Long-Tail Learning via Logit Adjustment, 2021).
+        init_from: A finished run whose weights this one begins with, below its heads, and in the
+            heads where their labels are the same; "" for none.
     """
 
     epochs: int = setting(10, low=1)
@@ -157,6 +189,8 @@ class TrainingSettings:
     seed: int = setting(0, low=0)
     label_smoothing: float = setting(0.0, low=0, below=1)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    logit_adjustment: float = setting(0.0, low=0, high=2)
+    init_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +239,14 @@ class AveragingSettings:
 
     momentum: float = setting(0.0, low=0, below=1)
 
+    def effective(self, steps: int) -> float:
+        """Return the momentum for a run of so many steps.
+
+        On little data the average must not reach back to the first steps: a run is at least
+        twenty times as long as its window.
+        """
+        return min(self.momentum, max(0.0, 1 - 20 / steps))
+
 
 @dataclass(frozen=True, slots=True)
 class DistillationSettings:
@@ -213,11 +255,14 @@ class DistillationSettings:
     Attributes:
         teachers: Run folders; of several the mean counts. Same labels, same input size, and
             trained on none of the pictures that this run sets aside.
+        answers: Instead of them, a folder of their answers that `fer-train teach` has stored; the
+            network then sees the very views that they saw.
         weight: Share of the target that is the teachers'.
         temperature: Above 1 makes their answers less sure.
     """
 
     teachers: tuple[str, ...] = ()
+    answers: str = ""
     weight: float = setting(0.5, above=0, high=1)
     temperature: float = setting(1.0, above=0, high=20)
 
@@ -265,6 +310,24 @@ class OutputSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """One of several answers of a network, each in labels of its own; the layers below are shared.
+
+    Attributes:
+        name: Of the head's folder in the run.
+        labels: Name of a label set.
+        votes: A CSV file of FER+ votes, the soft labels to train towards; where it is "" and the
+            labels are "ferplus", `data.votes` counts.
+        weight: Of this head's loss in the sum.
+    """
+
+    name: str
+    labels: str
+    votes: str = ""
+    weight: float = setting(1.0, above=0, high=100)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All settings of a training run.
 
@@ -272,6 +335,8 @@ class Recipe:
         name: Short name, which the model gets, too.
         labels: Name of a label set: "fer2013", "ferplus" or "happy-sad".
         source: Where the recipe comes from.
+        heads: Several answers of one network; the first one's labels are the recipe's, and its
+            pictures are those that are split. Empty: one answer, in the recipe's labels.
     """
 
     name: str
@@ -281,6 +346,7 @@ class Recipe:
     input: InputSettings = field(default_factory=InputSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     data: DataSettings = field(default_factory=DataSettings)
+    unlabelled: UnlabelledSettings = field(default_factory=UnlabelledSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
@@ -289,6 +355,7 @@ class Recipe:
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
+    heads: tuple[HeadSettings, ...] = ()
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -320,3 +387,21 @@ class Recipe:
     def binary_threshold(self) -> float | None:
         """Return the probability from which a binary network says its second label."""
         return 0.5 if self.layers[-1].kind == "sigmoid" else None
+
+    @property
+    def answers(self) -> int | dict[str, int]:
+        """Number of labels; of a network with heads, by head, in the order of its outputs."""
+        if not self.heads:
+            return len(self.label_names)
+        return {head.name: len(label_set(head.labels).labels) for head in self.heads}
+
+    def of_head(self, head: HeadSettings) -> "Recipe":
+        """Return what one head is by itself: a recipe of one answer."""
+        votes = head.votes or (self.data.votes if head.labels == "ferplus" else "")
+        return replace(
+            self,
+            name=f"{self.name}-{head.name}",
+            labels=head.labels,
+            data=replace(self.data, votes=votes),
+            heads=(),
+        )

@@ -230,6 +230,7 @@ def show_repeat(contents: Contents) -> Sequence[str]:
         ("seed of weights, order, augmentation", str(provenance.get("training_seed", "?"))),
         *((name, str(version)) for name, version in sorted(versions.items())),
         *((name, str(metrics[name])) for name in ("precision", "devices") if name in metrics),
+        *_besides(provenance),
         ("git revision", str(provenance.get("git_revision") or "installed package")),
         ("licence of the weights", contents.contract.licence),
         ("intended use", contents.contract.intended_use or "not stated"),
@@ -243,6 +244,18 @@ def show_repeat(contents: Contents) -> Sequence[str]:
         heading("recipe.toml"),
         preformatted(contents.recipe),
     ]
+
+
+def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say what else the weights come from: other runs, and faces without labels."""
+    if begun := provenance.get("init_from"):
+        yield "begun with the weights of", f"{begun['run']}, sha256 {begun['sha256']}"
+    for teacher in provenance.get("teachers", ()):
+        yield "taught by", str(teacher)
+    if faces := provenance.get("unlabelled"):
+        out = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faces["left_out"].items()))
+        words = f"{faces['name']}, {faces['pictures']:,} pictures; left out: {out or 'none'}"
+        yield "unlabelled faces", f"{words}; {faces['note'] or 'no note on their licence'}"
 
 
 def _plot(plot: Plot) -> str:

@@ -31,6 +31,8 @@ TENSORBOARD: Final = "tensorboard"
 REPORT: Final = "report.html"
 PICTURES: Final = "report"
 LAST: Final = "last.npz"
+HEADS: Final = "heads"
+"""Of a network with several heads: a folder for each, which is a run folder itself."""
 
 _FIX: Final = "free some space and go on with --resume, or choose another --out"
 
@@ -91,14 +93,33 @@ class RunFolder:
 
     def is_whole(self) -> bool:
         """Say whether the run has ended and left every file."""
-        return all((self.path / name).is_file() for name in WHOLE)
+        heads = self.heads()
+        own = all((self.path / name).is_file() for name in WHOLE if not heads or name != CONTRACT)
+        return own and all(RunFolder(head).is_whole() for head in heads.values())
+
+    def heads(self) -> dict[str, Path]:
+        """Return the folders of a run's heads by name; none where its network has one answer."""
+        folder = self.path / HEADS
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        return {path.name: path for path in found if path.is_dir()}
+
+    def reopen(self) -> None:
+        """Make a finished run an unfinished one, to go on in: what is delivered at the end goes.
+
+        Raises:
+            OutputError: It cannot be removed.
+        """
+        with explained(self.path):
+            for name in (METRICS, CONTRACT, MODEL):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / HEADS, ignore_errors=True)
 
     def _clear(self) -> None:
         # The files that make a run whole go first, the recipe, by which a run is resumed, last:
         # a process killed in between leaves no checkpoint to a recipe that is not its own.
         for name in (METRICS, CONTRACT, MODEL):
             (self.path / name).unlink(missing_ok=True)
-        for name in (CHECKPOINTS, SAMPLES, PICTURES, TENSORBOARD):
+        for name in (HEADS, CHECKPOINTS, SAMPLES, PICTURES, TENSORBOARD):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (REPORT, *reversed(WHOLE)):
             (self.path / name).unlink(missing_ok=True)
@@ -128,6 +149,12 @@ class RunFolder:
                 f"{self.path} {'is a file' if self.path.exists() else 'does not exist'}",
                 expected="the folder of a finished run",
                 fix="check the path given as --out to `fer-train fit`",
+            )
+        if heads := self.heads():
+            raise ModelError(
+                f"{self.path} has the heads {', '.join(heads)}",
+                expected="one of them",
+                fix=f"name for instance {next(iter(heads.values()))}",
             )
         missing = [name for name in WHOLE if not (self.path / name).is_file()]
         if missing:

@@ -6,19 +6,18 @@ one interpolation only.
 """
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from fer_trainer.backend import fused, keras
 from fer_trainer.recipe.settings import AugmentationSettings
+from fer_trainer.training.changing import TILES, Drawn, change, column, gaussian, mixed, within
 from fer_trainer.training.teaching import Teaching
-from fer_trainer.training.warping import affine_map, warp
+from fer_trainer.training.views import COLUMNS
+from fer_trainer.training.warping import affine_map
 
 ops = keras.ops
 
-TILES: Final = 4
-"""Along each side of a picture whose tiles are shuffled."""
 _PART: Final = (0.02, 0.3)
 """Side of the part of a face that no longer shows one when it fills the picture: from a pixel,
 and so an even grey, to half a mouth."""
@@ -27,9 +26,6 @@ _FACELESS: Final = 4.0
 """Ways in which a picture shows no face, equally frequent."""
 _GRAINS: Final = 4, 16
 """Pixels along a grain of the textures that stand for what is no face, beside single pixels."""
-
-Drawn = dict[str, Any]
-"""What is to happen to each picture of a batch: arrays of shape (N,), by name."""
 
 
 class Augment(keras.layers.Layer):  # type: ignore[misc]
@@ -48,18 +44,24 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(**options)
         self.settings = settings
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self._changed = fused(partial(_change, taps=_gaussian(settings.blur_sigma)))
+        self._changed = fused(partial(change, taps=gaussian(settings.blur_sigma)))
         self._own_share: Any = None
         self._faceless: Any = None
         self.unspoilt: Any = None
 
-    def call(self, pictures: Any, training: bool = False) -> Any:
-        """Return float pictures with a channel axis."""
+    def call(self, pictures: Any, views: Any = None, training: bool = False) -> Any:
+        """Return float pictures with a channel axis.
+
+        Args:
+            pictures: uint8, shape (N, H, W).
+            views: How each is moved and lit, as `views.draw_views` drew it; drawn here without.
+            training: Whether anything is changed.
+        """
         if not training:
             return ops.expand_dims(ops.cast(pictures, "float32"), -1)
-        drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:])
+        drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:], views=views)
         # For the targets, which the same step mixes; never read outside it.
-        self._own_share, self._faceless = drawn.get("own_share"), drawn.get("faceless")
+        self._own_share, self._faceless = _own_share(drawn), drawn.get("faceless")
         seen, self.unspoilt = self._changed(pictures, drawn)
         return seen
 
@@ -69,25 +71,27 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         Args:
             targets: Float, shape (N, outputs).
         """
-        if not self.settings.mixup:
+        if self._own_share is None:
             return targets
-        return _mixed(ops.cast(targets, "float32"), ops.reshape(self._own_share, (-1, 1)))
+        return mixed(ops.cast(targets, "float32"), ops.reshape(self._own_share, (-1, 1)))
 
-    def even_targets(self, targets: Any) -> Any:
+    def even_targets(self, targets: Any, even: Any = None) -> Any:
         """Give every label the same share where the step's picture no longer shows a face.
 
         Args:
             targets: Float, shape (N, outputs); of a binary network one output.
+            even: These shares, shape (outputs,), where the outputs are of several heads.
         """
         if not self.settings.faceless_probability:
             return targets
         outputs = targets.shape[-1]
-        even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
+        if even is None:
+            even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
         return ops.where(ops.reshape(self._faceless, (-1, 1)), even, targets)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, pictures_shape: Any, views_shape: Any = None) -> Any:  # noqa: ARG002
         """Return the shape with its channel axis."""
-        return (*input_shape, 1)
+        return (*pictures_shape, 1)
 
     def _uniform(self, count: Any, low: float, high: float) -> Any:
         return keras.random.uniform((count,), low, high, seed=self.seed_generator)
@@ -98,17 +102,19 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             return ops.full((count,), middle, dtype="float32")
         return self._uniform(count, middle - most, middle + most)
 
-    def _draw(self, count: Any, height: int, width: int) -> Drawn:
+    def _draw(self, count: Any, height: int, width: int, *, views: Any) -> Drawn:
         """Draw what is to happen to each picture: arrays of shape (N,), by name."""
         given = self.settings
         drawn: Drawn = {}
         if given.faceless_probability:
             drawn |= self._draw_faceless(count, height, width)
-        if _moves(given):
+        if _moves(given) and (views is None or given.faceless_probability):
             drawn |= self._draw_geometry(
                 count, height, width, part=drawn.get("part"), turned=drawn.get("turned", 0.0)
             )
-        if given.contrast or given.brightness:
+        if views is not None:
+            drawn |= _given_view(views, drawn, lit=bool(given.contrast or given.brightness))
+        elif given.contrast or given.brightness:
             drawn["gain"] = self._around(count, 1.0, given.contrast)
             drawn["offset"] = self._around(count, 0.0, given.brightness)
         drawn |= self._draw_camera(count, height, width)
@@ -118,6 +124,8 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             share = keras.random.beta((count,), given.mixup, given.mixup, seed=self.seed_generator)
             # A picture's own share is the larger one: accuracy in training keeps its meaning.
             drawn["own_share"] = ops.maximum(share, 1.0 - share)
+        if given.cutmix_probability:
+            drawn["patch"] = self._draw_patch(count, height, width)
         return drawn
 
     def _draw_faceless(self, count: Any, height: int, width: int) -> Drawn:
@@ -139,7 +147,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
 
     def _draw_texture(self, count: Any, height: int, width: int) -> Any:
         """Draw noise of several grains, about any grey: float (N, H, W) in 0..255."""
-        texture = _column(self._uniform(count, 0.0, 255.0))
+        texture = column(self._uniform(count, 0.0, 255.0))
         for grain in (1, *_GRAINS):
             shape = count, math.ceil(height / grain), math.ceil(width / grain)
             noise = keras.random.normal(shape, seed=self.seed_generator)
@@ -147,7 +155,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
                 noise = ops.repeat(ops.repeat(noise, grain, axis=1), grain, axis=2)
             # Squared, so that often one grain rules.
             strength = 60.0 * ops.square(self._uniform(count, 0.0, 1.0))
-            texture = texture + _column(strength) * noise[:, :height, :width]
+            texture = texture + column(strength) * noise[:, :height, :width]
         return ops.clip(texture, 0.0, 255.0)
 
     def _draw_geometry(
@@ -190,13 +198,31 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         if given.noise_probability:
             strength = self._sometimes(count, given.noise_probability, given.noise_sigma)
             normal = keras.random.normal((count, height, width), seed=self.seed_generator)
-            drawn["noise"] = _column(strength) * normal
+            drawn["noise"] = column(strength) * normal
         return drawn
 
     def _sometimes(self, count: Any, probability: float, most: float) -> Any:
         """Draw evenly from 0 to `most`, but 0 where the probability says so."""
         chosen = ops.cast(self._uniform(count, 0.0, 1.0) < probability, "float32")
         return chosen * self._uniform(count, 0.0, most)
+
+    def _draw_patch(self, count: Any, height: int, width: int) -> Any:
+        """Draw where a part of another picture lies: bool (N, H, W), nowhere where there is none.
+
+        Source: Yun et al., CutMix, 2019: an area drawn evenly, of the picture's own proportions,
+        about a centre drawn evenly; what sticks out of the picture is lost.
+        """
+        chosen = self._uniform(count, 0.0, 1.0) < self.settings.cutmix_probability
+        side = ops.sqrt(self._uniform(count, 0.0, 1.0)) * ops.cast(chosen, "float32")
+        inside = [
+            within(
+                ops.arange(length, dtype="float32"),
+                ops.round(self._uniform(count, 0.0, 1.0) * length - 0.5 * side * length),
+                ops.round(side * length),
+            )
+            for length in (height, width)
+        ]
+        return ops.logical_and(inside[0][:, :, None], inside[1][:, None, :])
 
     def _draw_rectangle(self, count: Any, height: int, width: int) -> Drawn:
         """Draw where a rectangle lies; its sides are up to 1:3.
@@ -224,92 +250,22 @@ def _moves(given: AugmentationSettings) -> bool:
     )  # fmt: skip
 
 
-def _change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> tuple[Any, Any]:
-    """Do what has been drawn: uint8 (N, H, W) to float32 (N, H, W, 1), spoilt and unspoilt."""
-    moved = _move(pictures, drawn) if "xx" in drawn else ops.cast(pictures, "float32")
-    x = ops.expand_dims(moved, -1)
-    if "gain" in drawn:
-        x = _light(x, drawn)
-    return _cut_up(_spoil(x, drawn, taps=taps), drawn), _cut_up(x, drawn)
+def _given_view(views: Any, drawn: Drawn, *, lit: bool) -> Drawn:
+    """Return the views that were drawn beforehand; what shows no face keeps its own geometry."""
+    given = {name: views[:, place] for place, name in enumerate(COLUMNS)}
+    gain, offset = given.pop("gain"), given.pop("offset")
+    if "faceless" in drawn:
+        faceless = drawn["faceless"]
+        given = {name: ops.where(faceless, drawn[name], view) for name, view in given.items()}
+    return given | ({"gain": gain, "offset": offset} if lit else {})
 
 
-def _spoil(x: Any, drawn: Drawn, *, taps: Sequence[float]) -> Any:
-    """Take from pictures what poor light and a poor camera take, and a rectangle."""
-    if "light" in drawn:
-        x = x * _per_picture(drawn["light"])
-    if "blurred" in drawn:
-        x = x + _per_picture(drawn["blurred"]) * (_blur(x, taps) - x)
-    if "chosen" in drawn:
-        x = _erase(x, drawn)
-    if "noise" in drawn:
-        x = ops.clip(x + ops.expand_dims(drawn["noise"], -1), 0.0, 255.0)
-    return x
-
-
-def _cut_up(x: Any, drawn: Drawn) -> Any:
-    """Mix pictures, shuffle the tiles of some, and put textures in the place of others."""
-    if "own_share" in drawn:
-        x = _mixed(x, _per_picture(drawn["own_share"]))
-    if "shuffled" in drawn:
-        x = ops.where(_per_picture(drawn["shuffled"]), _shuffle_tiles(x, drawn["order"]), x)
-        texture = ops.expand_dims(drawn["texture"], -1)
-        x = ops.where(_per_picture(drawn["textured"]), texture, x)
-    return x
-
-
-def _move(pictures: Any, drawn: Drawn) -> Any:
-    """Do all geometry in one map: uint8 (N, H, W) to float32 (N, H, W)."""
-    matrix = drawn["xx"], drawn["xy"], drawn["yx"], drawn["yy"]
-    return warp(pictures, matrix, (drawn["right"], drawn["below"]))
-
-
-def _light(x: Any, drawn: Drawn) -> Any:
-    """Change contrast about the picture's mean, then brightness; stay within 0..255."""
-    mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
-    gain, offset = _per_picture(drawn["gain"]), _per_picture(drawn["offset"])
-    return ops.clip((x - mean) * gain + mean + 255.0 * offset, 0.0, 255.0)
-
-
-def _gaussian(sigma: float) -> tuple[float, ...]:
-    """Return the taps of a Gaussian, up to two and a half sigmas from the middle, summing to 1."""
-    reach = math.ceil(2.5 * sigma)
-    taps = [math.exp(-0.5 * (at / sigma) ** 2) for at in range(-reach, reach + 1)]
-    return tuple(tap / sum(taps) for tap in taps)
-
-
-def _blur(x: Any, taps: Sequence[float]) -> Any:
-    """Blur along both axes; beyond the edge the border pixel is repeated."""
-    for axis in (1, 2):
-        side, reach = x.shape[axis], len(taps) // 2
-        first, last = (ops.take(x, [place], axis=axis) for place in (0, side - 1))
-        padded = ops.concatenate([*[first] * reach, x, *[last] * reach], axis=axis)
-        if axis == 1:
-            parts = [tap * padded[:, at : at + side] for at, tap in enumerate(taps)]
-        else:
-            parts = [tap * padded[:, :, at : at + side] for at, tap in enumerate(taps)]
-        x = sum(parts[1:], start=parts[0])
-    return x
-
-
-def _erase(x: Any, drawn: Drawn) -> Any:
-    """Cover the rectangle with an even grey, in the pictures chosen."""
-    height, width = x.shape[1], x.shape[2]
-    rows = _within(ops.arange(height, dtype="float32"), drawn["top"], drawn["tall"])
-    columns = _within(ops.arange(width, dtype="float32"), drawn["left"], drawn["wide"])
-    inside = ops.logical_and(rows[:, :, None, None], columns[:, None, :, None])
-    chosen = ops.logical_and(inside, _per_picture(drawn["chosen"]))
-    return ops.where(chosen, _per_picture(drawn["grey"]), x)
-
-
-def _shuffle_tiles(x: Any, order: Any) -> Any:
-    """Put the tiles of (N, H, W, 1) into an order of each picture's own, shape (N, tiles)."""
-    _, height, width, _ = x.shape
-    tall, wide = height // TILES, width // TILES
-    grid = ops.transpose(ops.reshape(x, (-1, TILES, tall, TILES, wide)), (0, 1, 3, 2, 4))
-    tiles = ops.reshape(grid, (-1, TILES * TILES, tall * wide))
-    shuffled = ops.take_along_axis(tiles, ops.expand_dims(order, -1), axis=1)
-    back = ops.reshape(shuffled, (-1, TILES, TILES, tall, wide))
-    return ops.reshape(ops.transpose(back, (0, 1, 3, 2, 4)), (-1, height, width, 1))
+def _own_share(drawn: Drawn) -> Any:
+    """Return how much of each picture is its own, shape (N,); None where nothing is mixed."""
+    if "patch" not in drawn:
+        return drawn.get("own_share")
+    own = 1.0 - ops.mean(ops.cast(drawn["patch"], "float32"), axis=(1, 2))
+    return own * drawn.get("own_share", 1.0)
 
 
 class AugmentedModel(keras.Model):  # type: ignore[misc]
@@ -317,9 +273,13 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
 
     Attributes:
         teaching: Teachers whose answers take a part of the targets' place; None for none.
+        even: The target of what shows no face, where the outputs are of several heads.
+        adjustment: What is added to the logits in training, shape (outputs,); None for nothing.
     """
 
     teaching: Teaching | None = None
+    even: Any = None
+    adjustment: Any = None
 
     def compute_loss(
         self,
@@ -335,31 +295,27 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
             y = augment.mix_targets(y)
             if self.teaching is not None:
                 y = self.teaching.mix(y, augment.unspoilt)
-            y = augment.even_targets(y)
+            y = augment.even_targets(y, self.even)
+            if self.adjustment is not None:
+                y_pred = y_pred + self.adjustment
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
 
-def augmented(network: Any, settings: AugmentationSettings, *, seed: int) -> AugmentedModel:
-    """Return the model that trains `network`: from uint8 (N, H, W) to the network's answers."""
+def augmented(
+    network: Any, settings: AugmentationSettings, *, seed: int, given_views: bool = False
+) -> AugmentedModel:
+    """Return the model that trains `network`: from uint8 (N, H, W) to the network's answers.
+
+    Args:
+        network: From raw float pixels to its answers.
+        settings: How pictures are changed.
+        seed: Of the changes.
+        given_views: Whether it takes the pictures' views besides, instead of drawing them.
+    """
     _, height, width, _ = network.input_shape
     pictures = keras.Input((height, width), dtype="uint8", name="pictures")
     augment = Augment(settings, seed=seed, name="augment")
-    return AugmentedModel(pictures, network(augment(pictures)), name="training")
-
-
-def _mixed(values: Any, own_share: Any) -> Any:
-    return own_share * values + (1.0 - own_share) * ops.roll(values, 1, axis=0)
-
-
-def _per_picture(values: Any) -> Any:
-    return ops.reshape(values, (-1, 1, 1, 1))
-
-
-def _column(values: Any) -> Any:
-    return ops.reshape(values, (-1, 1, 1))
-
-
-def _within(positions: Any, start: Any, length: Any) -> Any:
-    """Say for every picture which positions lie in [start, start + length); bool (N, side)."""
-    offset = positions[None, :] - start[:, None]
-    return ops.logical_and(offset >= 0.0, offset < length[:, None])
+    if not given_views:
+        return AugmentedModel(pictures, network(augment(pictures)), name="training")
+    views = keras.Input((len(COLUMNS),), name="views")
+    return AugmentedModel((pictures, views), network(augment(pictures, views)), name="training")

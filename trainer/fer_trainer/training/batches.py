@@ -1,12 +1,23 @@
 """Batches out of memory, in an order that depends on the seed and the epoch alone."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures
 from fer_trainer.backend import keras
+
+
+class Lessons(Protocol):
+    """Targets that are others in each epoch, and views that the pictures are to be seen in."""
+
+    def of_epoch(self, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return targets, shape (N, outputs), and views, shape (N, columns).
+
+        Args:
+            epoch: Counted from 0.
+        """
 
 
 class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -22,14 +33,18 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         seed: Of the order.
         epoch: To begin with, counted from 0; the order is the same as if all before had run.
         share: (index, number) of the processes that share each batch; this one's part is given.
+        beside: How many of the pictures, the last ones, are no part of the passes that are epochs,
+            and what share of each batch is of them.
+        lessons: Says the targets of each epoch instead of `targets`, and each picture's view.
 
     Attributes:
         pictures: All of them.
         targets: Theirs.
         order: The places of this epoch's pictures: shape (batches, pictures in one).
+        views: Of this epoch; None without lessons.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what there is, and whose share
         self,
         pictures: Pictures,
         targets: NDArray[np.float32],
@@ -38,10 +53,17 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         seed: int,
         epoch: int = 0,
         share: tuple[int, int] = (0, 1),
+        beside: tuple[int, float] = (0, 0.0),
+        lessons: Lessons | None = None,
     ) -> None:
         super().__init__()
         self.pictures, self.targets = pictures, targets
-        self._batch_size = min(batch_size, len(pictures))
+        self.views: NDArray[np.float32] | None = None
+        self._others, self._beside = beside[0], beside
+        self._passed = len(pictures) - self._others
+        self._lessons = lessons
+        self._batch_size = min(batch_size, self._passed)
+        self._of_others = round(self._batch_size * beside[1]) if self._others else 0
         self._seed, self._epoch = seed, epoch
         index, number = share
         part = self._batch_size // number
@@ -49,11 +71,13 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._shuffle()
 
     def __len__(self) -> int:
-        return len(self.pictures) // self._batch_size
+        return self._passed // (self._batch_size - self._of_others)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         chosen = self.order[index]
-        return self.pictures[chosen], self.targets[chosen]
+        if self.views is None:
+            return self.pictures[chosen], self.targets[chosen]
+        return (self.pictures[chosen], self.views[chosen]), self.targets[chosen]
 
     def for_fit(self) -> tuple[Any, list[Any]]:
         """Return what Keras fits on, these batches or the same by other means, and its callbacks.
@@ -74,6 +98,8 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
             batch_size=self._batch_size,
             seed=self._seed,
             epoch=self._epoch,
+            beside=self._beside,
+            lessons=self._lessons,
         )
 
     def on_epoch_end(self) -> None:
@@ -82,9 +108,24 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._shuffle()
 
     def _shuffle(self) -> None:
-        places = np.random.default_rng([self._seed, self._epoch]).permutation(len(self.pictures))
-        whole = places[: len(self) * self._batch_size].reshape(len(self), self._batch_size)
+        if self._lessons is not None:
+            self.targets, self.views = self._lessons.of_epoch(self._epoch)
+        own = self._batch_size - self._of_others
+        places = np.random.default_rng([self._seed, self._epoch]).permutation(self._passed)
+        whole = places[: len(self) * own].reshape(len(self), own)
+        if self._of_others:
+            whole = np.hstack([whole, self._draw_others()])
+            # One order for all: each batch is mixed, and so is each process' part of it.
+            whole = whole[:, np.random.default_rng(self._seed).permutation(self._batch_size)]
         self.order = whole[:, self._part]
+
+    def _draw_others(self) -> NDArray[np.int64]:
+        """Draw those that are beside the passes; all once before any of them a second time."""
+        wanted = len(self) * self._of_others
+        rng = np.random.default_rng([self._seed, self._epoch, 1])
+        rounds = [rng.permutation(self._others) for _ in range(-(-wanted // self._others))]
+        drawn = np.concatenate(rounds)[:wanted] + self._passed
+        return drawn.reshape(len(self), self._of_others)
 
 
 class _PickedByTheGraph(keras.callbacks.Callback):  # type: ignore[misc]
@@ -102,10 +143,18 @@ class _PickedByTheGraph(keras.callbacks.Callback):  # type: ignore[misc]
         with tf.device("CPU"):
             pictures, targets = tf.constant(batches.pictures), tf.constant(batches.targets)
             self._order = tf.Variable(batches.order, trainable=False)
+            self._lessons = [
+                tf.Variable(values, trainable=False)
+                for values in (batches.targets, batches.views)
+                if batches.views is not None
+            ]
 
         def picked(index: Any) -> tuple[Any, Any]:
             chosen = self._order[index]
-            return tf.gather(pictures, chosen), tf.gather(targets, chosen)
+            if not self._lessons:
+                return tf.gather(pictures, chosen), tf.gather(targets, chosen)
+            wanted, views = (tf.gather(values, chosen) for values in self._lessons)
+            return (tf.gather(pictures, chosen), views), wanted
 
         options = tf.data.Options()
         # Nothing here is worth tuning, and what tunes would run beside the training.
@@ -117,6 +166,10 @@ class _PickedByTheGraph(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Take the order; Keras asks for the epoch's batches only now."""
         self._order.assign(self._batches.order)
+        for variable, values in zip(
+            self._lessons, (self._batches.targets, self._batches.views), strict=False
+        ):
+            variable.assign(values)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Draw the next one."""

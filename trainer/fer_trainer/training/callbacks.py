@@ -41,19 +41,25 @@ class StopWhenDiverged(keras.callbacks.Callback):  # type: ignore[misc]
 class History(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes `history.csv`, a line as each epoch ends.
 
+    Args:
+        path: Of the file.
+        heads: Whose accuracies get columns of their own.
+
     Attributes:
         epochs: Epochs done.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, heads: Sequence[str] = ()) -> None:
         super().__init__()
         self._path = path
+        own = [f"{prefix}accuracy_{head}" for head in heads for prefix in ("", "val_")]
+        self._columns = (*_COLUMNS[:-1], *own, _COLUMNS[-1])
         self._started = self._learning_rate = 0.0
         self.epochs = 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Write the head."""
-        self._write("w", _COLUMNS)
+        self._write("w", self._columns)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Start the clock; the rate of a schedule in steps is the epoch's own only now."""
@@ -68,7 +74,7 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
             "learning_rate": self._learning_rate,
             "seconds": time.monotonic() - self._started,
         }
-        row = [found.get(column, "") for column in _COLUMNS]
+        row = [found.get(column, "") for column in self._columns]
         self.epochs = epoch + 1
         self._write("a", [f"{v:.6g}" if isinstance(v, float) else v for v in row])
 
@@ -162,7 +168,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         figures = "  ".join(
             f"{name} {float(value):.4f}"
             for name, value in (logs or {}).items()
-            if name in _COLUMNS and name != "learning_rate"
+            if name.startswith("val_") or (name in _COLUMNS and name != "learning_rate")
         )
         left = format_duration(self._seconds_left(epoch + 1))
         self._tell(f"epoch {epoch + 1}/{self.params['epochs']}  {figures}  {left} left")

@@ -14,18 +14,30 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures, Samples
 from fer_trainer.backend import keras
+from fer_trainer.data.unlabelled import Unlabelled
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe.settings import Recipe
+from fer_trainer.training.answers import StoredAnswers
 from fer_trainer.training.augmentation import augmented
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
 from fer_trainer.training.callbacks import History, KeepCheckpoint, Progress, StopWhenDiverged
 from fer_trainer.training.checkpoint import Checkpoint, restore
 from fer_trainer.training.distribution import Devices
+from fer_trainer.training.heads import (
+    HeadsLoss,
+    accuracies,
+    adjustment,
+    even_targets,
+    give_logits,
+    takes_logits,
+)
+from fer_trainer.training.lessons import stored_lessons, with_unlabelled
 from fer_trainer.training.optimiser import build_optimiser
 from fer_trainer.training.precision import Deliver, choose_precision, network_in, scaled
 from fer_trainer.training.teaching import Teaching
+from fer_trainer.training.views import unmoved
 
 EVALUATION_BATCH: Final = 256
 
@@ -67,7 +79,7 @@ def new_network(recipe: Recipe) -> Any:
     return build_network(
         recipe.layers,
         input_shape=recipe.input_spec.shape,
-        labels=len(recipe.label_names),
+        labels=recipe.answers,
         name=recipe.name,
     )
 
@@ -84,6 +96,8 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     callbacks: Sequence[Any] = (),
     devices: Devices | None = None,
     teach: Teach = lambda _precision: None,
+    unlabelled: Unlabelled | None = None,
+    answers: StoredAnswers | None = None,
 ) -> Trained:
     """Train `network` in place; at the end it holds the weights that the recipe delivers.
 
@@ -98,41 +112,53 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         callbacks: The recipe's own, each of a class of its own; see `training.selection`.
         devices: The devices to train on; one without it.
         teach: Loads the teachers, in a precision.
+        unlabelled: Further pictures to fit, by what teachers say of them.
+        answers: What teachers said of all of them, instead of teachers in the loop.
 
     Raises:
         DivergedError: The loss is no longer a finite number.
-        ModelError: `begun` is of another network or optimiser.
+        ModelError: `begun` is of another network or optimiser, or `answers` is damaged.
         OutputError: History or checkpoint cannot be written.
+        SettingsError: The answers are of other views or pictures.
     """
     settings, devices = recipe.training, devices or Devices()
     epochs_done = begun.epoch if begun else 0
     started = time.monotonic()
     devices.check_batch(min(settings.batch_size, len(train_part)))
+    labelled = targets(train_part, recipe)
+    pictures, wanted = with_unlabelled(recipe, train_part.pictures, labelled, unlabelled)
     batches = ShuffledBatches(
-        train_part.pictures,
-        targets(train_part, recipe),
+        pictures,
+        wanted,
         batch_size=settings.batch_size,
         seed=settings.seed,
         epoch=epochs_done,
         share=(devices.process.index, devices.process.count),
+        beside=(len(pictures) - len(train_part), recipe.unlabelled.share),
+        lessons=stored_lessons(recipe, train_part, unlabelled, answers, wanted),
     )
     precision = _precision(network, recipe, begun, devices, tell)
     surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
     averaging = recipe.averaging.momentum > 0
-    history = History(files.history)
+    history = History(files.history, heads=[head.name for head in recipe.heads])
     kept: list[Any] = [history, *callbacks]
     with devices.together():
         keras.utils.set_random_seed(settings.seed)
         trained = network_in(precision, recipe)
         trained.set_weights(network.get_weights())
-        model = augmented(trained, recipe.augmentation, seed=settings.seed)
+        if takes_logits(recipe):
+            give_logits(trained)
+        views = batches.views is not None
+        model = augmented(trained, recipe.augmentation, seed=settings.seed, given_views=views)
+        model.even = even_targets(recipe) if recipe.heads else None
+        model.adjustment = adjustment(recipe, labelled)
         model.teaching = teach(_teachers_precision(recipe, precision, begun, devices))
         if model.teaching is not None:
             surroundings["teachers_precision"] = model.teaching.precision
         model.compile(
             optimizer=scaled(build_optimiser(recipe, steps_per_epoch=len(batches)), precision),
             loss=_loss(recipe),
-            metrics=[_accuracy(recipe)],
+            metrics=_metrics(recipe),
             steps_per_execution=steps_at_once(network),
             # XLA pays off on accelerators; on a CPU it makes a step two to six times slower.
             jit_compile="auto" if keras.backend.backend() == "jax" else False,
@@ -146,7 +172,10 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
             picked,
             epochs=settings.epochs,
             initial_epoch=settings.epochs if begun and begun.stopped else epochs_done,
-            validation_data=(val.pictures[:measured], targets(val, recipe)[:measured]),
+            validation_data=(
+                (val.pictures[:measured], unmoved(measured)) if views else val.pictures[:measured],
+                targets(val, recipe)[:measured],
+            ),
             validation_batch_size=EVALUATION_BATCH * devices.own_devices,
             shuffle=False,  # the batches come in their own order
             verbose=0,
@@ -161,15 +190,17 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
             ],
         )
     if averaging:
-        model = _around_delivered(network, recipe, model)
+        model = _around_delivered(network, recipe, model, given_views=views)
         refresh_statistics(model, batches.whole())
     seconds = time.monotonic() - started + (begun.seconds if begun else 0.0)
     return Trained(history.epochs, seconds, surroundings)
 
 
-def _around_delivered(network: Any, recipe: Recipe, model: Any) -> Any:
+def _around_delivered(network: Any, recipe: Recipe, model: Any, *, given_views: bool) -> Any:
     """Put the delivered network behind its augmentation, with the seeds where `model` left them."""
-    around = augmented(network, recipe.augmentation, seed=recipe.training.seed)
+    around = augmented(
+        network, recipe.augmentation, seed=recipe.training.seed, given_views=given_views
+    )
     for variable, left in zip(around.variables, model.variables, strict=True):
         if variable.path.endswith("seed_generator_state"):
             variable.assign(keras.ops.convert_to_numpy(left))
@@ -250,13 +281,17 @@ def targets(samples: Samples, recipe: Recipe) -> NDArray[np.float32]:
 
 def _loss(recipe: Recipe) -> Any:
     smoothing = recipe.training.label_smoothing
+    if takes_logits(recipe):
+        return HeadsLoss(recipe)
     if recipe.binary_threshold() is not None:
         return keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
     return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
 
 
-def _accuracy(recipe: Recipe) -> Any:
+def _metrics(recipe: Recipe) -> list[Any]:
+    if takes_logits(recipe):
+        return list(accuracies(recipe))
     threshold = recipe.binary_threshold()
     if threshold is not None:
-        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)
-    return keras.metrics.CategoricalAccuracy(name="accuracy")
+        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=threshold)]
+    return [keras.metrics.CategoricalAccuracy(name="accuracy")]

@@ -1,16 +1,13 @@
 """The optimiser and its learning rate, from a recipe."""
 
 import math
-from typing import Any, Final
+from typing import Any
 
 from fer_trainer.backend import keras
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.training.fusing import adam
 
 ops = keras.ops
-
-_SHORTEST: Final = 20
-"""A run is at least this many times as long as the window of its weight average."""
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -48,8 +45,7 @@ def build_optimiser(recipe: Recipe, *, steps_per_epoch: int) -> Any:
         "learning_rate": learning_rate(recipe, steps_per_epoch=steps_per_epoch),
         "weight_decay": given.weight_decay or None,
         "use_ema": recipe.averaging.momentum > 0,
-        # On little data the average must not reach back to the first steps.
-        "ema_momentum": min(recipe.averaging.momentum, max(0.0, 1 - _SHORTEST / steps)),
+        "ema_momentum": recipe.averaging.effective(steps),
     }
     if given.name == "sgd":
         optimiser = keras.optimizers.SGD(momentum=given.momentum, nesterov=True, **options)

@@ -73,7 +73,7 @@ def network_in(precision: str, recipe: Recipe) -> Any:
         network = build_network(
             pool_before_relu(recipe.layers),
             input_shape=recipe.input_spec.shape,
-            labels=len(recipe.label_names),
+            labels=recipe.answers,
             name=recipe.name,
         )
         return with_fused_layers(network)

@@ -24,6 +24,7 @@ class Teaching:
         weight: Share of the target that is theirs.
         temperature: Above 1 their answers are made less sure.
         precision: The dtype policy in which they answer.
+        alone: Whether some pictures have no label, so that the whole target is the teachers'.
     """
 
     teachers: tuple[Any, ...]
@@ -31,6 +32,7 @@ class Teaching:
     weight: float
     temperature: float
     precision: str = "float32"
+    alone: bool = False
 
     def mix(self, targets: Any, pictures: Any) -> Any:
         """Return the targets to train towards.
@@ -46,4 +48,7 @@ class Teaching:
         mean = sum(said[1:], start=said[0]) / len(said)
         softened = ops.power(ops.maximum(mean, 1e-7), 1.0 / self.temperature)
         answer = ops.stop_gradient(softened / ops.sum(softened, axis=-1, keepdims=True))
-        return (1.0 - self.weight) * ops.cast(targets, "float32") + self.weight * answer
+        labelled = (1.0 - self.weight) * ops.cast(targets, "float32")
+        if self.alone:
+            return labelled + (1.0 - ops.sum(labelled, axis=-1, keepdims=True)) * answer
+        return labelled + self.weight * answer

@@ -63,12 +63,23 @@ class LabelledPictures(Closing):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._archive: zipfile.ZipFile | None = None
-        wanted = [name for name in self._names() if _is_picture(name)]
+        names = list(self._names())
+        wanted = [name for name in names if _is_picture(name)]
+        self.ignored = len(names) - len(wanted)
         try:
-            self.pictures = sorted(_classify(wanted, path), key=lambda picture: picture.name)
+            self.pictures = sorted(self.classify(wanted), key=lambda picture: picture.name)
         except BaseException:
             self.close()
             raise
+
+    def classify(self, names: list[str]) -> Iterable[LabelledPicture]:
+        """Say what each picture shows, by where it lies.
+
+        Raises:
+            DataError: There are none, or an unknown layout.
+            LabelError: A class folder's name is unknown.
+        """
+        return _classify(names, self._path)
 
     def close(self) -> None:
         """Close the archive, if there is one; may be called twice."""
