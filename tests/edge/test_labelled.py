@@ -79,7 +79,7 @@ def test_what_is_no_picture_is_left_out(make):
 
 
 def test_bytes_are_those_of_the_picture(make):
-    with LabelledPictures(make(["sad/1.png", "test.d/happy/2.png"])) as data:
+    with LabelledPictures(make(["a.d/sad/1.png", "a.d/happy/2.png"])) as data:
         assert [data.read(picture) for picture in data.pictures] == [
             picture.name.encode() for picture in data.pictures
         ]

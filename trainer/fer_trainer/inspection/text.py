@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from fer_edge.shared.data.files import count_skipped
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_trainer.inspection.findings import BLANK_SPREAD, TINY_SIDE, Findings
 
@@ -26,6 +27,7 @@ def format_findings(findings: Findings) -> str:
         _named("blank", [seen.names[index] for index in findings.blank]),
         _named("tiny", [_sized(findings, index) for index in findings.tiny]),
         _named("unreadable", [_unreadable(*pair) for pair in seen.unreadable]),
+        _named("not read", [f"{item.name}: {item.reason}" for item in findings.skipped]),
         _named("cannot be trained on", findings.problems()),
     ]
     return "\n\n".join(block for block in blocks if block)
@@ -66,6 +68,7 @@ def _summary(findings: Findings) -> list[tuple[str, str]]:
         ("blank", f"{len(findings.blank):,} (grey values spread below {BLANK_SPREAD:g})"),
         ("tiny", f"{len(findings.tiny):,} (a side below {TINY_SIDE} pixels)"),
         ("unreadable", f"{len(findings.survey.unreadable):,}"),
+        ("not read", _not_read(findings)),
     ]
 
 
@@ -83,6 +86,11 @@ def _sizes(findings: Findings) -> str:
     common = Counter(findings.survey.sizes).most_common()
     shown = ", ".join(f"{width}x{height} {n:,}" for (width, height), n in common[:_SHOWN])
     return shown + (f", {len(common) - _SHOWN:,} others" if len(common) > _SHOWN else "")
+
+
+def _not_read(findings: Findings) -> str:
+    counts = count_skipped(findings.skipped)
+    return "; ".join(f"{count:,} {reason}" for reason, count in counts.items()) or "none"
 
 
 def _groups(findings: Findings, groups: Sequence[Sequence[int]]) -> list[str]:

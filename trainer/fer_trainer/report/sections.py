@@ -35,6 +35,9 @@ def show_data(contents: Contents) -> Sequence[str]:
         ("data set", str(data.get("name", "not recorded"))),
         ("unreadable, left out", f"{data.get('unreadable', 0):,}"),
     ]
+    if skipped := data.get("skipped"):
+        named = "; ".join(f"{n:,} {reason}" for reason, n in skipped.items())
+        pairs.append(("files not read", named))
     if others := data.get("other_labels"):
         named = ", ".join(f"{label} {n:,}" for label, n in sorted(others.items()))
         pairs.append(("left out, other labels", named))
