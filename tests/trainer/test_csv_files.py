@@ -128,7 +128,7 @@ def test_the_pair_of_the_contest(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     a_csv(tmp_path / "test.csv", [[text(1)]], "pixels")
     with caplog.at_level(logging.WARNING):
         assert sizes(read(tmp_path)) == {"train": 21}
-    assert "1 no emotion column (test.csv)" in caplog.text
+    assert "no emotion column: 1 (test.csv)" in caplog.text
 
 
 def test_the_folder_of_the_file_will_do(tmp_path: Path) -> None:

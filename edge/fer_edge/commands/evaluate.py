@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.shared.data.files import count_skipped
+from fer_edge.shared.data.files import count_skipped, format_counts
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.layout import LabelledPicture
 from fer_edge.shared.data.pictures import decode_grey, pixel_digest
@@ -149,8 +149,7 @@ def format_evaluation(result: Evaluation) -> str:
         names = ", ".join(result.unreadable)
         fields.append(("unreadable", f"{len(result.unreadable)}: {names}"))
     if result.skipped:
-        counts = "; ".join(f"{count:,} {reason}" for reason, count in result.skipped.items())
-        fields.append(("files not read", counts))
+        fields.append(("files not read", format_counts(result.skipped)))
     rows = [
         [score.label, *_share(score.recall), *map(str, counts)]
         for score, counts in zip(result.by_label(), result.confusion.tolist(), strict=True)

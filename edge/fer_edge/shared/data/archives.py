@@ -298,10 +298,12 @@ class _Unpacking(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
-            start = next(start for start in _OPENERS if file.read(8).startswith(start))
+            head = file.read(HEAD_BYTES)
             packed = file.seek(0, io.SEEK_END)
         self._path = path
-        self._file = _OPENERS[start](path)
+        self._file = next(opener for start, opener in _OPENERS.items() if head.startswith(start))(
+            path
+        )
         self._left = min(_MAX_ARCHIVE_BYTES, max(_SMALL, _MAX_RATIO * packed))
 
     def readable(self) -> bool:

@@ -5,7 +5,7 @@ picture and no CSV file with pixels is skipped, by name and with the reason.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -102,7 +102,7 @@ def by_reason(skipped: Sequence[Skipped]) -> dict[str, list[str]]:
 def format_skipped(skipped: Sequence[Skipped]) -> str:
     """Return a line that counts skipped files by the reason, and names some of each."""
     return "; ".join(
-        f"{len(names):,} {reason} ({', '.join(names[:_SHOWN])}{', ...' * (len(names) > _SHOWN)})"
+        f"{reason}: {len(names):,} ({', '.join(names[:_SHOWN])}{', ...' * (len(names) > _SHOWN)})"
         for reason, names in by_reason(skipped).items()
     )
 
@@ -111,6 +111,11 @@ def log_skipped(skipped: Sequence[Skipped], path: Path) -> None:
     """Say on the log what of a data set is not read; nothing where all is."""
     if skipped:
         _log.warning("%s: not read: %s", path, format_skipped(skipped))
+
+
+def format_counts(counts: Mapping[str, int]) -> str:
+    """Return how many files are skipped, by the reason, as one line."""
+    return "; ".join(f"{reason}: {count:,}" for reason, count in counts.items())
 
 
 def count_skipped(skipped: Sequence[Skipped]) -> dict[str, int]:

@@ -28,7 +28,7 @@ _SPLITS: Final[dict[str, Split]] = {
 }  # fmt: skip
 _PUBLIC: Final = "publictest"
 _ENDINGS: Final = re.compile(r"(?<=.)(?:dataset|set|data|images|imgs|pictures)$")
-_SHOWN: Final = 5
+_SHOWN: Final = 10
 
 Parts = tuple[str, ...]
 

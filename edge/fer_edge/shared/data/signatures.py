@@ -55,8 +55,8 @@ def describe(head: bytes) -> str:
         return "empty"
     unread = next((name for form, name in _UNREAD_PICTURES if form.match(head)), None)
     if unread is not None:
-        return f"{unread}, which is not read: convert it to JPEG or PNG"
-    return "an archive inside: unpack it" if kind_of(head) == "archive" else "no picture"
+        return f"{unread}, to be converted to JPEG or PNG"
+    return "an archive inside, to be unpacked" if kind_of(head) == "archive" else "no picture"
 
 
 def is_tar(head: bytes) -> bool:
