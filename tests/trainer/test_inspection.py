@@ -257,6 +257,32 @@ def test_the_command_finds_and_is_content(sick: Path, tmp_path: Path) -> None:
     )
 
 
+def test_it_goes_on_to_the_end_and_lists_what_it_does_not_understand(sick: Path) -> None:
+    for name in ("holdout/happy/1.png", "train/hapy/2.png", "test/jolly/3.png", "above.png"):
+        put(sick, name, middle(a_photo(len(name))))
+    (sick / "train" / "happy" / "notes.txt").write_text("not a picture")
+    (sick / "train" / "happy" / "link.png").symlink_to("nowhere")
+    found = inspected(sick)
+    assert len(found.survey) == 98
+    written = found.to_json()
+    assert written["skipped"] == {
+        "a link that leads nowhere": ["train/happy/link.png"],
+        "no picture": ["train/happy/notes.txt"],
+    }
+    shown = format_findings(found)
+    for words in (
+        "folder holdout lies above class folders and is no known split",
+        "folder train/hapy: unknown expression 'hapy'",
+        "folder test/jolly: unknown expression 'jolly'",
+        "above.png lies in no class folder",
+    ):
+        assert any(words in problem for problem in written["problems"])
+        assert words in shown
+    assert "a link that leads nowhere: 1; no picture: 1" in shown
+    with pytest.raises(DataError, match=r"expression 'hapy'; did you mean 'happy'"):
+        check_usable(found)
+
+
 def test_the_command_ends_with_1_where_fit_would_refuse(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:

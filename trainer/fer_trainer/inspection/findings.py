@@ -131,7 +131,7 @@ class Findings:
 
     def problems(self) -> list[str]:
         """Return why `fer-train fit` would refuse the data set; empty where it would not."""
-        problems = [problem.found for problem in self.strange]
+        problems = [f"{problem.found}; {problem.fix}" for problem in self.strange]
         total = len(self.survey) + len(self.survey.unreadable)
         if len(self.survey.unreadable) > MAX_UNREADABLE * total:
             problems.append(

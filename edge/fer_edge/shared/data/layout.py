@@ -126,21 +126,19 @@ def arrange(names: Sequence[str], *, public_test: PublicTest = "val") -> Layout:
 def refuse_problems(problems: Sequence[FerError], *, where: str) -> None:
     """Raise what is not understood of a data set as one error; nothing where all is.
 
+    Of many problems the first are named.
+
     Raises:
         DataError: Or LabelError, as the first problem is.
     """
     if problems:
-        first = problems[0]
+        first, more = problems[0], len(problems) - _SHOWN
+        said = [problem.found for problem in problems[:_SHOWN]]
+        said += [f"and {more:,} more such things"] if more > 0 else []
+        fixes = dict.fromkeys(problem.fix for problem in problems[:_SHOWN])
         raise type(first)(
-            f"{where}: {list_problems(problems)}", expected=first.expected, fix=first.fix
+            f"{where}: {'; '.join(said)}", expected=first.expected, fix="; ".join(fixes)
         )
-
-
-def list_problems(problems: Sequence[FerError]) -> str:
-    """Return what is not understood as one line; of many, the first."""
-    more = len(problems) - _SHOWN
-    said = [problem.found for problem in problems[:_SHOWN]]
-    return "; ".join([*said, f"and {more:,} more such things"] if more > 0 else said)
 
 
 def _understand(path: str, inside: Sequence[str], public_test: PublicTest) -> _Folder | FerError:
