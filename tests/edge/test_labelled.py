@@ -295,7 +295,17 @@ def test_a_tar_cut_off(tmp_path):
     noise = np.random.default_rng(1).bytes(50_000)
     path = make_tar(tmp_path / "data.tar.gz", [(tarfile.TarInfo("sad/1.png"), noise)])
     path.write_bytes(path.read_bytes()[:20_000])
-    assert "is no readable archive" in refused(path)
+    assert "cannot be read" in refused(path)
+
+
+@pytest.mark.parametrize("damage", ["header", "end"])
+def test_a_tar_that_is_not_whole_leaves_out_nothing_without_a_word(tmp_path, damage):
+    entries = [(tarfile.TarInfo(f"sad/{n}.png"), b"x") for n in range(3)]
+    path = make_tar(tmp_path / "data.tar", entries)
+    whole = path.read_bytes()
+    second = whole.index(b"sad/1.png")
+    path.write_bytes(whole[:second] + (b"?" * 512 + whole[second + 512 :]) * (damage == "header"))
+    assert "cannot be read (damaged, or without its end)" in refused(path)
 
 
 def test_an_archive_of_another_kind(tmp_path):

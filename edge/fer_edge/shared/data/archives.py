@@ -1,93 +1,28 @@
-"""ZIP and tar archives as containers: read where they lie, nothing is unpacked to a name.
+"""ZIP and tar archives as containers: members are read where they lie, none is unpacked to disk.
 
 An archive that reaches outside itself, holds links, is encrypted or explodes is refused before any
-picture is read. A compressed tar is unpacked as a whole into a file without a name, which ends with
-the program.
+picture is read.
 """
 
-import bz2
-import gzip
-import io
-import lzma
-import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
-from fer_edge.shared.data.containers import MAX_ENTRIES, Container, Folder, SingleFile, Skipped
+from fer_edge.shared.data.containers import MAX_ENTRIES, Container, Skipped
 from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES
-from fer_edge.shared.data.signatures import HEAD_BYTES, is_tar, kind_of
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.model.model_file import ZIP_ERRORS
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 ARCHIVE_ERRORS: Final = (*ZIP_ERRORS, tarfile.TarError)
 """What the standard library raises over a damaged archive."""
 
-_KINDS: Final = "a folder, .zip or .tar.gz"
-_MAX_ARCHIVE_BYTES: Final = 16 * 2**30
-_MAX_RATIO: Final = 200  # deflate reaches 1032; real pictures hardly shrink at all
-_SMALL: Final = 2**20  # which explodes nothing, however well it was packed
-_CHUNK: Final = 2**20
+MAX_ARCHIVE_BYTES: Final = 16 * 2**30
+MAX_RATIO: Final = 200  # deflate reaches 1032; real pictures hardly shrink at all
+SMALL_BYTES: Final = 2**20  # which explodes nothing, however well it was packed
 _TWICE: Final = "again in the archive; the last of this name is read"
-
-_OPENERS: Final[dict[bytes, Callable[[Path], io.BufferedIOBase]]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\0": lzma.LZMAFile,
-}
-"""How files are unpacked that begin so."""
-
-
-def open_container(path: Path) -> Container:
-    """Open whatever holds a data set, told by what it is and not by its name.
-
-    Raises:
-        DataError: It does not exist, cannot be read, or is an archive that is damaged or hostile.
-    """
-    try:
-        if path.is_dir():
-            return Folder(path)
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        return _open_file(path, head)
-    except FileNotFoundError:
-        raise DataError(
-            f"{path} does not exist",
-            expected=f"{_KINDS} of labelled face crops",
-            fix="check the path",
-        ) from None
-    except ARCHIVE_ERRORS as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(
-            f"{path} is no readable {'ZIP' if path.suffix.lower() == '.zip' else 'archive'} "
-            f"({error})",
-            expected=f"{_KINDS} of labelled face crops",
-            fix="copy the archive again, or name the unpacked folder",
-        ) from error
-
-
-def _open_file(path: Path, head: bytes) -> Container:
-    if head.startswith(tuple(_OPENERS)):
-        return _unpack(path)
-    if is_tar(head):
-        return TarArchive(path, path.open("rb"))
-    if kind_of(head) == "archive" and not head.startswith(b"PK"):
-        raise DataError(
-            f"{path} is an archive of a kind that is not read",
-            expected=f"{_KINDS} of labelled face crops",
-            fix="unpack it and name the folder",
-        )
-    called_zip = path.suffix.lower() == ".zip" and kind_of(head) == "other"
-    return ZipArchive(path) if head.startswith(b"PK") or called_zip else SingleFile(path)
 
 
 class Archive(Container):
@@ -99,7 +34,6 @@ class Archive(Container):
         self.path = path
         self.names = []
         self.skipped = []
-        self._sizes: dict[str, int] = {}
 
     def check_sizes(self, names: list[str], *, limit: int) -> None:
         """Refuse files that would unpack to more than `limit` bytes."""
@@ -217,8 +151,8 @@ class ZipArchive(Archive):
                     fix="unpack it and name the folder",
                 )
             total += entry.file_size
-            bomb = entry.file_size > _SMALL and entry.file_size > _MAX_RATIO * entry.compress_size
-            if bomb or total > _MAX_ARCHIVE_BYTES:
+            explodes = entry.file_size > max(SMALL_BYTES, MAX_RATIO * entry.compress_size)
+            if explodes or total > MAX_ARCHIVE_BYTES:
                 self._refuse_size(entry.filename, entry.file_size, packed=entry.compress_size)
         self._refuse_many(len(entries))
 
@@ -281,71 +215,12 @@ class TarArchive(Archive):
             names.append(name)
             self._members[name] = entry
             self._refuse_many(len(names))
+        # The library takes a damaged header for the end, and so would leave out all behind it.
+        self._file.seek(self._archive.offset)
+        if self._file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("damaged, or without its end")
         self.names = _once(names, self.skipped)
         self._note_empty(folders)
-
-
-class PackedFile(SingleFile):
-    """A single file that was packed without an archive around it, such as fer2013.csv.gz."""
-
-    def open(self, name: str) -> BinaryIO:  # noqa: ARG002 - there is but one
-        """Open what it holds."""
-        return io.BufferedReader(_Unpacking(self.path), _CHUNK)
-
-
-class _Unpacking(io.RawIOBase):
-    """What a compressed file holds, as far as it does not explode."""
-
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-            packed = file.seek(0, io.SEEK_END)
-        self._path = path
-        self._file = next(opener for start, opener in _OPENERS.items() if head.startswith(start))(
-            path
-        )
-        self._left = min(_MAX_ARCHIVE_BYTES, max(_SMALL, _MAX_RATIO * packed))
-
-    def readable(self) -> bool:
-        """Return that it can be read."""
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Read into a buffer."""
-        view = memoryview(buffer).cast("B")
-        data = self._file.read(len(view))
-        self._left -= len(data)
-        if self._left < 0:
-            raise DataError(
-                f"{self._path} would unpack to far more than it is",
-                expected="pictures of an ordinary size",
-                fix="do not use this archive",
-            )
-        view[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-        self._file.close()
-        super().close()
-
-
-def _unpack(path: Path) -> Container:
-    """Open a compressed file: a tar as such, anything else as a file that stands alone."""
-    packed = PackedFile(path)
-    with packed.open("") as file:
-        if not is_tar(file.read(HEAD_BYTES)):
-            return packed
-    # A tar can only be read in any order once it is unpacked.
-    whole = tempfile.TemporaryFile()  # noqa: SIM115 - the archive closes it
-    try:
-        with packed.open("") as file:
-            shutil.copyfileobj(file, whole, _CHUNK)
-        whole.seek(0)
-        return TarArchive(path, cast("BinaryIO", whole))
-    except BaseException:
-        whole.close()
-        raise
 
 
 def _clean(name: str) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.data.archives import ARCHIVE_ERRORS, open_container
+from fer_edge.shared.data.archives import ARCHIVE_ERRORS
 from fer_edge.shared.data.containers import Container, SingleFile, Skipped
+from fer_edge.shared.data.opening import open_container
 from fer_edge.shared.data.pictures import PICTURE_SUFFIXES
 from fer_edge.shared.data.signatures import Kind, describe, kind_of
 
@@ -61,7 +62,7 @@ class DataFiles(Closing):
         try:
             kind, reason = tell_kind(name, lambda: self.container.head(name))
         except ARCHIVE_ERRORS as error:
-            kind, reason = "other", f"cannot be read ({getattr(error, 'strerror', error)})"
+            kind, reason = "other", f"cannot be read ({getattr(error, 'strerror', None) or error})"
         if kind == "picture":
             self.pictures.append(name)
         elif kind == "table":
