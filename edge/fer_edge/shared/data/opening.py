@@ -61,8 +61,9 @@ def open_container(path: Path) -> Container:
     except ARCHIVE_ERRORS as error:
         if isinstance(error, DataError):
             raise
+        what = "is no readable ZIP" if _is_called_zip(path) else "cannot be read"
         raise DataError(
-            f"{path} {'is no readable ZIP' if _is_called_zip(path) else 'cannot be read'} ({error})",
+            f"{path} {what} ({error})",
             expected=f"{_KINDS} of labelled face crops",
             fix="copy the archive again, or name the unpacked folder",
         ) from error
