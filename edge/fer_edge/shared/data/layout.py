@@ -111,7 +111,7 @@ def arrange(names: Sequence[str], *, public_test: PublicTest = "val") -> Layout:
     strange, more = _odd_ones(folders, by_folder)
     pictures, skipped = [], []
     for folder in folders:
-        if folder in strange:
+        if folder.path in strange:
             continue
         if folder.split == "leave-out":
             reason = "PublicTest, left out as data.public_test says"
@@ -172,8 +172,8 @@ def _label_of(folder: str) -> str:
 
 def _odd_ones(
     folders: Sequence[_Folder], inside: dict[str, list[str]]
-) -> tuple[list[_Folder], list[FerError]]:
-    """Return the folders that do not fit the others, and why.
+) -> tuple[frozenset[str], list[FerError]]:
+    """Return the paths of folders that do not fit the others, and why.
 
     Where some folders lie in splits, those without are odd, and where splits lie in several
     places, all but those of the first place. Without splits, all that lie deeper than others are.
@@ -188,7 +188,7 @@ def _odd_ones(
     by_place: dict[tuple[Parts, bool], list[_Folder]] = {}
     for folder in odd:
         by_place.setdefault((folder.above, folder.split is not None), []).append(folder)
-    return odd, [
+    return frozenset(folder.path for folder in odd), [
         _say_odd(base, above, [name for folder in group for name in inside[folder.path]], split)
         for (above, split), group in sorted(by_place.items())
     ]
