@@ -22,7 +22,8 @@ from real_data import ROOT, report, require_data
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.shared.data.ferplus import read_majority
-from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
+from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.data.layout import LabelledPicture
 from fer_edge.shared.data.pictures import decode_grey, read_grey
 from fer_edge.shared.haar import HaarDetector
 from fer_edge.shared.labels import canonical_label

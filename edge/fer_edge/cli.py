@@ -136,7 +136,8 @@ def evaluate(
     """Measure a model's accuracy on labelled face crops.
 
     DATA is a folder with a folder for each expression, or with train and test folders (of which
-    test is used), or a .zip of either. Class folders may have any usual name (angry, anger, ...).
+    test is used), or a .zip or .tar.gz of either. Class folders may have any usual name (angry,
+    anger, ...).
     """
     from fer_edge.assemble.parts import make_classifier
     from fer_edge.commands.evaluate import evaluate as judge

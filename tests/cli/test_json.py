@@ -54,7 +54,7 @@ def test_classify_keeps_the_order_of_its_arguments(tmp_path, tiny):
 def test_evaluate(data_set, tiny):
     (result,) = json_lines(ran("evaluate", "--json", "--model", tiny, data_set))
     promised = ["n", "accuracy", "macro_recall", "recall", "confusion", "labels", "model_sha256"]
-    more = ["copies", "accuracy_interval", "recall_intervals", "calibration_error"]
+    more = ["copies", "accuracy_interval", "recall_intervals", "calibration_error", "skipped"]
     assert list(result) == [*promised, "unreadable", "left_out", *more]
     assert result["n"] == 4
     assert type(result["accuracy"]) is type(result["macro_recall"]) is float

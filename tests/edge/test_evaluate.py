@@ -7,7 +7,7 @@ import pytest
 from builders import SEVEN, a_model, a_picture, encoded, write_files
 from tiny_model import tiny_contract
 
-from fer_edge.commands.evaluate import Evaluation, evaluate
+from fer_edge.commands.evaluate import Evaluation, evaluate, format_evaluation
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.errors import DataError
@@ -176,6 +176,22 @@ def test_too_many_unreadable_pictures_are_an_error(tmp_path, classifier, whole, 
     write_files(tmp_path, with_broken(whole=whole, broken=broken))
     with pytest.raises(DataError, match=rf"{broken} of {whole + broken} pictures cannot be read"):
         judged(tmp_path, classifier)
+
+
+def test_files_that_are_not_read_are_counted(tmp_path, classifier):
+    others = {"sad/notes.txt": b"x", "sad/Thumbs.db": b"x", "sad/.DS_Store": b"x"}
+    result = judged(write_files(tmp_path, with_broken(whole=3, broken=0) | others), classifier)
+    assert result.to_json()["skipped"] == {"hidden": 1, "no picture": 2}
+    assert "hidden: 1; no picture: 2" in format_evaluation(result)
+
+
+def test_pixels_in_a_csv_file_are_not_taken_for_nothing(tmp_path):
+    (tmp_path / "fer2013").write_text("emotion,pixels,Usage\n")
+    with pytest.raises(DataError, match=r"pixels in a CSV file .*fer-train evaluate"):
+        LabelledPictures(tmp_path / "fer2013")
+    write_files(tmp_path, {"sad/1.png": b"x"})
+    with pytest.raises(DataError, match=r"1 pictures .* and pixels in CSV files"):
+        LabelledPictures(tmp_path)
 
 
 def test_progress_reaches_the_end(tmp_path, classifier):

@@ -118,10 +118,11 @@ def binary_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train and test folders; two test pictures are copies of train pictures."""
+    """Train and test folders; two test pictures are copies of train pictures, one file is none."""
 
     def make(folder: Path) -> None:
         labels = LABEL_SETS["fer2013"].labels
+        (folder / "README.txt").write_text("made-up faces")
         write_faces(folder / "train", labels, each=20, seed=1)
         write_faces(folder / "test", labels, each=5, seed=2)
         for label in labels[:2]:

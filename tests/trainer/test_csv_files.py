@@ -1,6 +1,9 @@
 """FER2013's CSV and its variants, with made-up rows."""
 
+import gzip
 import logging
+import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -128,7 +131,7 @@ def test_the_pair_of_the_contest(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     a_csv(tmp_path / "test.csv", [[text(1)]], "pixels")
     with caplog.at_level(logging.WARNING):
         assert sizes(read(tmp_path)) == {"train": 21}
-    assert "test.csv has no emotion column" in caplog.text
+    assert "no emotion column: 1 (test.csv)" in caplog.text
 
 
 def test_the_folder_of_the_file_will_do(tmp_path: Path) -> None:
@@ -151,6 +154,64 @@ def test_an_archive_of_it_will_do(tmp_path: Path, inside: str) -> None:
     data = read(tmp_path / "archive.zip")
     assert sizes(data) == {"train": 7, "val": 7, "test": 7}
     assert data.origin.content_sha256 == read(path).origin.content_sha256
+
+
+@pytest.mark.parametrize("name", ["fer2013", "fer2013.txt", "fer2013.zip"])
+def test_it_is_known_without_its_ending(tmp_path: Path, name: str) -> None:
+    data = read(a_csv(tmp_path / name, whole()))
+    assert sizes(data) == {"train": 7, "val": 7, "test": 7}
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("name", ["fer2013", "archive.tar", "archive.csv"])
+def test_it_is_read_as_kaggle_gives_it_out(tmp_path: Path, ending: str, name: str) -> None:
+    path = a_csv(tmp_path / "fer2013.csv", whole())
+    with tarfile.open(tmp_path / f"{name}.{ending}", f"w:{ending}") as archive:
+        archive.add(path, "fer2013/fer2013.csv")
+        archive.addfile(tarfile.TarInfo("fer2013/README"))
+    data = read(tmp_path / f"{name}.{ending}")
+    assert sizes(data) == {"train": 7, "val": 7, "test": 7}
+    assert data.origin.content_sha256 == read(path).origin.content_sha256
+    assert data.origin.skipped == {"empty": ["fer2013/README"]}
+
+
+def test_a_packed_file_is_read(tmp_path: Path) -> None:
+    path = a_csv(tmp_path / "fer2013.csv", whole())
+    (tmp_path / "fer2013.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert sizes(read(tmp_path / "fer2013.csv.gz")) == {"train": 7, "val": 7, "test": 7}
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_cells_may_be_parted_as_spreadsheets_do(tmp_path: Path, mark: str) -> None:
+    path = a_csv(tmp_path / "fer2013.csv", whole())
+    path.write_text(path.read_text().replace(",", mark))
+    assert sizes(read(path)) == {"train": 7, "val": 7, "test": 7}
+
+
+def test_class_folders_beside_it_are_not_passed_over(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data", SEVEN, each=1)
+    a_csv(data / "fer2013.csv", whole())
+    with pytest.raises(DataError, match=r"7 pictures .* and pixels in CSV files \(fer2013.csv\)"):
+        read(data)
+    (data / "fer2013.csv").rename(tmp_path / "fer2013.csv")
+    (data / "happy" / "000.png").rename(tmp_path / "montage.png")
+    shutil.rmtree(data)
+    assert read(tmp_path).origin.skipped == {"a picture beside the CSV files": ["montage.png"]}
+
+
+def test_rows_that_a_setting_leaves_out_are_counted(tmp_path: Path) -> None:
+    data = read(a_csv(tmp_path / "fer2013.csv", whole()), public_test="leave-out")
+    assert data.origin.skipped == {
+        "left out as data.public_test says": ["7 rows of Usage PublicTest"]
+    }
+
+
+def test_evaluation_of_training_rows_alone_says_what_is_wanted(tmp_path: Path) -> None:
+    path = a_csv(tmp_path / "fer2013.csv", whole()[:7])
+    with pytest.raises(DataError, match=r"only train 7.*rows of Usage PrivateTest"):
+        read_for_evaluation(path, labels=SEVEN, spec=InputSpec())
 
 
 def test_a_damaged_archive_of_it_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_edge.shared.data.pictures import PICTURE_SUFFIXES
 from fer_edge.shared.errors import DataError, OutputError
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
@@ -258,6 +257,32 @@ def test_the_command_finds_and_is_content(sick: Path, tmp_path: Path) -> None:
     )
 
 
+def test_it_goes_on_to_the_end_and_lists_what_it_does_not_understand(sick: Path) -> None:
+    for name in ("holdout/happy/1.png", "train/hapy/2.png", "test/jolly/3.png", "above.png"):
+        put(sick, name, middle(a_photo(len(name))))
+    (sick / "train" / "happy" / "notes.txt").write_text("not a picture")
+    (sick / "train" / "happy" / "link.png").symlink_to("nowhere")
+    found = inspected(sick)
+    assert len(found.survey) == 98
+    written = found.to_json()
+    assert written["skipped"] == {
+        "a link that leads nowhere": ["train/happy/link.png"],
+        "no picture": ["train/happy/notes.txt"],
+    }
+    shown = format_findings(found)
+    for words in (
+        "folder holdout lies above class folders and is no known split",
+        "folder train/hapy: unknown expression 'hapy'",
+        "folder test/jolly: unknown expression 'jolly'",
+        "above.png lies in no class folder",
+    ):
+        assert any(words in problem for problem in written["problems"])
+        assert words in shown
+    assert "a link that leads nowhere: 1; no picture: 1" in shown
+    with pytest.raises(DataError, match=r"expression 'hapy'; did you mean 'happy'"):
+        check_usable(found)
+
+
 def test_the_command_ends_with_1_where_fit_would_refuse(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:
@@ -278,8 +303,9 @@ def test_hostile_pictures_are_named_or_read(tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / f"{number:03d}{path.suffix}")
     found = inspected(tmp_path / "data")
-    pictures = sum(path.suffix.lower() in PICTURE_SUFFIXES for path in files)
-    assert len(found.survey) + len(found.survey.unreadable) == pictures
+    seen = len(found.survey) + len(found.survey.unreadable)
+    assert seen + len(found.skipped) == len(files)
+    assert {Path(item.name).suffix for item in found.skipped} >= {".tflite"}
     assert len(found.survey.unreadable) > 100
     assert len(write_findings(found, tmp_path / "out")) >= 6
 

@@ -121,6 +121,7 @@ def test_its_numbers_are_those_of_the_run(finished_run: Path) -> None:
     assert f"Temperature {metrics['calibration']['temperature']:g}" in words_of(page, "calibration")
     counts = {row[0]: row for row in rows_of(page, "data")}
     assert counts["all"] == ["all", "112", "", "28", "", "35", ""]
+    assert "no picture: 1" in words_of(page, "data")
 
 
 def test_it_says_how_to_repeat_the_run(finished_run: Path) -> None:

@@ -277,3 +277,6 @@ def test_the_data_is_summed_up(finished_run: Path) -> None:
     assert data["counts"]["train"] == dict.fromkeys(SEVEN, 16)
     assert data["counts"]["test"] == dict.fromkeys(SEVEN, 5)
     assert (data["test_copies_of_train"], data["unreadable"]) == (2, 0)
+    assert data["skipped"] == {"no picture": 1}
+    split = json.loads((finished_run / "split.json").read_text())
+    assert split["skipped"] == {"no picture": ["README.txt"]}

@@ -86,11 +86,13 @@ def test_the_split_is_written_down_whole() -> None:
 
 
 def test_what_was_left_out_is_written_down_too() -> None:
-    origin = Origin("faces", "", ("happy/1.png",), {"fear": 12})
+    skipped = {"no picture": ["happy/notes.txt"]}
+    origin = Origin("faces", "", ("happy/1.png",), {"fear": 12}, skipped=skipped)
     data = DataSet(origin, {None: samples(9, 9, 9)})
     written = split_data(data, labels=LABELS, validation_fraction=0.2, seed=1).to_json()
     assert written["unreadable"] == ["happy/1.png"]
     assert written["other_labels"] == {"fear": 12}
+    assert written["skipped"] == skipped
     assert written["votes"] is None
 
 

@@ -75,8 +75,8 @@ def fit(
     """Train as RECIPE says on DATA and leave a run folder.
 
     RECIPE is the name of a shipped recipe or a TOML file. DATA is a folder of class folders, of
-    train/val/test folders, a .zip of either, or fer2013.csv. With --set labels=ferplus and --set
-    data.votes=FILE it trains towards the votes of FER+.
+    train/val/test folders, a .zip or .tar.gz of either, or fer2013.csv. With --set labels=ferplus
+    and --set data.votes=FILE it trains towards the votes of FER+.
     """
     from fer_trainer.data.loading import load_data
     from fer_trainer.jobs.resuming import check_same_recipe
@@ -140,8 +140,8 @@ def fit(
 def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_json: bool) -> None:
     """Measure the network of a finished RUN on labelled face crops.
 
-    DATA is a folder of class folders, of train/test folders (then test is used), a .zip of
-    either, or fer2013.csv (then PrivateTest is used).
+    DATA is a folder of class folders, of train/test folders (then test is used), a .zip or .tar.gz
+    of either, or fer2013.csv (then PrivateTest is used).
     """
     from fer_trainer.run.folder import RunFolder
 
@@ -344,10 +344,10 @@ def describe(recipe: str, out: Path | None, as_json: bool) -> None:
 def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
     """Examine DATA: counts, copies, contradictions, what is blank, tiny or unreadable.
 
-    DATA is a folder of class folders, of train/val/test folders, a .zip of either, or
-    fer2013.csv. Copies are pictures with the same pixels, or nearly the same: cropped, compressed
-    or lit otherwise, or mirrored. They are findings, and the exit code is 0; it is 1 where
-    `fer-train fit` would refuse the data.
+    DATA is a folder of class folders, of train/val/test folders, a .zip or .tar.gz of either, or
+    fer2013.csv. What is not read is named with the reason. Copies are pictures with the same
+    pixels, or nearly the same: cropped, compressed or lit otherwise, or mirrored. They are
+    findings, and the exit code is 0; it is 1 where `fer-train fit` would refuse the data.
     """
     from fer_trainer.inspection.inspecting import check_usable, write_findings
     from fer_trainer.inspection.inspecting import inspect_data as inspect

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
+from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.data.layout import LabelledPicture
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.data.samples import Samples, read_samples
 from fer_edge.shared.errors import DataError

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
+from fer_edge.shared.data.files import count_skipped, format_counts
+from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.data.layout import LabelledPicture
 from fer_edge.shared.data.pictures import decode_grey, pixel_digest
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.labels import index_map
@@ -31,6 +33,7 @@ class Evaluation(Scores):
         left_out: How many pictures did not count because people disagreed about them, or saw
             what the model has no word for.
         copies: How many did not count because a training picture has the same pixels.
+        skipped: How many files were not read, by the reason.
     """
 
     calibration_error: float
@@ -38,6 +41,7 @@ class Evaluation(Scores):
     unreadable: tuple[str, ...] = ()
     left_out: int = 0
     copies: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -55,6 +59,7 @@ class Evaluation(Scores):
             "accuracy_interval": list(self.accuracy_interval),
             "recall_intervals": {k: list(v) for k, v in self.recall_intervals.items()},
             "calibration_error": self.calibration_error,
+            "skipped": dict(self.skipped),
         }
 
 
@@ -123,6 +128,7 @@ def evaluate(
         tuple(unreadable),
         left_out=len(given) - len(pictures),
         copies=copies,
+        skipped=count_skipped(data.skipped),
     )
 
 
@@ -142,6 +148,8 @@ def format_evaluation(result: Evaluation) -> str:
     if result.unreadable:
         names = ", ".join(result.unreadable)
         fields.append(("unreadable", f"{len(result.unreadable)}: {names}"))
+    if result.skipped:
+        fields.append(("files not read", format_counts(result.skipped)))
     rows = [
         [score.label, *_share(score.recall), *map(str, counts)]
         for score, counts in zip(result.by_label(), result.confusion.tolist(), strict=True)

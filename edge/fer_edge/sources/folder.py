@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.data.pictures import PICTURE_SUFFIXES, read_grey
+from fer_edge.shared.data.containers import Skipped
+from fer_edge.shared.data.files import format_skipped, is_hidden, tell_kind
+from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.data.signatures import HEAD_BYTES
 from fer_edge.shared.errors import PictureError, VideoError
 from fer_edge.shared.records import Frame, GreyImage
 from fer_edge.sources.capture import picture_now, to_frame
@@ -69,24 +72,46 @@ class PictureFolder(Closing):
 
 
 def _picture_paths(folder: Path) -> list[Path]:
+    paths, passed_over = [], []
     try:
-        # is_file: a pipe or a device with a picture's name would block or never end.
-        paths = sorted(path for path in folder.iterdir() if _is_picture(path))
+        for path in sorted(folder.iterdir()):
+            if reason := _why_not(path):
+                passed_over.append(Skipped(path.name, reason))
+            else:
+                paths.append(path)
     except OSError as error:
         raise VideoError(
             f"{folder} cannot be listed ({error.strerror})",
             expected="a folder of pictures",
             fix="check the path and its permissions",
         ) from error
+    others = format_skipped(passed_over)
     if not paths:
         raise VideoError(
-            f"{folder} holds no pictures",
-            expected="files ending in " + ", ".join(sorted(PICTURE_SUFFIXES)),
+            f"{folder} holds no pictures" + (f"; not read: {others}" if others else ""),
+            expected="pictures as files, such as JPEG or PNG",
             fix="check the path; folders inside it are not searched",
         )
+    if others:
+        _log.warning("%s: not read: %s", folder, others)
     return paths
 
 
-def _is_picture(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return not hidden and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+def _why_not(path: Path) -> str:
+    """Return why something in the folder is no picture to read; empty where it is one."""
+    if is_hidden(path.name):
+        return "hidden"
+    if path.is_dir():
+        return "a folder, which is not searched"
+    if not path.is_file():  # a pipe or a device with a picture's name would block or never end
+        return "no file"
+    try:
+        kind, reason = tell_kind(path.name, lambda: _head(path))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if kind == "picture" else reason or "no picture"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)

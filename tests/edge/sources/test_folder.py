@@ -40,7 +40,16 @@ def test_indices_count_only_what_was_delivered(pictures):
     assert [frame.index for frame in read_all(PictureFolder(pictures))] == [0, 1, 2, 3]
 
 
-def test_passes_over_what_is_no_picture_file(pictures):
+def test_pictures_are_known_by_what_they_hold(pictures):
+    (pictures / "0.png").rename(pictures / "0")
+    (pictures / "1.png").rename(pictures / "1.photo")
+    (pictures / "2.png").rename(pictures / "2.jfif")
+    assert [frame.name for frame in read_all(PictureFolder(pictures))] == [
+        "0", "1.photo", "2.jfif", "3.png", "4.png",
+    ]  # fmt: skip
+
+
+def test_passes_over_what_is_no_picture_file(pictures, caplog):
     (pictures / "notes.txt").write_text("not shown")
     (pictures / ".hidden.png").write_bytes(b"")
     (pictures / "folder.png").mkdir()
@@ -49,6 +58,12 @@ def test_passes_over_what_is_no_picture_file(pictures):
     source = PictureFolder(pictures)
     assert len(read_all(source)) == 5
     assert source.skipped == 0
+    (message,) = caplog.messages
+    for words in (
+        "no picture: 1 (notes.txt)", "hidden: 1 (.hidden.png)", "no file: 2 (gone.png, pipe.png)",
+        "a folder, which is not searched: 1 (folder.png)",
+    ):  # fmt: skip
+        assert words in message
 
 
 def test_turns_pictures_upright(tmp_path):
@@ -74,7 +89,7 @@ def test_a_picture_that_goes_away_is_skipped(pictures):
 
 def test_refuses_a_folder_without_pictures(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing to see")
-    with pytest.raises(VideoError, match="holds no pictures") as caught:
+    with pytest.raises(VideoError, match=r"holds no pictures; not read: .*notes\.txt") as caught:
         PictureFolder(tmp_path)
     assert caught.value.exit_code == EXIT_FAILED
 
@@ -97,4 +112,4 @@ def test_hostile_pictures_end_the_batch_nowhere(shared_data, caplog):
     folder = shared_data / "hostile" / "images_pillow"
     source = PictureFolder(folder)
     assert len(read_all(source)) > 20
-    assert source.skipped == len(caplog.messages) > 0
+    assert source.skipped == sum(m.startswith("skipped: ") for m in caplog.messages) > 0

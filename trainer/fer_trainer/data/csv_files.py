@@ -10,85 +10,98 @@ Source: Goodfellow et al., Challenges in Representation Learning, 2013 (columns,
 
 from __future__ import annotations
 
-import logging
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Final, Literal, NoReturn
+from pathlib import PurePosixPath
+from typing import Final, NoReturn
 
 import numpy as np
 
-from fer_edge.shared.data.csv_rows import CsvPath, read_header, read_rows
-from fer_edge.shared.data.labelled import SPLITS, Split
-from fer_edge.shared.errors import DataError
+from fer_edge.shared.data.containers import Member, SingleFile, Skipped
+from fer_edge.shared.data.csv_rows import read_header, read_rows
+from fer_edge.shared.data.files import DataFiles, log_skipped
+from fer_edge.shared.data.labelled import mixed
+from fer_edge.shared.data.layout import PublicTest, Split, arrange, split_of
+from fer_edge.shared.errors import DataError, FerError
 from fer_edge.shared.labels import label_set
-from fer_edge.shared.model.model_file import ZIP_ERRORS
 from fer_edge.shared.records import GreyImage
 from fer_trainer.data.entries import Entries, Entry
-
-PublicTest = Literal["val", "test", "leave-out"]
-"""What the contest's public test half is used for."""
 
 SIDE: Final = 48
 EMOTIONS: Final = label_set("fer2013").labels
 _EMOTION_NUMBERS: Final = frozenset(map(str, range(len(EMOTIONS))))
 _GREY_VALUES: Final = frozenset(map(str, range(256)))
-_MAX_FILE_BYTES: Final = 4 * 2**30  # in an archive; FER2013 has 0.3
-
-_log = logging.getLogger(__name__)
+_MAX_USAGE: Final = 40  # characters; what is longer names no split
+_BESIDE: Final = "a picture beside the CSV files"
+_AS_SET: Final = "left out as data.public_test says"
+_UNANSWERED: Final = "no emotion column"
 
 
 class CsvEntries(Entries):
     """The rows of one CSV file, or of one file for each split.
 
     Args:
-        files: Paths by the split that their names stand for, None where they stand for none. A
-            Usage column tells more than the name.
+        files: Of the data set; those with pixels are read, the others are skipped.
         public_test: What rows with Usage PublicTest are used for.
+        problems: Where given, pictures beside the files are a problem that is added here, and
+            an error otherwise.
 
     Raises:
-        DataError: A file cannot be read or lacks a column.
+        DataError: There are several files and their names are no splits, a file cannot be read or
+            lacks a column, or there are labelled pictures, too.
     """
 
-    def __init__(self, files: Mapping[Split | None, CsvPath], *, public_test: PublicTest) -> None:
-        self._files = dict(files)
-        self._usages: dict[str, Split | None] = {
-            **SPLITS,
-            "publictest": None if public_test == "leave-out" else public_test,
-            "privatetest": "test",
-        }
-        for split, path in files.items():
-            columns = read_header(path)
-            if "emotion" not in columns and split == "test" and len(files) > 1:
-                # The contest published its test pictures without the answers.
-                _log.warning("%s has no emotion column; left out", path)
-                del self._files[split]
-                continue
-            for column in ("emotion", "pixels"):
-                if column not in columns:
-                    raise DataError(
-                        f"{path}, line 1: no column {column!r}, only {', '.join(columns)[:200]}",
-                        expected="a header with emotion, pixels and, as a rule, Usage",
-                        fix="name the original fer2013.csv, or add the header",
-                    )
+    def __init__(
+        self, files: DataFiles, *, public_test: PublicTest, problems: list[FerError] | None
+    ) -> None:
+        self._data = files
+        self._public_test: PublicTest = public_test
+        self._tables = _by_split(files)
+        unanswered = [self._tables.pop(split) for split in self._unanswered()]
+        for table in self._tables.values():
+            _check_columns(table)
+        if arrange(files.pictures).pictures:
+            if problems is None:
+                raise mixed(files)
+            problems.append(mixed(files))
+        self._files_skipped = [
+            *files.skipped,
+            *(Skipped(table.name, _UNANSWERED) for table in unanswered),
+            *(Skipped(name, _BESIDE) for name in files.pictures),
+        ]
+        self.skipped = self._files_skipped
+        if problems is None:
+            log_skipped(self.skipped, files.container.path)
+
+    def advise(self) -> str:
+        """Return what to do about a data set that has splits, but no test pictures."""
+        return "name a file with rows of Usage PrivateTest, or one without that column"
 
     def close(self) -> None:
         """Close the archive that a file is in, if any; may be called twice."""
-        for path in self._files.values():
-            if isinstance(path, zipfile.Path):
-                path.root.close()
+        self._data.close()
 
     def __iter__(self) -> Iterator[Entry]:
-        for split, path in self._files.items():
-            columns = read_header(path)
-            for row, (line, cells) in enumerate(read_rows(path)):
-                where = f"line {line}" if len(self._files) == 1 else f"{path.name}, line {line}"
+        left_out = 0
+        for split, table in self._tables.items():
+            columns = read_header(table)
+            for row, (line, cells) in enumerate(read_rows(table)):
+                where = f"line {line}" if len(self._tables) == 1 else f"{_file(table)}, line {line}"
                 # Spaces were taken off the names, so rows are read by position.
                 named = dict(zip(columns, cells, strict=False))
                 entry = self._entry(named, row, line, split=split, where=where)
                 if entry is not None:
                     yield entry
+                else:
+                    left_out += 1
+        rows = [Skipped(f"{left_out:,} rows of Usage PublicTest", _AS_SET)] * bool(left_out)
+        self.skipped = [*self._files_skipped, *rows]
+
+    def _unanswered(self) -> list[Split | None]:
+        """Return "test" where its file has no answers, as the contest published it."""
+        test = self._tables.get("test")
+        lacks = len(self._tables) > 1 and test and "emotion" not in read_header(test)
+        return ["test"] if lacks else []
 
     def _entry(
         self, cells: Mapping[str, str], row: int, line: int, *, split: Split | None, where: str
@@ -98,12 +111,12 @@ class CsvEntries(Entries):
         if emotion not in _EMOTION_NUMBERS:
             problem = f"{where}: emotion {emotion[:20]!r}, not 0 to {len(EMOTIONS) - 1}"
         if "usage" in cells:
-            if usage.lower() not in self._usages:
+            named = split_of(usage[:_MAX_USAGE], public_test=self._public_test)
+            if named == "leave-out":
+                return None
+            split = named
+            if split is None:
                 problem = problem or f"{where}: usage {usage[:20]!r}"
-            else:
-                split = self._usages[usage.lower()]
-                if split is None:
-                    return None
         if problem:
             return Entry(where, None, split, partial(_refuse, problem), row)
         label = EMOTIONS[int(emotion)]
@@ -112,62 +125,40 @@ class CsvEntries(Entries):
         return Entry(name, label, split, partial(_decode, cells.get("pixels", ""), where), row)
 
 
-def find_csv_files(where: Path) -> dict[Split | None, CsvPath]:
-    """Find the CSV files with pixels that lie in a folder or archive.
-
-    Returns:
-        One file without a split, or files by the split they are named after; empty where there is
-        no such file.
-
-    Raises:
-        DataError: There are several and their names are no splits.
-    """
-    try:
-        inside = sorted(_list(where), key=lambda path: path.name)
-    except DataError:
-        raise
-    except ZIP_ERRORS:
-        return {}  # whoever looks there for pictures says what is wrong
-    files = [path for path in inside if _has_pixels(path)]
-    splits = [(SPLITS.get(Path(path.name).stem.lower()), path) for path in files]
-    if len(files) == 1:
-        return dict(splits)
-    found = {split: path for split, path in splits if split is not None}
-    if len(found) < len(files):
+def _by_split(files: DataFiles) -> dict[Split | None, Member]:
+    """Return the one file, or files by the split they are named after."""
+    tables = [Member(files.container, name) for name in files.tables]
+    if isinstance(files.container, SingleFile):
+        return {None: tables[0]}
+    found = {_split_of_file(table): table for table in tables}
+    if len(tables) > 1 and (None in found or len(found) < len(tables)):
         raise DataError(
-            f"{where} holds several CSV files with pixels: "
-            + ", ".join(path.name for path in files),
+            f"{files.container.path} holds several CSV files with pixels: "
+            + ", ".join(files.tables),
             expected="one, or files named train.csv, val.csv and test.csv",
-            fix="name the one to read",
+            fix=files.container.advise(files.tables[0]),
         )
-    return {split: found[split] for split in sorted(found)}
+    return {split: found[split] for split in sorted(found, key=str)}
 
 
-def _has_pixels(path: CsvPath) -> bool:
-    try:
-        return "pixels" in read_header(path)
-    except DataError:
-        return False  # empty, or no text: some other file
+def _split_of_file(table: Member) -> Split | None:
+    split = split_of(PurePosixPath(table.name).stem)
+    return None if split == "leave-out" else split
 
 
-def _list(where: Path) -> Iterator[CsvPath]:
-    """Go through the CSV files in a folder, or in an archive and the one folder in it."""
-    inside: Sequence[CsvPath] = list(where.iterdir() if where.is_dir() else _open(where).iterdir())
-    if not where.is_dir() and len(inside) == 1 and inside[0].is_dir():
-        inside = list(inside[0].iterdir())
-    return (path for path in inside if path.name.lower().endswith(".csv") and path.is_file())
+def _file(table: Member) -> str:
+    return PurePosixPath(table.name).name
 
 
-def _open(archive: Path) -> zipfile.Path:
-    opened = zipfile.ZipFile(archive)
-    for entry in opened.infolist():
-        if entry.filename.lower().endswith(".csv") and entry.file_size > _MAX_FILE_BYTES:
+def _check_columns(table: Member) -> None:
+    columns = read_header(table)
+    for column in ("emotion", "pixels"):
+        if column not in columns:
             raise DataError(
-                f"{archive}: {entry.filename} would unpack to {entry.file_size:,} bytes",
-                expected=f"at most {_MAX_FILE_BYTES:,}",
-                fix="do not use this archive",
+                f"{table}, line 1: no column {column!r}, only {', '.join(columns)[:200]}",
+                expected="a header with emotion, pixels and, as a rule, Usage",
+                fix="name the original fer2013.csv, or add the header",
             )
-    return zipfile.Path(opened)
 
 
 def _decode(text: str, where: str) -> tuple[bytes, GreyImage]:

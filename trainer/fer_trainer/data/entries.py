@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures, Split
+from fer_edge.shared.data.containers import Skipped
+from fer_edge.shared.data.files import DataFiles
+from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.data.layout import LabelledPicture, PublicTest, Split
 from fer_edge.shared.data.pictures import decode_grey
-from fer_edge.shared.errors import DataError
+from fer_edge.shared.errors import DataError, FerError
 from fer_edge.shared.records import GreyImage
 
 MAX_ASPECT: Final = 16
@@ -42,26 +44,44 @@ class Entries(Closing):
 
     Attributes:
         total: Number of entries; None where only reading tells.
+        skipped: Files that are no part of the data set, or are left out as the settings say.
     """
 
     total: int | None = None
+    skipped: Sequence[Skipped] = ()
 
     def __iter__(self) -> Iterator[Entry]:
         """Go through all entries; may be done again."""
         raise NotImplementedError
 
+    def advise(self) -> str:
+        """Return what to do about a data set that has splits, but no test pictures."""
+        raise NotImplementedError
+
 
 class FolderEntries(Entries):
-    """Class folders, split folders, or a ZIP of either.
+    """Class folders, split folders, or an archive of either.
+
+    Args:
+        files: Of the data set; closed with this.
+        public_test: What a folder PublicTest is used for.
+        problems: As for `LabelledPictures`.
 
     Raises:
         DataError: As `LabelledPictures` says.
         LabelError: A class folder's name is unknown.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._source = LabelledPictures(path)
+    def __init__(
+        self, files: DataFiles, *, public_test: PublicTest, problems: list[FerError] | None
+    ) -> None:
+        self._source = LabelledPictures(files, public_test=public_test, problems=problems)
         self.total = len(self._source.pictures)
+        self.skipped = self._source.skipped
+
+    def advise(self) -> str:
+        """Return what to do about a data set that has splits, but no test pictures."""
+        return "to evaluate on another split, " + self._source.advise()
 
     def __iter__(self) -> Iterator[Entry]:
         for picture in self._source.pictures:

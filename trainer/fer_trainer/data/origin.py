@@ -1,9 +1,9 @@
 """Where samples come from, and what was left out on the way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.data.layout import Split
 from fer_edge.shared.data.samples import Samples
 
 
@@ -32,6 +32,8 @@ class Origin:
         unreadable: Names of pictures that could not be read, and so were left out.
         other_labels: Number of pictures left out because their label is not asked for, by label.
         votes: Where soft labels come from; None without.
+        skipped: Names of files that are no part of the data set, or that settings leave out, by
+            the reason.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Origin:
     unreadable: tuple[str, ...] = ()
     other_labels: Mapping[str, int] = field(default_factory=dict)
     votes: VotesOrigin | None = None
+    skipped: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,14 +17,16 @@ from typing import Final
 
 import numpy as np
 
+from fer_edge.shared.data.containers import SingleFile, Skipped
 from fer_edge.shared.data.ferplus import EXPRESSIONS
-from fer_edge.shared.data.labelled import Split
+from fer_edge.shared.data.files import DataFiles, by_reason
+from fer_edge.shared.data.layout import PublicTest, Split
 from fer_edge.shared.data.samples import Samples
-from fer_edge.shared.errors import DataError, PictureError
+from fer_edge.shared.errors import DataError, FerError, PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.records import GreyImage
-from fer_trainer.data.csv_files import CsvEntries, PublicTest, find_csv_files
+from fer_trainer.data.csv_files import CsvEntries
 from fer_trainer.data.entries import Entries, Entry, FolderEntries
 from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
 from fer_trainer.data.votes import NO_VOTES, SoftLabel, Votes
@@ -35,22 +37,31 @@ MAX_UNREADABLE: Final = 0.01
 _log = logging.getLogger(__name__)
 
 
-def open_entries(path: Path, *, public_test: PublicTest = "val") -> Entries:
-    """Open a data set, whatever its shape.
+def open_entries(
+    path: Path, *, public_test: PublicTest = "val", problems: list[FerError] | None = None
+) -> Entries:
+    """Open a data set, whatever its shape, told by what it holds.
 
     Args:
-        path: Class folders, split folders, a ZIP of either, FER2013's CSV, or the folder or ZIP
-            it is in.
-        public_test: What rows with Usage PublicTest are used for.
+        path: Class folders, split folders, an archive of either, FER2013's CSV, or the folder or
+            archive it is in.
+        public_test: What rows and folders of the name PublicTest are used for.
+        problems: Where given, what is not understood is added here instead of raised, and left
+            out.
 
     Raises:
         DataError: No such data, or an unknown layout.
         LabelError: A class folder's name is unknown.
     """
-    if path.suffix.lower() == ".csv" and not path.is_dir():
-        return CsvEntries({None: path}, public_test=public_test)
-    files = find_csv_files(path)
-    return CsvEntries(files, public_test=public_test) if files else FolderEntries(path)
+    files = DataFiles(path)
+    try:
+        if isinstance(files.container, SingleFile) and not files.pictures:
+            files.tables = files.container.names  # what it lacks is said by line and column
+        kind = CsvEntries if files.tables else FolderEntries
+        return kind(files, public_test=public_test, problems=problems)
+    except BaseException:
+        files.close()
+        raise
 
 
 def read_data(
@@ -109,7 +120,7 @@ def read_for_evaluation(
         raise DataError(
             f"{path} has no test pictures (only {_listed(reader.passed_over)})",
             expected="a test split, or no splits at all",
-            fix="name the folder to evaluate on itself",
+            fix=entries.advise(),
         )
     return next(iter(reader.data_set().splits.values()))
 
@@ -137,6 +148,7 @@ class _Reader:
     other_labels: Counter[str] = field(default_factory=Counter)
     without_majority: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
+    skipped: Sequence[Skipped] = ()
     content: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def read(self, entries: Entries, *, only_test: bool = False) -> None:
@@ -158,6 +170,7 @@ class _Reader:
                 self.other_labels[label] += 1
                 continue
             self._decode(entry, label, soft)
+        self.skipped = entries.skipped
 
     def _decode(self, entry: Entry, label: str | None, soft: SoftLabel | None) -> None:
         try:
@@ -195,7 +208,12 @@ class _Reader:
         unreadable = tuple(name for name, _ in self.unreadable)
         return DataSet(
             Origin(
-                self.path.name, self.content.hexdigest(), unreadable, dict(self.other_labels), votes
+                self.path.name,
+                self.content.hexdigest(),
+                unreadable,
+                dict(self.other_labels),
+                votes,
+                by_reason(self.skipped),
             ),
             splits,
             frozenset(self.doubted),

@@ -58,6 +58,7 @@ class SplitData:
         names["left_out"] = list(self.left_out)
         names["doubted"] = list(self.doubted)
         names["unreadable"] = list(self.origin.unreadable)
+        names["skipped"] = {reason: list(n) for reason, n in self.origin.skipped.items()}
         names["other_labels"] = dict(self.origin.other_labels)
         names["votes"] = None if self.origin.votes is None else asdict(self.origin.votes)
         if self.heads:

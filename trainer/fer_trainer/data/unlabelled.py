@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.data.labelled import LabelledPicture, LabelledPictures
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.files import DataFiles, by_reason
+from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, decode_grey
 from fer_edge.shared.data.samples import Pictures, Samples
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.preprocess import prepare_crop
@@ -27,7 +27,6 @@ PREFIX = "unlabelled/"
 """Begins the names of these pictures, so that none is taken for a labelled one."""
 
 NOT_ASKED_FOR = "not asked for"
-NO_PICTURE = "no picture"
 SET_ASIDE = "also in validation or test"
 
 _log = logging.getLogger(__name__)
@@ -73,14 +72,6 @@ class Unlabelled:
         }
 
 
-class _Flat(LabelledPictures):
-    """Pictures at any depth, of no label."""
-
-    def classify(self, names: list[str]) -> Iterable[LabelledPicture]:
-        """Take each for what it is."""
-        return (LabelledPicture(name, "", None) for name in names)
-
-
 def read_unlabelled(recipe: Recipe, *, aside: Sequence[Samples]) -> Unlabelled:
     """Read the faces that a recipe names.
 
@@ -96,23 +87,24 @@ def read_unlabelled(recipe: Recipe, *, aside: Sequence[Samples]) -> Unlabelled:
     content, left_out = hashlib.sha256(), Counter[str]()
     kept: list[tuple[str, GreyImage]] = []
     unreadable: list[tuple[str, str]] = []
-    with _Flat(path) as files:
-        left_out[NO_PICTURE] = files.ignored
-        wanted = [each for each in files.pictures if _matches(each.name, settings.only or ("*",))]
+    with DataFiles(path) as files:
+        files.container.check_sizes(files.pictures, limit=MAX_PICTURE_BYTES)
+        left_out.update({why: len(names) for why, names in by_reason(files.skipped).items()})
+        wanted = [name for name in files.pictures if _matches(name, settings.only or ("*",))]
         left_out[NOT_ASKED_FOR] = len(files.pictures) - len(wanted)
-        for each in wanted:
+        for name in wanted:
             try:
-                data = files.read(each)
-                grey = _middle(decode_grey(data, where=each.name), settings.middle)
+                data = files.container.read(name)
+                grey = _middle(decode_grey(data, where=name), settings.middle)
             except (PictureError, DataError) as error:
-                unreadable.append((each.name, error.found))
+                unreadable.append((name, error.found))
                 continue
             pixels = prepare_crop(grey, recipe.input_spec)
             if hashlib.sha256(pixels.tobytes()).digest() in forbidden:
                 left_out[SET_ASIDE] += 1
                 continue
-            content.update(each.name.encode() + b"\0" + hashlib.sha256(data).digest())
-            kept.append((each.name, pixels))
+            content.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
+            kept.append((name, pixels))
     check_readable(unreadable, len(kept) + len(unreadable), path)
     if not kept:
         raise DataError(

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from fer_edge.shared.data.containers import Skipped
+from fer_edge.shared.data.files import by_reason
+from fer_edge.shared.errors import FerError
 from fer_trainer.data.reading import MAX_UNREADABLE
 from fer_trainer.inspection.duplicates import NearGroup
 from fer_trainer.inspection.survey import Survey
@@ -46,12 +49,16 @@ class Findings:
         survey: What was seen.
         exact: Groups of pictures with the same pixels, as indices.
         near: Groups of pictures nearly the same; exact copies stand for one another in them.
+        skipped: Files that are no part of the data set.
+        strange: What of its layout is not understood; the pictures it is about were not read.
     """
 
     name: str
     survey: Survey
     exact: Sequence[tuple[int, ...]]
     near: Sequence[NearGroup]
+    skipped: Sequence[Skipped] = ()
+    strange: Sequence[FerError] = ()
 
     @property
     def parts(self) -> list[str]:
@@ -124,7 +131,7 @@ class Findings:
 
     def problems(self) -> list[str]:
         """Return why `fer-train fit` would refuse the data set; empty where it would not."""
-        problems = []
+        problems = [f"{problem.found}; {problem.fix}" for problem in self.strange]
         total = len(self.survey) + len(self.survey.unreadable)
         if len(self.survey.unreadable) > MAX_UNREADABLE * total:
             problems.append(
@@ -170,6 +177,7 @@ class Findings:
             "blank": [seen.names[index] for index in self.blank],
             "tiny": [seen.names[index] for index in self.tiny],
             "unreadable": [{"name": name, "problem": problem} for name, problem in seen.unreadable],
+            "skipped": by_reason(self.skipped),
             "problems": self.problems(),
         }
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from fer_edge.shared.errors import DataError
+from fer_edge.shared.errors import DataError, FerError
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.whole_files import make_folder, replace_file
 from fer_trainer.data.reading import open_entries
@@ -22,20 +22,22 @@ from fer_trainer.inspection.text import format_findings
 
 REPORT: Final = "report.txt"
 JSON: Final = "findings.json"
+_USABLE: Final = "two classes or more, each in train, and whole pictures"
 
 
 def inspect_data(path: Path, *, tell: Callable[[str], None]) -> Findings:
     """Look at every picture of a data set, and for what is there twice.
 
     Args:
-        path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
+        path: Class folders, split folders, an archive of either, or FER2013's CSV.
         tell: Takes a line of progress.
 
     Raises:
         DataError: No such data, an unknown layout, or no picture that can be read.
         LabelError: A class folder's name is unknown.
     """
-    with open_entries(path) as entries, ProgressLine() as line:
+    strange: list[FerError] = []
+    with open_entries(path, problems=strange) as entries, ProgressLine() as line:
         seen = survey(line.each("reading", entries, entries.total))
     exact = exact_groups(seen.digests)
     copies = {index for group in exact for index in group[1:]}
@@ -47,7 +49,7 @@ def inspect_data(path: Path, *, tell: Callable[[str], None]) -> Findings:
     tell(f"{path.name}: {len(seen):,} pictures read, {len(distinct):,} to compare")
     with ProgressLine() as line:
         near = near_groups(seen.thumbnails, distinct, progress=partial(line.count, "comparing"))
-    return Findings(path.name, seen, exact, near)
+    return Findings(path.name, seen, exact, near, entries.skipped, strange)
 
 
 def write_findings(findings: Findings, folder: Path) -> list[str]:
@@ -79,9 +81,10 @@ def check_usable(findings: Findings) -> None:
         DataError: It cannot be trained on.
     """
     problems = findings.problems()
+    strange = next(iter(findings.strange), None)
     if problems:
         raise DataError(
             f"{findings.name} cannot be trained on: {'; '.join(problems)}",
-            expected="two classes or more, each in train, and whole pictures",
-            fix="see the report for their names",
+            expected=strange.expected if strange else _USABLE,
+            fix=strange.fix if strange else "see the report for their names",
         )

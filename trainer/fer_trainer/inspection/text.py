@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from fer_edge.shared.data.files import count_skipped, format_counts
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_trainer.inspection.findings import BLANK_SPREAD, TINY_SIDE, Findings
 
 _SHOWN: Final = 5
+_ALL: Final = 1000
 _SHOWN_OF_GROUP: Final = 4
 
 
@@ -26,7 +28,8 @@ def format_findings(findings: Findings) -> str:
         _named("blank", [seen.names[index] for index in findings.blank]),
         _named("tiny", [_sized(findings, index) for index in findings.tiny]),
         _named("unreadable", [_unreadable(*pair) for pair in seen.unreadable]),
-        _named("cannot be trained on", findings.problems()),
+        _named("not read", [f"{item.name}: {item.reason}" for item in findings.skipped]),
+        _named("cannot be trained on", findings.problems(), shown=_ALL),
     ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -66,6 +69,7 @@ def _summary(findings: Findings) -> list[tuple[str, str]]:
         ("blank", f"{len(findings.blank):,} (grey values spread below {BLANK_SPREAD:g})"),
         ("tiny", f"{len(findings.tiny):,} (a side below {TINY_SIDE} pixels)"),
         ("unreadable", f"{len(findings.survey.unreadable):,}"),
+        ("not read", _not_read(findings)),
     ]
 
 
@@ -85,6 +89,10 @@ def _sizes(findings: Findings) -> str:
     return shown + (f", {len(common) - _SHOWN:,} others" if len(common) > _SHOWN else "")
 
 
+def _not_read(findings: Findings) -> str:
+    return format_counts(count_skipped(findings.skipped)) or "none"
+
+
 def _groups(findings: Findings, groups: Sequence[Sequence[int]]) -> list[str]:
     return [
         " = ".join(findings.survey.names[index] for index in group[:_SHOWN_OF_GROUP])
@@ -102,8 +110,8 @@ def _unreadable(name: str, problem: str) -> str:
     return problem if problem.startswith(name) else f"{name}: {problem}"
 
 
-def _named(title: str, lines: Sequence[str]) -> str:
+def _named(title: str, lines: Sequence[str], *, shown: int = _SHOWN) -> str:
     if not lines:
         return ""
-    more = [f"  and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
-    return "\n".join([f"{title}:", *(f"  {line}" for line in lines[:_SHOWN]), *more])
+    more = [f"  and {len(lines) - shown:,} more"] if len(lines) > shown else []
+    return "\n".join([f"{title}:", *(f"  {line}" for line in lines[:shown]), *more])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from fer_edge.shared.data.files import format_counts
 from fer_edge.shared.report.page import facts, heading, paragraph, preformatted, table, text
 from fer_edge.shared.scores import Share
 from fer_trainer.report.blocks import layer_shape
@@ -35,6 +36,8 @@ def show_data(contents: Contents) -> Sequence[str]:
         ("data set", str(data.get("name", "not recorded"))),
         ("unreadable, left out", f"{data.get('unreadable', 0):,}"),
     ]
+    if skipped := data.get("skipped"):
+        pairs.append(("files not read", format_counts(skipped)))
     if others := data.get("other_labels"):
         named = ", ".join(f"{label} {n:,}" for label, n in sorted(others.items()))
         pairs.append(("left out, other labels", named))

@@ -114,6 +114,7 @@ def summarise(split: SplitData, labels: tuple[str, ...]) -> dict[str, Any]:
         "content_sha256": split.origin.content_sha256,
         "counts": {part: samples.counts(labels) for part, samples in split.parts().items()},
         "unreadable": len(split.origin.unreadable),
+        "skipped": {reason: len(names) for reason, names in split.origin.skipped.items()},
         "other_labels": dict(split.origin.other_labels),
         "votes": asdict(split.origin)["votes"],
         "left_out_of_train": len(split.left_out),

@@ -1,16 +1,21 @@
 """Rows of a CSV file that others wrote, on disk or in an archive, none held longer than needed."""
 
 import csv
-import zipfile
+import io
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Final, TextIO, TypeAlias
+from typing import BinaryIO, Final, TextIO, TypeAlias
 
+from fer_edge.shared.data.archives import ARCHIVE_ERRORS
+from fer_edge.shared.data.containers import Member
 from fer_edge.shared.errors import DataError
-from fer_edge.shared.model.model_file import ZIP_ERRORS
 
-CsvPath: TypeAlias = Path | zipfile.Path
+CsvPath: TypeAlias = Path | Member
 """A CSV file on disk or in an archive."""
+
+_DELIMITERS: Final = ";\t"
+"""Of spreadsheets that write no commas."""
 
 _MAX_LINE_CHARACTERS: Final = 2**17  # a row of 48x48 pixels has less than 10,000
 
@@ -40,8 +45,12 @@ def read_rows(path: CsvPath) -> Iterator[tuple[int, Sequence[str]]]:
 
 def _read(path: CsvPath) -> Iterator[tuple[int, list[str]]]:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.reader(_lines(file, path))
+        with io.TextIOWrapper(_open(path), "utf-8-sig", errors="replace", newline="") as file:
+            lines = _lines(file, path)
+            header = next(lines, "")
+            reader = csv.reader(
+                chain([header] if header else [], lines), delimiter=_between(header)
+            )
             for cells in reader:
                 yield reader.line_num, cells
     except FileNotFoundError:
@@ -50,10 +59,19 @@ def _read(path: CsvPath) -> Iterator[tuple[int, list[str]]]:
         ) from None
     except DataError:
         raise
-    except (csv.Error, *ZIP_ERRORS) as error:
+    except (csv.Error, *ARCHIVE_ERRORS) as error:
         raise DataError(
             f"{path} cannot be read ({error})", expected="a CSV file", fix="copy it again"
         ) from error
+
+
+def _open(path: CsvPath) -> BinaryIO:
+    return path.open_binary() if isinstance(path, Member) else path.open("rb")
+
+
+def _between(header: str) -> str:
+    """Return what stands between the cells, as the header shows it."""
+    return "," if "," in header else next((sign for sign in _DELIMITERS if sign in header), ",")
 
 
 def _lines(file: TextIO, path: CsvPath) -> Iterator[str]:

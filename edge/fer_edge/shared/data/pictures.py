@@ -13,10 +13,14 @@ from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
 from fer_edge.shared.records import GreyImage
 
 PICTURE_SUFFIXES: Final = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
+    {
+        ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
+        ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
+"""Endings that are believed; what has another one is told by its first bytes."""
 MAX_PICTURE_BYTES: Final = 128 * 2**20
-_EXPECTED: Final = "a picture (JPEG, PNG, BMP, WebP, TIFF, GIF or PNM)"
+_EXPECTED: Final = "a picture (JPEG, PNG, BMP, WebP, AVIF, JPEG 2000, TIFF, GIF or PNM)"
 
 
 def decode_grey(data: bytes, *, where: str) -> GreyImage:
@@ -51,7 +55,7 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
             expected=f"at most {MAX_PICTURE_PIXELS // 10**6} megapixels",
             fix="shrink the picture",
         ) from error
-    if grey is None:
+    if grey is None or grey.ndim != 2:  # a colour PFM stays in colour, and in other units
         raise PictureError(
             f"{where} cannot be decoded ({len(data):,} bytes, starting {data[:8]!r})",
             expected=_EXPECTED,
