@@ -15,8 +15,7 @@ from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
-from fer_convert.judgement.comparison import Answers, Measurement, ask, measure
-from fer_convert.judgement.comparison_size import pictures_to_compare
+from fer_convert.judgement.comparison import Answers, Measurement, ask, measure, pictures_to_compare
 from fer_convert.judgement.gate import Verdict, judge
 from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.source.job import NetworkSummary

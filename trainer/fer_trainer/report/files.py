@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.whole_files import make_folder, replace_file
-from fer_trainer.network.cost import network_cost
+from fer_trainer.network.cost import int8_bytes, network_cost
 from fer_trainer.report.contents import Answers, Contents, collect
-from fer_trainer.report.estimate import int8_bytes
 from fer_trainer.report.graph import network_graph
 from fer_trainer.report.judgement import Judgement, plot_judgement
 from fer_trainer.report.layered import draw_layered

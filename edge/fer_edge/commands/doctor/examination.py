@@ -4,10 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from fer_edge.commands.doctor.cameras import check_cameras
-from fer_edge.commands.doctor.environment import check_clock, check_storage, check_userland
+from fer_edge.commands.doctor.environment import (
+    check_clock,
+    check_governor,
+    check_storage,
+    check_temperature,
+    check_throttling,
+    check_userland,
+)
 from fer_edge.commands.doctor.findings import SEVERITIES, Finding
 from fer_edge.commands.doctor.libraries import check_opencv, check_picamera2, check_runtime
-from fer_edge.commands.doctor.power import check_governor, check_temperature, check_throttling
 from fer_edge.state.machine import System, board
 
 CHECKS: Final[dict[str, Callable[[System], list[Finding]]]] = {

@@ -90,6 +90,18 @@ def echo_json(value: object) -> None:
     _write(json.dumps(value, separators=(",", ":"), allow_nan=False))
 
 
+def echo_result(value: Callable[[], object], text: Callable[[], str], *, as_json: bool) -> None:
+    """Print what a command has found: as a line of JSON where that is asked for, else as text.
+
+    Raises:
+        OutputError: As `echo` says.
+    """
+    if as_json:
+        echo_json(value())
+    else:
+        echo(text())
+
+
 def _write(text: str) -> None:
     try:
         click.echo(text)

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_edge.commands.bench.compare.resampling import ratio_interval, statistic
 from fer_edge.commands.bench.compare.verdict import Change, Comparison, Verdict
-from fer_edge.commands.bench.intervals import CONFIDENCE
+from fer_edge.commands.bench.intervals import CONFIDENCE, ratio_interval, statistic
 from fer_edge.shared.errors import DataError, FerError
 from fer_edge.shared.strict_json import parse_json
 
