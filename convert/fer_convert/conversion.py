@@ -125,11 +125,6 @@ class Conversion:
         delivered = [artefact.target for artefact in self.artefacts]
         return judge_all(self.answers, self.held_out, delivered)
 
-    def _errors_to_json(self, target: Target) -> dict[str, Any]:
-        if target not in self.layer_errors:
-            return {}
-        return {"layer_errors": [error.to_json() for error in self.layer_errors[target]]}
-
     @property
     def costs(self) -> Mapping[Target, CostTable]:
         """What an inference of each target costs."""
@@ -140,6 +135,7 @@ class Conversion:
         """Return the report."""
         costs = self.costs
         verdicts = self.verdicts
+        errors = {target: [e.to_json() for e in own] for target, own in self.layer_errors.items()}
         files = {
             artefact.target.value: {
                 "file": artefact.file_name,
@@ -156,7 +152,7 @@ class Conversion:
                 **({"instructions": self.emulation.to_json()} if target is Target.INT8 else {}),
                 "not_folded": [asdict(left) for left in find_leftovers(self.graphs[target])],
                 **({"gate": verdicts[target].to_json()} if target in verdicts else {}),
-                **self._errors_to_json(target),
+                **({"layer_errors": errors[target]} if target in errors else {}),
                 **files.get(target.value, {}),
             }
             for target, measurement in self.measurements.items()

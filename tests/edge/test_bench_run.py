@@ -269,7 +269,7 @@ def test_frames_are_numbered_through_and_captured_now(tiny):
             return pipeline.process(frame)
 
     tally = FrameTally()
-    process_frames(Spy(), [a_picture()] * 3, tally, stop=threading.Event(), first_index=5)
+    process_frames(Bench(a_plan(tiny)), Spy(), [a_picture()] * 3, tally, first_index=5)
     assert [frame.index for frame in seen] == [5, 6, 7]
     ages = np.asarray(tally.stages["age"])
     assert (ages < tally.wall_ms + 50).all()

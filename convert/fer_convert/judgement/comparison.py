@@ -1,7 +1,7 @@
 """Float against quantised, on held-out pictures, through the device's own classifier."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -57,11 +57,7 @@ class Drift:
 
     def to_json(self) -> dict[str, float]:
         """Return the figures, rounded to six places."""
-        return {
-            "agreement": round(self.agreement, 6),
-            "mean_shift": round(self.mean_shift, 6),
-            "worst_shift": round(self.worst_shift, 6),
-        }
+        return {name: round(value, 6) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Figures of a series of measurements and of the ratio of two, each with its interval."""
 
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -17,48 +16,30 @@ _RESAMPLES: Final = 4000
 _AT_ONCE: Final = 200  # in parts: a Pi has little memory
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a series comes to, in milliseconds; nothing is discarded.
+def figures(values: Series, unit: str = "_ms") -> dict[str, Any]:
+    """Summarise at least one measurement; nothing is discarded.
 
-    Attributes:
-        n: Measurements.
-        mean: Of all of them.
-        percentiles: By percent.
-        intervals: By percent; None where so few measurements bound it on one side only.
-        max: The largest.
+    Args:
+        values: In milliseconds.
+        unit: Behind each name.
+
+    Returns:
+        Figures with keys such as p50_ms, and the percentiles' intervals under `intervals`; None
+        for an end that so few measurements do not bound.
     """
-
-    n: int
-    mean: float
-    percentiles: dict[int, float]
-    intervals: dict[int, Interval]
-    max: float
-
-    def to_json(self, unit: str = "_ms") -> dict[str, Any]:
-        """Return the figures with keys such as p50_ms, and the intervals under `intervals`."""
-        return {
-            "n": self.n,
-            f"mean{unit}": round(self.mean, 5),
-            **{f"p{p}{unit}": round(value, 5) for p, value in self.percentiles.items()},
-            f"max{unit}": round(self.max, 5),
-            f"intervals{unit}": {
-                f"p{p}": [None if end is None else round(end, 5) for end in ends]
-                for p, ends in self.intervals.items()
-            },
-        }
-
-
-def figures(values: Series) -> Figures:
-    """Summarise at least one measurement."""
     ordered = np.sort(values)
-    return Figures(
-        n=len(ordered),
-        mean=float(ordered.mean()),
-        percentiles={p: float(np.percentile(ordered, p)) for p in PERCENTS},
-        intervals={p: percentile_interval(ordered, p) for p in PERCENTS},
-        max=float(ordered[-1]),
-    )
+    percentiles = {p: float(np.percentile(ordered, p)) for p in PERCENTS}
+    intervals = {p: percentile_interval(ordered, p) for p in PERCENTS}
+    return {
+        "n": len(ordered),
+        f"mean{unit}": round(float(ordered.mean()), 5),
+        **{f"p{p}{unit}": round(value, 5) for p, value in percentiles.items()},
+        f"max{unit}": round(float(ordered[-1]), 5),
+        f"intervals{unit}": {
+            f"p{p}": [None if end is None else round(end, 5) for end in ends]
+            for p, ends in intervals.items()
+        },
+    }
 
 
 def percentile_interval(

@@ -1,6 +1,6 @@
 """What a comparison of two runs came to."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from fer_edge.commands.bench.intervals import CONFIDENCE
@@ -71,13 +71,10 @@ class Comparison:
             "tolerance": self.tolerance,
             "confidence": CONFIDENCE,
             "changes": [
-                {
-                    "name": change.name,
-                    "before": change.before,
-                    "after": change.after,
+                asdict(change)
+                | {
                     "ratio": round(change.ratio, 5),
                     "interval": change.interval and [round(end, 5) for end in change.interval],
-                    "verdict": change.verdict,
                 }
                 for change in self.changes
             ],
