@@ -1,4 +1,4 @@
-"""The clock, the userland and the storage."""
+"""The clock, the userland, the storage, power and heat: what makes a board slow or unreliable."""
 
 import os
 import tempfile
@@ -54,15 +54,12 @@ def check_userland(system: System) -> list[Finding]:
     if system.pointer_bits == 64:
         return [Finding("userland", "ok", f"64-bit, {system.architecture}")]
     kernel = " under a 64-bit kernel" if system.architecture in {"aarch64", "x86_64"} else ""
-    return [
-        Finding(
-            "userland",
-            "warning",
-            f"32-bit userland{kernel}: ai-edge-litert has no wheels for it, and tflite-runtime, "
-            "which stopped at 2.14, is used instead",
-            "write Raspberry Pi OS (64-bit) on the card with Raspberry Pi Imager",
-        )
-    ]
+    found = (
+        f"32-bit userland{kernel}: ai-edge-litert has no wheels for it, and tflite-runtime, "
+        "which stopped at 2.14, is used instead"
+    )
+    fix = "write Raspberry Pi OS (64-bit) on the card with Raspberry Pi Imager"
+    return [Finding("userland", "warning", found, fix)]
 
 
 class WriteSpeed(NamedTuple):
@@ -122,14 +119,8 @@ def check_storage(
     if speed.mb_per_second >= _SLOW_MB_PER_SECOND and speed.sync_ms <= _SLOW_SYNC_MS:
         return [Finding("storage", "ok", said)]
     what = "SD card" if "mmcblk" in device else "disk"
-    return [
-        Finding(
-            "storage",
-            "warning",
-            f"slow {what}: {said}",
-            "use a card of class A1 or better, or a USB SSD; to measure again: fer-edge doctor",
-        )
-    ]
+    fix = "use a card of class A1 or better, or a USB SSD; to measure again: fer-edge doctor"
+    return [Finding("storage", "warning", f"slow {what}: {said}", fix)]
 
 
 def _mount_of(system: System, folder: Path) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """All checks, one after another, and what they found as text and JSON."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from fer_edge.commands.doctor.cameras import check_cameras
@@ -55,15 +56,7 @@ def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the findings as `fer-edge doctor --json` prints them."""
     return {
         "healthy": not is_serious(findings),
-        "findings": [
-            {
-                "check": finding.check,
-                "severity": finding.severity,
-                "found": finding.found,
-                "fix": finding.fix,
-            }
-            for finding in findings
-        ],
+        "findings": [asdict(finding) for finding in findings],
     }
 
 

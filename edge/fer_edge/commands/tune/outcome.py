@@ -1,4 +1,4 @@
-"""What tuning found: for people, for programs, and as a settings file."""
+"""What tuning found: for people, for programs, as a settings file and as a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

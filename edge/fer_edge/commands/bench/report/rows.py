@@ -1,6 +1,6 @@
 """What a benchmark's report says, as rows and fields for a terminal and for a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 Table: TypeAlias = tuple[Sequence[str], list[list[str]]]
@@ -117,83 +117,58 @@ def pipeline_table(report: Mapping[str, Any]) -> Table:
     ]
 
 
-def sum_fields(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return name and value of what concerns the whole run."""
-    fields = []
+def sum_fields(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield name and value of what concerns the whole run."""
     if memory := report["memory"]:
-        fields.append(
-            (
-                "memory",
-                f"{memory['imported_mb']:.0f} MiB after import ({memory['python_mb']:.0f} of "
-                f"them Python), {memory['loaded_mb']:.0f} loaded, {memory['first_frame_mb']:.0f} "
-                f"after a frame, {memory['rss_mb']:.0f} steady, {memory['peak_mb']:.0f} at most",
-            )
+        yield (
+            "memory",
+            f"{memory['imported_mb']:.0f} MiB after import ({memory['python_mb']:.0f} of "
+            f"them Python), {memory['loaded_mb']:.0f} loaded, {memory['first_frame_mb']:.0f} "
+            f"after a frame, {memory['rss_mb']:.0f} steady, {memory['peak_mb']:.0f} at most",
         )
     pipeline = report["pipeline"]
     if pipeline and "dropped" in pipeline:
         age = pipeline["frame_age_ms"]
-        fields.append(("camera", f"{pipeline['dropped']} frames dropped"))
-        fields.append(("frame age", f"p50 {_ms(age['p50_ms'])}, p99 {_ms(age['p99_ms'])} ms"))
+        yield "camera", f"{pipeline['dropped']} frames dropped"
+        yield "frame age", f"p50 {_ms(age['p50_ms'])}, p99 {_ms(age['p99_ms'])} ms"
     if sustained := report.get("sustained"):
-        slope = sustained["memory_slope_mb_per_hour"]
-        fields.append(
-            (
-                "sustained",
-                f"{sustained['minutes']:.1f} min, {sustained['fps']:.1f} FPS over "
-                f"{sustained['frames']:,} frames, last fifth {sustained['slowdown']:.3f} times "
-                "the first",
-            )
+        yield (
+            "sustained",
+            f"{sustained['minutes']:.1f} min, {sustained['fps']:.1f} FPS over "
+            f"{sustained['frames']:,} frames, last fifth {sustained['slowdown']:.3f} times "
+            "the first",
         )
-        if slope:
-            fields.append(
-                (
-                    "memory slope",
-                    f"{slope['slope']:+.2f} MiB an hour ({format_range(slope['interval'])})",
-                )
-            )
+        if slope := sustained["memory_slope_mb_per_hour"]:
+            interval = format_range(slope["interval"])
+            yield "memory slope", f"{slope['slope']:+.2f} MiB an hour ({interval})"
     for part, where in ((report, ""), (sustained or {}, " sustained")):
         if used := part.get("energy"):
-            fields.append(
-                (
-                    f"energy{where}",
-                    f"{used['mean_watts']:.2f} W, {used['joules_per_frame'] * 1000:.2f} mJ a frame",
-                )
-            )
+            frame = f"{used['joules_per_frame'] * 1000:.2f} mJ a frame"
+            yield f"energy{where}", f"{used['mean_watts']:.2f} W, {frame}"
     if single := report.get("single_stream"):
-        fields.append(
-            (
-                "single stream",
-                f"p90 {_ms(single['p90_ms'])} ms, below {_ms(single['p90_upper_99_ms'])} with 99 %;"
-                f" {single['queries']:,} queries in {single['seconds']:.0f} s; no MLPerf result",
-            )
+        yield (
+            "single stream",
+            f"p90 {_ms(single['p90_ms'])} ms, below {_ms(single['p90_upper_99_ms'])} with 99 %;"
+            f" {single['queries']:,} queries in {single['seconds']:.0f} s; no MLPerf result",
         )
-    fields.append(("accuracy", format_accuracy(report.get("accuracy"))))
-    return fields
+    yield "accuracy", format_accuracy(report.get("accuracy"))
 
 
-def report_notes(report: Mapping[str, Any]) -> list[str]:
-    """Return what a reader of a report should know before believing it."""
-    notes = []
+def report_notes(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a reader of a report should know before believing it."""
     if untold := report["vitals"]["not_told"]:
-        notes.append(f"this machine does not tell: {', '.join(untold)}")
+        yield f"this machine does not tell: {', '.join(untold)}"
     waiting = max(report["waiting"].values(), default=0.0)
     if waiting > _MUCH_WAITING:
-        notes.append(
+        yield (
             f"disturbed: other programs had the processor for up to {waiting:.0%} of the time, "
             "so times are too long; measure on a quiet machine"
         )
-    notes += [
-        f"{model_name(model)} does not give its golden vectors here"
-        for model in report.get("models", [])
-        if not model["golden_match"]
-    ]
-    notes += [
-        f"XNNPACK is off for {model_name(model)}, so it runs many times slower; "
-        "`fer-edge doctor` says why"
-        for model in report.get("models", [])
-        if model.get("xnnpack") is False
-    ]
-    return notes
+    models = report.get("models", [])
+    for name in (model_name(model) for model in models if not model["golden_match"]):
+        yield f"{name} does not give its golden vectors here"
+    for name in (model_name(model) for model in models if model.get("xnnpack") is False):
+        yield f"XNNPACK is off for {name}, so it runs many times slower; `fer-edge doctor` says why"
 
 
 def _ms(value: float | None) -> str:

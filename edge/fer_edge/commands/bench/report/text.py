@@ -26,7 +26,7 @@ def format_report(report: Mapping[str, Any]) -> str:
         _aligned(level_table(report), leave_out="p99 (95 %)"),
         _aligned(model_table(report), leave_out="p50 (95 %)"),
         _aligned(pipeline_table(report)),
-        format_fields(sum_fields(report)),
+        format_fields(list(sum_fields(report))),
         _verdict(report),
     ]
     return "\n\n".join(part for part in parts if part)
