@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from fer_edge.shared.scores import Scores
 from fer_trainer.data.balanced import draw_in_turn
 from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
 from fer_trainer.scores.calibration import (
-    Probabilities,
     calibration_figures,
     complete,
     temper_answers,
@@ -50,62 +49,6 @@ class Example:
     def right(self) -> bool:
         """Whether the label given is the one it carries."""
         return self.said == self.truth
-
-
-def worst_errors(
-    samples: Samples,
-    probabilities: Probabilities,
-    chosen: NDArray[np.int64],
-    labels: Sequence[str],
-) -> dict[str, list[Example]]:
-    """Return, for each true label, the wrong answers of the highest confidence.
-
-    Args:
-        samples: The pictures that were judged.
-        probabilities: Of each label, after the temperature.
-        chosen: int64, shape (N,): the label each picture was given.
-        labels: Names in the order of the label indices.
-    """
-    confidence = probabilities[np.arange(len(chosen)), chosen]
-    errors = {}
-    for index, label in enumerate(labels):
-        wrong = np.flatnonzero((samples.labels == index) & (chosen != index))
-        surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST]
-        errors[label] = _examples(surest, samples, confidence, chosen, labels)
-    return errors
-
-
-def fair_sample(
-    samples: Samples,
-    probabilities: Probabilities,
-    chosen: NDArray[np.int64],
-    labels: Sequence[str],
-    *,
-    seed: int,
-) -> list[Example]:
-    """Return pictures drawn by lot, labels in turn, right or wrong; arguments as above."""
-    drawn = draw_in_turn(samples.labels, at_most=SAMPLES, seed=seed)
-    confidence = probabilities[np.arange(len(chosen)), chosen]
-    return _examples(drawn, samples, confidence, chosen, labels)
-
-
-def _examples(
-    indices: Any,
-    samples: Samples,
-    confidence: NDArray[np.float64],
-    chosen: NDArray[np.int64],
-    labels: Sequence[str],
-) -> list[Example]:
-    return [
-        Example(
-            samples.pictures[i],
-            samples.names[i],
-            labels[int(samples.labels[i])],
-            labels[int(chosen[i])],
-            float(confidence[i]),
-        )
-        for i in indices
-    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,13 +93,32 @@ def judge(
     # The contract's threshold is one on probabilities at its own temperature.
     threshold = temper_threshold(contract.threshold, temperature / own)
     chosen, labels = choose(outputs, threshold=threshold), contract.labels
+    confidence = complete(outputs)[np.arange(len(chosen)), chosen]
+
+    def examples(indices: Iterable[int]) -> list[Example]:
+        return [
+            Example(
+                samples.pictures[i],
+                samples.names[i],
+                labels[int(samples.labels[i])],
+                labels[int(chosen[i])],
+                float(confidence[i]),
+            )
+            for i in indices
+        ]
+
+    def worst(index: int) -> Iterable[int]:
+        """Return the wrong answers of the highest confidence to pictures of one label."""
+        wrong = np.flatnonzero((samples.labels == index) & (chosen != index))
+        return wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST]
+
     agreed = samples.agreed()
     return Judgement(
         part,
         score(outputs, samples.labels, labels, threshold=threshold),
         calibration_figures(answers[agreed], samples.labels[agreed], temperature),
-        worst_errors(samples, complete(outputs), chosen, labels),
-        fair_sample(samples, complete(outputs), chosen, labels, seed=_SEED),
+        {label: examples(worst(index)) for index, label in enumerate(labels)},
+        examples(draw_in_turn(samples.labels, at_most=SAMPLES, seed=_SEED)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -173,7 +173,7 @@ def place_row(row: Sequence[Sequence[Slab]], axis: float) -> list[list[Slab]]:
         here, stands = x + (_width(group) - _solid(group)) / 2, []
         for slab in group:
             top = axis - slab.height / 2
-            stands.append(Slab(slab.layer, here, top, slab.width, slab.height, slab.depth))
+            stands.append(replace(slab, left=here, top=top))
             here += slab.width + _SEAM
         placed.append(stands)
         x += _width(group) + gap
@@ -212,7 +212,17 @@ def draw_layered(graph: NetworkGraph, *, caption: str = "", background: str | No
         y += height
     legend, height = _legend(graph, top=y + 6)
     parts += legend
-    return _document(graph.name, parts, width=PAGE_WIDTH, height=y + height + 12, fill=background)
+    ground = (
+        "" if background is None else f'<rect width="100%" height="100%" fill="{background}"/>\n'
+    )
+    size = f"{PAGE_WIDTH:.0f}", f"{y + height + 12:.0f}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {" ".join(size)}" '
+        f'width="{size[0]}" height="{size[1]}" font-family="system-ui, sans-serif" role="img">\n'
+        f"<title>{text(graph.name)}, layer by layer</title>\n{ground}"
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
 
 
 def _draw_row(
@@ -322,16 +332,4 @@ def _text(x: float, y: float, words: str, *, size: float, anchor: str = "middle"
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}" '
         f'fill="{INK}">{text(words)}</text>'
-    )
-
-
-def _document(
-    name: str, parts: Sequence[str], *, width: float, height: float, fill: str | None
-) -> str:
-    ground = "" if fill is None else f'<rect width="100%" height="100%" fill="{fill}"/>\n'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}" '
-        'font-family="system-ui, sans-serif" role="img">\n'
-        f"<title>{text(name)}, layer by layer</title>\n{ground}" + "\n".join(parts) + "\n</svg>\n"
     )

@@ -5,9 +5,9 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -34,6 +34,11 @@ GROWING: Final = frozenset(
 """Figures of sinks that only grow, and so are counters; all others are gauges."""
 _GRADES: Final[tuple[str, ...]] = get_args(Grade)
 _PHASES: Final[tuple[str, ...]] = get_args(Phase)
+_OF_SINKS: Final[tuple[tuple[Any, str, str, Callable[[SinkState], float]], ...]] = (
+    (CounterMetricFamily, "emitted", "Observations that a sink took.", lambda s: s.emitted),
+    (CounterMetricFamily, "failures", "How often a sink failed.", lambda s: s.failures),
+    (GaugeMetricFamily, "up", "1 while a sink has no problem.", lambda s: not problems_of(s)),
+)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -47,46 +52,32 @@ _FRESH_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 1000
 
 
-class StateCollector:
-    """Makes metrics of the newest state each time somebody asks; nothing is counted twice.
+def tell_state(pulse: Pulse, *, faces: bool) -> Iterator[Metric]:
+    """Yield what the newest state says, and how old it is; nothing is counted twice.
 
     Args:
         pulse: Where the newest state is.
         faces: Whether to tell how many faces there are.
     """
-
-    def __init__(self, pulse: Pulse, *, faces: bool = True) -> None:
-        self._pulse = pulse
-        self._tells_faces = faces
-
-    def describe(self) -> list[Metric]:
-        """Return nothing: which metrics there are depends on the state."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield what the newest state says, and how old it is."""
-        yield _gauge(
-            "state_age_seconds",
-            "Since the loop last said how it does, about once a second; grows while it hangs.",
-            self._pulse.age_seconds,
-        )
-        state = self._pulse.state
-        if state is not None:
-            yield from _about(state)
-            yield from _flow(state)
-            if self._tells_faces:
-                yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
-            yield from _camera(state.camera)
-            yield from _sinks(state.sinks)
+    yield _gauge(
+        "state_age_seconds",
+        "Since the loop last said how it does, about once a second; grows while it hangs.",
+        pulse.age_seconds,
+    )
+    state = pulse.state
+    if state is not None:
+        yield from _about(state)
+        yield from _flow(state)
+        if faces:
+            yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
+        yield from _camera(state.camera)
+        yield from _sinks(state.sinks)
 
 
 def _about(state: DaemonState) -> Iterator[Metric]:
     yield _info("build", "Which fer-edge runs.", {"version": state.version})
-    yield _info(
-        "model",
-        "Which network reads the faces, with the hash of its flatbuffer.",
-        {"model": state.model, "sha256": state.model_sha256},
-    )
+    text = "Which network reads the faces, with the hash of its flatbuffer."
+    yield _info("model", text, {"model": state.model, "sha256": state.model_sha256})
     yield _one_hot(
         "phase", "1 for what the daemon does now, 0 for the others.", state.phase, _PHASES
     )
@@ -127,20 +118,11 @@ def _camera(camera: CameraHealth) -> Iterator[Metric]:
 
 
 def _sinks(sinks: tuple[SinkState, ...]) -> Iterator[Metric]:
-    emitted = CounterMetricFamily(
-        f"{PREFIX}_outlet_emitted", "Observations that a sink took.", labels=["outlet"]
-    )
-    failures = CounterMetricFamily(
-        f"{PREFIX}_outlet_failures", "How often a sink failed.", labels=["outlet"]
-    )
-    well = GaugeMetricFamily(
-        f"{PREFIX}_outlet_up", "1 while a sink has no problem.", labels=["outlet"]
-    )
-    for sink in sinks:
-        emitted.add_metric([sink.name], sink.emitted)
-        failures.add_metric([sink.name], sink.failures)
-        well.add_metric([sink.name], not problems_of(sink))
-    yield from (emitted, failures, well)
+    for kind, name, text, value in _OF_SINKS:
+        family = kind(f"{PREFIX}_outlet_{name}", text, labels=["outlet"])
+        for sink in sinks:
+            family.add_metric([sink.name], value(sink))
+        yield family
     for sink in sinks:
         yield from _figures(sink)
 
@@ -194,6 +176,7 @@ class PrometheusMetrics:
     """
 
     def __init__(self, pulse: Pulse, *, faces: bool = True) -> None:
+        self._pulse = pulse
         self._tells_faces = faces
         self._waiting: deque[Observation] = deque()
         self._taken: defaultdict[str, _Taken] = defaultdict(_Taken)
@@ -202,7 +185,6 @@ class PrometheusMetrics:
         self._text = b""
         self._text_due = 0.0
         self._registry = CollectorRegistry()
-        self._registry.register(StateCollector(pulse, faces=faces))
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
@@ -233,11 +215,12 @@ class PrometheusMetrics:
             return self._text
 
     def describe(self) -> list[Metric]:
-        """Return nothing: stages and expressions show only in frames."""
+        """Return nothing: what there is to tell depends on the state, and shows in frames."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what has been counted; the registry calls it for `text`."""
+        """Yield the state and what has been counted; the registry calls it for `text`."""
+        yield from tell_state(self._pulse, faces=self._tells_faces)
         stages = HistogramMetricFamily(
             f"{PREFIX}_stage_seconds", "Time that a stage took for a frame.", labels=["stage"]
         )
@@ -250,11 +233,8 @@ class PrometheusMetrics:
         yield from (stages, age)
         if not self._tells_faces:
             return
-        yield CounterMetricFamily(
-            f"{PREFIX}_faces",
-            "Faces read: one for each face in each frame.",
-            value=self._expressions.total(),
-        )
+        text = "Faces read: one for each face in each frame."
+        yield _counter("faces", text, self._expressions.total())
         expressions = CounterMetricFamily(
             f"{PREFIX}_expressions",
             "Faces read, by expression: the steady label where labels are steadied.",
