@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from fer_edge.cli import cli
 from fer_edge.commands.tune.candidate import Trial
-from fer_edge.commands.tune.footage import record
+from fer_edge.commands.tune.footage import find_known_faces, record
 from fer_edge.commands.tune.outcome import (
     Outcome,
     draw_outcome,
@@ -17,7 +17,6 @@ from fer_edge.commands.tune.outcome import (
     require_goal,
     to_toml,
 )
-from fer_edge.commands.tune.reference import find_known_faces
 from fer_edge.commands.tune.search import VALUES, Goal, Search
 from fer_edge.settings import read_settings_file, resolve
 from fer_edge.shared.errors import (

@@ -1,6 +1,6 @@
 """What tuning found: for people, for programs, as a settings file and as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -118,14 +118,6 @@ def require_goal(outcome: Outcome) -> None:
         expected=", ".join(wanted),
         fix="ask for less, raise --smallest-face, or try another --model",
     )
-
-
-def known_values(settings: Any, keys: Sequence[str]) -> Mapping[str, str | int | float]:
-    """Return what settings say, by `section.key`."""
-    parts = (key.partition(".") for key in keys)
-    return {
-        f"{section}.{name}": getattr(getattr(settings, section), name) for section, _, name in parts
-    }
 
 
 def draw_outcome(outcome: Outcome) -> str:

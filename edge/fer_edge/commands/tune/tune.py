@@ -1,12 +1,12 @@
 """The whole way: footage, known faces, search."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Final
 
 from fer_edge.commands.tune.candidate import Trial, attempt
-from fer_edge.commands.tune.footage import Footage
-from fer_edge.commands.tune.outcome import Outcome, known_values
-from fer_edge.commands.tune.reference import find_known_faces
+from fer_edge.commands.tune.footage import Footage, find_known_faces
+from fer_edge.commands.tune.outcome import Outcome
 from fer_edge.commands.tune.search import VALUES, Goal, Search
 from fer_edge.settings import Settings
 
@@ -58,19 +58,11 @@ def tune(
             lambda done, total: progress("trying settings", done, total),
         )
         given = {} if model == settings.model.path else {MODEL_KEY: model}
-        chosen = search.run(known_values(settings, tuple(VALUES)), given)
+        chosen = search.run({key: attrgetter(key)(settings) for key in VALUES}, given)
         tried += search.trials.values()
         if best is None or goal.is_met(chosen) or chosen.recall > best.recall:
             best, best_model = chosen, model
         if goal.is_met(best):
             break
-    return Outcome(
-        best or tried[0],
-        tried[0],
-        tuple(tried),
-        goal,
-        faces,
-        len(footage.frames),
-        (footage.width, footage.height),
-        best_model,
-    )
+    chosen, frames = best or tried[0], len(footage.frames)
+    return Outcome(chosen, tried[0], tuple(tried), goal, faces, frames, footage.size, best_model)

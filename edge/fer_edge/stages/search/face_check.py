@@ -77,8 +77,5 @@ def first_found(
     checks: Sequence[FaceCheck], grey: GreyImage, x: float, y: float, side: float
 ) -> Checked | None:
     """Return what the first of several checks finds that finds anything."""
-    for one in checks:
-        found = one.check(grey, x, y, side)
-        if found is not None:
-            return found
-    return None
+    found = (one.check(grey, x, y, side) for one in checks)
+    return next((each for each in found if each is not None), None)

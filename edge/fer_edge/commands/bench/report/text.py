@@ -16,7 +16,7 @@ from fer_edge.commands.bench.report.rows import (
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 if TYPE_CHECKING:
-    from fer_edge.commands.bench.compare.verdict import Comparison
+    from fer_edge.commands.bench.compare.comparison import Comparison
 
 
 def format_report(report: Mapping[str, Any]) -> str:
