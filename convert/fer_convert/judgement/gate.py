@@ -1,7 +1,7 @@
 """The gate: is a converted network still as good as the one that was trained?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -171,32 +171,30 @@ def judge(reference: Answers, answers: Answers, samples: Samples) -> Verdict:
     )
 
 
-def _failures(kept: float, classes: dict[str, PairedTest]) -> list[str]:
-    found = []
+def _failures(kept: float, classes: dict[str, PairedTest]) -> Iterator[str]:
     if kept < ACCURACY_KEPT:
-        found.append(f"keeps {kept:.2%} of float32's accuracy, at least {ACCURACY_KEPT:.0%} wanted")
+        yield f"keeps {kept:.2%} of float32's accuracy, at least {ACCURACY_KEPT:.0%} wanted"
     for label, test in classes.items():
         if -test.interval.high > RECALL_LOST:
-            found.append(
+            yield (
                 f"{label} loses {-test.difference * 100:.1f} points of recall "
                 f"({-test.interval.high * 100:.1f} to {-test.interval.low * 100:.1f} with 95 % "
                 f"confidence), at most {RECALL_LOST * 100:.0f} allowed"
             )
-    return found
 
 
-def _unmeasured(reference: Answers, answers: Answers, samples: Samples, kept: float) -> list[str]:
-    found = []
+def _unmeasured(
+    reference: Answers, answers: Answers, samples: Samples, kept: float
+) -> Iterator[str]:
     if len(samples) < LEAST_PICTURES:
-        found.append(f"{len(samples)} held-out pictures, at least {LEAST_PICTURES} wanted")
+        yield f"{len(samples)} held-out pictures, at least {LEAST_PICTURES} wanted"
     missing = [label for label, n in samples.counts(answers.labels).items() if n == 0]
     if missing:
-        found.append("no held-out picture of " + ", ".join(missing))
+        yield "no held-out picture of " + ", ".join(missing)
     if not all(np.isfinite(given.probabilities).all() for given in (reference, answers)):
-        found.append("answers that are no numbers")
+        yield "answers that are no numbers"
     if not math.isfinite(kept):
-        found.append("float32 gives no picture its own label")
-    return found
+        yield "float32 gives no picture its own label"
 
 
 def check_gate(verdicts: Mapping[Target, Verdict], *, accept_unmeasured: bool = False) -> None:

@@ -1,7 +1,7 @@
 """The page: what it says, section by section."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from fer_convert.conversion import Conversion
@@ -56,28 +56,20 @@ def _figures(conversion: Conversion) -> Iterator[tuple[str, str, str]]:
     yield f"{cost.multiply_accumulates / 1e6:,.1f} M", "multiply-accumulates", "for one face"
 
 
-def show_loss(conversion: Conversion) -> Sequence[str]:
+def show_loss(conversion: Conversion) -> Iterator[str]:
     """Say how right every target is, and how far from float32."""
     held_out = conversion.provenance["held_out"]
     scores = {target: each.scores for target, each in conversion.measurements.items()}
-    return [
-        paragraph(
-            f"Measured on {held_out['n']:,} of {held_out['of']:,} held-out pictures "
-            f"({held_out['source']}), each through the code that runs on the device. Agreement is "
-            "the share of pictures given float32's label; a shift is the difference of a "
-            "probability from float32's; ECE is the expected calibration error."
-        ),
-        table(*loss_table(conversion)),
-        plot_recall(scores).to_html(),
-        plot_shifts(conversion.answers).to_html(),
-        *_changes(conversion),
-    ]
-
-
-def _changes(conversion: Conversion) -> Sequence[str]:
-    """Say which answers became which others."""
+    yield paragraph(
+        f"Measured on {held_out['n']:,} of {held_out['of']:,} held-out pictures "
+        f"({held_out['source']}), each through the code that runs on the device. Agreement is "
+        "the share of pictures given float32's label; a shift is the difference of a "
+        "probability from float32's; ECE is the expected calibration error."
+    )
+    yield table(*loss_table(conversion))
+    yield plot_recall(scores).to_html()
+    yield plot_shifts(conversion.answers).to_html()
     reference = conversion.answers[Target.FLOAT32]
-    parts = []
     for target, given in conversion.answers.items():
         changed = reference.chosen != given.chosen
         pairs = Counter(
@@ -89,25 +81,20 @@ def _changes(conversion: Conversion) -> Sequence[str]:
             [given.labels[before], given.labels[after], f"{count:,}"]
             for (before, after), count in pairs.most_common(8)
         ]
-        parts += [
-            heading(f"{target}: the commonest changes of an answer"),
-            table(["float32 said", f"{target} says", "pictures"], rows, words=2),
-        ]
-    return parts
+        yield heading(f"{target}: the commonest changes of an answer")
+        yield table(["float32 said", f"{target} says", "pictures"], rows, words=2)
 
 
-def show_gate(conversion: Conversion) -> Sequence[str]:
+def show_gate(conversion: Conversion) -> Iterator[str]:
     """Say what the gate found."""
-    parts = [
-        paragraph(
-            "A file passes if it keeps at least 99 % of float32's accuracy and no label loses more "
-            "than 3 points of recall beyond its interval. Both models answer the same pictures, "
-            "so the difference is tested in pairs: McNemar's exact test, Agresti and Min's "
-            "interval of 95 %."
-        )
-    ]
+    yield paragraph(
+        "A file passes if it keeps at least 99 % of float32's accuracy and no label loses more "
+        "than 3 points of recall beyond its interval. Both models answer the same pictures, "
+        "so the difference is tested in pairs: McNemar's exact test, Agresti and Min's "
+        "interval of 95 %."
+    )
     for target, found in conversion.verdicts.items():
-        parts.append(_judged(target, found))
+        yield _judged(target, found)
         tests = {"all": found.paired, **found.classes}
         rows = [
             [name, f"{test.n:,}", f"{test.lost}", f"{test.won}", f"{100 * test.difference:+.2f}",
@@ -115,8 +102,7 @@ def show_gate(conversion: Conversion) -> Sequence[str]:
             for name, test in tests.items()
         ]  # fmt: skip
         header = ["label", "pictures", "lost", "won", "points", "95 % interval", "p"]
-        parts.append(table(header, rows))
-    return parts
+        yield table(header, rows)
 
 
 def _judged(target: Target, found: Verdict) -> str:
@@ -127,19 +113,18 @@ def _judged(target: Target, found: Verdict) -> str:
     return verdict(f"{target} has {word}", f"{'; '.join(found.reasons)}.", passed=False)
 
 
-def show_layers(conversion: Conversion) -> Sequence[str]:
+def show_layers(conversion: Conversion) -> Iterator[str]:
     """Say where quantisation errs."""
     if not conversion.layer_errors:
-        return [paragraph("Nothing but float32 was asked for.")]
-    parts = [
-        paragraph(
-            "What every operator writes, against what float32 writes there. More decibels are "
-            "less noise: 20 dB are one part in a hundred of the power. Noise travels on, so what "
-            "counts for an operator is how much it adds."
-        )
-    ]
+        yield paragraph("Nothing but float32 was asked for.")
+        return
+    yield paragraph(
+        "What every operator writes, against what float32 writes there. More decibels are "
+        "less noise: 20 dB are one part in a hundred of the power. Noise travels on, so what "
+        "counts for an operator is how much it adds."
+    )
     if any(e.sqnr_db is not None for errors in conversion.layer_errors.values() for e in errors):
-        parts.append(plot_layers(conversion.layer_errors).to_html())
+        yield plot_layers(conversion.layer_errors).to_html()
     for target, errors in conversion.layer_errors.items():
         rows = [
             [error.layer.removeprefix("layer "), error.operator,
@@ -147,21 +132,18 @@ def show_layers(conversion: Conversion) -> Sequence[str]:
             for error in worst_layers(errors, 5)
         ]  # fmt: skip
         header = ["layer", "operator", "SQNR dB", "noise added, % of the signal"]
-        parts += [heading(f"{target}: what adds most noise"), table(header, rows, words=2)]
-    return parts
+        yield heading(f"{target}: what adds most noise")
+        yield table(header, rows, words=2)
 
 
-def show_calibration(conversion: Conversion) -> Sequence[str]:
+def show_calibration(conversion: Conversion) -> Iterator[str]:
     """Say how far the probabilities can be believed."""
-    return [
-        paragraph("With the temperature that the contract holds, as devices apply it."),
-        plots(*plot_reliability(conversion.answers, conversion.held_out)),
-    ]
+    yield paragraph("With the temperature that the contract holds, as devices apply it.")
+    yield plots(*plot_reliability(conversion.answers, conversion.held_out))
 
 
-def show_cost(conversion: Conversion) -> Sequence[str]:
+def show_cost(conversion: Conversion) -> Iterator[str]:
     """Say what an inference costs."""
-    parts = []
     for target in (artefact.target for artefact in conversion.artefacts):
         cost = conversion.costs[target]
         rows = [
@@ -175,28 +157,25 @@ def show_cost(conversion: Conversion) -> Sequence[str]:
                  f"{cost.peak_activation_bytes:,}"]  # fmt: skip
         header = ["layer", "operator", "output", "multiply-accumulates", "parameters",
                   "weight bytes", "activation bytes alive"]  # fmt: skip
-        parts += [heading(str(target)), table(header, [*rows, total], words=3)]
+        yield heading(str(target))
+        yield table(header, [*rows, total], words=3)
     counts = conversion.emulation.counts
     if counts:
         rows = [[each.cpu, each.board, f"{each.instructions:,}"] for each in counts]
-        parts += [
-            heading("Instructions of one int8 inference, counted in an emulator"),
-            table(["processor", "board", "instructions"], rows, words=2),
-        ]
+        yield heading("Instructions of one int8 inference, counted in an emulator")
+        yield table(["processor", "board", "instructions"], rows, words=2)
     else:
-        parts.append(
-            paragraph(
-                "Instructions were not counted: FER_EMULATOR names no emulator "
-                "(benchmarks/emulator.sh prepares one)."
-            )
+        yield paragraph(
+            "Instructions were not counted: FER_EMULATOR names no emulator "
+            "(benchmarks/emulator.sh prepares one)."
         )
-    return parts
 
 
-def show_rescue(conversion: Conversion) -> Sequence[str]:
+def show_rescue(conversion: Conversion) -> Iterator[str]:
     """Say what was tried where int8 did not pass."""
     if conversion.rescue is None:
-        return [paragraph("None was needed, or none was asked for (--rescue).")]
+        yield paragraph("None was needed, or none was asked for (--rescue).")
+        return
     rows = []
     for attempt in conversion.rescue["attempts"]:
         seconds = f"{attempt['seconds']:.0f}"
@@ -209,10 +188,10 @@ def show_rescue(conversion: Conversion) -> Sequence[str]:
              f"{100 * held_out['accuracy']:.2f}",
              f"{100 * held_out['against_float32']['agreement']:.2f}", seconds]
         )  # fmt: skip
-    return [table(["step", "verdict", "accuracy %", "agreement %", "seconds"], rows, words=2)]
+    yield table(["step", "verdict", "accuracy %", "agreement %", "seconds"], rows, words=2)
 
 
-def show_origin(conversion: Conversion) -> Sequence[str]:
+def show_origin(conversion: Conversion) -> Iterator[str]:
     """Say all that is needed to repeat the conversion."""
     provenance = conversion.provenance
     calibration, held_out = provenance["calibration"], provenance["held_out"]
@@ -234,7 +213,7 @@ def show_origin(conversion: Conversion) -> Sequence[str]:
             for artefact in conversion.artefacts
         ),
     ]
-    return [facts(pairs)]
+    yield facts(pairs)
 
 
 def _signed(interval: Interval) -> str:

@@ -66,31 +66,23 @@ def _lead(contents: Contents) -> str:
     return f"Recognises {labels} in grey face crops." + (f" Recipe: {source}." if source else "")
 
 
-def _tiles(contents: Contents) -> list[tuple[str, str, str]]:
+def _tiles(contents: Contents) -> Iterator[tuple[str, str, str]]:
     scores, metrics = contents.judgement.scores, contents.metrics
     whole = scores.accuracy_interval
     low_high = f"95% interval {whole.low:.1%} to {whole.high:.1%}, " if scores.n else ""
-    shown = [
-        (f"{scores.accuracy:.1%}", f"{contents.judgement.part} accuracy",
-         f"{low_high}{scores.n:,} pictures"),
-        (f"{scores.macro_recall:.1%}", "macro recall", "mean over the labels"),
-    ]  # fmt: skip
-    fresh = metrics.get("test_without_train_copies")
-    if fresh is not None and fresh["n"] and metrics.get("test_copies_of_train"):
-        copies = metrics["test_copies_of_train"]
-        shown.append(
-            (f"{fresh['accuracy']:.1%}", "accuracy without copies",
-             f"{copies:,} copies of train pictures left out")
-        )  # fmt: skip
-    calibration = metrics["calibration"][contents.judgement.part]
-    size = int8_bytes(contents.cost.layers)
-    shown += [
-        (f"{calibration['after']['ece']:.1%}", "calibration error",
-         f"temperature {metrics['calibration']['temperature']:g}"),
-        (_amount(contents.cost.parameters), "parameters", f"about {size / 1000:,.0f} kB as int8"),
-        (_amount(contents.cost.macs), "multiply-accumulates", "for one picture"),
-    ]  # fmt: skip
-    return shown
+    pictures = f"{low_high}{scores.n:,} pictures"
+    yield f"{scores.accuracy:.1%}", f"{contents.judgement.part} accuracy", pictures
+    yield f"{scores.macro_recall:.1%}", "macro recall", "mean over the labels"
+    fresh, copies = metrics.get("test_without_train_copies"), metrics.get("test_copies_of_train")
+    if fresh is not None and fresh["n"] and copies:
+        left_out = f"{copies:,} copies of train pictures left out"
+        yield f"{fresh['accuracy']:.1%}", "accuracy without copies", left_out
+    error = metrics["calibration"][contents.judgement.part]["after"]["ece"]
+    temperature = f"temperature {metrics['calibration']['temperature']:g}"
+    yield f"{error:.1%}", "calibration error", temperature
+    size = f"about {int8_bytes(contents.cost.layers) / 1000:,.0f} kB as int8"
+    yield _amount(contents.cost.parameters), "parameters", size
+    yield _amount(contents.cost.macs), "multiply-accumulates", "for one picture"
 
 
 def _amount(number: float) -> str:
@@ -264,18 +256,15 @@ def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[
     return [*said, paragraph(words), _plot(plots["reliability"]), table(header, rows, words=2)]
 
 
-def show_worst(contents: Contents) -> Sequence[str]:
+def show_worst(contents: Contents) -> Iterator[str]:
     """Show the worst errors."""
-    parts = [
-        paragraph(
-            f"For each label the {contents.judgement.part} pictures of the highest confidence in "
-            "a wrong answer. Some of them show what the data set gets wrong."
-        )
-    ]
+    yield paragraph(
+        f"For each label the {contents.judgement.part} pictures of the highest confidence in "
+        "a wrong answer. Some of them show what the data set gets wrong."
+    )
     for label, examples in contents.judgement.errors.items():
-        parts.append(heading(label))
-        parts.append(_faces(examples) if examples else paragraph("No errors."))
-    return parts
+        yield heading(label)
+        yield _faces(examples) if examples else paragraph("No errors.")
 
 
 def show_samples(contents: Contents) -> Sequence[str]:
