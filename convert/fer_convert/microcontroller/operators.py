@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from fer_convert.file.flatbuffer import Graph
-from fer_convert.file.scopes import find_layer
 from fer_edge.shared.errors import ModelError
 
 _COMPUTED: Final = frozenset({
@@ -40,12 +39,9 @@ def registrations_for(graph: Graph, kinds: Mapping[str, str], *, where: str) -> 
     """
     for operator in graph.operators:
         if operator.name not in _COMPUTED:
-            names = [tensor.name for tensor in (*operator.inputs, *operator.outputs)]
-            layer = find_layer(names, kinds)
-            origin = f" (from {layer})" if layer else ""
             raise ModelError(
-                f"{where}: operator {operator}{origin} is not computed in int8 by TensorFlow "
-                "Lite Micro",
+                f"{where}: operator {operator.describe(kinds)} is not computed in int8 by "
+                "TensorFlow Lite Micro",
                 expected="operators that its resolver can register",
                 fix="replace the layer in the recipe and train again, or convert without --c-array",
             )

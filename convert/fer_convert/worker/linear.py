@@ -90,8 +90,8 @@ def affine_of_norm(norm: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     scale = 1 / np.sqrt(as_array(norm.moving_variance) + norm.epsilon)
     if norm.scale:
         scale = scale * as_array(norm.gamma)
-    offset = -as_array(norm.moving_mean) * scale
-    return scale, offset + as_array(norm.beta) if norm.center else offset
+    shift = as_array(norm.beta) if norm.center else 0.0
+    return scale, shift - as_array(norm.moving_mean) * scale
 
 
 def _bias(layer: Any, size: int) -> NDArray[np.float64]:
