@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from fer_edge.assemble.parts import Frames, frames_of, make_pipeline, make_source
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames, process_live, warm_up
@@ -85,11 +84,6 @@ def measure_scenes(bench: Bench, watch: VitalsWatch) -> Iterator[tuple[str, Fram
         tally = measure_scene(bench, watch, name)
         if tally.wall_ns:
             yield name, tally
-
-
-def pipeline_part(tally: FrameTally) -> dict[str, Any]:
-    """Return figures, stages among them."""
-    return {**tally.to_json(), "stages": tally.stages_to_json()}
 
 
 @contextlib.contextmanager

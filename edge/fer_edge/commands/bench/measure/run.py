@@ -17,7 +17,6 @@ from fer_edge.commands.bench.measure.pipelines import (
     fresh_pipeline,
     measure_clip,
     measure_scenes,
-    pipeline_part,
     sustained_frames,
 )
 from fer_edge.commands.bench.measure.plan import Bench
@@ -148,7 +147,10 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
         main = measure_clip(bench, watch)
     else:
         tallies = dict(measure_scenes(bench, watch))
-        report["scenes"] = {name: pipeline_part(tally) for name, tally in tallies.items()}
+        report["scenes"] = {
+            name: {**tally.to_json(), "stages": tally.stages_to_json()}
+            for name, tally in tallies.items()
+        }
         if _MAIN_SCENE not in tallies:
             return
         main = tallies[_MAIN_SCENE]

@@ -6,7 +6,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.commands.bench.report.rows import (
+from fer_edge.commands.bench.report.text import (
     level_rows,
     level_table,
     machine_fields,
