@@ -1,4 +1,7 @@
-"""A model file: a flatbuffer with a contract that says what its tensors say."""
+"""A model file: a flatbuffer, a contract that says what its tensors say, and golden vectors.
+
+Golden vectors are crops of a portrait that may be shipped, and the model's answers to them.
+"""
 
 import dataclasses
 import io

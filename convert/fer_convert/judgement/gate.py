@@ -1,4 +1,4 @@
-"""The gate: is a converted network still as good as the one that was trained?"""
+"""The gate: is a converted network still as good as the one that was trained, tested in pairs?"""
 
 import math
 from collections.abc import Iterator, Mapping

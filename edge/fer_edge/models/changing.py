@@ -1,4 +1,4 @@
-"""A new model into the idle slot, and the way back."""
+"""A new model into the idle slot, the way back, and what there is in the slots."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

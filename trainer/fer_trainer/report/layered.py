@@ -1,46 +1,38 @@
-"""The layered picture of a network: blocks in perspective, as visualkeras draws them."""
+"""The layered picture of a network: blocks in perspective, as visualkeras draws them.
+
+Height and depth of a block are the rows and columns of what its layer gives; its width grows with
+the channels. Flat vectors are bars, longer with more numbers. A layer that only follows another
+(batch norm, activation, pooling, dropout) is a thin slab behind it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from fer_edge.shared.report.colours import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    YELLOW,
-)
+from fer_edge.shared.report import colours
 from fer_edge.shared.report.page import text
 from fer_trainer.network.cost import LayerCost
 from fer_trainer.report.graph import NetworkGraph, Shortcut
 
 _LIGHT_INK: Final = "#e6edf3"
 
-LAYERS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "InputLayer": GREY,
-        "Rescaling": "#c8c8c8",
-        "Conv2D": BLUE,
-        "BatchNormalization": YELLOW,
-        "ReLU": VERMILION,
-        "MaxPooling2D": GREEN,
-        "AveragePooling2D": GREEN,
-        "GlobalAveragePooling2D": "#00694d",
-        "Dropout": "#6e6e6e",
-        "Flatten": SKY,
-        "Dense": ORANGE,
-        "Add": PURPLE,
-    }
-)
+LAYERS: Final[Mapping[str, str]] = {
+    "InputLayer": colours.GREY,
+    "Rescaling": "#c8c8c8",
+    "Conv2D": colours.BLUE,
+    "BatchNormalization": colours.YELLOW,
+    "ReLU": colours.VERMILION,
+    "MaxPooling2D": colours.GREEN,
+    "AveragePooling2D": colours.GREEN,
+    "GlobalAveragePooling2D": "#00694d",
+    "Dropout": "#6e6e6e",
+    "Flatten": colours.SKY,
+    "Dense": colours.ORANGE,
+    "Add": colours.PURPLE,
+}
 """By Keras class; those of one role may share a colour."""
 
 OTHER_LAYER: Final = "#b8a88a"
@@ -75,7 +67,7 @@ def shade(colour: str, factor: float) -> str:
 
 def in_the_dark(svg: str) -> str:
     """Return an SVG for a dark page: light ink, everything else as it is."""
-    return svg.replace(INK, _LIGHT_INK)
+    return svg.replace(colours.INK, _LIGHT_INK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +275,7 @@ def _way(way: Shortcut, start: Point, end: Point, *, y: float) -> list[str]:
     parts = [
         _line([(x0, y0), (x0, y), (x1, y), (x1, y1 - 5)]),
         f'<polygon points="{_points([(x1 - 3, y1 - 6), (x1 + 3, y1 - 6), (x1, y1)])}" '
-        f'fill="{INK}"/>',
+        f'fill="{colours.INK}"/>',
     ]
     middle = (x0 + x1) / 2 - 5.5 * len(way.layers)
     for number, layer in enumerate(way.layers):
@@ -323,7 +315,7 @@ def _points(corners: Sequence[Point]) -> str:
 
 def _line(corners: Sequence[Point]) -> str:
     return (
-        f'<polyline points="{_points(corners)}" fill="none" stroke="{INK}" '
+        f'<polyline points="{_points(corners)}" fill="none" stroke="{colours.INK}" '
         'stroke-width="0.8" stroke-opacity="0.6"/>'
     )
 
@@ -331,5 +323,5 @@ def _line(corners: Sequence[Point]) -> str:
 def _text(x: float, y: float, words: str, *, size: float, anchor: str = "middle") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}" '
-        f'fill="{INK}">{text(words)}</text>'
+        f'fill="{colours.INK}">{text(words)}</text>'
     )

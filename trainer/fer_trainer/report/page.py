@@ -1,4 +1,4 @@
-"""The page itself: what was collected, in the order in which people ask for it."""
+"""The page: what was collected, in the order in which people ask for it, a function a section."""
 
 from __future__ import annotations
 

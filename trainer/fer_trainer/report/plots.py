@@ -1,4 +1,4 @@
-"""The diagrams of a report, drawn with matplotlib and handed over as SVG and PNG."""
+"""The diagrams of a report as SVG and PNG, and the single pictures of documented systems."""
 
 from __future__ import annotations
 

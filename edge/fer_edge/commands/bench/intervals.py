@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 PERCENTS: Final = (50, 90, 95, 99)
 CONFIDENCE: Final = 0.95
 _EXACT_UP_TO: Final = 100_000
+_RESAMPLES: Final = 4000
+_AT_ONCE: Final = 200  # in parts: a Pi has little memory
 
 Series = NDArray[np.float64]
 Interval = tuple[float | None, float | None]
-_RESAMPLES: Final = 4000
-_AT_ONCE: Final = 200  # in parts: a Pi has little memory
 
 
 def figures(values: Series, unit: str = "_ms") -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Is there a face at this place, and where exactly? Haar in a small window at near sizes."""
+"""Is there a face at this place, and where exactly? Haar in a small window at near sizes.
+
+What is looked at is a square of the picture at a small, known scale, never the whole frame.
+"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
