@@ -11,8 +11,7 @@ from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
-from fer_convert.judgement.comparison import Answers, Measurement
-from fer_convert.judgement.comparison_size import pictures_to_compare
+from fer_convert.judgement.comparison import Answers, Measurement, pictures_to_compare
 from fer_convert.judgement.gate import Verdict, find_poor
 from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.judgement.measurement import ask_all, judge_all, measure_all
@@ -129,11 +128,6 @@ class Conversion:
         """What is wrong with float32 itself, which no conversion mends."""
         return find_poor(self.answers[Target.FLOAT32], self.held_out)
 
-    def _errors_to_json(self, target: Target) -> dict[str, Any]:
-        if target not in self.layer_errors:
-            return {}
-        return {"layer_errors": [error.to_json() for error in self.layer_errors[target]]}
-
     @property
     def costs(self) -> Mapping[Target, CostTable]:
         """What an inference of each target costs."""
@@ -144,6 +138,7 @@ class Conversion:
         """Return the report."""
         costs = self.costs
         verdicts = self.verdicts
+        errors = {target: [e.to_json() for e in own] for target, own in self.layer_errors.items()}
         files = {
             artefact.target.value: {
                 "file": artefact.file_name,
@@ -160,7 +155,7 @@ class Conversion:
                 **({"instructions": self.emulation.to_json()} if target is Target.INT8 else {}),
                 "not_folded": [asdict(left) for left in find_leftovers(self.graphs[target])],
                 **({"gate": verdicts[target].to_json()} if target in verdicts else {}),
-                **self._errors_to_json(target),
+                **({"layer_errors": errors[target]} if target in errors else {}),
                 **files.get(target.value, {}),
             }
             for target, measurement in self.measurements.items()

@@ -21,6 +21,7 @@ from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
     echo,
     echo_json,
+    echo_result,
     json_option,
     printable,
     run_command_line,
@@ -105,10 +106,7 @@ def classify(
 
         def work(image: str) -> None:
             seen = reader.read(image)
-            if as_json:
-                echo_json(seen.to_json())
-            else:
-                echo(format_reading(seen))
+            echo_result(seen.to_json, partial(format_reading, seen), as_json=as_json)
 
         return work
 
@@ -156,10 +154,7 @@ def evaluate(
             without_copies=without_copies,
             progress=partial(line.count, "evaluating"),
         )
-    if as_json:
-        echo_json(result.to_json())
-        return
-    echo(format_evaluation(result))
+    echo_result(result.to_json, partial(format_evaluation, result), as_json=as_json)
 
 
 @cli.command()
@@ -245,10 +240,11 @@ def models(as_json: bool) -> None:
     from fer_edge.models import open_model, shipped_models
 
     opened = {name: open_model(name) for name in shipped_models()}
-    if as_json:
-        echo_json([summarise_model(name, model) for name, model in opened.items()])
-    else:
-        echo(format_models(opened, default=DEFAULT_MODEL))
+    echo_result(
+        lambda: [summarise_model(name, model) for name, model in opened.items()],
+        lambda: format_models(opened, default=DEFAULT_MODEL),
+        as_json=as_json,
+    )
 
 
 @cli.command()
@@ -260,10 +256,7 @@ def inspect(model: str, as_json: bool) -> None:
     from fer_edge.models import open_model
 
     opened = open_model(model)
-    if as_json:
-        echo_json(describe_model(opened))
-    else:
-        echo(format_model(opened))
+    echo_result(partial(describe_model, opened), partial(format_model, opened), as_json=as_json)
 
 
 @cli.command()
@@ -309,10 +302,7 @@ def demo(folder: Path, model: str | None, as_json: bool) -> None:
             folder,
             progress=lambda tally: line.count("demo", tally.frames, FRAMES),
         )
-    if as_json:
-        echo_json(result.to_json())
-    else:
-        echo(format_demo(result))
+    echo_result(result.to_json, partial(format_demo, result), as_json=as_json)
 
 
 @cli.command()
@@ -359,10 +349,7 @@ def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> No
     from fer_edge.commands.listings import format_settings, settings_to_json
 
     rows = _resolve(config, assignments, {}).rows()
-    if as_json:
-        echo_json(settings_to_json(rows))
-    else:
-        echo(format_settings(rows))
+    echo_result(partial(settings_to_json, rows), partial(format_settings, rows), as_json=as_json)
 
 
 @config.command()

@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from fer_convert.file.flatbuffer import Graph, Operator
-from fer_convert.microcontroller.arena import estimate_arena
-from fer_convert.microcontroller.c_array import FILE_NAMES, HEADER_NAME, SOURCE_NAME, source_files
+from fer_convert.microcontroller.c_array import (
+    FILE_NAMES,
+    HEADER_NAME,
+    SOURCE_NAME,
+    estimate_arena,
+    source_files,
+)
 from fer_convert.targets import Target
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.selftest import read_golden

@@ -1,7 +1,6 @@
 """What a model costs its target, on graphs small enough to count by hand."""
 
-from fer_convert.cost.layers import cost_table
-from fer_convert.cost.memory import lifetimes, plan_memory, planned_bytes
+from fer_convert.cost.layers import cost_table, lifetimes, plan_memory, planned_bytes
 from fer_convert.file.flatbuffer import Graph, Operator, Tensor
 from fer_convert.targets import Target
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from fer_convert.judgement.comparison import Answers
-from fer_convert.judgement.gate import check_gate, find_poor, judge
-from fer_convert.judgement.statistics import paired_test
+from fer_convert.judgement.gate import check_gate, find_poor, judge, paired_test
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_convert.file.golden import golden_inputs
+from fer_convert.file.artefact import golden_inputs
 from fer_edge.shared.model.contract import InputSpec
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from fer_edge.commands.bench.compare.comparison import compare_reports, read_report
 from fer_edge.commands.bench.measure.networks import network_alone
-from fer_edge.commands.bench.measure.sampling import Effort, measure
+from fer_edge.commands.bench.measure.sampling import measure
 from fer_edge.commands.bench.report.text import format_comparison
 from fer_edge.models import open_model
 from fer_edge.shared.errors import EXIT_REGRESSION, DataError, FerError, RegressionError
@@ -222,8 +222,8 @@ def test_the_network_alone_agrees_with_the_runtimes_own_benchmark(tmp_path):
 
 
 def our_median(invoke):
-    samples = measure({"network": invoke}, Effort(0.5), stop=threading.Event())["network"]
-    return samples.figures().percentiles[50]
+    samples = measure({"network": invoke}, 0.5, stop=threading.Event())["network"]
+    return samples.to_json()["p50_ms"]
 
 
 def their_median(path, result):

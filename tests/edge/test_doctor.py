@@ -12,14 +12,16 @@ from fer_edge.commands.doctor.cameras import User, check_cameras
 from fer_edge.commands.doctor.environment import (
     WriteSpeed,
     check_clock,
+    check_governor,
     check_storage,
+    check_temperature,
+    check_throttling,
     check_userland,
     write_speed,
 )
 from fer_edge.commands.doctor.examination import examine, format_findings, is_serious, to_json
 from fer_edge.commands.doctor.findings import Finding
 from fer_edge.commands.doctor.libraries import check_opencv, check_picamera2, check_runtime
-from fer_edge.commands.doctor.power import check_governor, check_temperature, check_throttling
 from fer_edge.state.machine import Answer, System
 
 NUMPY_CLASH = """Traceback (most recent call last):

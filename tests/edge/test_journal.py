@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fer_edge.shared.terminal.journal import JournalFormatter, goes_to_journal
+from fer_edge.shared.terminal.command_line import JournalFormatter, goes_to_journal
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from states import a_camera, a_state
 
 from fer_edge.settings import WebSettings
-from fer_edge.sinks.web.prometheus import BUCKETS, PrometheusMetrics
+from fer_edge.sinks.web.prometheus import BUCKETS, GROWING, PrometheusMetrics
 from fer_edge.sinks.web.sink import WebSink
-from fer_edge.sinks.web.state_metrics import GROWING
 from fer_edge.state.health import Pulse
 from fer_edge.state.records import SinkState
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_edge.commands.bench.report.plots import bar_plot, distribution_plot, line_plot
+from fer_edge.commands.bench.report.page import bar_plot, distribution_plot, line_plot
 from fer_edge.shared.report import page as markup
 from fer_edge.shared.report.plot import Plot, around, linear, logarithmic, named, stairs
 

@@ -11,8 +11,8 @@ from fer_edge.assemble.parts import make_tracker
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.records import Box
 from fer_edge.stages.search.background import AtOnce, Background
-from fer_edge.stages.search.budget import Budget
 from fer_edge.stages.search.motion import MotionMap
+from fer_edge.stages.search.schedule import Budget
 from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, HaarScout, SearchRequest
 
 

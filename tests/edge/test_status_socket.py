@@ -12,11 +12,9 @@ import pytest
 from command_line import stop_process
 from states import a_camera, a_state
 
-from fer_edge.daemon.status import announcing as announcing_module
-from fer_edge.daemon.status.announcing import announcing
 from fer_edge.daemon.status.asking import PATIENCE_SECONDS, ask, read_state
 from fer_edge.daemon.status.place import own_folder, run_name, socket_name, sockets
-from fer_edge.daemon.status.socket import StatusSocket
+from fer_edge.daemon.status.socket import StatusSocket, announcing
 from fer_edge.daemon.status.text import format_all, format_duration
 from fer_edge.settings import DaemonSettings, Settings, SourceSettings
 from fer_edge.shared.errors import OutputError, SettingsError
@@ -318,7 +316,7 @@ def test_a_path_too_long_for_a_socket_is_only_a_warning(tmp_path, monkeypatch, c
     deep = tmp_path / ("x" * 120)
     deep.mkdir()
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(deep))
-    with announcing_module.announcing(Settings()):
+    with announcing(Settings()):
         assert "cannot ask this run" in caplog.text
 
 

@@ -9,10 +9,14 @@ from click.testing import CliRunner
 
 from fer_edge.cli import cli
 from fer_edge.commands.tune.candidate import Trial
-from fer_edge.commands.tune.footage import record
-from fer_edge.commands.tune.outcome import Outcome, format_outcome, require_goal, to_toml
-from fer_edge.commands.tune.picture import draw_outcome
-from fer_edge.commands.tune.reference import find_known_faces
+from fer_edge.commands.tune.footage import find_known_faces, record
+from fer_edge.commands.tune.outcome import (
+    Outcome,
+    draw_outcome,
+    format_outcome,
+    require_goal,
+    to_toml,
+)
 from fer_edge.commands.tune.search import VALUES, Goal, Search
 from fer_edge.settings import read_settings_file, resolve
 from fer_edge.shared.errors import (

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from fer_trainer.network.builder import build_network
-from fer_trainer.network.cost import network_cost
+from fer_trainer.network.cost import int8_bytes, network_cost
 from fer_trainer.network.language import parse_layers
-from fer_trainer.report.estimate import int8_bytes
 from fer_trainer.report.graph import network_graph
 from fer_trainer.report.layered import draw_layered
 

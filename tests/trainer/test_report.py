@@ -21,7 +21,7 @@ from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import evaluate_run, report_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.report.colours import in_the_dark
+from fer_trainer.report.layered import in_the_dark
 from fer_trainer.run.folder import RunFolder
 
 SEVEN = LABEL_SETS["fer2013"].labels

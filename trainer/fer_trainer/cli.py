@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import click
 from fer_edge.shared.errors import EXIT_FAILED, PictureError
 from fer_edge.shared.terminal.command_line import (
     CONTEXT_SETTINGS,
-    echo,
     echo_json,
+    echo_result,
     json_option,
     report_error,
     run_command_line,
@@ -181,7 +182,7 @@ def predict(
     from fer_trainer.jobs.predict import RunPredictor, draw_seen
 
     predictor = RunPredictor(run, whole_pictures=crops)
-    seen = []
+    seen, named = [], len(images) > 1
     for image in images:
         try:
             found = predictor.read(image)
@@ -189,10 +190,7 @@ def predict(
             report_error(error)
             continue
         seen.append(found)
-        if as_json:
-            echo_json(found.to_json())
-        else:
-            echo(found.to_text(named=len(images) > 1))
+        echo_result(found.to_json, partial(found.to_text, named=named), as_json=as_json)
     if picture is not None and seen:
         draw_seen(seen, title=run.resolve().name, path=picture)
     return EXIT_FAILED if len(seen) < len(images) else 0
@@ -213,10 +211,8 @@ def report(run: Path, as_json: bool) -> None:
     from fer_trainer.jobs.finished import report_run
 
     page = report_run(run)
-    if as_json:
-        echo_json({"report": str(page), "pictures": str(run / PICTURES)})
-    else:
-        click.echo(f"report: {page}")
+    told = {"report": str(page), "pictures": str(run / PICTURES)}
+    echo_result(lambda: told, lambda: f"report: {page}", as_json=as_json)
 
 
 @cli.command()
@@ -354,10 +350,7 @@ def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
     from fer_trainer.inspection.text import format_findings
 
     findings = inspect(data, tell=_tell)
-    if as_json:
-        echo_json(findings.to_json())
-    else:
-        echo(format_findings(findings))
+    echo_result(findings.to_json, partial(format_findings, findings), as_json=as_json)
     if out is not None:
         _tell(f"{out}: " + ", ".join(write_findings(findings, out)))
     check_usable(findings)

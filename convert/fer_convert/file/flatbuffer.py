@@ -6,11 +6,13 @@ broken ones. The file's own words are what is checked and described here.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ai_edge_litert import schema_py_generated as schema
+
+from fer_convert.file.scopes import find_layer
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -59,6 +61,15 @@ class Operator:
 
     def __str__(self) -> str:
         return f"{self.name} that writes {', '.join(map(str, self.outputs))}"
+
+    def describe(self, layers: Mapping[str, str]) -> str:
+        """Return the operator and the layer that it comes from, where that is known.
+
+        Args:
+            layers: Class by name of the network's Keras layers.
+        """
+        layer = find_layer([tensor.name for tensor in (*self.inputs, *self.outputs)], layers)
+        return f"{self} (from {layer})" if layer else str(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from fer_convert.file.flatbuffer import Graph, Operator, Tensor
-from fer_convert.file.scopes import find_layer
 from fer_convert.targets import Target
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import ModelContract
@@ -70,11 +69,8 @@ def _fault_of(operator: Operator, target: Target) -> str | None:
 
 
 def _impure(operator: Operator, fault: str, layers: Mapping[str, str], where: str) -> ModelError:
-    names = [tensor.name for tensor in (*operator.inputs, *operator.outputs)]
-    layer = find_layer(names, layers)
-    origin = f" (from {layer})" if layer else ""
     return ModelError(
-        f"{where}: operator {operator}{origin} {fault}",
+        f"{where}: operator {operator.describe(layers)} {fault}",
         expected="built-in operators only, weights as constants, and for int8 neither QUANTIZE "
         "nor DEQUANTIZE",
         fix="replace the layer in the recipe and train again",

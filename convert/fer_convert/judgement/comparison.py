@@ -1,17 +1,29 @@
 """Float against quantised, on held-out pictures, through the device's own classifier."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_convert.cost.layers import cost_table
+from fer_convert.file.flatbuffer import Graph
+from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.scores import Scores, score
 from fer_edge.shared.statistics import calibration_error
+
+WORK: Final = 4e12
+"""Multiply-accumulates that one target's comparison may cost; half a minute on two cores."""
+
+WORK_INT16X8: Final = 1e11
+"""The same where the runtime has no fast kernels: int8 weights with 16-bit activations."""
+
+LEAST: Final = 500
+"""Fewer say too little of an accuracy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +57,7 @@ class Drift:
 
     def to_json(self) -> dict[str, float]:
         """Return the figures, rounded to six places."""
-        return {
-            "agreement": round(self.agreement, 6),
-            "mean_shift": round(self.mean_shift, 6),
-            "worst_shift": round(self.worst_shift, 6),
-        }
+        return {name: round(value, 6) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +136,14 @@ def measure_drift(answers: Answers, reference: Answers) -> Drift:
         mean_shift=float(shift.mean()),
         worst_shift=float(shift.max()),
     )
+
+
+def pictures_to_compare(graph: Graph, targets: Iterable[Target]) -> int:
+    """Return how many pictures fit the work allowed.
+
+    Args:
+        graph: Of any target; all compute the same.
+        targets: To be compared, on the same pictures.
+    """
+    work = WORK_INT16X8 if Target.INT16X8 in targets else WORK
+    return max(LEAST, int(work // max(1, cost_table(graph).multiply_accumulates)))

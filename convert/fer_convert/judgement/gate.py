@@ -1,18 +1,18 @@
-"""The gate: is a converted network still as good as the one that was trained?"""
+"""The gate: is a converted network still as good as the one that was trained, tested in pairs?"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_convert.judgement.comparison import Answers
-from fer_convert.judgement.statistics import PairedTest, paired_test
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
-from fer_edge.shared.statistics import wilson
+from fer_edge.shared.statistics import Z95, Interval, wilson
 
 ACCURACY_KEPT: Final = 0.99
 """Of float32's accuracy. Source: MLPerf Inference rules, the quality target of 99 %."""
@@ -25,6 +25,72 @@ LEAST_PICTURES: Final = 100
 
 
 _FIX_POOR: Final = "check --pixels, the order of the labels and the pictures, or train again"
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Two models on the same pictures.
+
+    Attributes:
+        n: Pictures.
+        lost: Right before, wrong after.
+        won: Wrong before, right after.
+        p_value: Of McNemar's exact test: how often chance alone would part `lost` and `won` at
+            least so far.
+        difference: Share right after minus share right before.
+        interval: Of the difference.
+    """
+
+    n: int
+    lost: int
+    won: int
+    p_value: float
+    difference: float
+    interval: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures, rounded to six places."""
+        return {
+            "lost": self.lost,
+            "won": self.won,
+            "p_value": round(self.p_value, 6),
+            "difference": round(self.difference, 6),
+            "interval": self.interval.rounded(6),
+        }
+
+
+def paired_test(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedTest:
+    """Compare two models picture by picture.
+
+    Args:
+        before: Where the first was right; bool, shape (N,).
+        after: Where the second was right.
+
+    Source: McNemar, Note on the sampling error of the difference between correlated proportions,
+        1947, as an exact binomial test; the interval is Agresti and Min's, Simple improved
+        confidence intervals for comparing matched proportions, 2005.
+    """
+    n = len(before)
+    lost = int(np.count_nonzero(before & ~after))
+    won = int(np.count_nonzero(~before & after))
+    # Half a picture more in each of the four cells.
+    more, fewer, count = won + 0.5, lost + 0.5, n + 2
+    middle = (more - fewer) / count
+    half = Z95 * math.sqrt(more + fewer - (more - fewer) ** 2 / count) / count
+    return PairedTest(
+        n=n,
+        lost=lost,
+        won=won,
+        p_value=_sign_test(lost, won),
+        difference=(won - lost) / n if n else 0.0,
+        interval=Interval(max(-1.0, middle - half), min(1.0, middle + half)),
+    )
+
+
+def _sign_test(one: int, other: int) -> float:
+    n = one + other
+    tail = sum(math.comb(n, k) for k in range(min(one, other) + 1))
+    return min(1.0, 2 * tail / (1 << n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,32 +207,30 @@ def find_poor(reference: Answers, samples: Samples) -> tuple[str, ...]:
     )
 
 
-def _failures(kept: float, classes: dict[str, PairedTest]) -> list[str]:
-    found = []
+def _failures(kept: float, classes: dict[str, PairedTest]) -> Iterator[str]:
     if kept < ACCURACY_KEPT:
-        found.append(f"keeps {kept:.2%} of float32's accuracy, at least {ACCURACY_KEPT:.0%} wanted")
+        yield f"keeps {kept:.2%} of float32's accuracy, at least {ACCURACY_KEPT:.0%} wanted"
     for label, test in classes.items():
         if -test.interval.high > RECALL_LOST:
-            found.append(
+            yield (
                 f"{label} loses {-test.difference * 100:.1f} points of recall "
                 f"({-test.interval.high * 100:.1f} to {-test.interval.low * 100:.1f} with 95 % "
                 f"confidence), at most {RECALL_LOST * 100:.0f} allowed"
             )
-    return found
 
 
-def _unmeasured(reference: Answers, answers: Answers, samples: Samples, kept: float) -> list[str]:
-    found = []
+def _unmeasured(
+    reference: Answers, answers: Answers, samples: Samples, kept: float
+) -> Iterator[str]:
     if len(samples) < LEAST_PICTURES:
-        found.append(f"{len(samples)} held-out pictures, at least {LEAST_PICTURES} wanted")
+        yield f"{len(samples)} held-out pictures, at least {LEAST_PICTURES} wanted"
     missing = [label for label, n in samples.counts(answers.labels).items() if n == 0]
     if missing:
-        found.append("no held-out picture of " + ", ".join(missing))
+        yield "no held-out picture of " + ", ".join(missing)
     if not all(np.isfinite(given.probabilities).all() for given in (reference, answers)):
-        found.append("answers that are no numbers")
+        yield "answers that are no numbers"
     if not math.isfinite(kept):
-        found.append("float32 gives no picture its own label")
-    return found
+        yield "float32 gives no picture its own label"
 
 
 def check_gate(

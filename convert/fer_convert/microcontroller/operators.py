@@ -10,64 +10,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from fer_convert.file.flatbuffer import Graph
-from fer_convert.file.scopes import find_layer
 from fer_edge.shared.errors import ModelError
 
-REGISTRATIONS: Final[Mapping[str, str]] = {
-    "ABS": "AddAbs",
-    "ADD": "AddAdd",
-    "ADD_N": "AddAddN",
-    "ARG_MAX": "AddArgMax",
-    "ARG_MIN": "AddArgMin",
-    "AVERAGE_POOL_2D": "AddAveragePool2D",
-    "BATCH_MATMUL": "AddBatchMatMul",
-    "BATCH_TO_SPACE_ND": "AddBatchToSpaceNd",
-    "CONCATENATION": "AddConcatenation",
-    "CONV_2D": "AddConv2D",
-    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
-    "DEPTH_TO_SPACE": "AddDepthToSpace",
-    "ELU": "AddElu",
-    "EXPAND_DIMS": "AddExpandDims",
-    "FULLY_CONNECTED": "AddFullyConnected",
-    "GATHER": "AddGather",
-    "HARD_SWISH": "AddHardSwish",
-    "L2_NORMALIZATION": "AddL2Normalization",
-    "LEAKY_RELU": "AddLeakyRelu",
-    "LOGISTIC": "AddLogistic",
-    "LOG_SOFTMAX": "AddLogSoftmax",
-    "MAXIMUM": "AddMaximum",
-    "MAX_POOL_2D": "AddMaxPool2D",
-    "MEAN": "AddMean",
-    "MINIMUM": "AddMinimum",
-    "MIRROR_PAD": "AddMirrorPad",
-    "MUL": "AddMul",
-    "PACK": "AddPack",
-    "PAD": "AddPad",
-    "PADV2": "AddPadV2",
-    "PRELU": "AddPrelu",
-    "REDUCE_MAX": "AddReduceMax",
-    "RELU": "AddRelu",
-    "RELU6": "AddRelu6",
-    "RESHAPE": "AddReshape",
-    "RESIZE_BILINEAR": "AddResizeBilinear",
-    "RESIZE_NEAREST_NEIGHBOR": "AddResizeNearestNeighbor",
-    "RSQRT": "AddRsqrt",
-    "SLICE": "AddSlice",
-    "SOFTMAX": "AddSoftmax",
-    "SPACE_TO_BATCH_ND": "AddSpaceToBatchNd",
-    "SPACE_TO_DEPTH": "AddSpaceToDepth",
-    "SPLIT": "AddSplit",
-    "SPLIT_V": "AddSplitV",
-    "SQUARED_DIFFERENCE": "AddSquaredDifference",
-    "SQUEEZE": "AddSqueeze",
-    "STRIDED_SLICE": "AddStridedSlice",
-    "SUB": "AddSub",
-    "SUM": "AddSum",
-    "TANH": "AddTanh",
-    "TRANSPOSE": "AddTranspose",
-    "TRANSPOSE_CONV": "AddTransposeConv",
-    "UNPACK": "AddUnpack",
-}
+_COMPUTED: Final = frozenset({
+    "ABS", "ADD", "ADD_N", "ARG_MAX", "ARG_MIN", "AVERAGE_POOL_2D", "BATCH_MATMUL",
+    "BATCH_TO_SPACE_ND", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "ELU",
+    "EXPAND_DIMS", "FULLY_CONNECTED", "GATHER", "HARD_SWISH", "L2_NORMALIZATION", "LEAKY_RELU",
+    "LOGISTIC", "LOG_SOFTMAX", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "MIRROR_PAD", "MUL",
+    "PACK", "PAD", "PADV2", "PRELU", "REDUCE_MAX", "RELU", "RELU6", "RESHAPE", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SOFTMAX", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
+    "SPLIT", "SPLIT_V", "SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH",
+    "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
+})  # fmt: skip
+_OWN_CALLS: Final = {"BATCH_MATMUL": "AddBatchMatMul", "PADV2": "AddPadV2"}
+"""Of operators whose call is not named after them word by word."""
 
 
 def registrations_for(graph: Graph, kinds: Mapping[str, str], *, where: str) -> tuple[str, ...]:
@@ -82,14 +38,16 @@ def registrations_for(graph: Graph, kinds: Mapping[str, str], *, where: str) -> 
         ModelError: An operator that TensorFlow Lite Micro does not compute in int8.
     """
     for operator in graph.operators:
-        if operator.name not in REGISTRATIONS:
-            names = [tensor.name for tensor in (*operator.inputs, *operator.outputs)]
-            layer = find_layer(names, kinds)
-            origin = f" (from {layer})" if layer else ""
+        if operator.name not in _COMPUTED:
             raise ModelError(
-                f"{where}: operator {operator}{origin} is not computed in int8 by TensorFlow "
-                "Lite Micro",
+                f"{where}: operator {operator.describe(kinds)} is not computed in int8 by "
+                "TensorFlow Lite Micro",
                 expected="operators that its resolver can register",
                 fix="replace the layer in the recipe and train again, or convert without --c-array",
             )
-    return tuple(sorted({REGISTRATIONS[operator.name] for operator in graph.operators}))
+    return tuple(sorted({registration(operator.name) for operator in graph.operators}))
+
+
+def registration(operator: str) -> str:
+    """Return the call that registers an operator."""
+    return _OWN_CALLS.get(operator, "Add" + operator.title().replace("_", ""))

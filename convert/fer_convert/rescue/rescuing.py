@@ -12,9 +12,14 @@ from fer_convert.judgement.gate import judge
 from fer_convert.judgement.layer_error import measure_layers
 from fer_convert.judgement.measurement import ask_all
 from fer_convert.rescue.attempt import Attempt, Candidate, Rescue, Result
-from fer_convert.rescue.material import Material, split_pool
-from fer_convert.rescue.recalibration import other_sizes, wide_activations
-from fer_convert.rescue.requantisation import clip, fine_tune
+from fer_convert.rescue.steps import (
+    Material,
+    clip,
+    fine_tune,
+    other_sizes,
+    split_pool,
+    wide_activations,
+)
 from fer_convert.targets import Target
 from fer_edge.shared.errors import DataError, ModelError
 from fer_edge.shared.terminal.progress import SILENT, ProgressLine

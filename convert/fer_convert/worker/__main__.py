@@ -1,13 +1,14 @@
 """Load a Keras network and do a job with it: `python -m fer_convert.worker FOLDER PARENT`."""
 
+import ctypes
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final
 
 from fer_convert.source.job import Job, NetworkSummary, write_error
-from fer_convert.worker.lifeline import die_with_parent
 from fer_edge.shared.errors import DependencyError, FerError
 
 # Before TensorFlow is imported, which reads them once. No accelerator is used: the converter does
@@ -23,6 +24,7 @@ os.environ.update(
 # Keras imports it for pictures that no job draws: a second of five that TensorFlow's start takes.
 sys.modules["matplotlib"] = None  # type: ignore[assignment]
 
+_PR_SET_PDEATHSIG: Final = 1
 KINDS: Final = ("translate", "requantise")
 """The modules of this package that do a job, each with `perform(network, job, folder)`."""
 
@@ -58,6 +60,19 @@ def _work(folder: Path) -> None:
     if job.kind == "translate":
         reading.write_probes(loaded, job, folder)
     importlib.import_module(f"fer_convert.worker.{job.kind}").perform(read, job, folder)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere, do nothing.
+
+    Args:
+        parent: Its process id, to notice a parent that is already gone.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

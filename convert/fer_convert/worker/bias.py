@@ -53,32 +53,20 @@ def _statistics(
     probe: Any, pictures: NDArray[np.uint8]
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
     """Return mean and standard deviation of every layer's channels."""
-    sums: list[NDArray[np.float64]] = []
-    squares: list[NDArray[np.float64]] = []
-    count = 0
+    sums: list[list[NDArray[np.float64]]] = []
     for start in range(0, len(pictures), _BATCH):
         batch = pictures[start : start + _BATCH, ..., np.newaxis].astype(np.float32)
         given = probe(batch, training=False)
-        outputs = [
-            np.asarray(output, np.float64)
-            for output in (given if isinstance(given, list) else [given])
-        ]
-        # Pictures weigh by their number; a layer's positions all weigh the same.
-        flat = [output.reshape(len(batch), -1, output.shape[-1]).mean(axis=1) for output in outputs]
-        flat2 = [
-            (output.reshape(len(batch), -1, output.shape[-1]) ** 2).mean(axis=1)
-            for output in outputs
-        ]
-        if not sums:
-            sums = [np.zeros(part.shape[-1]) for part in flat]
-            squares = [np.zeros(part.shape[-1]) for part in flat]
-        for i, (mean, square) in enumerate(zip(flat, flat2, strict=True)):
-            sums[i] += mean.sum(axis=0)
-            squares[i] += square.sum(axis=0)
-        count += len(batch)
-    means = [part / count for part in sums]
-    spreads = [
-        np.sqrt(np.maximum(square / count - mean**2, 0.0))
-        for square, mean in zip(squares, means, strict=True)
-    ]
-    return means, spreads
+        sums.append([_sums(output) for output in (given if isinstance(given, list) else [given])])
+    moments = [sum(parts) / len(pictures) for parts in zip(*sums, strict=True)]
+    spreads = [np.sqrt(np.maximum(square - mean**2, 0.0)) for mean, square in moments]
+    return [mean for mean, _ in moments], spreads
+
+
+def _sums(output: Any) -> NDArray[np.float64]:
+    """Return the sums of values and squares by channel, shape (2, channels).
+
+    Pictures weigh by their number; a layer's positions all weigh the same.
+    """
+    values = np.asarray(output, np.float64).reshape(len(output), -1, output.shape[-1])
+    return np.stack([part.mean(axis=1).sum(axis=0) for part in (values, values**2)])

@@ -17,6 +17,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_convert.worker.linear import affine_of_norm, as_array
+
 TOLERANCE: Final = 1e-5
 """Largest change of a probability that the order of additions may make; else nothing is folded."""
 
@@ -137,14 +139,7 @@ def _affine_of(norm: Any) -> Affine:
             np.broadcast_to(np.float64(norm.scale), channels),
             np.broadcast_to(np.float64(norm.offset), channels),
         )
-    mean, variance = _array(norm.moving_mean), _array(norm.moving_variance)
-    scale = 1 / np.sqrt(variance + norm.epsilon)
-    if norm.scale:
-        scale = scale * _array(norm.gamma)
-    offset = -mean * scale
-    if norm.center:
-        offset = offset + _array(norm.beta)
-    return Affine(scale, offset)
+    return Affine(*affine_of_norm(norm))
 
 
 def _takes(layer: Any) -> bool:
@@ -204,8 +199,8 @@ def _rebuild(network: Any, moves: list[Move]) -> Any:
 
 def _absorb(layer: Any, affine: Affine) -> list[NDArray[np.float64]]:
     """Return kernel and bias that do to x what the layer's own do to scale x + offset."""
-    kernel = _array(layer.kernel)
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
+    kernel = as_array(layer.kernel)
+    bias = as_array(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
     positions = tuple(range(kernel.ndim - 1))
     shifted = (kernel * affine.offset[:, None]).sum(axis=positions)
     return [kernel * affine.scale[:, None], bias + shifted]
@@ -218,7 +213,3 @@ def _computes_the_same(network: Any, folded: Any, pictures: NDArray[np.uint8]) -
     both = np.concatenate([real, noise])[..., np.newaxis].astype(np.float32)
     before, after = (np.asarray(model(both, training=False)) for model in (network, folded))
     return bool(np.abs(before - after).max() <= TOLERANCE)
-
-
-def _array(weight: Any) -> NDArray[np.float64]:
-    return np.asarray(keras.ops.convert_to_numpy(weight), dtype=np.float64)

@@ -44,15 +44,10 @@ class Step:
 
     def scaled(self, norm: Any) -> Self:
         """Return the step with the batch norm behind it folded in."""
-        scale = 1 / np.sqrt(_array(norm.moving_variance) + norm.epsilon)
-        if norm.scale:
-            scale = scale * _array(norm.gamma)
-        bias = (self.bias - _array(norm.moving_mean)) * scale
-        if norm.center:
-            bias = bias + _array(norm.beta)
+        scale, offset = affine_of_norm(norm)
         # Depthwise: channels stand last but one.
         by_channel = scale[:, None] if self.is_depthwise else scale
-        return replace(self, kernel=self.kernel * by_channel, bias=bias)
+        return replace(self, kernel=self.kernel * by_channel, bias=self.bias * scale + offset)
 
 
 def linear_steps(layer: Any) -> tuple[Step, ...]:
@@ -68,7 +63,7 @@ def linear_steps(layer: Any) -> tuple[Step, ...]:
             return ()
         raise _unfit(layer)
     if kind == "Dense":
-        return (Step(_array(layer.kernel), _bias(layer, layer.units)),)
+        return (Step(as_array(layer.kernel), _bias(layer, layer.units)),)
     if layer.data_format != "channels_last":
         raise _unfit(layer)
     shape = {
@@ -77,24 +72,34 @@ def linear_steps(layer: Any) -> tuple[Step, ...]:
         "dilation": tuple(layer.dilation_rate),
     }
     if kind == "Conv2D" and layer.groups == 1:
-        return (Step(_array(layer.kernel), _bias(layer, layer.filters), **shape),)
+        return (Step(as_array(layer.kernel), _bias(layer, layer.filters), **shape),)
     if kind == "Conv2D" or layer.depth_multiplier != 1:
         raise _unfit(layer)
     if kind == "DepthwiseConv2D":
-        kernel = _array(layer.kernel)
+        kernel = as_array(layer.kernel)
         return (Step(kernel, _bias(layer, kernel.shape[2]), is_depthwise=True, **shape),)
-    depthwise = _array(layer.depthwise_kernel)
+    depthwise = as_array(layer.depthwise_kernel)
     return (
         Step(depthwise, np.zeros(depthwise.shape[2]), is_depthwise=True, **shape),
-        Step(_array(layer.pointwise_kernel), _bias(layer, layer.filters)),
+        Step(as_array(layer.pointwise_kernel), _bias(layer, layer.filters)),
     )
 
 
+def affine_of_norm(norm: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return scale and offset by which a batch norm moves each channel at inference."""
+    scale = 1 / np.sqrt(as_array(norm.moving_variance) + norm.epsilon)
+    if norm.scale:
+        scale = scale * as_array(norm.gamma)
+    shift = as_array(norm.beta) if norm.center else 0.0
+    return scale, shift - as_array(norm.moving_mean) * scale
+
+
 def _bias(layer: Any, size: int) -> NDArray[np.float64]:
-    return _array(layer.bias) if layer.use_bias else np.zeros(size)
+    return as_array(layer.bias) if layer.use_bias else np.zeros(size)
 
 
-def _array(weight: Any) -> NDArray[np.float64]:
+def as_array(weight: Any) -> NDArray[np.float64]:
+    """Return a weight as numbers of full precision."""
     return np.asarray(keras.ops.convert_to_numpy(weight), dtype=np.float64)
 
 

@@ -87,6 +87,8 @@ class SimulatedNetwork:
 
     Attributes:
         model: Takes pictures (N, height, width, 1); float until `activate`.
+        points: Where int8 tensors lie, by the name of the layer before; the input is among them.
+        linear: What has weights, in the order of the network.
     """
 
     def __init__(self, network: Any, pictures: NDArray[np.uint8]) -> None:
@@ -101,40 +103,30 @@ class SimulatedNetwork:
         """
         folded, _ = fold_batch_norms(network, pictures)
         flat = keras.Model(folded.inputs[0], folded.outputs[0])
-        self._points: dict[str, FakeQuantActivation] = {}
-        self._linear: list[FakeQuantLinear] = []
+        self.points: dict[str, FakeQuantActivation] = {}
+        self.linear: list[FakeQuantLinear] = []
         self.model = self._rebuild(flat)
         self._check(network, pictures)
-
-    @property
-    def points(self) -> Mapping[str, FakeQuantActivation]:
-        """Where int8 tensors lie, by the name of the layer before; the input is among them."""
-        return self._points
-
-    @property
-    def linear(self) -> tuple[FakeQuantLinear, ...]:
-        """What has weights, in the order of the network."""
-        return tuple(self._linear)
 
     def set_ranges(self, ranges: Mapping[str, Range]) -> None:
         """Set the range of every int8 tensor but the input's."""
         for name, (low, high) in ranges.items():
             if name != PICTURE:
-                self._points[name].low.assign(low)
-                self._points[name].high.assign(high)
+                self.points[name].low.assign(low)
+                self.points[name].high.assign(high)
 
     def ranges(self) -> dict[str, Range]:
         """Return the ranges as they stand."""
         return {
             name: (float(point.low.value), float(point.high.value))
-            for name, point in self._points.items()
+            for name, point in self.points.items()
         }
 
     def activate(self, active: bool = True, *, weights: bool | None = None) -> None:
         """Switch the rounding of activations on or off, and of weights, if not said, likewise."""
-        for point in self._points.values():
+        for point in self.points.values():
             point.is_active = active
-        for layer in self._linear:
+        for layer in self.linear:
             layer.is_active = active if weights is None else weights
 
     def activate_for_export(self) -> None:
@@ -148,7 +140,7 @@ class SimulatedNetwork:
         scales = _foldable_scales(flat, readers)
         picture = keras.Input(flat.inputs[0].shape[1:], name=PICTURE)
         tensors = {flat.inputs[0]._keras_history.operation.name: self._point(PICTURE)(picture)}
-        self._points[PICTURE].high.assign(255.0)
+        self.points[PICTURE].high.assign(255.0)
         for layer in flat.layers:
             if layer.name in tensors:
                 continue
@@ -170,7 +162,7 @@ class SimulatedNetwork:
                 if is_last and norm:
                     step = step.scaled(flat.get_layer(norm))  # noqa: PLW2901
                 made = FakeQuantLinear(step, name=f"{layer.name}_{number}")
-                self._linear.append(made)
+                self.linear.append(made)
                 x = made(x)
                 if not is_last:
                     x = self._point(f"{layer.name}_{number}")(x)
@@ -196,7 +188,7 @@ class SimulatedNetwork:
 
     def _point(self, name: str) -> FakeQuantActivation:
         point = FakeQuantActivation(trainable_range=name != PICTURE, name=f"{name}_range")
-        self._points[name] = point
+        self.points[name] = point
         return point
 
     def _check(self, network: Any, pictures: NDArray[np.uint8]) -> None:

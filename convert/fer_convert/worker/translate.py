@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,14 @@ from fer_edge.shared.errors import ModelError
 
 _NO_BUILTIN: Final = re.compile(r"(?:TF Select|Custom) ops: ([\w, ]+)")
 _SCOPE: Final = re.compile(r'"([\w./-]+)@__inference')
+_OPS: Final = tf.lite.OpsSet
+_INTEGER: Final = {
+    Target.INT8: (_OPS.TFLITE_BUILTINS_INT8, tf.int8),
+    Target.INT16X8: (
+        _OPS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16,
+    ),
+}  # fmt: skip
+"""The operators of targets that compute in integers, and the type of input and output."""
 
 
 def versions() -> dict[str, str]:
@@ -93,7 +100,7 @@ def to_flatbuffer(
     """
     # Not from_concrete_functions: with Keras 3 it silently leaves the weights out.
     converter = tf.lite.TFLiteConverter.from_keras_model(for_one_picture(network))
-    _SETTINGS[target](converter, pictures)
+    _configure(converter, target, pictures)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -102,55 +109,19 @@ def to_flatbuffer(
         raise _refusal(str(error), network, target, where) from error
 
 
-def _set_float32(_converter: Any, _pictures: NDArray[np.uint8]) -> None:
-    """Leave the converter as it is: float32 is what it does unasked."""
-
-
-def _set_float16(converter: Any, _pictures: NDArray[np.uint8]) -> None:
-    """Store weights in half the bytes; they are computed with as float32."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-
-
-def _set_dynamic(converter: Any, _pictures: NDArray[np.uint8]) -> None:
-    """Store weights as int8; activations are quantised as they come, by their own range."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-
-
-def _set_int8(converter: Any, pictures: NDArray[np.uint8]) -> None:
-    """Ask for int8 weights, activations, input and output, and nothing else."""
-    _calibrate(converter, pictures)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-
-
-def _set_int16x8(converter: Any, pictures: NDArray[np.uint8]) -> None:
-    """Ask for int8 weights and int16 activations, input and output, and nothing else."""
-    _calibrate(converter, pictures)
-    converter.target_spec.supported_ops = [
-        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-    ]
-    converter.inference_input_type = tf.int16
-    converter.inference_output_type = tf.int16
-
-
-def _calibrate(converter: Any, pictures: NDArray[np.uint8]) -> None:
-    def feed() -> Iterator[list[NDArray[np.float32]]]:
-        for picture in pictures:
-            yield [picture[np.newaxis, :, :, np.newaxis].astype(np.float32)]
-
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = feed
-
-
-_SETTINGS: Final[dict[Target, Callable[[Any, NDArray[np.uint8]], None]]] = {
-    Target.FLOAT32: _set_float32,
-    Target.FLOAT16: _set_float16,
-    Target.DYNAMIC: _set_dynamic,
-    Target.INT8: _set_int8,
-    Target.INT16X8: _set_int16x8,
-}
+def _configure(converter: Any, target: Target, pictures: NDArray[np.uint8]) -> None:
+    """Ask for a target; float32 is what the converter does unasked."""
+    if target is not Target.FLOAT32:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if target is Target.FLOAT16:  # stored in half the bytes, computed with as float32
+        converter.target_spec.supported_types = [tf.float16]
+    if target.is_integer:  # weights, activations, input and output, and nothing else
+        converter.representative_dataset = lambda: (
+            [picture[np.newaxis, ..., np.newaxis].astype(np.float32)] for picture in pictures
+        )
+        operators, dtype = _INTEGER[target]
+        converter.target_spec.supported_ops = [operators]
+        converter.inference_input_type = converter.inference_output_type = dtype
 
 
 def _refusal(message: str, network: Any, target: Target, where: Path) -> ModelError:

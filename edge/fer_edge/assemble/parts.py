@@ -37,8 +37,7 @@ from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.follow.track import Patience
 from fer_edge.stages.follow.tracking import FaceTracker
-from fer_edge.stages.search.budget import Budget
-from fer_edge.stages.search.schedule import SearchSchedule
+from fer_edge.stages.search.schedule import Budget, SearchSchedule
 from fer_edge.stages.search.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.state.controls import Controls

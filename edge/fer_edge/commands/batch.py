@@ -51,6 +51,7 @@ def run_batch(
         FerError: The child crashed while it made the worker.
     """
     failed = done = 0
+    slow = f"took longer than {timeout_seconds:g} s"
     while done < len(items):
         sys.stdout.flush()
         reader, writer = os.pipe()
@@ -68,13 +69,14 @@ def run_batch(
         if not marks:
             if os.WIFEXITED(status):
                 sys.exit(os.WEXITSTATUS(status))
-            raise _crash_at_start(status, timed_out, timeout_seconds)
+            raise _crash_at_start(slow if timed_out else f"crashed ({_signal(status)})")
         handled = len(marks) - 1
         failed += marks.count(_FAILED)
         done += handled
         if done < len(items):
             if os.WIFSIGNALED(status):
-                report_error(_crash(items[done], status, timed_out, timeout_seconds))
+                crashed = f"crashed the decoder ({_signal(status)})"
+                report_error(_crash(items[done], slow if timed_out else crashed))
             elif os.WEXITSTATUS(status) != _DEFECT:  # a broken pipe, an interrupt
                 sys.exit(os.WEXITSTATUS(status))
             failed += 1
@@ -132,12 +134,11 @@ def _watch(reader: int, child: int, timeout_seconds: float) -> tuple[list[bytes]
         marks.extend(bytes([mark]) for mark in read)
 
 
-def _crash_at_start(status: int, timed_out: bool, timeout_seconds: float) -> FerError:
-    how = (
-        f"took longer than {timeout_seconds:g} s"
-        if timed_out
-        else f"crashed (signal {os.WTERMSIG(status)})"
-    )
+def _signal(status: int) -> str:
+    return f"signal {os.WTERMSIG(status)}"
+
+
+def _crash_at_start(how: str) -> FerError:
     return FerError(
         f"loading the model {how}",
         expected="a model and a TFLite runtime that load",
@@ -145,12 +146,7 @@ def _crash_at_start(status: int, timed_out: bool, timeout_seconds: float) -> Fer
     )
 
 
-def _crash(item: str, status: int, timed_out: bool, timeout_seconds: float) -> PictureError:
-    how = (
-        f"took longer than {timeout_seconds:g} s"
-        if timed_out
-        else f"crashed the decoder (signal {os.WTERMSIG(status)})"
-    )
+def _crash(item: str, how: str) -> PictureError:
     return PictureError(
         f"{item} {how}", expected="a picture that can be decoded", fix="check or replace the file"
     )

@@ -34,7 +34,6 @@ class DemoResult:
     Attributes:
         tally: Frames, labels, timings.
         first_result_seconds: From the call to the first observation.
-        folder: Where everything lies.
         pictures: Annotated frames.
         overview: All of them in one picture.
         observations: The JSON lines.
@@ -42,7 +41,6 @@ class DemoResult:
 
     tally: RunTally
     first_result_seconds: float
-    folder: Path
     pictures: tuple[Path, ...]
     overview: Path
     observations: Path
@@ -111,7 +109,7 @@ def run_demo(
         write_picture(pictures[-1], picture)
     overview = folder / "overview.jpg"
     write_picture(overview, _tile([picture for _, picture in kept]))
-    return DemoResult(tally, first[0], folder, tuple(pictures), overview, observations)
+    return DemoResult(tally, first[0], tuple(pictures), overview, observations)
 
 
 def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.command_line import echo, echo_json, echo_result, json_option
 
 if TYPE_CHECKING:
     from fer_edge.models.changing import Change
@@ -75,15 +76,12 @@ def status(verify: bool, state: Path | None, as_json: bool) -> None:
     {"folder", "serving", "before", "problem", "places": {"a", "b", "shipped":
     {"name", "sha256", "problem"}}}; an empty slot is null.
     """
-    from fer_edge.models.inventory import format_inventory, take_inventory
+    from fer_edge.models.changing import format_inventory, take_inventory
     from fer_edge.models.slots import ModelSlots
     from fer_edge.shared.errors import EXIT_CONFIG
 
     found = take_inventory(ModelSlots(state), verify=verify)
-    if as_json:
-        echo_json(found.to_json())
-    else:
-        echo(format_inventory(found))
+    echo_result(found.to_json, partial(format_inventory, found), as_json=as_json)
     if not found.sound:
         sys.exit(EXIT_CONFIG)
 

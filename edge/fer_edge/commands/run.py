@@ -6,7 +6,7 @@ import click
 
 from fer_edge.commands.run_display import LiveStatus, format_tally
 from fer_edge.daemon.assembly import make_service
-from fer_edge.daemon.status.announcing import announcing
+from fer_edge.daemon.status.socket import announcing
 from fer_edge.daemon.systemd import tell_where_it_hung
 from fer_edge.settings import Settings
 from fer_edge.shared.terminal.progress import ProgressLine

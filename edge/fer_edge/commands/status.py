@@ -26,58 +26,55 @@ def status(name: str | None, watch: bool, as_json: bool) -> None:
     Exit codes: 0 all run well, 1 one does not (its camera waits, a sink fails, it hangs),
     69 no daemon runs.
     """
-    look = _Look(name, as_json=as_json, watching=watch)
-    code = look.once()
+    before = _TOP if watch and sys.stdout.isatty() and not as_json else ""
+    code = _look(name, before, as_json=as_json, watching=watch)
     try:
         while watch:
             time.sleep(_EVERY_SECONDS)
-            code = look.once()
+            code = _look(name, before, as_json=as_json, watching=watch)
     except KeyboardInterrupt:
         pass
     sys.exit(code)
 
 
-class _Look:
-    """Asks and prints; on a terminal each look takes the place of the one before."""
+def _look(name: str | None, before: str, *, as_json: bool, watching: bool) -> int:
+    """Ask, print, and return the exit code.
 
-    def __init__(self, name: str | None, *, as_json: bool, watching: bool) -> None:
-        self._name = name
-        self._as_json = as_json
-        self._watching = watching
-        self._before = _TOP if watching and sys.stdout.isatty() and not as_json else ""
+    Args:
+        name: Of the run; None for all.
+        before: What makes a look take the place of the one before it.
+        as_json: Whether to print JSON.
+        watching: Whether a daemon is waited for.
 
-    def once(self) -> int:
-        """Return the exit code.
+    Raises:
+        DaemonUnavailableError: None runs, and it is not waited for one.
+    """
+    from fer_edge.daemon.status.asking import ask
+    from fer_edge.daemon.status.place import run_name, sockets
+    from fer_edge.daemon.status.text import format_all
+    from fer_edge.shared.errors import DaemonUnavailableError
 
-        Raises:
-            DaemonUnavailableError: None runs, and it is not waited for one.
-        """
-        from fer_edge.daemon.status.asking import ask
-        from fer_edge.daemon.status.place import run_name, sockets
-        from fer_edge.daemon.status.text import format_all
-        from fer_edge.shared.errors import DaemonUnavailableError
+    told = ask([path for path in sockets() if name in {None, run_name(path)}])
+    if not told:
+        which = "no fer-edge" if name is None else f"no fer-edge named {name!r}"
+        if not watching:
+            raise DaemonUnavailableError(
+                f"{which} runs here that could be asked",
+                expected="a running daemon of this user or of the system",
+                fix="start one with `fer-edge run` or `systemctl start fer-edge`",
+            )
+        if not as_json:
+            _say(before, f"{which} runs here")
+        return EXIT_UNAVAILABLE
+    if as_json:
+        for each in told:
+            echo_json(each.to_json())
+    else:
+        _say(before, format_all(told))
+    return 0 if all(each.well for each in told) else EXIT_FAILED
 
-        paths = [path for path in sockets() if self._name in {None, run_name(path)}]
-        told = ask(paths)
-        if not told:
-            which = "no fer-edge" if self._name is None else f"no fer-edge named {self._name!r}"
-            if not self._watching:
-                raise DaemonUnavailableError(
-                    f"{which} runs here that could be asked",
-                    expected="a running daemon of this user or of the system",
-                    fix="start one with `fer-edge run` or `systemctl start fer-edge`",
-                )
-            if not self._as_json:
-                self._say(f"{which} runs here")
-            return EXIT_UNAVAILABLE
-        if self._as_json:
-            for each in told:
-                echo_json(each.to_json())
-        else:
-            self._say(format_all(told))
-        return 0 if all(each.well for each in told) else EXIT_FAILED
 
-    def _say(self, text: str) -> None:
-        if self._before:
-            click.echo(self._before, nl=False)
-        echo(text)
+def _say(before: str, text: str) -> None:
+    if before:
+        click.echo(before, nl=False)
+    echo(text)

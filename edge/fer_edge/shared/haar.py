@@ -127,9 +127,7 @@ def without_nested(faces: list[Face]) -> list[Face]:
 
 def _shared(a: Box, b: Box) -> float:
     """Return the part of the smaller box that lies in the other one."""
-    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
-    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    return max(0, width) * max(0, height) / max(1, min(a.area, b.area))
+    return a.overlap(b) / max(1, min(a.area, b.area))
 
 
 def load_cascade(name: str) -> Any:

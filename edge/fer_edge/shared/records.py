@@ -41,11 +41,15 @@ class Box:
 
     def iou(self, other: Box) -> float:
         """Intersection over union, 0 to 1."""
-        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
-        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
-        overlap = max(0, width) * max(0, height)
+        overlap = self.overlap(other)
         union = self.area + other.area - overlap
         return overlap / union if union else 0.0
+
+    def overlap(self, other: Box) -> int:
+        """Area that both cover, in square pixels."""
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        return max(0, width) * max(0, height)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

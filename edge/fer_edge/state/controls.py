@@ -11,30 +11,21 @@ _LOOK_SECONDS: Final = 0.05
 
 
 class Controls:
-    """Wishes that the loop looks at between two frames; safe from any thread and signal handler."""
+    """Wishes that the loop looks at between two frames; safe from any thread and signal handler.
+
+    Attributes:
+        stopping: Whether the run is to end.
+        enabled: Whether anything is to be looked at; the camera is released while it is not.
+    """
 
     def __init__(self) -> None:
         # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
-        self._stopping = self._reload = False
-        self._enabled = True
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the run is to end."""
-        return self._stopping
-
-    @property
-    def enabled(self) -> bool:
-        """Whether anything is to be looked at; the camera is released while it is not."""
-        return self._enabled
-
-    @enabled.setter
-    def enabled(self, value: bool) -> None:
-        self._enabled = value
+        self.stopping = self._reload = False
+        self.enabled = True
 
     def stop(self) -> None:
         """End after the current frame."""
-        self._stopping = True
+        self.stopping = True
 
     def reload(self) -> None:
         """Read the settings anew before the next frame."""
@@ -50,8 +41,8 @@ class Controls:
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond a new wish."""
         deadline = time.monotonic() + seconds
-        enabled = self._enabled
-        while not (self._stopping or self._reload or self._enabled is not enabled):
+        enabled = self.enabled
+        while not (self.stopping or self._reload or self.enabled is not enabled):
             left = deadline - time.monotonic()
             if left <= 0:
                 return

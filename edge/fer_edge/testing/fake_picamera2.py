@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from types import ModuleType, SimpleNamespace, TracebackType
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 import numpy as np
 
+from fer_edge.shared.closing import Closing
 from fer_edge.shared.records import GreyImage
 from fer_edge.testing.fakes import numbered_picture
 
@@ -132,7 +133,7 @@ class Request:
             self.config = {}
 
 
-class MappedArray:
+class MappedArray(Closing):
     """The memory of a request's stream, not copied, within a `with` block."""
 
     def __init__(
@@ -150,12 +151,8 @@ class MappedArray:
             self.array = self.array.reshape(stream["size"][1] * 3 // 2, stream["stride"])
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let the memory go."""
         self.array = None
 
 

@@ -67,19 +67,15 @@ class ScriptedSource(Closing):
 
     Attributes:
         closed: Whether `close` was called.
+        live: As said at construction.
     """
 
     def __init__(self, script: Iterable[Step], *, live: bool = False) -> None:
         self.closed = False
-        self._live = live
+        self.live = live
         self._steps = iter(script)
         self._count = 0
         self._quiet_until = 0.0
-
-    @property
-    def live(self) -> bool:
-        """As said at construction."""
-        return self._live
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """Do the next step; None after the last one or once closed.

@@ -65,19 +65,10 @@ def survey(entries: Iterable[Entry]) -> Survey:
         except (PictureError, DataError) as error:
             unreadable.append((entry.name, error.found))
             continue
-        height, width = grey.shape
+        size, part = grey.shape[::-1], entry.split or WHOLE
         # Copies no picture, which may be a thousand times the usual size.
         spread = float(cv2.meanStdDev(grey)[1].item())
-        rows.append(
-            (
-                entry.name,
-                entry.label,
-                entry.split or WHOLE,
-                (width, height),
-                pixel_digest(grey),
-                spread,
-            )
-        )
+        rows.append((entry.name, entry.label, part, size, pixel_digest(grey), spread))
         thumbnails.append(prepare_crop(grey, THUMBNAIL))
     if not rows:
         raise DataError(
@@ -87,13 +78,5 @@ def survey(entries: Iterable[Entry]) -> Survey:
             fix="copy the data set again, or name another",
         )
     names, labels, parts, sizes, digests, spreads = zip(*rows, strict=True)
-    return Survey(
-        names,
-        labels,
-        parts,
-        sizes,
-        digests,
-        np.array(spreads),
-        np.stack(thumbnails),
-        tuple(unreadable),
-    )
+    pictures, left_out = np.stack(thumbnails), tuple(unreadable)
+    return Survey(names, labels, parts, sizes, digests, np.array(spreads), pictures, left_out)

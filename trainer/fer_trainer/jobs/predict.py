@@ -13,7 +13,7 @@ from fer_edge.shared.records import Face, GreyImage, Reading
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.recipe.files import load_recipe
-from fer_trainer.report.documented_pictures import draw_predictions
+from fer_trainer.report.plots import draw_predictions
 from fer_trainer.run import folder as run_folder
 from fer_trainer.scores.calibration import temper_answers
 from fer_trainer.training.loop import predict

@@ -4,7 +4,7 @@ The defaults are the neutral choice: no augmentation, constant learning rate, no
 shipped recipe does is in its TOML file and nowhere else.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from fer_edge.shared.labels import label_set
@@ -370,14 +370,7 @@ class Recipe:
     @property
     def input_spec(self) -> InputSpec:
         """The input as the contract describes it: raw pixels as float32."""
-        given = self.input
-        return InputSpec(
-            height=given.height,
-            width=given.width,
-            crop_margin=given.crop_margin,
-            resize_filter=given.resize_filter,
-            equalise=given.equalise,
-        )
+        return InputSpec(**asdict(self.input))
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -123,7 +123,11 @@ def read_history(path: Path) -> dict[str, list[float]]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
-        raise _damaged(path, error) from error
+        raise ModelError(
+            f"{path} cannot be read ({type(error).__name__}: {error})",
+            expected="the file as `fer-train fit` writes it",
+            fix=_AGAIN,
+        ) from error
     for name in rows[0] if rows else ():
         try:
             columns[name] = [float(row[name]) for row in rows]
@@ -158,11 +162,3 @@ def _complete_metrics(
         whole["data"] = {**data, "counts": counts}
         missing.append(_LACKS_COUNTS)
     return whole, tuple(missing)
-
-
-def _damaged(path: Path, error: Exception) -> ModelError:
-    return ModelError(
-        f"{path} cannot be read ({type(error).__name__}: {error})",
-        expected="the file as `fer-train fit` writes it",
-        fix=_AGAIN,
-    )

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.whole_files import make_folder, replace_file
-from fer_trainer.network.cost import network_cost
-from fer_trainer.report.contents import Answers, Contents, collect
-from fer_trainer.report.estimate import int8_bytes
+from fer_trainer.network.cost import int8_bytes, network_cost
+from fer_trainer.report.contents import Answers, collect
 from fer_trainer.report.graph import network_graph
 from fer_trainer.report.judgement import Judgement, plot_judgement
 from fer_trainer.report.layered import draw_layered
@@ -41,7 +40,8 @@ def write_report(
         OutputError: Something cannot be written.
     """
     contents = collect(run, contract, network, answers=answers)
-    plots = _plots(contents)
+    curves = [plot_curves(contents.history)] if contents.history.get("epoch") else []
+    plots = [*curves, *plot_judgement(contents.judgement)]
     page = render_page(contents, {plot.name: plot for plot in plots}, draw_layered(contents.graph))
     pictures = run / run_folder.PICTURES
     _write_plots(plots, pictures)
@@ -73,11 +73,6 @@ def write_network(network: Any, path: Path) -> None:
     svg = draw_layered(graph, caption=caption, background=_WHITE)
     make_folder(path.parent)
     replace_file(path, svg)
-
-
-def _plots(contents: Contents) -> list[Plot]:
-    curves = [plot_curves(contents.history)] if contents.history.get("epoch") else []
-    return [*curves, *plot_judgement(contents.judgement)]
 
 
 def _write_plots(plots: Iterable[Plot], folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.scores import Scores
-from fer_trainer.report.examples import Example, fair_sample, worst_errors
+from fer_trainer.data.balanced import draw_in_turn
 from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
 from fer_trainer.scores.calibration import (
     calibration_figures,
@@ -22,7 +22,33 @@ from fer_trainer.scores.calibration import (
 )
 from fer_trainer.scores.evaluation import choose, score
 
+WORST: Final = 8
+SAMPLES: Final = 16
 _SEED: Final = 0  # of the pictures that are shown: the same data shows the same ones
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A picture and what the network says of it.
+
+    Attributes:
+        picture: uint8, shape (height, width).
+        name: Path inside the data set.
+        truth: The label it carries.
+        said: The label it was given.
+        confidence: Of `said`.
+    """
+
+    picture: NDArray[np.uint8]
+    name: str
+    truth: str
+    said: str
+    confidence: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the label given is the one it carries."""
+        return self.said == self.truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,13 +93,32 @@ def judge(
     # The contract's threshold is one on probabilities at its own temperature.
     threshold = temper_threshold(contract.threshold, temperature / own)
     chosen, labels = choose(outputs, threshold=threshold), contract.labels
+    confidence = complete(outputs)[np.arange(len(chosen)), chosen]
+
+    def examples(indices: Iterable[int]) -> list[Example]:
+        return [
+            Example(
+                samples.pictures[i],
+                samples.names[i],
+                labels[int(samples.labels[i])],
+                labels[int(chosen[i])],
+                float(confidence[i]),
+            )
+            for i in indices
+        ]
+
+    def worst(index: int) -> Iterable[int]:
+        """Return the wrong answers of the highest confidence to pictures of one label."""
+        wrong = np.flatnonzero((samples.labels == index) & (chosen != index))
+        return wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST]
+
     agreed = samples.agreed()
     return Judgement(
         part,
         score(outputs, samples.labels, labels, threshold=threshold),
         calibration_figures(answers[agreed], samples.labels[agreed], temperature),
-        worst_errors(samples, complete(outputs), chosen, labels),
-        fair_sample(samples, complete(outputs), chosen, labels, seed=_SEED),
+        {label: examples(worst(index)) for index, label in enumerate(labels)},
+        examples(draw_in_turn(samples.labels, at_most=SAMPLES, seed=_SEED)),
     )
 
 

@@ -77,8 +77,7 @@ class RunFolder:
         """
         with explained(self.path):
             self._clear()
-            for folder in (self.path, self.path / SAMPLES, self.path / CHECKPOINTS):
-                folder.mkdir(parents=True, exist_ok=True)
+        self.tidy()
 
     def tidy(self) -> None:
         """Make a folder ready to go on in: remove what a killed process was just writing.

@@ -2,13 +2,14 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.commands.options import resolve_settings, settings_options
-from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.command_line import echo_result, json_option
 from fer_edge.shared.terminal.progress import ProgressLine
 
 _INTERRUPTED = 130
@@ -143,10 +144,7 @@ def bench(
     stop = threading.Event()
     with ProgressLine() as line, obey_signals(stop=stop.set):
         report = run_bench(Bench(plan, stop=stop, progress=line))
-    if as_json:
-        echo_json(report)
-    else:
-        echo(format_report(report))
+    echo_result(lambda: report, partial(format_report, report), as_json=as_json)
     if folder is not None:
         write_report(report, folder)
     if report["interrupted"]:
@@ -178,10 +176,7 @@ def compare(before: Path, after: Path, tolerance: float, force: bool, as_json: b
     result = compare_reports(
         read_report(before), read_report(after), tolerance=tolerance, force=force
     )
-    if as_json:
-        echo_json(result.to_json())
-    else:
-        echo(format_comparison(result))
+    echo_result(result.to_json, partial(format_comparison, result), as_json=as_json)
     result.require()
 
 

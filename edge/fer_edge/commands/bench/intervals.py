@@ -1,6 +1,5 @@
-"""Figures of a series of measurements, each percentile with its confidence interval."""
+"""Figures of a series of measurements and of the ratio of two, each with its interval."""
 
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -10,53 +9,37 @@ from numpy.typing import NDArray
 PERCENTS: Final = (50, 90, 95, 99)
 CONFIDENCE: Final = 0.95
 _EXACT_UP_TO: Final = 100_000
+_RESAMPLES: Final = 4000
+_AT_ONCE: Final = 200  # in parts: a Pi has little memory
 
 Series = NDArray[np.float64]
 Interval = tuple[float | None, float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a series comes to, in milliseconds; nothing is discarded.
+def figures(values: Series, unit: str = "_ms") -> dict[str, Any]:
+    """Summarise at least one measurement; nothing is discarded.
 
-    Attributes:
-        n: Measurements.
-        mean: Of all of them.
-        percentiles: By percent.
-        intervals: By percent; None where so few measurements bound it on one side only.
-        max: The largest.
+    Args:
+        values: In milliseconds.
+        unit: Behind each name.
+
+    Returns:
+        Figures with keys such as p50_ms, and the percentiles' intervals under `intervals`; None
+        for an end that so few measurements do not bound.
     """
-
-    n: int
-    mean: float
-    percentiles: dict[int, float]
-    intervals: dict[int, Interval]
-    max: float
-
-    def to_json(self, unit: str = "_ms") -> dict[str, Any]:
-        """Return the figures with keys such as p50_ms, and the intervals under `intervals`."""
-        return {
-            "n": self.n,
-            f"mean{unit}": round(self.mean, 5),
-            **{f"p{p}{unit}": round(value, 5) for p, value in self.percentiles.items()},
-            f"max{unit}": round(self.max, 5),
-            f"intervals{unit}": {
-                f"p{p}": [None if end is None else round(end, 5) for end in ends]
-                for p, ends in self.intervals.items()
-            },
-        }
-
-
-def figures(values: Series) -> Figures:
-    """Summarise at least one measurement."""
     ordered = np.sort(values)
-    return Figures(
-        n=len(ordered),
-        mean=float(ordered.mean()),
-        percentiles={p: float(np.percentile(ordered, p)) for p in PERCENTS},
-        intervals={p: percentile_interval(ordered, p) for p in PERCENTS},
-        max=float(ordered[-1]),
-    )
+    percentiles = {p: float(np.percentile(ordered, p)) for p in PERCENTS}
+    intervals = {p: percentile_interval(ordered, p) for p in PERCENTS}
+    return {
+        "n": len(ordered),
+        f"mean{unit}": round(float(ordered.mean()), 5),
+        **{f"p{p}{unit}": round(value, 5) for p, value in percentiles.items()},
+        f"max{unit}": round(float(ordered[-1]), 5),
+        f"intervals{unit}": {
+            f"p{p}": [None if end is None else round(end, 5) for end in ends]
+            for p, ends in intervals.items()
+        },
+    }
 
 
 def percentile_interval(
@@ -122,3 +105,46 @@ def slope_interval(
     low = max(0, int((len(slopes) - half) / 2))
     high = min(len(slopes) - 1, int((len(slopes) + half) / 2) + 1)
     return float(np.median(slopes)), float(slopes[low]), float(slopes[high])
+
+
+def ratio_interval(
+    before: Series,
+    after: Series,
+    percent: int | None,
+    *,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Return an interval for the statistic of `after` divided by that of `before`.
+
+    Args:
+        before: Samples in the order they were made.
+        after: Likewise; need not be as many.
+        percent: Of the percentile compared; None compares the means.
+        confidence: Of the interval.
+        rng: Decides the resamples.
+    """
+    ratios = _resampled(after, percent, rng) / _resampled(before, percent, rng)
+    tail = (1 - confidence) / 2
+    return float(np.quantile(ratios, tail)), float(np.quantile(ratios, 1 - tail))
+
+
+def statistic(values: Series, percent: int | None, *, axis: int = -1) -> Any:
+    """Return a percentile, or the mean where none is named, along an axis."""
+    if percent is None:
+        return values.mean(axis=axis)
+    return np.percentile(values, percent, axis=axis)
+
+
+def _resampled(values: Series, percent: int | None, rng: np.random.Generator) -> Series:
+    """Return the statistic of `_RESAMPLES` circular block resamples (Politis, Romano 1992)."""
+    n = len(values)
+    length = max(1, round(n ** (1 / 3)))
+    wrapped = np.concatenate([values, values[: length - 1]])
+    blocks = np.lib.stride_tricks.sliding_window_view(wrapped, length)
+    results = []
+    for _ in range(0, _RESAMPLES, _AT_ONCE):
+        starts = rng.integers(0, n, (_AT_ONCE, -(-n // length)))
+        drawn = blocks[starts].reshape(_AT_ONCE, -1)[:, :n]
+        results.append(statistic(drawn, percent, axis=1))
+    return np.concatenate(results)

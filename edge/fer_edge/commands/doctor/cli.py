@@ -1,11 +1,12 @@
 """The command `fer-edge doctor`."""
 
 import sys
+from functools import partial
 
 import click
 
 from fer_edge.shared.errors import EXIT_FAILED
-from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.command_line import echo_result, json_option
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
@@ -23,9 +24,6 @@ def doctor(as_json: bool) -> None:
 
     with ProgressLine() as line:
         findings = examine(System(), progress=line)
-    if as_json:
-        echo_json(to_json(findings))
-    else:
-        echo(format_findings(findings))
+    echo_result(partial(to_json, findings), partial(format_findings, findings), as_json=as_json)
     if is_serious(findings):
         sys.exit(EXIT_FAILED)

@@ -1,4 +1,4 @@
-"""The clock, the userland and the storage."""
+"""The clock, the userland, the storage, power and heat: what makes a board slow or unreliable."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import fer_edge
 from fer_edge.commands.doctor.findings import Finding
-from fer_edge.state.machine import System
+from fer_edge.state.machine import System, flag_names, temperature_c, throttle_bits
 
 _DAY_SECONDS: Final = 86_400
 _WRITE_BYTES: Final = 4 * 2**20
@@ -22,6 +22,13 @@ _SLOW_MB_PER_SECOND: Final = 10.0
 _SLOW_SYNC_MS: Final = 50.0
 _LITTLE_MB: Final = 200
 _FOLDER: Final = Path("/var/tmp")  # noqa: S108 - unlike /tmp it is on the disk; see mkdtemp below
+_HOT_C: Final = 80.0
+"""A Pi lowers its clock from here on."""
+_SUPPLY: Final = (
+    "use the official power supply and a short cable, then restart and: vcgencmd get_throttled"
+)
+_COOLING: Final = "add a heat sink or fan, then restart and: vcgencmd get_throttled"
+_GOVERNOR: Final = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 
 
 def check_clock(system: System, *, now: Callable[[], float] = time.time) -> list[Finding]:
@@ -47,15 +54,12 @@ def check_userland(system: System) -> list[Finding]:
     if system.pointer_bits == 64:
         return [Finding("userland", "ok", f"64-bit, {system.architecture}")]
     kernel = " under a 64-bit kernel" if system.architecture in {"aarch64", "x86_64"} else ""
-    return [
-        Finding(
-            "userland",
-            "warning",
-            f"32-bit userland{kernel}: ai-edge-litert has no wheels for it, and tflite-runtime, "
-            "which stopped at 2.14, is used instead",
-            "write Raspberry Pi OS (64-bit) on the card with Raspberry Pi Imager",
-        )
-    ]
+    found = (
+        f"32-bit userland{kernel}: ai-edge-litert has no wheels for it, and tflite-runtime, "
+        "which stopped at 2.14, is used instead"
+    )
+    fix = "write Raspberry Pi OS (64-bit) on the card with Raspberry Pi Imager"
+    return [Finding("userland", "warning", found, fix)]
 
 
 class WriteSpeed(NamedTuple):
@@ -115,14 +119,8 @@ def check_storage(
     if speed.mb_per_second >= _SLOW_MB_PER_SECOND and speed.sync_ms <= _SLOW_SYNC_MS:
         return [Finding("storage", "ok", said)]
     what = "SD card" if "mmcblk" in device else "disk"
-    return [
-        Finding(
-            "storage",
-            "warning",
-            f"slow {what}: {said}",
-            "use a card of class A1 or better, or a USB SSD; to measure again: fer-edge doctor",
-        )
-    ]
+    fix = "use a card of class A1 or better, or a USB SSD; to measure again: fer-edge doctor"
+    return [Finding("storage", "warning", f"slow {what}: {said}", fix)]
 
 
 def _mount_of(system: System, folder: Path) -> tuple[str, str]:
@@ -134,3 +132,44 @@ def _mount_of(system: System, folder: Path) -> tuple[str, str]:
         if inside and len(point) >= len(best[0]):
             best = (point, device, kind)
     return best[1], best[2]
+
+
+def check_throttling(system: System) -> list[Finding]:
+    """Is the voltage too low, or the clock held down?"""
+    bits = throttle_bits(system)
+    if bits is None:
+        return [Finding("power", "note", "this machine does not tell about its power supply")]
+    now, since = flag_names(bits)
+    findings = [Finding("power", "serious", f"{name} now", _fix_of(name)) for name in now]
+    findings += [
+        Finding("power", "warning", f"{name} has occurred since the start", _fix_of(name))
+        for name in since
+        if name not in now
+    ]
+    return findings or [Finding("power", "ok", "no under-voltage, no throttling since the start")]
+
+
+def _fix_of(name: str) -> str:
+    return _SUPPLY if name == "under-voltage" else _COOLING
+
+
+def check_temperature(system: System) -> list[Finding]:
+    """Is it hot?"""
+    temperature = temperature_c(system)
+    if temperature is None:
+        return []
+    if temperature >= _HOT_C:
+        return [Finding("temperature", "warning", f"{temperature:.0f} °C", _COOLING)]
+    return [Finding("temperature", "ok", f"{temperature:.0f} °C")]
+
+
+def check_governor(system: System) -> list[Finding]:
+    """Is the clock held at its lowest?"""
+    governor = system.text(_GOVERNOR)
+    if governor != "powersave":
+        return [Finding("governor", "ok", governor)] if governor else []
+    # On a PC powersave is intel_pstate's ordinary one.
+    if system.text("sys/devices/system/cpu/cpu0/cpufreq/scaling_driver") == "intel_pstate":
+        return [Finding("governor", "ok", "powersave of intel_pstate, which raises the clock")]
+    fix = "echo ondemand | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return [Finding("governor", "warning", "powersave: the clock stays at its lowest", fix)]

@@ -1,10 +1,18 @@
 """All checks, one after another, and what they found as text and JSON."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from fer_edge.commands.doctor.cameras import check_cameras
-from fer_edge.commands.doctor.environment import check_clock, check_storage, check_userland
+from fer_edge.commands.doctor.environment import (
+    check_clock,
+    check_governor,
+    check_storage,
+    check_temperature,
+    check_throttling,
+    check_userland,
+)
 from fer_edge.commands.doctor.findings import SEVERITIES, Finding
 from fer_edge.commands.doctor.libraries import (
     check_interlaced,
@@ -12,7 +20,6 @@ from fer_edge.commands.doctor.libraries import (
     check_picamera2,
     check_runtime,
 )
-from fer_edge.commands.doctor.power import check_governor, check_temperature, check_throttling
 from fer_edge.state.machine import System, board
 
 CHECKS: Final[dict[str, Callable[[System], list[Finding]]]] = {
@@ -55,15 +62,7 @@ def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the findings as `fer-edge doctor --json` prints them."""
     return {
         "healthy": not is_serious(findings),
-        "findings": [
-            {
-                "check": finding.check,
-                "severity": finding.severity,
-                "found": finding.found,
-                "fix": finding.fix,
-            }
-            for finding in findings
-        ],
+        "findings": [asdict(finding) for finding in findings],
     }
 
 

@@ -65,27 +65,18 @@ def check_opencv(system: System) -> list[Finding]:
     found = _last_json(answer)
     if found is None:
         return [_opencv_that_fails(answer)]
-    findings = []
-    if not (found["class"] and found["cascades"]):
-        missing = "cascade files" if found["class"] else "class CascadeClassifier"
-        findings.append(
-            Finding(
-                "opencv", "serious", f"OpenCV {found['version']} has no Haar ({missing} missing)",
-                _PIP_OPENCV,
-            )
-        )  # fmt: skip
+    opencv = f"OpenCV {found['version']}"
+    if found["class"] and found["cascades"]:
+        findings = [Finding("opencv", "ok", f"{opencv} with Haar cascades")]
     else:
-        findings.append(Finding("opencv", "ok", f"OpenCV {found['version']} with Haar cascades"))
+        missing = "cascade files" if found["class"] else "class CascadeClassifier"
+        text = f"{opencv} has no Haar ({missing} missing)"
+        findings = [Finding("opencv", "serious", text, _PIP_OPENCV)]
     several = [name for name in library_versions() if name.startswith("opencv")]
     if len(several) > 1:
-        findings.append(
-            Finding(
-                "opencv",
-                "warning",
-                f"{' and '.join(several)} are installed over one another",
-                f"pip uninstall -y {' '.join(several)} && {_PIP_OPENCV}",
-            )
-        )
+        text = f"{' and '.join(several)} are installed over one another"
+        fix = f"pip uninstall -y {' '.join(several)} && {_PIP_OPENCV}"
+        findings.append(Finding("opencv", "warning", text, fix))
     return findings
 
 
@@ -107,63 +98,39 @@ def check_interlaced(system: System) -> list[Finding]:
 
 
 def _opencv_that_fails(answer: Answer | None) -> Finding:
-    output = answer.output if answer is not None else ""
-    if "No module named 'cv2'" in output:
-        return Finding("opencv", "serious", "OpenCV is not installed", _PIP_OPENCV)
-    if any(text in output for text in _NUMPY_CLASH):
-        found = "OpenCV was built for another numpy"
-        return Finding("opencv", "serious", f"{found} ({_last_line(answer)})", _NUMPY_1)
-    if "libGL.so" in output:
-        return Finding(
-            "opencv",
-            "serious",
-            "an OpenCV with windows is installed, and libGL is not",
-            f"pip uninstall -y opencv-python opencv-contrib-python && {_PIP_OPENCV}",
-        )
-    return Finding("opencv", "serious", f"OpenCV does not load ({_last_line(answer)})", _PIP_OPENCV)
+    text, fix = f"OpenCV does not load ({_last_line(answer)})", _PIP_OPENCV
+    if _says(answer, "No module named 'cv2'"):
+        text = "OpenCV is not installed"
+    elif _says(answer, *_NUMPY_CLASH):
+        text, fix = f"OpenCV was built for another numpy ({_last_line(answer)})", _NUMPY_1
+    elif _says(answer, "libGL.so"):
+        text = "an OpenCV with windows is installed, and libGL is not"
+        fix = f"pip uninstall -y opencv-python opencv-contrib-python && {_PIP_OPENCV}"
+    return Finding("opencv", "serious", text, fix)
 
 
 def check_picamera2(system: System) -> list[Finding]:
     """Does apt's picamera2 load beside pip's numpy?"""
-    from_apt = (system.root / _APT_PICAMERA2).exists()
-    if not from_apt:
+    if not (system.root / _APT_PICAMERA2).exists():
         if not is_raspberry_pi(system):
             return []
-        found = "picamera2 is not installed; camera modules (not USB ones) need it"
-        return [Finding("picamera2", "note", found, "sudo apt install -y python3-picamera2")]
+        text = "picamera2 is not installed; camera modules (not USB ones) need it"
+        return [Finding("picamera2", "note", text, "sudo apt install -y python3-picamera2")]
     answer = _try(system, "import picamera2")
     if answer is not None and answer.code == 0:
         return [Finding("picamera2", "ok", "picamera2 loads")]
-    output = answer.output if answer is not None else ""
-    if any(text in output for text in _NUMPY_CLASH):
-        found = "apt's picamera2 was built for another numpy than the one installed by pip"
-        return [Finding("picamera2", "serious", f"{found} ({_last_line(answer)})", _NUMPY_1)]
-    if "No module named 'picamera2'" in output:
-        return [
-            Finding(
-                "picamera2",
-                "warning",
-                "apt's picamera2 is there, but this virtual environment cannot see it",
-                "python3 -m venv --system-site-packages --upgrade VENV",
-            )
-        ]
-    if "No module named 'libcamera'" in output:
-        return [
-            Finding(
-                "picamera2",
-                "warning",
-                "libcamera's bindings are for the system's own Python, and this is another one",
-                "/usr/bin/python3 -m venv --system-site-packages VENV",
-            )
-        ]
-    return [
-        Finding(
-            "picamera2",
-            "warning",
-            f"picamera2 does not load ({_last_line(answer)})",
-            "sudo apt install --reinstall -y python3-picamera2",
-        )
-    ]
+    if _says(answer, *_NUMPY_CLASH):
+        text = "apt's picamera2 was built for another numpy than the one installed by pip"
+        return [Finding("picamera2", "serious", f"{text} ({_last_line(answer)})", _NUMPY_1)]
+    text = f"picamera2 does not load ({_last_line(answer)})"
+    fix = "sudo apt install --reinstall -y python3-picamera2"
+    if _says(answer, "No module named 'picamera2'"):
+        text = "apt's picamera2 is there, but this virtual environment cannot see it"
+        fix = "python3 -m venv --system-site-packages --upgrade VENV"
+    elif _says(answer, "No module named 'libcamera'"):
+        text = "libcamera's bindings are for the system's own Python, and this is another one"
+        fix = "/usr/bin/python3 -m venv --system-site-packages VENV"
+    return [Finding("picamera2", "warning", text, fix)]
 
 
 def check_runtime(system: System) -> list[Finding]:
@@ -171,40 +138,31 @@ def check_runtime(system: System) -> list[Finding]:
     answer = _try(system, _RUNTIME)
     found = _last_json(answer)
     if found is None:
-        clash = answer is not None and any(text in answer.output for text in _NUMPY_CLASH)
-        return [
-            Finding(
-                "runtime",
-                "serious",
-                f"the TFLite runtime does not run ({_last_line(answer)})",
-                _NUMPY_1 if clash else "pip install --force-reinstall fer-edge",
-            )
-        ]
+        text = f"the TFLite runtime does not run ({_last_line(answer)})"
+        clash = _says(answer, *_NUMPY_CLASH)
+        fix = _NUMPY_1 if clash else "pip install --force-reinstall fer-edge"
+        return [Finding("runtime", "serious", text, fix)]
     took = f"{found['ms']:.2f} ms an inference"
-    if answer is not None and "XNNPACK delegate" in answer.output:
+    if _says(answer, "XNNPACK delegate"):
         return [Finding("runtime", "ok", f"TFLite runtime with XNNPACK, {took}")]
+    text = "XNNPACK is off: the runtime does not say that it is used"
+    fix = "pip install --force-reinstall --no-deps ai-edge-litert"
     if not system.text("proc/cpuinfo"):
-        return [
-            Finding(
-                "runtime",
-                "serious",
-                f"XNNPACK is off, because /proc/cpuinfo cannot be read; {took}",
-                "in the systemd unit, replace ProcSubset=pid by ProcSubset=all, then: "
-                "sudo systemctl daemon-reload",
-            )
-        ]
-    return [
-        Finding(
-            "runtime",
-            "serious",
-            f"XNNPACK is off: the runtime does not say that it is used; {took}",
-            "pip install --force-reinstall --no-deps ai-edge-litert",
+        text = "XNNPACK is off, because /proc/cpuinfo cannot be read"
+        fix = (
+            "in the systemd unit, replace ProcSubset=pid by ProcSubset=all, then: "
+            "sudo systemctl daemon-reload"
         )
-    ]
+    return [Finding("runtime", "serious", f"{text}; {took}", fix)]
 
 
 def _try(system: System, script: str) -> Answer | None:
     return system.run([sys.executable, "-P", "-c", script])
+
+
+def _says(answer: Answer | None, *texts: str) -> bool:
+    """Tell whether one of these stands in what was printed."""
+    return answer is not None and any(text in answer.output for text in texts)
 
 
 def _last_json(answer: Answer | None) -> dict[str, Any] | None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_edge.assemble.parts import make_pipeline
-from fer_edge.commands.tune.footage import Footage
-from fer_edge.commands.tune.reference import KnownFaces, matches
+from fer_edge.commands.tune.footage import Footage, KnownFaces, matches
 from fer_edge.pipeline.timings import percentile
 from fer_edge.settings import Settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from fer_edge.commands.options import resolve_settings, settings_options
-from fer_edge.shared.terminal.command_line import echo, echo_json, json_option
+from fer_edge.shared.terminal.command_line import echo_result, json_option
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
@@ -63,8 +63,7 @@ def tune(
     """
     from fer_edge.assemble.parts import make_source
     from fer_edge.commands.tune.footage import record
-    from fer_edge.commands.tune.outcome import format_outcome, require_goal, to_toml
-    from fer_edge.commands.tune.picture import draw_outcome
+    from fer_edge.commands.tune.outcome import draw_outcome, format_outcome, require_goal, to_toml
     from fer_edge.commands.tune.search import Goal
     from fer_edge.commands.tune.tune import tune as search_settings
     from fer_edge.shared.whole_files import check_free, make_folder, replace_files
@@ -92,10 +91,6 @@ def tune(
         )
     make_folder(out.parent)
     replace_files({out: to_toml(outcome), picture: draw_outcome(outcome)})
-    if as_json:
-        echo_json(outcome.to_json())
-    else:
-        echo(format_outcome(outcome))
-        for path in (out, picture):
-            echo(f"wrote {path}")
+    wrote = f"wrote {out}\nwrote {picture}"
+    echo_result(outcome.to_json, lambda: f"{format_outcome(outcome)}\n{wrote}", as_json=as_json)
     require_goal(outcome)

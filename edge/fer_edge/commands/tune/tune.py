@@ -5,9 +5,8 @@ from dataclasses import asdict
 from typing import Final
 
 from fer_edge.commands.tune.candidate import Trial, attempt
-from fer_edge.commands.tune.footage import Footage
+from fer_edge.commands.tune.footage import Footage, find_known_faces
 from fer_edge.commands.tune.outcome import Outcome
-from fer_edge.commands.tune.reference import find_known_faces
 from fer_edge.commands.tune.search import VALUES, Goal, Search
 from fer_edge.settings import Settings
 from fer_edge.shared.typed_tables import flatten
@@ -67,13 +66,5 @@ def tune(
             best, best_model = chosen, model
         if goal.is_met(best):
             break
-    return Outcome(
-        best or tried[0],
-        tried[0],
-        tuple(tried),
-        goal,
-        faces,
-        len(footage.frames),
-        (footage.width, footage.height),
-        best_model,
-    )
+    chosen, frames = best or tried[0], len(footage.frames)
+    return Outcome(chosen, tried[0], tuple(tried), goal, faces, frames, footage.size, best_model)

@@ -1,4 +1,4 @@
-"""The Unix socket that tells whoever connects how the daemon does."""
+"""The Unix socket that tells whoever connects how the daemon does, for the time of a run."""
 
 import contextlib
 import fcntl
@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.daemon.status.place import socket_name
+from fer_edge import __version__
+from fer_edge.daemon.status.place import own_folder, socket_name
+from fer_edge.settings import Settings
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.errors import OutputError, SettingsError
+from fer_edge.sources.addresses import shown_source
 from fer_edge.state.health import Pulse
-from fer_edge.state.records import DaemonState
+from fer_edge.state.records import CameraHealth, DaemonState, Tell
 
 _MODE: Final = 0o660
 _BACKLOG: Final = 8
@@ -140,3 +143,40 @@ def _answers(path: Path) -> bool:
 def _identity(path: Path) -> tuple[int, int]:
     found = path.lstat()
     return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def announcing(settings: Settings) -> Iterator[Tell]:
+    """Tell whoever asks how the daemon does, from before its camera is opened to its end.
+
+    A run that can have no socket does its work all the same, and says why nobody can ask it.
+
+    Yields:
+        What takes each new state.
+
+    Raises:
+        SettingsError: Another run has this name.
+    """
+    try:
+        announced = StatusSocket(own_folder(), settings.daemon.name, starting(settings))
+    except (OutputError, OSError) as error:
+        _log.warning("`fer-edge status` cannot ask this run: %s", error)
+        yield lambda _state: None
+        return
+    with announced:
+        yield announced.show
+
+
+def starting(settings: Settings) -> DaemonState:
+    """Return the state of a daemon that has no model and no camera yet."""
+    return DaemonState(
+        phase="starting",
+        version=__version__,
+        pid=os.getpid(),
+        started_at=time.time(),
+        uptime_seconds=0.0,
+        source=shown_source(settings.source.uri),
+        model=settings.model.path,
+        model_sha256="",
+        camera=CameraHealth(),
+    )

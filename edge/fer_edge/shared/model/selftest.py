@@ -9,7 +9,7 @@ docs/explanation/arm.md.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -84,16 +84,7 @@ class SelftestResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as `fer-edge selftest --json` prints it."""
-        return {
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            "n": self.n,
-            "exact": self.exact,
-            "mismatches": len(self.mismatches),
-            "worst_difference": self.worst_difference,
-            "tolerance": self.tolerance,
-            "passed": self.passed,
-        }
+        return asdict(self) | {"mismatches": len(self.mismatches), "passed": self.passed}
 
     def require(self) -> None:
         """Do nothing where the test passed.

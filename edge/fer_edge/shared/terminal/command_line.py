@@ -10,13 +10,12 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn, TextIO, TypeVar
 
 import click
 
 from fer_edge.shared.errors import EXIT_FAILED, FerError, OutputError
-from fer_edge.shared.terminal.journal import ERROR, JournalFormatter, goes_to_journal
 from fer_edge.shared.terminal.progress import ERASE_LINE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -24,6 +23,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _CONTROLS: Final = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"
 }
+_ERROR: Final = "<3>"
+"""Before a line of the journal: sd-daemon(3)'s mark of an error."""
+_MARKS: Final = ((logging.ERROR, _ERROR), (logging.WARNING, "<4>"), (logging.INFO, "<6>"))
+_DEBUG: Final = "<7>"
 _LEAVE_SECONDS: Final = 0.1  # for a capture that is about to end
 
 CONTEXT_SETTINGS = {
@@ -90,6 +93,18 @@ def echo_json(value: object) -> None:
     _write(json.dumps(value, separators=(",", ":"), allow_nan=False))
 
 
+def echo_result(value: Callable[[], object], text: Callable[[], str], *, as_json: bool) -> None:
+    """Print what a command has found: as a line of JSON where that is asked for, else as text.
+
+    Raises:
+        OutputError: As `echo` says.
+    """
+    if as_json:
+        echo_json(value())
+    else:
+        echo(text())
+
+
 def _write(text: str) -> None:
     try:
         click.echo(text)
@@ -118,7 +133,7 @@ class _TerminalFormatter(logging.Formatter):
 
 def report_error(error: FerError) -> None:
     """Print an error as one line on stderr."""
-    mark = ERROR if goes_to_journal(sys.stderr) else ""
+    mark = _ERROR if goes_to_journal(sys.stderr) else ""
     click.echo(f"{mark}error: {printable(' '.join(str(error).splitlines()))}", err=True)
 
 
@@ -241,3 +256,28 @@ def _own_stderr() -> Any:
         return sys.stderr
     sys.stderr = os.fdopen(kept, "w", buffering=1, errors="backslashreplace")
     return sys.stderr
+
+
+class JournalFormatter(logging.Formatter):
+    """Marks each line of a record with its level, so that `journalctl -p warning` finds it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's lines."""
+        marks = (mark for level, mark in _MARKS if record.levelno >= level)
+        mark = next(marks, _DEBUG)
+        return "\n".join(mark + line for line in super().format(record).splitlines())
+
+
+def goes_to_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether what is written there ends in the journal, unless somebody redirected it.
+
+    Source: JOURNAL_STREAM in systemd.exec(5).
+    """
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

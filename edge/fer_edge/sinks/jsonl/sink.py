@@ -2,28 +2,12 @@
 
 import io
 from pathlib import Path
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
 from fer_edge.shared.records import Observation
 from fer_edge.sinks.jsonl.line import json_line
-
-
-class LineWriter(Protocol):
-    """What takes lines of text."""
-
-    def write(self, text: str, /) -> object:
-        """Take some text."""
-        ...
-
-    def flush(self) -> None:
-        """Let nothing of it wait."""
-        ...
-
-    def close(self) -> None:
-        """End; may be called twice."""
-        ...
 
 
 class JsonLinesSink(Closing):
@@ -34,7 +18,7 @@ class JsonLinesSink(Closing):
         owned: Whether the stream is the sink's own.
     """
 
-    def __init__(self, stream: TextIO | LineWriter, *, owned: bool = False) -> None:
+    def __init__(self, stream: "TextIO | _LineFile", *, owned: bool = False) -> None:
         self._stream = stream
         self._owned = owned
 

@@ -4,19 +4,17 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
-from fer_edge.sinks.spool.file import Row, SpoolFile, is_damaged
+from fer_edge.sinks.spool.file import Row, SpoolFile, is_damaged, open_or_recover
 from fer_edge.sinks.spool.ids import EventIds
 from fer_edge.sinks.spool.lock import SpoolLock
-from fer_edge.sinks.spool.overflow import Overflow
-from fer_edge.sinks.spool.recovery import open_or_recover
 from fer_edge.sinks.spool.write_budget import WriteBudget
 from fer_edge.state.records import Figure
 
@@ -27,6 +25,51 @@ _CHUNK: Final = 64
 _CLOCK_JUMP_SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
+
+
+class Overflow:
+    """A bounded queue; the oldest go first.
+
+    Args:
+        most: Events that it holds.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._rows: deque[Row] = deque()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def add(self, row: Row) -> bool:
+        """Take an event; return whether the oldest was dropped for it."""
+        self._rows.append(row)
+        if len(self._rows) <= self._most:
+            return False
+        self._rows.popleft()
+        return True
+
+    def after(self, position: int) -> list[Row]:
+        """Return the events above a position."""
+        return [row for row in self._rows if row.position > position]
+
+    def take_out(self, positions: Collection[int]) -> set[int]:
+        """Remove events; return which of the positions were here."""
+        found = {row.position for row in self._rows if row.position in positions}
+        if found:
+            self._rows = deque(row for row in self._rows if row.position not in found)
+        return found
+
+    def shift_ages(self, seconds: float) -> None:
+        """Move the time of every event."""
+        self._rows = deque(row._replace(kept_at=row.kept_at + seconds) for row in self._rows)
+
+    def clear(self) -> None:
+        """Forget all, since they are kept elsewhere now."""
+        self._rows.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,44 @@
 """What is seen and how the daemon does, in Prometheus' text format."""
 
+import re
 import threading
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 
 from fer_edge.shared.records import Observation
-from fer_edge.sinks.web.state_metrics import PREFIX, StateCollector
-from fer_edge.state.health import Pulse
+from fer_edge.state.health import Pulse, problems_of
+from fer_edge.state.records import CameraHealth, DaemonState, Grade, Phase, SinkState
 
+PREFIX: Final = "fer_edge"
+GROWING: Final = frozenset(
+    {
+        "connections", "damaged_files", "delivered", "dropped_full", "dropped_old",
+        "dropped_unkept", "events", "events_aggregate", "events_appeared", "events_changed",
+        "events_left", "first_kept_in_memory", "ignored_commands", "refused", "requests",
+        "unwritten", "withheld_periods", "written_bytes",
+    }
+)  # fmt: skip
+"""Figures of sinks that only grow, and so are counters; all others are gauges."""
+_GRADES: Final[tuple[str, ...]] = get_args(Grade)
+_PHASES: Final[tuple[str, ...]] = get_args(Phase)
+_OF_SINKS: Final[tuple[tuple[Any, str, str, Callable[[SinkState], float]], ...]] = (
+    (CounterMetricFamily, "emitted", "Observations that a sink took.", lambda s: s.emitted),
+    (CounterMetricFamily, "failures", "How often a sink failed.", lambda s: s.failures),
+    (GaugeMetricFamily, "up", "1 while a sink has no problem.", lambda s: not problems_of(s)),
+)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -27,6 +50,114 @@ _NAMES: Final = (*map(str, BUCKETS), "+Inf")
 _AGE: Final = "age"
 _FRESH_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 1000
+
+
+def tell_state(pulse: Pulse, *, faces: bool) -> Iterator[Metric]:
+    """Yield what the newest state says, and how old it is; nothing is counted twice.
+
+    Args:
+        pulse: Where the newest state is.
+        faces: Whether to tell how many faces there are.
+    """
+    yield _gauge(
+        "state_age_seconds",
+        "Since the loop last said how it does, about once a second; grows while it hangs.",
+        pulse.age_seconds,
+    )
+    state = pulse.state
+    if state is not None:
+        yield from _about(state)
+        yield from _flow(state)
+        if faces:
+            yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
+        yield from _camera(state.camera)
+        yield from _sinks(state.sinks)
+
+
+def _about(state: DaemonState) -> Iterator[Metric]:
+    yield _info("build", "Which fer-edge runs.", {"version": state.version})
+    text = "Which network reads the faces, with the hash of its flatbuffer."
+    yield _info("model", text, {"model": state.model, "sha256": state.model_sha256})
+    yield _one_hot(
+        "phase", "1 for what the daemon does now, 0 for the others.", state.phase, _PHASES
+    )
+    yield _gauge("uptime_seconds", "Since the start.", state.uptime_seconds)
+    if state.temperature_c is not None:
+        yield _gauge("temperature_celsius", "Of the processor.", state.temperature_c)
+    if state.throttled is not None:
+        yield _gauge("throttled", "1 while the board slows itself down.", state.throttled)
+
+
+def _flow(state: DaemonState) -> Iterator[Metric]:
+    yield _counter("frames", "Frames processed.", state.frames)
+    yield _counter(
+        "frames_dropped", "Frames replaced by newer ones before they were read.", state.dropped
+    )
+    yield _gauge("frames_per_second", "Processed over the last seconds.", state.frames_per_second)
+
+
+def _camera(camera: CameraHealth) -> Iterator[Metric]:
+    yield _gauge("camera_up", "1 while the camera delivers.", camera.phase == "delivering")
+    yield _one_hot(
+        "camera_grade", "1 for how the camera does, 0 for the others.", camera.grade, _GRADES
+    )
+    yield _gauge(
+        "camera_frames_per_second", "Delivered over the last seconds.", camera.frames_per_second
+    )
+    yield _gauge(
+        "camera_frame_age_seconds", "Median age of frames when they were read.",
+        camera.age_ms / 1000,
+    )  # fmt: skip
+    yield _gauge(
+        "camera_last_frame_age_seconds", "Since the last good frame.", camera.seconds_since_frame
+    )
+    yield _counter("camera_failures", "Faults of the camera, of any kind.", camera.failures)
+    yield _counter(
+        "camera_reopenings", "How often it was opened again with success.", camera.reopenings
+    )
+
+
+def _sinks(sinks: tuple[SinkState, ...]) -> Iterator[Metric]:
+    for kind, name, text, value in _OF_SINKS:
+        family = kind(f"{PREFIX}_outlet_{name}", text, labels=["outlet"])
+        for sink in sinks:
+            family.add_metric([sink.name], value(sink))
+        yield family
+    for sink in sinks:
+        yield from _figures(sink)
+
+
+def _figures(sink: SinkState) -> Iterator[Metric]:
+    """Yield a sink's own numbers; texts are left out, for they could be anything."""
+    for key, value in sink.figures.items():
+        if isinstance(value, str):
+            continue
+        own = key == sink.name or key.startswith(f"{sink.name}_")
+        name = re.sub(r"\W", "_", key if own else f"{sink.name}_{key}", flags=re.ASCII)
+        text = f"What the sink {sink.name} says of itself: {key.replace('_', ' ')}."
+        if key in GROWING:
+            yield _counter(name, text, value)
+        else:
+            yield _gauge(name, text, value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)
+
+
+def _info(name: str, text: str, value: dict[str, str]) -> Metric:
+    return InfoMetricFamily(f"{PREFIX}_{name}", text, value=value)
+
+
+def _one_hot(name: str, text: str, value: str, choices: tuple[str, ...]) -> Metric:
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=[name.rpartition("_")[2]])
+    for choice in choices:
+        family.add_metric([choice], choice == value)
+    return family
 
 
 class PrometheusMetrics:
@@ -45,6 +176,7 @@ class PrometheusMetrics:
     """
 
     def __init__(self, pulse: Pulse, *, faces: bool = True) -> None:
+        self._pulse = pulse
         self._tells_faces = faces
         self._waiting: deque[Observation] = deque()
         self._taken: defaultdict[str, _Taken] = defaultdict(_Taken)
@@ -53,7 +185,6 @@ class PrometheusMetrics:
         self._text = b""
         self._text_due = 0.0
         self._registry = CollectorRegistry()
-        self._registry.register(StateCollector(pulse, faces=faces))
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
@@ -84,11 +215,12 @@ class PrometheusMetrics:
             return self._text
 
     def describe(self) -> list[Metric]:
-        """Return nothing: stages and expressions show only in frames."""
+        """Return nothing: what there is to tell depends on the state, and shows in frames."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what has been counted; the registry calls it for `text`."""
+        """Yield the state and what has been counted; the registry calls it for `text`."""
+        yield from tell_state(self._pulse, faces=self._tells_faces)
         stages = HistogramMetricFamily(
             f"{PREFIX}_stage_seconds", "Time that a stage took for a frame.", labels=["stage"]
         )
@@ -101,11 +233,8 @@ class PrometheusMetrics:
         yield from (stages, age)
         if not self._tells_faces:
             return
-        yield CounterMetricFamily(
-            f"{PREFIX}_faces",
-            "Faces read: one for each face in each frame.",
-            value=self._expressions.total(),
-        )
+        text = "Faces read: one for each face in each frame."
+        yield _counter("faces", text, self._expressions.total())
         expressions = CounterMetricFamily(
             f"{PREFIX}_expressions",
             "Faces read, by expression: the steady label where labels are steadied.",

@@ -4,30 +4,9 @@ import atexit
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TypeAlias
 
 from fer_edge.stages.search.scout import Report, SearchRequest
-
-
-class Runner(Protocol):
-    """Runs searches, one at a time."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether a search is under way or its report not fetched."""
-        ...
-
-    def send(self, request: SearchRequest) -> None:
-        """Begin a search; only while not busy."""
-        ...
-
-    def fetch(self) -> tuple[Report, float] | None:
-        """Return a finished search and what it cost in milliseconds; None while there is none."""
-        ...
-
-    def close(self) -> None:
-        """End; may be called twice."""
-        ...
 
 
 class AtOnce:
@@ -47,7 +26,7 @@ class AtOnce:
         self._done = self._search(request)
 
     def fetch(self) -> tuple[Report, float] | None:
-        """Return the report."""
+        """Return a finished search and what it cost in milliseconds; None while there is none."""
         done, self._done = self._done, None
         return None if done is None else (done, done.nominal_ms)
 
@@ -83,7 +62,7 @@ class Background:
             self._waiting.notify()
 
     def fetch(self) -> tuple[Report, float] | None:
-        """Return a finished search.
+        """Return a finished search and what it cost in milliseconds; None while there is none.
 
         Raises:
             Exception: The search failed; what it raised is raised here.
@@ -122,3 +101,7 @@ class Background:
             spent_ms = (time.thread_time() - started) * 1000
             with self._waiting:
                 self._done = (report, spent_ms)
+
+
+Runner: TypeAlias = AtOnce | Background
+"""Runs searches, one at a time: `send` only while not `busy`."""

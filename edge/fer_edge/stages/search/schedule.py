@@ -1,10 +1,10 @@
-"""When the scout is sent, and where to."""
+"""When the scout is sent, where to, and what of a second it may take."""
 
 from collections.abc import Sequence
 from typing import Final
 
+from fer_edge.shared.model.preprocess import whole_picture
 from fer_edge.shared.records import Box, GreyImage
-from fer_edge.stages.search.budget import Budget
 from fer_edge.stages.search.motion import Motion, MotionMap
 from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, Range, Report, SearchRequest
 
@@ -15,6 +15,35 @@ _AGAIN_SECONDS: Final = 0.3  # small faces come in groups: after one was found, 
 _LEFT_SECONDS: Final = {MEDIUM: 1.0, SMALL: 4.0}  # until ranges are searched that a find put off
 _ALERT_SECONDS: Final = 1.0  # after a face was lost the search goes on as if there were none
 _ASIDE, _ABOVE = 2.0, 1.2  # widths of a face to its sides and above in which its body moves
+
+
+class Budget:
+    """Fills at a constant rate up to a cap; work takes from it and may overdraw it once.
+
+    Overdrawn, it allows nothing until it has filled up again, so the rate holds over any time
+    longer than one piece of work.
+
+    Args:
+        ms_per_second: The rate.
+        burst_ms: The cap; it starts full.
+    """
+
+    def __init__(self, ms_per_second: float, *, burst_ms: float) -> None:
+        self._rate = ms_per_second
+        self._cap = burst_ms
+        self._left = burst_ms
+        self._at: float | None = None
+
+    def allows(self, now: float) -> bool:
+        """Return whether anything is left at a time in seconds."""
+        if self._at is not None:
+            self._left = min(self._cap, self._left + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        return self._left > 0
+
+    def spend(self, milliseconds: float) -> None:
+        """Take what was used."""
+        self._left -= milliseconds
 
 
 class SearchSchedule:
@@ -108,7 +137,7 @@ class SearchSchedule:
         if planned is not None:
             del self._planned[planned]
             self._last[planned] = self._last_whole[planned] = now
-            ranges = [(planned, _whole(grey))]
+            ranges = [(planned, whole_picture(grey))]
         else:
             bodies = [_body(box, grey) for box in known]
             ranges = self._with_regions(due, grey, bodies, now)
@@ -135,15 +164,10 @@ class SearchSchedule:
             if fresh or (stale and not whole):
                 whole = whole or not fresh
                 self._last_whole[one] = now
-                changed = _whole(grey)
+                changed = whole_picture(grey)
             if changed is not None:
                 ranges.append((one, changed))
         return ranges
-
-
-def _whole(grey: GreyImage) -> Box:
-    height, width = grey.shape
-    return Box(0, 0, width, height)
 
 
 def _body(face: Box, grey: GreyImage) -> Box:

@@ -39,13 +39,8 @@ def accuracy_of_card(model: ModelFile) -> dict[str, Any] | None:
     card = card_figures(model)
     if card is None:
         return None
-    return {
-        "source": "card",
-        "yardstick": card.yardstick,
-        "n": card.n,
-        "accuracy": card.accuracy,
-        "macro_recall": card.macro_recall,
-    }
+    names = ("yardstick", "n", "accuracy", "macro_recall")
+    return {"source": "card", **{name: getattr(card, name) for name in names}}
 
 
 def accuracy_of_contract(model: ModelFile) -> dict[str, Any] | None:

@@ -1,16 +1,15 @@
 """The whole frame: the pipeline as it runs, timed frame by frame, with the process's CPU time."""
 
-import threading
 import time
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fer_edge.commands.bench.intervals import Series, figures
-from fer_edge.commands.bench.measure.sampling import thin_out
+from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.scenes import captured_now
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
@@ -59,6 +58,11 @@ class FrameTally:
         return np.asarray(self.wall_ns, np.float64) / 1e6
 
     @property
+    def cpu_ms(self) -> Series:
+        """Likewise."""
+        return np.asarray(self.cpu_ns, np.float64) / 1e6
+
+    @property
     def seconds(self) -> float:
         """In the pipeline and waiting for frames."""
         return (sum(self.wall_ns) + self.wait_ns) / 1e9
@@ -70,12 +74,11 @@ class FrameTally:
         processor: other programs had it.
         """
         frames = len(self.wall_ns)
-        wall = figures(self.wall_ms).to_json(unit="")
         result = {
             "frames": frames,
             "fps": round(frames / self.seconds, 2),
             "cpu_ms_per_frame": round(sum(self.cpu_ns) / 1e6 / frames, 4),
-            "wall_ms": wall,
+            "wall_ms": figures(self.wall_ms, unit=""),
             "frames_with_face": self.frames_with_face,
             "faces_per_frame": round(self.faces / frames, 3),
             "waiting_share": round(max(0.0, 1 - sum(self.cpu_ns) / sum(self.wall_ns)), 4),
@@ -85,17 +88,8 @@ class FrameTally:
     def stages_to_json(self) -> dict[str, Any]:
         """Return the figures of each stage, `age` (capture to result) among them."""
         return {
-            name: figures(np.asarray(values, np.float64)).to_json()
-            for name, values in self.stages.items()
+            name: figures(np.asarray(values, np.float64)) for name, values in self.stages.items()
         }
-
-    def kept_wall(self) -> list[float]:
-        """Return wall times for comparisons, in milliseconds, in order."""
-        return thin_out(self.wall_ms)
-
-    def kept_cpu(self) -> list[float]:
-        """Return CPU times likewise."""
-        return thin_out(np.asarray(self.cpu_ns, np.float64) / 1e6)
 
 
 def warm_up(pipeline: Pipeline, frames: Sequence[GreyImage], *, seconds: float) -> int:
@@ -109,30 +103,29 @@ def warm_up(pipeline: Pipeline, frames: Sequence[GreyImage], *, seconds: float) 
 
 
 def process_frames(
+    bench: Bench,
     pipeline: Pipeline,
     frames: Iterable[GreyImage],
     tally: FrameTally,
     *,
-    stop: threading.Event,
-    first_index: int = 0,
-    frames_per_second: float = 0.0,
-    watch: Callable[[FrameTally], None] = lambda _tally: None,
+    first_index: int,
+    what: str = "",
 ) -> None:
-    """Process frames that are decoded already.
+    """Process frames that are decoded already, until somebody stops it.
 
     Args:
+        bench: At which pace, and who is told.
         pipeline: The device's own.
         frames: uint8, shape (H, W); making or fetching one is not measured.
         tally: Takes the figures.
-        stop: Set from elsewhere to end after the current frame.
         first_index: Of the first frame: a pipeline's frames are numbered through, warm-up too.
-        frames_per_second: Hand them over at that pace, as a camera does; 0 is one after another.
-        watch: Called after each frame, outside the measurement.
+        what: They are of, for whoever is told; nobody is where it is empty.
     """
-    period_ns = round(1e9 / frames_per_second) if frames_per_second else 0
+    pace = bench.plan.frames_per_second
+    period_ns = round(1e9 / pace) if pace else 0
     due = time.monotonic_ns()
     for index, grey in enumerate(frames, start=first_index):
-        if stop.is_set():
+        if bench.stop.is_set():
             return
         if period_ns:
             before = time.monotonic_ns()
@@ -140,38 +133,38 @@ def process_frames(
             due = max(due + period_ns, time.monotonic_ns() - period_ns)
             tally.wait_ns += time.monotonic_ns() - before
         tally.process(pipeline, captured_now(grey, index))
-        watch(tally)
+        if what:
+            _show(bench, what, tally)
 
 
-def process_live(
-    pipeline: Pipeline,
-    source: Source,
-    *,
-    seconds: float,
-    timeout_seconds: float,
-    stop: threading.Event,
-    watch: Callable[[FrameTally], None] = lambda _tally: None,
-) -> FrameTally:
-    """Process a camera or stream for so long.
+def process_live(bench: Bench, pipeline: Pipeline, source: Source) -> FrameTally:
+    """Process a camera or stream for as long as planned.
 
     CPU time is counted from read to read here, so that the capture thread's decoding is in it.
 
     Raises:
         SourceUnavailableError: A frame did not come in time.
     """
+    plan = bench.plan
     tally = FrameTally()
     dropped_before = getattr(source, "dropped", 0)
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (plan.minutes * 60 or plan.seconds)
     cpu = time.process_time_ns()
-    while not stop.is_set() and time.monotonic() < end:
+    while not bench.stop.is_set() and time.monotonic() < end:
         start = time.monotonic_ns()
-        frame = source.read(timeout_seconds)
+        frame = source.read(plan.settings.source.read_timeout_seconds)
         if frame is None:
             break
         tally.wait_ns += time.monotonic_ns() - start
         tally.process(pipeline, frame)
         now = time.process_time_ns()
         tally.cpu_ns[-1], cpu = now - cpu, now
-        watch(tally)
+        _show(bench, "camera", tally)
     tally.dropped = getattr(source, "dropped", 0) - dropped_before
     return tally
+
+
+def _show(bench: Bench, what: str, tally: FrameTally) -> None:
+    """Show the number of frames now and then."""
+    if bench.progress.is_due:
+        bench.progress(f"{what}: {len(tally.wall_ns)} frames")

@@ -82,7 +82,7 @@ def _report(samples: Samples, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "p90_ms": round(float(np.percentile(ordered, _PERCENT)), 5),
         "p90_upper_99_ms": None if bound is None else round(bound, 5),
-        "latency": figures(ordered).to_json(),
+        "latency": figures(ordered),
         "rules_followed": [*_FOLLOWED, *(rule for rule, met in enough.items() if met)],
         "rules_not_followed": [*_NOT_FOLLOWED, *(rule for rule, met in enough.items() if not met)],
         "kept_ms": thin_out(samples.milliseconds),

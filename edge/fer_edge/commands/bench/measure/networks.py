@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fer_edge.assemble.parts import make_classifier, make_detector
 from fer_edge.commands.bench.measure.plan import Bench
-from fer_edge.commands.bench.measure.sampling import Effort, Samples, measure
+from fer_edge.commands.bench.measure.sampling import Samples, measure
 from fer_edge.commands.bench.measure.scenes import make_scene
 from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings
@@ -71,9 +72,7 @@ def precision(model: ModelFile) -> str:
     return str(target or model.contract.input.dtype)
 
 
-def measure_models(
-    bench: Bench,
-) -> list[MeasuredModel]:
+def measure_models(bench: Bench) -> list[MeasuredModel]:
     """Measure the plan's models in turns on this machine.
 
     Raises:
@@ -91,9 +90,10 @@ def measure_models(
         classifier = make_classifier(chosen)
         measured.append(MeasuredModel(model, chosen.threads, passed, classifier.accelerated))
         networks[f"network {index + 1}"] = network_alone(model, threads=chosen.threads)
-        whole[f"with preprocessing {index + 1}"] = _with_preprocessing(classifier, picture, box)
-    effort = Effort(bench.plan.seconds)
-    samples = measure({**networks, **whole}, effort, stop=bench.stop, progress=bench.progress)
+        whole[f"with preprocessing {index + 1}"] = partial(classifier.classify, picture, [box])
+    samples = measure(
+        {**networks, **whole}, bench.plan.seconds, stop=bench.stop, progress=bench.progress
+    )
     for mine, network, name in zip(measured, networks, whole, strict=True):
         mine.network, mine.with_preprocessing = samples.get(network), samples.get(name)
     return measured
@@ -108,13 +108,6 @@ def network_alone(model: ModelFile, *, threads: int) -> Callable[[], None]:
     classifier = LitertClassifier(model, threads=threads)
     classifier.raw_output(read_golden(model).inputs[0])
     return classifier.invoke
-
-
-def _with_preprocessing(
-    classifier: LitertClassifier, picture: GreyImage, box: Box
-) -> Callable[[], object]:
-    boxes = [box]
-    return lambda: classifier.classify(picture, boxes)
 
 
 def _face_box(picture: GreyImage, settings: DetectorSettings) -> Box:

@@ -3,13 +3,12 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from fer_edge.assemble.parts import Frames, frames_of, make_pipeline, make_source
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames, process_live, warm_up
 from fer_edge.commands.bench.measure.plan import Bench
-from fer_edge.commands.bench.measure.sampling import Effort
+from fer_edge.commands.bench.measure.sampling import WARM_UP
 from fer_edge.commands.bench.measure.scenes import SCENES, chunks, make_scene
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
@@ -20,14 +19,14 @@ from fer_edge.shared.records import GreyImage
 
 def measure_scene(bench: Bench, watch: VitalsWatch, name: str) -> FrameTally:
     """Process a made scene for as long as one measurement takes."""
-    effort = Effort(bench.plan.seconds)
+    seconds = bench.plan.seconds
     frames = make_scene(name)
     tally = FrameTally()
     with fresh_pipeline(bench) as pipeline, watch.busy(throughout=_is_unpaced(bench)):
-        warm = warm_up(pipeline, frames, seconds=effort.warmup_seconds)
-        shown = _for_seconds(frames, effort.seconds)
+        warm = warm_up(pipeline, frames, seconds=WARM_UP * seconds)
+        shown = _for_seconds(frames, seconds)
         begin = watch.look().seconds
-        _process(bench, pipeline, shown, tally, first_index=warm, what=name)
+        process_frames(bench, pipeline, shown, tally, first_index=warm, what=name)
         tally.span = begin, watch.look().seconds
     return tally
 
@@ -41,16 +40,15 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
     Raises:
         FerError: It cannot be opened or read.
     """
-    plan = bench.plan
-    source_settings = plan.settings.source
-    with make_source(source_settings) as source:
+    settings = bench.plan.settings.source
+    with make_source(settings) as source:
         begin = watch.look().seconds
         if source.live:
             tally = _measure_live(bench, source)
             tally.span = begin, watch.look().seconds
             return tally
         tally = FrameTally()
-        timeout = source_settings.read_timeout_seconds
+        timeout = settings.read_timeout_seconds
         with fresh_pipeline(bench) as pipeline:
             for part, frames in enumerate(chunks(source, timeout_seconds=timeout)):
                 if part == 0:
@@ -58,7 +56,7 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
                         warm_up(other, frames[:3], seconds=0.0)
                 with watch.busy(throughout=_is_unpaced(bench)):
                     done = len(tally.wall_ns)
-                    _process(bench, pipeline, frames, tally, first_index=done, what="clip")
+                    process_frames(bench, pipeline, frames, tally, first_index=done, what="clip")
                 if bench.stop.is_set():
                     break
         tally.span = begin, watch.look().seconds
@@ -88,11 +86,6 @@ def measure_scenes(bench: Bench, watch: VitalsWatch) -> Iterator[tuple[str, Fram
             yield name, tally
 
 
-def pipeline_part(tally: FrameTally) -> dict[str, Any]:
-    """Return figures, stages among them."""
-    return {**tally.to_json(), "stages": tally.stages_to_json()}
-
-
 @contextlib.contextmanager
 def fresh_pipeline(bench: Bench) -> Iterator[Pipeline]:
     """Make a pipeline for the source, or for made scenes.
@@ -112,54 +105,16 @@ def _is_unpaced(bench: Bench) -> bool:
 
 
 def _measure_live(bench: Bench, source: Source) -> FrameTally:
-    plan = bench.plan
     with fresh_pipeline(bench) as pipeline:
-        first = source.read(plan.settings.source.read_timeout_seconds)
+        first = source.read(bench.plan.settings.source.read_timeout_seconds)
         if first is None:
             raise VideoError(
-                f"{plan.clip} ended before its first frame",
+                f"{bench.plan.clip} ended before its first frame",
                 expected="a camera that delivers",
                 fix="try `fer-edge run` with it",
             )
         warm_up(pipeline, [first.grey], seconds=0.0)
-        return process_live(
-            pipeline,
-            source,
-            seconds=plan.minutes * 60 or plan.seconds,
-            timeout_seconds=plan.settings.source.read_timeout_seconds,
-            stop=bench.stop,
-            watch=_shown(bench, "camera"),
-        )
-
-
-def _process(
-    bench: Bench,
-    pipeline: Pipeline,
-    frames: Iterable[GreyImage],
-    tally: FrameTally,
-    *,
-    first_index: int,
-    what: str,
-) -> None:
-    process_frames(
-        pipeline,
-        frames,
-        tally,
-        stop=bench.stop,
-        first_index=first_index,
-        frames_per_second=bench.plan.frames_per_second,
-        watch=_shown(bench, what),
-    )
-
-
-def _shown(bench: Bench, what: str) -> Callable[[FrameTally], None]:
-    """Return what shows the number of frames now and then."""
-
-    def show(tally: FrameTally) -> None:
-        if bench.progress.is_due:
-            bench.progress(f"{what}: {len(tally.wall_ns)} frames")
-
-    return show
+        return process_live(bench, pipeline, source)
 
 
 def _for_seconds(frames: list[GreyImage], seconds: float) -> Iterator[GreyImage]:

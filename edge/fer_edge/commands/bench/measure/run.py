@@ -12,16 +12,15 @@ from fer_edge.commands.bench.measure.accuracy import model_accuracy
 from fer_edge.commands.bench.measure.footprint import measure_footprint
 from fer_edge.commands.bench.measure.frames import warm_up
 from fer_edge.commands.bench.measure.long_run import run_long
-from fer_edge.commands.bench.measure.networks import MeasuredModel, describe, measure_models
+from fer_edge.commands.bench.measure.networks import describe, measure_models
 from fer_edge.commands.bench.measure.pipelines import (
     fresh_pipeline,
     measure_clip,
     measure_scenes,
-    pipeline_part,
     sustained_frames,
 )
 from fer_edge.commands.bench.measure.plan import Bench
-from fer_edge.commands.bench.measure.sampling import Effort, Samples, measure
+from fer_edge.commands.bench.measure.sampling import WARM_UP, Samples, measure, thin_out
 from fer_edge.commands.bench.measure.scenes import make_scene, resized
 from fer_edge.commands.bench.measure.sustained import run_sustained
 from fer_edge.commands.bench.measure.vitals import (
@@ -112,19 +111,14 @@ def _networks(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
     report["accuracy"] = report["models"][0]["accuracy"]
     for name in ("network", "network_with_preprocessing"):
         report[name] = report["models"][0][name]
-    _keep_samples(models[0], report)
+    _keep(report, "network", models[0].network)
+    _keep(report, "network_with_preprocessing", models[0].with_preprocessing)
 
 
-def _keep_samples(measured: MeasuredModel, report: dict[str, Any]) -> None:
-    if measured.network is not None:
-        _keep(report, "network", measured.network)
-    if measured.with_preprocessing is not None:
-        _keep(report, "network_with_preprocessing", measured.with_preprocessing)
-
-
-def _keep(report: dict[str, Any], name: str, samples: Samples) -> None:
-    report["samples"][name] = samples.kept()
-    report["waiting"][name] = round(samples.waiting_share, 4)
+def _keep(report: dict[str, Any], name: str, samples: Samples | None) -> None:
+    if samples is not None:
+        report["samples"][name] = thin_out(samples.milliseconds)
+        report["waiting"][name] = round(samples.waiting_share, 4)
 
 
 def _detector(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
@@ -139,7 +133,7 @@ def _detector(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
     with watch.busy():
         samples = measure(
             {size: search(size) for size in pictures},
-            Effort(plan.seconds),
+            plan.seconds,
             stop=bench.stop,
             progress=lambda text: bench.progress(f"detector {text}"),
         )
@@ -153,7 +147,10 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
         main = measure_clip(bench, watch)
     else:
         tallies = dict(measure_scenes(bench, watch))
-        report["scenes"] = {name: pipeline_part(tally) for name, tally in tallies.items()}
+        report["scenes"] = {
+            name: {**tally.to_json(), "stages": tally.stages_to_json()}
+            for name, tally in tallies.items()
+        }
         if _MAIN_SCENE not in tallies:
             return
         main = tallies[_MAIN_SCENE]
@@ -163,8 +160,8 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
     report["stages"] = main.stages_to_json()
     if main.dropped is not None:
         report["pipeline"]["frame_age_ms"] = report["stages"].get("age")
-    for name, kept in (("pipeline", main.kept_wall()), ("pipeline cpu", main.kept_cpu())):
-        report["samples"][name] = kept
+    for name, kept in (("pipeline", main.wall_ms), ("pipeline cpu", main.cpu_ms)):
+        report["samples"][name] = thin_out(kept)
         report["waiting"][name] = report["pipeline"]["waiting_share"]
     begin, end = main.span
     seen = [vitals for vitals in watch.seen if begin <= vitals.seconds <= end]
@@ -177,7 +174,7 @@ def _sustained(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None
         return  # a camera was measured for these minutes already
     frames = sustained_frames(bench)
     with fresh_pipeline(bench) as pipeline:
-        warm = warm_up(pipeline, frames, seconds=Effort(bench.plan.seconds).warmup_seconds)
+        warm = warm_up(pipeline, frames, seconds=WARM_UP * bench.plan.seconds)
         before = len(watch.seen)
         found = run_sustained(pipeline, frames, watch, bench, first_index=warm)
     if found is not None:

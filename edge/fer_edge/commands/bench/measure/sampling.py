@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from fer_edge.commands.bench.intervals import Figures, Series, figures, percentile_interval
+from fer_edge.commands.bench.intervals import Series, figures, percentile_interval
 
 KEPT_SAMPLES: Final = 1000
 """Of a series in the report; evenly spaced in time where there are more."""
@@ -17,31 +17,14 @@ _PRECISE: Final = 0.01
 _MIN_RUNS: Final = 30
 _WARMUP_RUNS: Final = 5
 _SLICE_SECONDS: Final = 0.2
+WARM_UP: Final = 0.1
+"""Of the longest time for one thing is spent before measuring it, for five runs at least."""
+_LEAST: Final = 0.25
+"""Of that time is measured, however precise the figures are."""
 
 Action = Callable[[], object]
 Clock = Callable[[], int]
 Ended = Literal["precise", "time", "stopped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long one thing is measured.
-
-    Attributes:
-        seconds: At most so long, unless 30 runs take longer.
-    """
-
-    seconds: float
-
-    @property
-    def warmup_seconds(self) -> float:
-        """Run before measuring, five runs at least."""
-        return self.seconds / 10
-
-    @property
-    def least_seconds(self) -> float:
-        """Measured at least, however precise the figures are."""
-        return self.seconds / 4
 
 
 @dataclass(slots=True)
@@ -79,22 +62,14 @@ class Samples:
         """All of them, float64."""
         return np.asarray(self.nanoseconds, np.float64) / 1e6
 
-    def figures(self) -> Figures:
-        """Summarise them."""
-        return figures(self.milliseconds)
-
     def to_json(self) -> dict[str, Any]:
         """Return the figures and how they came about."""
         return {
-            **self.figures().to_json(),
+            **figures(self.milliseconds),
             "warmup_runs": self.warmup_runs,
             "ended": self.ended,
             "waiting_share": round(self.waiting_share, 4),
         }
-
-    def kept(self) -> list[float]:
-        """Return at most `KEPT_SAMPLES` of them, in milliseconds, in order."""
-        return thin_out(self.milliseconds)
 
 
 def thin_out(values: Series) -> list[float]:
@@ -105,7 +80,7 @@ def thin_out(values: Series) -> list[float]:
 
 def measure(
     actions: Mapping[str, Action],
-    effort: Effort,
+    seconds: float,
     *,
     stop: threading.Event,
     progress: Callable[[str], None] = lambda _text: None,
@@ -115,7 +90,7 @@ def measure(
 
     Args:
         actions: By name. Each has a fifth of a second, or one run, in each turn.
-        effort: For each of them.
+        seconds: For each of them at most, unless 30 runs take longer.
         stop: Set from elsewhere to end; what was measured is kept.
         progress: Called with a line of text a turn.
         clock: Monotonic, nanoseconds.
@@ -125,13 +100,13 @@ def measure(
     """
     samples = {name: Samples() for name in actions}
     for name, action in actions.items():
-        _warm_up(action, samples[name], effort, stop=stop, clock=clock)
+        _warm_up(action, samples[name], WARM_UP * seconds, stop=stop, clock=clock)
     unfinished = dict(actions)
     while unfinished and not stop.is_set():
         for name, action in list(unfinished.items()):
             mine = samples[name]
             _one_turn(action, mine, stop=stop, clock=clock)
-            if (ended := _ended(mine, effort)) is not None:
+            if (ended := _ended(mine, seconds)) is not None:
                 mine.ended = ended
                 del unfinished[name]
             progress(f"{name}: {len(mine.nanoseconds)} runs")
@@ -141,9 +116,9 @@ def measure(
 
 
 def _warm_up(
-    action: Action, samples: Samples, effort: Effort, *, stop: threading.Event, clock: Clock
+    action: Action, samples: Samples, seconds: float, *, stop: threading.Event, clock: Clock
 ) -> None:
-    end = clock() + effort.warmup_seconds * 1e9
+    end = clock() + seconds * 1e9
     while not stop.is_set() and (samples.warmup_runs < _WARMUP_RUNS or clock() < end):
         action()
         samples.warmup_runs += 1
@@ -162,11 +137,11 @@ def _one_turn(action: Action, samples: Samples, *, stop: threading.Event, clock:
     samples.turns_ns += now - begin
 
 
-def _ended(samples: Samples, effort: Effort) -> Ended | None:
-    seconds, n = samples.total_ns / 1e9, len(samples.nanoseconds)
-    if n < _MIN_RUNS or seconds < effort.least_seconds:
+def _ended(samples: Samples, seconds: float) -> Ended | None:
+    measured = samples.total_ns / 1e9
+    if len(samples.nanoseconds) < _MIN_RUNS or measured < _LEAST * seconds:
         return None
-    if seconds >= effort.seconds:
+    if measured >= seconds:
         return "time"
     ordered = np.sort(samples.milliseconds)
     low, high = percentile_interval(ordered, 50)

@@ -88,7 +88,7 @@ def run_sustained(
         FPS, percentiles, first fifth against last, slope of the memory with its interval, and a
         point a second; None where there was no time for two seconds.
     """
-    whole_seconds, pace = bench.plan.minutes * 60, bench.plan.frames_per_second
+    whole_seconds = bench.plan.minutes * 60
     period_seconds = max(1.0, whole_seconds / POINTS)
     started = time.monotonic()
     end = started + whole_seconds
@@ -97,15 +97,12 @@ def run_sustained(
     table = np.full((POINTS + 8, len(_COLUMNS)), np.nan)
     rows = 0
     shown = itertools.cycle(frames)
-    with watch.busy(throughout=not pace):
+    with watch.busy(throughout=not bench.plan.frames_per_second):
         while not bench.stop.is_set() and time.monotonic() < end and rows < len(table):
             tally = FrameTally()
             until = min(end, time.monotonic() + period_seconds)
-            process_frames(
-                pipeline, _until(shown, until), tally,
-                stop=bench.stop, frames_per_second=pace,
-                first_index=first_index + histogram.n,
-            )  # fmt: skip
+            shown_now = _until(shown, until)
+            process_frames(bench, pipeline, shown_now, tally, first_index=first_index + histogram.n)
             if not tally.wall_ns:
                 continue
             histogram.add(tally.wall_ms)

@@ -3,10 +3,12 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import reduce
+from operator import or_
+from typing import Any, Final, TypeVar
 
 from fer_edge.shared.closing import Closing
 from fer_edge.state.machine import (
@@ -18,6 +20,8 @@ from fer_edge.state.machine import (
     throttle_bits,
     throttle_count,
 )
+
+_T = TypeVar("_T")
 
 FELL_BELOW: Final = 0.9
 """Of the usual clock of the run: below that the frequency has fallen."""
@@ -115,22 +119,22 @@ def reasons_against(seen: Sequence[Vitals]) -> list[str]:
     the start of the machine" was set during the run. The clock has fallen when, while a core
     was kept busy, it was below nine tenths of its usual value three times in a row.
     """
-    bits = [vitals.throttle_bits for vitals in seen if vitals.throttle_bits is not None]
     reasons = []
-    if bits:
-        during = 0
-        for value in bits:
-            during |= value & 0xF
-        during |= (bits[-1] & ~bits[0]) >> 16
+    if bits := _told(vitals.throttle_bits for vitals in seen):
+        during = reduce(or_, (value & 0xF for value in bits), (bits[-1] & ~bits[0]) >> 16)
         reasons += [f"{name} during the run" for name in flag_names(during)[0]]
-    counts = [vitals.throttle_count for vitals in seen if vitals.throttle_count is not None]
+    counts = _told(vitals.throttle_count for vitals in seen)
     if counts and counts[-1] > counts[0]:
         reasons.append(f"the processor throttled {counts[-1] - counts[0]} times during the run")
-    clocks = [v.frequency_mhz for v in seen if v.busy and v.frequency_mhz is not None]
+    clocks = _told(vitals.frequency_mhz for vitals in seen if vitals.busy)
     if (fall := _fall(clocks)) is not None:
         usual, low = fall
         reasons.append(f"the clock fell from {usual:.0f} to {low:.0f} MHz")
     return reasons
+
+
+def _told(values: Iterable[_T | None]) -> list[_T]:
+    return [value for value in values if value is not None]
 
 
 def _fall(clocks: Sequence[float]) -> tuple[float, float] | None:
@@ -144,10 +148,10 @@ def _fall(clocks: Sequence[float]) -> tuple[float, float] | None:
 
 def describe_vitals(seen: Sequence[Vitals]) -> dict[str, Any]:
     """Return the extremes of a run; None for what the machine does not tell."""
-    hot = [v.temperature_c for v in seen if v.temperature_c is not None]
-    clocks = [v.frequency_mhz for v in seen if v.frequency_mhz is not None]
-    bits = [v.throttle_bits for v in seen if v.throttle_bits is not None]
-    counts = [v.throttle_count for v in seen if v.throttle_count is not None]
+    hot = _told(vitals.temperature_c for vitals in seen)
+    clocks = _told(vitals.frequency_mhz for vitals in seen)
+    bits = _told(vitals.throttle_bits for vitals in seen)
+    counts = _told(vitals.throttle_count for vitals in seen)
     told = {"throttling": bits or counts, "frequency": clocks, "temperature": hot}
     return {
         "looks": len(seen),
