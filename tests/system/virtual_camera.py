@@ -1,19 +1,25 @@
 """Makes the real picamera2 work with the virtual camera of the real libcamera.
 
 Each change stands in for something that a Pi has and a virtual camera has not; what reads the
-camera is not touched.
+camera is not touched. picamera2 itself imports this before all else, and calls `prepare` last.
 """
 
 import sys
 import time
+from pathlib import Path
 from unittest.mock import MagicMock
 
 SIZE = (640, 480)
+STALLS = Path("/run/virtual-camera-stalls")
+"""While this is there, no frame of any camera arrives."""
+
+# They draw on a screen and write raw files; picamera2 imports them all the same.
+for name in ("pykms", "pidng", "pidng.camdefs", "pidng.core"):
+    sys.modules[name] = MagicMock()
 
 
 def prepare():
     """Change picamera2 before a camera is opened."""
-    sys.modules["pykms"] = MagicMock()  # draws on a screen; imported by picamera2 all the same
     import libcamera
     import picamera2
     from picamera2.allocators import dmaallocator
@@ -28,7 +34,8 @@ def prepare():
 
     def handle_after_a_frame(self, *arguments):
         time.sleep(0.03)
-        handle_request(self, *arguments)
+        if arguments or not STALLS.exists():  # with an argument: it is being stopped
+            handle_request(self, *arguments)
 
     CameraManager.handle_request = handle_after_a_frame
 

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import sys
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -14,6 +15,7 @@ from fer_edge.sources.camera_buffers import BufferLender
 from fer_edge.sources.capture import Picture
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.sources.orientation import Orientation
+from fer_edge.sources.picamera_setup import NUMPY_1, REINSTALL, is_from_apt, line_to_type
 
 _log = logging.getLogger(__name__)
 
@@ -185,18 +187,18 @@ def load_library() -> Any:
     try:
         return importlib.import_module("picamera2")
     except ModuleNotFoundError as error:
+        there = "; apt's picamera2 is there, but not for this environment"
         raise DependencyError(
-            f"no {error.name} here",
+            f"no {error.name} here{there if is_from_apt() and line_to_type() else ''}",
             expected="picamera2, which comes with Raspberry Pi OS and not from PyPI",
-            fix="run `sudo apt install python3-picamera2`, and make the environment with "
-            "`python3 -m venv --system-site-packages`",
+            fix=f"run `{line_to_type() or REINSTALL}`",
         ) from error
     except (ImportError, ValueError, AttributeError) as error:
         raise DependencyError(
             f"picamera2 cannot be imported ({error})",
             expected=f"one that fits the numpy here ({np.__version__})",
             fix="apt's picamera2 of Raspberry Pi OS bookworm wants numpy 1: "
-            "`pip install 'numpy<2' 'opencv-python-headless<4.12'`",
+            f"run `{sys.prefix}/bin/pip install {NUMPY_1}`",
         ) from error
 
 

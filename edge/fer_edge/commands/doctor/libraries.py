@@ -8,6 +8,7 @@ import sys
 from typing import Any, Final
 
 from fer_edge.commands.doctor.findings import Finding
+from fer_edge.sources.picamera_setup import NUMPY_1, REINSTALL, is_from_apt, line_to_type
 from fer_edge.state.machine import Answer, System, is_raspberry_pi, library_versions
 
 _OPENCV: Final = """
@@ -41,9 +42,8 @@ _NUMPY_CLASH: Final = (
     "compiled against ABI version",
     "compiled against API version",
 )
-_APT_PICAMERA2: Final = "usr/lib/python3/dist-packages/picamera2"
 _PIP_OPENCV: Final = "pip install --force-reinstall 'opencv-python-headless>=4.10,<5'"
-_NUMPY_1: Final = "pip install 'numpy<2' 'opencv-python-headless>=4.10,<4.12'"
+_NUMPY_1: Final = f"pip install {NUMPY_1}"
 
 
 def check_opencv(system: System) -> list[Finding]:
@@ -95,12 +95,12 @@ def _opencv_that_fails(answer: Answer | None) -> Finding:
 
 def check_picamera2(system: System) -> list[Finding]:
     """Does apt's picamera2 load beside pip's numpy?"""
-    from_apt = (system.root / _APT_PICAMERA2).exists()
-    if not from_apt:
+    line = line_to_type(system.root)
+    if not is_from_apt(system.root):
         if not is_raspberry_pi(system):
             return []
         found = "picamera2 is not installed; camera modules (not USB ones) need it"
-        return [Finding("picamera2", "note", found, "sudo apt install -y python3-picamera2")]
+        return [Finding("picamera2", "note", found, line)]
     answer = _try(system, "import picamera2")
     if answer is not None and answer.code == 0:
         return [Finding("picamera2", "ok", "picamera2 loads")]
@@ -108,32 +108,11 @@ def check_picamera2(system: System) -> list[Finding]:
     if any(text in output for text in _NUMPY_CLASH):
         found = "apt's picamera2 was built for another numpy than the one installed by pip"
         return [Finding("picamera2", "serious", f"{found} ({_last_line(answer)})", _NUMPY_1)]
-    if "No module named 'picamera2'" in output:
-        return [
-            Finding(
-                "picamera2",
-                "warning",
-                "apt's picamera2 is there, but this virtual environment cannot see it",
-                "python3 -m venv --system-site-packages --upgrade VENV",
-            )
-        ]
-    if "No module named 'libcamera'" in output:
-        return [
-            Finding(
-                "picamera2",
-                "warning",
-                "libcamera's bindings are for the system's own Python, and this is another one",
-                "/usr/bin/python3 -m venv --system-site-packages VENV",
-            )
-        ]
-    return [
-        Finding(
-            "picamera2",
-            "warning",
-            f"picamera2 does not load ({_last_line(answer)})",
-            "sudo apt install --reinstall -y python3-picamera2",
-        )
-    ]
+    if "No module named" in output and line:
+        found = "apt's picamera2 is there, but this environment cannot see it"
+        return [Finding("picamera2", "warning", found, line)]
+    found = f"picamera2 does not load ({_last_line(answer)})"
+    return [Finding("picamera2", "warning", found, REINSTALL)]
 
 
 def check_runtime(system: System) -> list[Finding]:
