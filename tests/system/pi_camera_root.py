@@ -1,8 +1,8 @@
-"""A Debian with apt's layout of picamera2, the real one, and libcamera's virtual camera.
+"""A Debian with the real picamera2 where apt puts it, and libcamera's virtual cameras.
 
 As on a Raspberry Pi, picamera2 lies among the packages of the system's Python, and fer-edge in the
-environment that `make demo` makes. Debian's files and the wheels are kept where `debian_root` keeps
-things.
+environment that `make demo` makes; which the daemon's path leads to as well. Debian's files and the
+wheels are kept where `debian_root` keeps things.
 """
 
 import contextlib
@@ -13,14 +13,23 @@ from pathlib import Path
 from typing import Final
 
 from system import debian_root, emulated
-from system.booted import PACKAGED, VENV, Booted, check_tools, install_unit
+from system.booted import PACKAGED, Booted, check_tools, install_unit
 from system.emulated import ROOT, MissingError, mirror
 
-CHECKOUT: Final = Path("/opt/fer-edge/checkout")
-PROGRAM: Final = VENV / "bin" / "fer-edge"
 HERE: Final = Path(__file__).parent
-VIRTUAL: Final = "/usr/share/libcamera/pipeline/virtual/virtual.yaml"
+CHECKOUT: Final = Path("/usr/src/fer-edge")
+ENVIRONMENT: Final = CHECKOUT / ".venv-edge"
 PICAMERA2: Final = Path("/usr/lib/python3/dist-packages/picamera2")
+PICTURES: Final = Path("/opt/fer-edge/pictures")
+"""What picamera:1 plays, by name, again and again."""
+BEHAVIOUR: Final = Path("/opt/fer-edge/behaviour")
+"""Holds "stall" while no frame of any camera is to arrive."""
+PRELOADED: Final = (
+    "LD_PRELOAD=/opt/fer-edge/heap.so",
+    # libcamera 0.4's virtual camera does not set its frames' status: zero is success.
+    "GLIBC_TUNABLES=glibc.malloc.perturb=255:glibc.malloc.tcache_count=0",
+)
+"""For every process that opens a camera."""
 
 _MACHINE: Final = emulated.Machine(
     "amd64", "x86_64", "trixie", "3.13", ("2_17", "2_27", "2_28"),
@@ -31,14 +40,19 @@ _PICAMERA2: Final = (
     "picamera2==0.3.38", "piexif==1.1.3", "pillow==13.0.0", "simplejpeg==1.9.0", "videodev2==0.0.4",
 )  # fmt: skip
 """What importing it takes, beside what Debian has and what `virtual_camera` stands in for."""
+_TOOLS: Final = ("hatchling", "pytest")
 _BUILDS: Final = ("editables==0.5",)
 """What hatchling asks for beside its own requirements."""
 _WHEELS: Final = Path("/opt/wheels")
-_SHOWN: Final = ("edge", "deploy", "constraints.txt", "Makefile")
+_OFFLINE: Final = ("HOME=/root", "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={_WHEELS}")
+_SHOWN: Final = ("edge", "deploy", "tests", "constraints.txt", "pyproject.toml", "Makefile")
 
 
-def boot() -> Booted:
+def boot(heap: Path) -> Booted:
     """Boot it, with the unit installed and no environment yet.
+
+    Args:
+        heap: The library of dma_heap.c.
 
     Raises:
         MissingError: That is impossible here.
@@ -50,30 +64,35 @@ def boot() -> Booted:
     except debian_root.MissingError as error:
         raise MissingError(str(error)) from error
     shown = {CHECKOUT / name: ROOT / name for name in _SHOWN}
-    system = Booted(contextlib.nullcontext(root), {**shown, _WHEELS: wheels})
+    virtual = Path("/usr/share/libcamera/pipeline/virtual/virtual.yaml")
+    stand_in = PICAMERA2.parent / "virtual_camera.py"
+    shown |= {virtual: HERE / virtual.name, stand_in: HERE / stand_in.name}
+    shown |= {_WHEELS: wheels, Path("/opt/fer-edge/heap.so"): heap}
+    system = Booted(contextlib.nullcontext(root), shown)
     install_unit(system)
-    system.write(VIRTUAL, (HERE / "virtual.yaml").read_text())
-    system.write(f"{PICAMERA2.parent}/virtual_camera.py", (HERE / "virtual_camera.py").read_text())
     start = system.path(PICAMERA2 / "__init__.py")
     start.write_text(f"import virtual_camera\n{start.read_text()}\nvirtual_camera.prepare()\n")
     return system
 
 
-def make_demo(system: Booted, environment: Path) -> str:
+def make_demo(system: Booted) -> str:
     """Run `make demo` in the checkout there, without a network; return what it says."""
-    variables = ("HOME=/root", "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={_WHEELS}")
-    make = ("make", "--no-print-directory", "-C", CHECKOUT, f"EDGE_VENV={environment}", "demo")
-    done = system.run("env", *variables, *make, timeout=300)
+    done = system.run("env", *_OFFLINE, "make", "-C", CHECKOUT, "demo", timeout=400)
     return done.stdout + done.stderr
 
 
+def install_pytest(system: Booted) -> None:
+    """Put the tests' own tool into the environment."""
+    system.run("env", *_OFFLINE, ENVIRONMENT / "bin/pip", "install", "--quiet", "pytest")
+
+
 def _wheels_recipe() -> str:
-    return repr((_MACHINE, _BUILDS, emulated.needed_by_edge(), emulated.pinned(_MACHINE)))
+    return repr((_MACHINE, _TOOLS, _BUILDS, emulated.needed_by_edge(), emulated.pinned(_MACHINE)))
 
 
 def _make_wheels(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    emulated.fetch([*emulated.needed_by_edge(), "hatchling"], _MACHINE, folder)
+    emulated.fetch([*emulated.needed_by_edge(), *_TOOLS], _MACHINE, folder)
     emulated.download(list(_BUILDS), _MACHINE, folder)
 
 

@@ -10,12 +10,16 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 SIZE = (640, 480)
-STALLS = Path("/run/virtual-camera-stalls")
-"""While this is there, no frame of any camera arrives."""
+BEHAVIOUR = Path("/opt/fer-edge/behaviour")
+"""While it holds "stall", no frame of any camera arrives."""
 
 # They draw on a screen and write raw files; picamera2 imports them all the same.
 for name in ("pykms", "pidng", "pidng.camdefs", "pidng.core"):
     sys.modules[name] = MagicMock()
+
+
+def stalls():
+    return BEHAVIOUR.exists() and BEHAVIOUR.read_text() == "stall"
 
 
 def prepare():
@@ -29,12 +33,15 @@ def prepare():
     picamera2.Picamera2._get_raw_modes = lambda _: [{"format": "NV12", "size": SIZE}]
     picamera2.Picamera2.sensor_modes = property(lambda _: [])
 
+    # libcamera 0.4's virtual camera says that it turns pictures, and does not.
+    picamera2.utils.orientation_to_transform = lambda _: libcamera.Transform()
+
     # A virtual frame takes no time: it would end before picamera2 has noted its start.
     handle_request = CameraManager.handle_request
 
     def handle_after_a_frame(self, *arguments):
         time.sleep(0.03)
-        if arguments or not STALLS.exists():  # with an argument: it is being stopped
+        if arguments or not stalls():  # with an argument: it is being stopped
             handle_request(self, *arguments)
 
     CameraManager.handle_request = handle_after_a_frame

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
@@ -118,7 +119,7 @@ class PiCamera(NewestFrameReader):
                 fix="switch the machine off, check the camera's cable at both ends, and run "
                 "`rpicam-hello --list-cameras`; a USB camera is --source 0",
             )
-        return library.Picamera2(self._number)
+        return _open(library.Picamera2, self._number)
 
     def _configure(self, camera: Any) -> Orientation:
         """Set up the camera and return what is left to turn.
@@ -176,6 +177,21 @@ class PiCamera(NewestFrameReader):
                 ) from None
             yield request
             timeout_seconds = self._stall_timeout_seconds
+
+
+def _open(kind: Any, number: int) -> Any:
+    """Return an opened camera; leave nothing behind where that fails.
+
+    picamera2's constructor then leaves a pipe open, and a camera in use is tried again for days.
+    """
+    camera = kind.__new__(kind)
+    try:
+        camera.__init__(number)
+    except RuntimeError:
+        camera.notifymeread.close()
+        os.close(camera.notifyme_w)
+        raise
+    return camera
 
 
 def load_library() -> Any:

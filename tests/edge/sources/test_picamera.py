@@ -5,6 +5,7 @@ import itertools
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,10 @@ def numbers_read(camera, count):
     pictures = [camera.read(5.0).grey for _ in range(count)]
     assert all(np.ptp(grey) == 0 for grey in pictures)
     return [number_of(grey) for grey in pictures]
+
+
+def count_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def rises(numbers):
@@ -304,8 +309,11 @@ def test_a_missing_binding_is_named(monkeypatch):
 def test_failures_leave_nothing_behind(pi):
     threads = threading.active_count()
     with PiCamera():
-        with pytest.raises(SourceUnavailableError):
-            PiCamera()
+        descriptors = count_descriptors()
+        for _ in range(3):
+            with pytest.raises(SourceUnavailableError):
+                PiCamera()
+        assert count_descriptors() == descriptors
         pi.behaviour = "stall"
     with pytest.raises(SourceUnavailableError):
         PiCamera(**QUICK)
