@@ -59,8 +59,8 @@ def boot(heap: Path) -> Booted:
     """
     check_tools()
     try:
-        root = debian_root.kept("picamera2", repr((_MACHINE, PACKAGED, _PICAMERA2)), _make_root)
         wheels = debian_root.kept("picamera2_wheels", _wheels_recipe(), _make_wheels)
+        root = debian_root.kept("picamera2", repr((_MACHINE, PACKAGED, _PICAMERA2)), _make_root)
     except debian_root.MissingError as error:
         raise MissingError(str(error)) from error
     shown = {CHECKOUT / name: ROOT / name for name in _SHOWN}
