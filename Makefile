@@ -5,6 +5,8 @@ PYTHON ?= python3
 WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 3 ? 3 : cores > 4 ? 4 : cores)))
 VENV := .venv
 EDGE_VENV := .venv-edge
+# Another mark once apt's picamera2 is there: the environment is to see it from then on.
+EDGE_READY := $(EDGE_VENV)/.ready$(if $(wildcard /usr/lib/python3/dist-packages/picamera2),-picamera2)
 BIN := $(VENV)/bin
 MANIFESTS := constraints.txt pyproject.toml edge/pyproject.toml convert/pyproject.toml trainer/pyproject.toml
 
@@ -18,7 +20,7 @@ help: ## List what make can do.
 
 setup: $(VENV)/.ready ## Put the whole workspace with its development tools into .venv.
 
-demo: $(EDGE_VENV)/.ready ## Run the main job on built-in input; installs the lean edge only.
+demo: $(EDGE_READY) ## Run the main job on built-in input; installs the lean edge only.
 	@$(EDGE_VENV)/bin/fer-edge demo --out demo-output
 
 check: lint types ## Check style, imports and types, and run the tests that need under a second each.
@@ -37,7 +39,7 @@ lint: setup ## Check style, shell scripts (where shellcheck is) and the directio
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
-	@if command -v shellcheck >/dev/null; then shellcheck --exclude=SC2016 .ci/run deploy/install.sh benchmarks/*.sh trainer/*.sh; \
+	@if command -v shellcheck >/dev/null; then shellcheck --external-sources --exclude=SC2016 .ci/run deploy/*.sh benchmarks/*.sh trainer/*.sh; \
 	  else echo "no shellcheck: shell scripts are not checked (apt install shellcheck)"; fi
 
 types: setup ## Check types strictly in all three packages.
@@ -75,9 +77,9 @@ $(VENV)/.ready: $(MANIFESTS)
 	  --editable edge --editable convert --editable 'trainer[tensorflow]'
 	@touch $@
 
-$(EDGE_VENV)/.ready: constraints.txt edge/pyproject.toml
+$(EDGE_READY): constraints.txt edge/pyproject.toml deploy/environment.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "$(PYTHON) is older than 3.11; run make PYTHON=python3.13 demo" >&2; exit 1; }
-	@$(PYTHON) -m venv $(EDGE_VENV) || { echo "no venv; on Debian run: sudo apt install python3-venv" >&2; exit 1; }
-	$(EDGE_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable edge
+	@PYTHON='$(PYTHON)' deploy/environment.sh $(EDGE_VENV) --editable edge
+	@rm -f $(EDGE_VENV)/.ready*
 	@touch $@

@@ -10,7 +10,6 @@ readonly UNIT=fer-edge.service
 readonly UNITS=/etc/systemd/system
 readonly ACCOUNT=fer-edge
 readonly COMMAND=/usr/local/bin/fer-edge
-readonly PICAMERA2=/usr/lib/python3/dist-packages/picamera2
 readonly NEEDED_MB=450
 readonly SETTLE_SECONDS=3
 
@@ -78,6 +77,9 @@ die() {
 # --- what is asked for -------------------------------------------------------------------------
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export PYTHON=python3
+# shellcheck source-path=SCRIPTDIR source=environment.sh
+. "$here/environment.sh"
 action=install from='' offline=no camera='' start=yes ready_seconds=60
 force=no purge=no dry=no verbose=no changed=no building='' scratch='' saw=no
 
@@ -241,15 +243,14 @@ beside() {
 # Decides which cameras the unit allows, and whether the environment sees apt's packages.
 choose_camera() {
     camera=${camera:-$(value camera "$PREFIX/releases/$(current_release)/complete")}
-    [ -n "$camera" ] || if [ -d "$PICAMERA2" ]; then camera=picamera2; else camera=all; fi
+    [ -n "$camera" ] || if has_package picamera2; then camera=picamera2; else camera=all; fi
     [ "$camera" = all ] || [ -f "$systemd/drop-ins/$camera.conf" ] ||
         die 2 "--camera $camera: expected all or one of $(basename -a -s .conf "$systemd"/drop-ins/*.conf | xargs)"
     site_packages=no numpy=own
     [ "$camera" = picamera2 ] || return 0
-    [ -d "$PICAMERA2" ] || die 1 "no picamera2; run: sudo apt install -y python3-picamera2"
+    has_package picamera2 || die 1 "no picamera2; run: sudo apt install -y python3-picamera2"
     site_packages=yes
-    # What apt built for numpy 1 breaks beside numpy 2, the commonest breakage on bookworm.
-    if python3 -c 'import numpy, sys; sys.exit(numpy.__version__ >= "2")' 2>/dev/null; then numpy=1; fi
+    if has_numpy_1; then numpy=1; fi
 }
 
 # Everything that a release is made of, as one hash.
@@ -284,16 +285,6 @@ clean_up() {
     [ -z "$scratch" ] || rm -rf --one-file-system "$scratch"
 }
 
-# What pip may choose from. With numpy 1, the versions that go with it, as on 32-bit ARM.
-write_constraints() {
-    if [ "$numpy" = own ]; then
-        cat "$constraints"
-        return
-    fi
-    sed -n "s/^\(numpy\|opencv-python-headless\)==\([^ ;]*\) ;.*platform_machine == 'armv7l'.*/\1==\2/p" "$constraints"
-    grep -v -E '^(numpy|opencv-python-headless)==' "$constraints"
-}
-
 build_release() {
     building=$PREFIX/releases/$1
     say "builds release $1 (cameras: $camera)"
@@ -304,7 +295,7 @@ build_release() {
     [ -d "$package" ] || options+=(--find-links "$from")
     local environment=(--clear)
     [ "$site_packages" = no ] || environment+=(--system-site-packages)
-    write_constraints >"$building/constraints.txt"
+    print_constraints "$constraints" "$numpy" >"$building/constraints.txt"
     python3 -m venv "${environment[@]}" "$building/venv"
     # Not in /tmp, which may be in memory, and small.
     TMPDIR=$building/tmp "$building/venv/bin/python" -m pip install "${options[@]}" \

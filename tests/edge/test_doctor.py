@@ -87,12 +87,14 @@ def with_apt_picamera2(root: Path) -> System:
         (0, "", "ok", ""),
         (1, NUMPY_CLASH, "serious", "pip install 'numpy<2'"),
         (1, "ModuleNotFoundError: No module named 'picamera2'", "warning",
-         "--system-site-packages"),
-        (1, "ModuleNotFoundError: No module named 'libcamera'", "warning", "/usr/bin/python3"),
+         "/usr/bin/python3 -m venv --system-site-packages"),
+        (1, "ModuleNotFoundError: No module named 'libcamera'", "warning",
+         "/usr/bin/python3 -m venv --system-site-packages"),
         (1, "OSError: something else", "warning", "apt install --reinstall"),
     ],
 )  # fmt: skip
-def test_picamera2_from_apt(tmp_path, code, output, severity, fix):
+def test_picamera2_from_apt(tmp_path, monkeypatch, code, output, severity, fix):
+    monkeypatch.setattr(sys, "prefix", "/home/pi/venv")
     finding = only(check_picamera2(answering(with_apt_picamera2(tmp_path), code, output)))
     assert finding.severity == severity
     assert fix in finding.fix
@@ -100,7 +102,8 @@ def test_picamera2_from_apt(tmp_path, code, output, severity, fix):
 
 def test_a_pi_without_picamera2_is_told_how_to_get_it(tmp_path):
     finding = only(check_picamera2(a_system(tmp_path)))
-    assert (finding.severity, finding.fix) == ("note", "sudo apt install -y python3-picamera2")
+    assert finding.severity == "note"
+    assert finding.fix.startswith("sudo apt install -y python3-picamera2")
 
 
 def test_a_pc_needs_no_picamera2(tmp_path):

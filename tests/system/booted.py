@@ -34,7 +34,7 @@ PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 _RELEASES: Final = {(3, 11): "bookworm", (3, 13): "trixie"}
 """Debian's releases, by the Python they have: wheels of another one do not load there."""
-_PACKAGES: Final = ("systemd", "systemd-sysv", "dbus", "python3", "libstdc++6", "zlib1g")
+PACKAGED: Final = ("systemd", "systemd-sysv", "dbus", "python3", "libstdc++6", "zlib1g")
 _TOOLS: Final = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
@@ -51,16 +51,18 @@ class Booted:
     """A running system.
 
     Args:
-        release: Of Debian.
+        files: Gives Debian's, and keeps them for as long as they are used.
         shown: Folders and files shown in it, read-only, by their path there.
 
     Raises:
         MissingError: It does not boot here.
     """
 
-    def __init__(self, release: str, shown: dict[Path, Path]) -> None:
+    def __init__(
+        self, files: contextlib.AbstractContextManager[Path], shown: dict[Path, Path]
+    ) -> None:
         self._held = contextlib.ExitStack()
-        root = self._held.enter_context(_root(release))
+        root = self._held.enter_context(files)
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
         self._nspawn = subprocess.Popen(
             [
@@ -86,7 +88,9 @@ class Booted:
         """Return where a file of the system is seen from outside."""
         return Path(f"/proc/{self.leader}/root") / str(path).lstrip("/")
 
-    def run(self, *command: object, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *command: object, check: bool = True, timeout: float = 120
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a command in it, as root; fail where it fails, unless `check` is off."""
         done = subprocess.run(
             [
@@ -98,7 +102,7 @@ class Booted:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout,
             check=False,
         )
         if check and done.returncode:
@@ -174,20 +178,34 @@ def boot() -> Booted:
     Raises:
         MissingError: That is impossible here.
     """
+    check_tools()
+    release = _RELEASES.get(sys.version_info[:2])
+    if release is None:
+        raise MissingError(f"no Debian has {PYTHON}, which the wheels here are for")
+    system = Booted(_root(release), _shown())
+    install_unit(system)
+    return system
+
+
+def check_tools() -> None:
+    """Find what a container needs.
+
+    Raises:
+        MissingError: A tool or a right is missing.
+    """
     if os.geteuid():
         raise MissingError("a container that boots systemd needs root")
     missing = [package for tool, package in _TOOLS.items() if not shutil.which(tool)]
     if missing:
         raise MissingError(f"no container: apt-get install -y {' '.join(missing)}")
-    release = _RELEASES.get(sys.version_info[:2])
-    if release is None:
-        raise MissingError(f"no Debian has {PYTHON}, which the wheels here are for")
-    system = Booted(release, _shown())
+
+
+def install_unit(system: Booted) -> None:
+    """Install the shipped unit and its user; it is not started."""
     system.write(f"/etc/systemd/system/{UNIT}", (SYSTEMD / UNIT).read_text())
     system.write("/usr/lib/sysusers.d/fer-edge.conf", (SYSTEMD / "fer-edge.sysusers").read_text())
     system.run("systemd-sysusers")
     system.systemctl("daemon-reload")
-    return system
 
 
 def _shown() -> dict[Path, Path]:
@@ -227,7 +245,7 @@ def _root(release: str) -> Iterator[Path]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "fer-edge-booted"
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = repr((_RECIPE, _PACKAGES, PYTHON, VENV))
+    recipe = repr((_RECIPE, PACKAGED, PYTHON, VENV))
     root = folder / f"{release}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     with contextlib.ExitStack() as making:
         _lock(making, folder / "lock", fcntl.LOCK_EX)
@@ -258,7 +276,7 @@ def _remove_unused(root: Path) -> None:
 def _make_root(release: str, root: Path) -> None:
     done = subprocess.run(
         [
-            *("mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(_PACKAGES)}"),
+            *("mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(PACKAGED)}"),
             *("--aptopt=Acquire::Retries 3", release, root, mirror()),
         ],
         check=False, capture_output=True, text=True, timeout=1800,

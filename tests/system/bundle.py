@@ -12,7 +12,8 @@ from typing import Final
 
 from debian_root import ROOT, Answer, Booted, Chroot, MissingError, debian, kept
 
-SCRIPT: Final = "/root/bundle/deploy/install.sh"
+FOLDER: Final = "/root/bundle"
+SCRIPT: Final = f"{FOLDER}/deploy/install.sh"
 _CONSTRAINTS: Final = ROOT / "constraints.txt"
 _PROJECT: Final = tomllib.loads((ROOT / "edge" / "pyproject.toml").read_text())
 _NEEDED: Final = (*_PROJECT["project"]["dependencies"], *_PROJECT["build-system"]["requires"])

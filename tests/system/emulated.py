@@ -230,34 +230,49 @@ def _complete(target: Path) -> None:
 
 
 def _recipe(machine: Machine) -> str:
-    return repr((machine, _needed_by_edge(), sorted(pinned(machine).items())))
+    return repr((machine, needed_by_edge(), sorted(pinned(machine).items())))
 
 
-def _needed_by_edge() -> list[str]:
+def needed_by_edge() -> list[str]:
+    """Return the requirements of the lean distribution."""
     project = tomllib.loads((ROOT / "edge" / "pyproject.toml").read_text())["project"]
     return list(project["dependencies"])
 
 
 def _unpack(machine: Machine, target: Path) -> None:
     """Unpack all wheels that the edge needs there, and what these need."""
-    pins = pinned(machine)
     wheels = target.with_suffix(".wheels")
     shutil.rmtree(wheels, ignore_errors=True)
+    fetch(needed_by_edge(), machine, wheels)
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(target)
+    shutil.rmtree(wheels)
+
+
+def fetch(requirements: list[str], machine: Machine, wheels: Path) -> None:
+    """Put the wheels of what a machine is to have, and of what these need, into a folder.
+
+    Raises:
+        MissingError: There is no package index.
+    """
+    pins = pinned(machine)
     _reach_index(wheels)
     done = set(machine.provides)
-    wanted = _names(_needed_by_edge(), machine) - done
+    wanted = _names(requirements, machine) - done
     while wanted:
-        _download([f"{name}=={pins[name]}" for name in sorted(wanted)], machine, wheels)
+        download([f"{name}=={pins[name]}" for name in sorted(wanted)], machine, wheels)
         done |= wanted
-        for wheel in wheels.glob("*.whl"):
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(target)
-            wheel.unlink()
-        needed = [
-            str(line) for found in _metadata(target) for line in found.get_all("Requires-Dist", [])
-        ]
-        wanted = _names(needed, machine) - done
-    shutil.rmtree(wheels)
+        wanted = _names(list(_needed_by(wheels)), machine) - done
+    shutil.rmtree(wheels / "probe")
+
+
+def _needed_by(wheels: Path) -> Iterator[str]:
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in archive.namelist() if re.fullmatch(r"[^/]+/METADATA", name))
+            found = BytesHeaderParser().parsebytes(archive.read(name))
+        yield from map(str, found.get_all("Requires-Dist", []))
 
 
 def _reach_index(wheels: Path) -> None:
@@ -267,7 +282,8 @@ def _reach_index(wheels: Path) -> None:
         raise MissingError(f"no package index can be reached ({why})")
 
 
-def _download(requirements: list[str], machine: Machine, wheels: Path) -> None:
+def download(requirements: list[str], machine: Machine, wheels: Path) -> None:
+    """Put the wheels of pinned requirements, and of nothing else, into a folder."""
     platforms = [f"--platform=manylinux_{glibc}_{machine.processor}" for glibc in machine.glibc]
     abi = f"cp{machine.python.replace('.', '')}"
     done = _pip(

@@ -190,6 +190,20 @@ def test_picamera2_from_apt_works_beside_the_release(installed):
     assert not installed.changed(), "the kind of camera is remembered"
 
 
+def test_the_prompt_gets_its_environment_by_the_same_rules(installed):
+    """As `make demo` does, from a folder of wheels."""
+    offline = ("env", "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={bundle.FOLDER}")
+    done = installed.run(
+        *offline, f"{bundle.FOLDER}/deploy/environment.sh", "/root/env", "fer-edge"
+    )
+    assert done.returncode == 0, done.stderr
+    script = "import picamera2, cv2, fer_edge, numpy; print(numpy.__version__)"
+    tried = installed.run("/root/env/bin/python", "-Bc", script)
+    assert tried.returncode == 0, tried.stderr
+    debians = installed.run("python3", "-c", "import numpy; print(numpy.__version__)")
+    assert tried.stdout.partition(".")[0] == debians.stdout.partition(".")[0]
+
+
 def test_the_way_back_and_forth(installed):
     new = installed.release
     (old,) = installed.releases() - {new}

@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import os
+import sys
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -14,6 +16,7 @@ from fer_edge.sources.camera_buffers import BufferLender
 from fer_edge.sources.capture import Picture
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.sources.orientation import Orientation
+from fer_edge.sources.picamera_setup import NUMPY_1, REINSTALL, is_from_apt, line_to_type
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +119,7 @@ class PiCamera(NewestFrameReader):
                 fix="switch the machine off, check the camera's cable at both ends, and run "
                 "`rpicam-hello --list-cameras`; a USB camera is --source 0",
             )
-        return library.Picamera2(self._number)
+        return _open(library.Picamera2, self._number)
 
     def _configure(self, camera: Any) -> Orientation:
         """Set up the camera and return what is left to turn.
@@ -176,6 +179,21 @@ class PiCamera(NewestFrameReader):
             timeout_seconds = self._stall_timeout_seconds
 
 
+def _open(kind: Any, number: int) -> Any:
+    """Return an opened camera; leave nothing behind where that fails.
+
+    picamera2's constructor then leaves a pipe open, and a camera in use is tried again for days.
+    """
+    camera = kind.__new__(kind)
+    try:
+        camera.__init__(number)
+    except RuntimeError:
+        camera.notifymeread.close()
+        os.close(camera.notifyme_w)
+        raise
+    return camera
+
+
 def load_library() -> Any:
     """Import picamera2.
 
@@ -185,18 +203,18 @@ def load_library() -> Any:
     try:
         return importlib.import_module("picamera2")
     except ModuleNotFoundError as error:
+        there = "; apt's picamera2 is there, but not for this environment"
         raise DependencyError(
-            f"no {error.name} here",
+            f"no {error.name} here{there if is_from_apt() and line_to_type() else ''}",
             expected="picamera2, which comes with Raspberry Pi OS and not from PyPI",
-            fix="run `sudo apt install python3-picamera2`, and make the environment with "
-            "`python3 -m venv --system-site-packages`",
+            fix=f"run `{line_to_type() or REINSTALL}`",
         ) from error
     except (ImportError, ValueError, AttributeError) as error:
         raise DependencyError(
             f"picamera2 cannot be imported ({error})",
             expected=f"one that fits the numpy here ({np.__version__})",
             fix="apt's picamera2 of Raspberry Pi OS bookworm wants numpy 1: "
-            "`pip install 'numpy<2' 'opencv-python-headless<4.12'`",
+            f"run `{sys.prefix}/bin/pip install {NUMPY_1}`",
         ) from error
 
 

@@ -162,6 +162,9 @@ class FakePicamera2:
     rig: ClassVar[PiRig]
 
     def __init__(self, camera_num: int = 0) -> None:
+        # As the original: an opening that fails leaves them open.
+        descriptor, self.notifyme_w = os.pipe()
+        self.notifymeread = os.fdopen(descriptor, "rb")
         if camera_num >= len(self.rig.sensors):
             raise RuntimeError(f"No camera number {camera_num} found")
         if camera_num in self.rig.busy:
@@ -183,7 +186,6 @@ class FakePicamera2:
         self._completed: list[Request] = []
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._descriptors = os.pipe()
 
     @classmethod
     def global_camera_info(cls) -> list[dict[str, Any]]:
@@ -221,7 +223,7 @@ class FakePicamera2:
         encode: str | None = "main",
         **others: Any,
     ) -> dict[str, Any]:
-        """Make a configuration, and refuse keys that no stream has."""
+        """Make a configuration of even sizes, and refuse keys that no stream has."""
         unknown = others.keys() - {"raw", "sensor", "queue", "use_case", "colour_space"}
         if unknown:
             raise TypeError(f"create_video_configuration() got unexpected arguments {unknown}")
@@ -229,7 +231,7 @@ class FakePicamera2:
             raise ValueError(f"Bad key {key!r}: valid stream configuration keys are {_STREAM_KEYS}")
         rate = {"FrameDurationLimits": (33333, 33333)} if self._sensor.modes else {}
         return {
-            "main": dict(main), "lores": lores and dict(lores), "transform": transform,
+            "main": _even(main), "lores": lores and _even(lores), "transform": transform,
             "buffer_count": buffer_count, "controls": rate | controls,
             "display": display, "encode": encode, **others,
         }  # fmt: skip
@@ -311,8 +313,8 @@ class FakePicamera2:
         self.stop()
         self.is_open = False
         self.rig.busy.discard(self._number)
-        for descriptor in self._descriptors:
-            os.close(descriptor)
+        self.notifymeread.close()
+        os.close(self.notifyme_w)
 
     def write_picture(self, buffer: mmap.mmap, number: int) -> None:
         """Write the Y plane with padding, and grey U and V planes, as the hardware does."""
@@ -345,3 +347,8 @@ class FakePicamera2:
     def _refuse(wrong: object, message: str) -> None:
         if wrong:
             raise RuntimeError(message)
+
+
+def _even(stream: dict[str, Any]) -> dict[str, Any]:
+    width, height = stream["size"]
+    return {**stream, "size": (width - width % 2, height - height % 2)}

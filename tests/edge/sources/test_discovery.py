@@ -39,7 +39,7 @@ def test_nothing_is_nothing(folders, no_picamera2):
 def test_says_what_was_not_looked_for(folders, no_picamera2):
     (note,) = find_cameras(**folders).notes
     assert "no picamera2 here" in note
-    assert "sudo apt install python3-picamera2" in note
+    assert "sudo apt install -y python3-picamera2" in note
 
 
 def test_cameras_of_libcamera_are_named_with_what_to_type(folders, pi):

@@ -8,6 +8,7 @@ import sys
 from typing import Any, Final
 
 from fer_edge.commands.doctor.findings import Finding
+from fer_edge.sources.picamera_setup import NUMPY_1, REINSTALL, is_from_apt, line_to_type
 from fer_edge.state.machine import Answer, System, is_raspberry_pi, library_versions
 
 _OPENCV: Final = """
@@ -53,10 +54,9 @@ _NUMPY_CLASH: Final = (
     "compiled against ABI version",
     "compiled against API version",
 )
-_APT_PICAMERA2: Final = "usr/lib/python3/dist-packages/picamera2"
 _PIP_OPENCV: Final = "pip install --force-reinstall 'opencv-python-headless>=4.10,<5'"
 _PIP_INTERLACED: Final = "pip install 'opencv-python-headless>=4.10,<4.13' 'numpy<2.3'"
-_NUMPY_1: Final = "pip install 'numpy<2' 'opencv-python-headless>=4.10,<4.12'"
+_NUMPY_1: Final = f"pip install {NUMPY_1}"
 
 
 def check_opencv(system: System) -> list[Finding]:
@@ -111,26 +111,23 @@ def _opencv_that_fails(answer: Answer | None) -> Finding:
 
 def check_picamera2(system: System) -> list[Finding]:
     """Does apt's picamera2 load beside pip's numpy?"""
-    if not (system.root / _APT_PICAMERA2).exists():
+    line = line_to_type(system.root)
+    if not is_from_apt(system.root):
         if not is_raspberry_pi(system):
             return []
-        text = "picamera2 is not installed; camera modules (not USB ones) need it"
-        return [Finding("picamera2", "note", text, "sudo apt install -y python3-picamera2")]
+        found = "picamera2 is not installed; camera modules (not USB ones) need it"
+        return [Finding("picamera2", "note", found, line)]
     answer = _try(system, "import picamera2")
     if answer is not None and answer.code == 0:
         return [Finding("picamera2", "ok", "picamera2 loads")]
     if _says(answer, *_NUMPY_CLASH):
-        text = "apt's picamera2 was built for another numpy than the one installed by pip"
-        return [Finding("picamera2", "serious", f"{text} ({_last_line(answer)})", _NUMPY_1)]
-    text = f"picamera2 does not load ({_last_line(answer)})"
-    fix = "sudo apt install --reinstall -y python3-picamera2"
-    if _says(answer, "No module named 'picamera2'"):
-        text = "apt's picamera2 is there, but this virtual environment cannot see it"
-        fix = "python3 -m venv --system-site-packages --upgrade VENV"
-    elif _says(answer, "No module named 'libcamera'"):
-        text = "libcamera's bindings are for the system's own Python, and this is another one"
-        fix = "/usr/bin/python3 -m venv --system-site-packages VENV"
-    return [Finding("picamera2", "warning", text, fix)]
+        found = "apt's picamera2 was built for another numpy than the one installed by pip"
+        return [Finding("picamera2", "serious", f"{found} ({_last_line(answer)})", _NUMPY_1)]
+    if _says(answer, "No module named") and line:
+        found = "apt's picamera2 is there, but this environment cannot see it"
+        return [Finding("picamera2", "warning", found, line)]
+    found = f"picamera2 does not load ({_last_line(answer)})"
+    return [Finding("picamera2", "warning", found, REINSTALL)]
 
 
 def check_runtime(system: System) -> list[Finding]:
