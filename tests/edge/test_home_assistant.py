@@ -6,7 +6,7 @@ import re
 import pytest
 from builders import SEVEN, a_face, a_reading, an_observation
 
-from fer_edge.sinks.mqtt.home_assistant import discovery
+from fer_edge.sinks.mqtt.home_assistant import discovery, entities_of
 from fer_edge.sinks.mqtt.topics import Topics, describe_state
 from fer_edge.state.records import CameraHealth, DaemonState
 
@@ -15,7 +15,8 @@ TOPICS = Topics("fer", "hall")
 
 def described(**changes):
     options = {"labels": SEVEN, "of_faces": True, "commands": True}
-    message = discovery(TOPICS, "homeassistant", **options | changes)
+    entities = entities_of(TOPICS, **options | changes)
+    message = discovery(TOPICS, "homeassistant", entities)
     assert message.retained, "without that it is gone when Home Assistant restarts"
     return message, json.loads(message.payload)
 
@@ -88,11 +89,30 @@ def test_the_switch_speaks_the_daemons_commands():
     assert (switch["payload_on"], switch["payload_off"]) == ("ON", "OFF")
 
 
-def test_in_aggregate_mode_no_entity_is_of_a_face():
-    _, told = described(of_faces=False)
-    assert not told["components"].keys() & {"present", "faces", "expression", "confidence"}
+@pytest.mark.parametrize(
+    ("changes", "removed"),
+    [
+        ({"of_faces": False}, {"present", "faces", "expression", "confidence"}),
+        ({"commands": False}, {"enabled"}),
+        (
+            {"of_faces": False, "commands": False},
+            {"present", "faces", "expression", "confidence", "enabled"},
+        ),
+    ],
+    ids=["aggregate", "no commands", "both"],
+)
+def test_what_is_not_offered_is_removed(changes, removed):
+    """Home Assistant keeps what is left out; what has nothing but a platform goes."""
+    platforms = {name: entity["platform"] for name, entity in described()[1]["components"].items()}
+    told = described(**changes)[1]["components"]
+    bare = {name: entity for name, entity in told.items() if entity.keys() == {"platform"}}
+    assert bare == {name: {"platform": platforms[name]} for name in removed}
+    assert told.keys() == platforms.keys()
 
 
-def test_without_commands_there_is_no_switch():
-    _, told = described(commands=False)
-    assert "enabled" not in told["components"]
+def test_what_an_earlier_version_offered_is_removed():
+    entities = entities_of(TOPICS, labels=SEVEN, of_faces=True, commands=True)
+    message = discovery(TOPICS, "homeassistant", entities, gone={"mood": "sensor"})
+    told = json.loads(message.payload)["components"]
+    assert told["mood"] == {"platform": "sensor"}
+    assert told.keys() == {"mood", *entities}

@@ -147,6 +147,15 @@ def without_secrets(url: str) -> str:
     return f"{scheme}://{at and '***@'}{host}{slash}{shown}{query and '?***'}"
 
 
+def check_url(url: str) -> None:
+    """Refuse what is no stream that can be opened, without opening it.
+
+    Raises:
+        SettingsError: Not a URL of the schemes in `PORTS`.
+    """
+    _checked_parts(url)
+
+
 def _checked_parts(url: str) -> SplitResult:
     expected = f"a URL that starts with {', '.join(f'{scheme}://' for scheme in sorted(PORTS))}"
     try:

@@ -4,8 +4,8 @@ Source: home-assistant.io/integrations/mqtt/#device-discovery-payload.
 """
 
 import json
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from fer_edge import __version__
 from fer_edge.shared.records import UNCERTAIN
@@ -15,6 +15,7 @@ from fer_edge.sinks.mqtt.topics import OFF, OFFLINE, ON, ONLINE, Topics
 BIRTH: Final = b"online"
 """What Home Assistant says when it has started, and wants to hear of devices again."""
 _NOTHING: Final = "none"
+_NONE: Final[Mapping[str, str]] = {}
 
 
 def birth_topic(prefix: str) -> str:
@@ -22,25 +23,51 @@ def birth_topic(prefix: str) -> str:
     return f"{prefix}/status"
 
 
+def config_topic(topics: Topics, prefix: str) -> str:
+    """Return where the device is described."""
+    return f"{prefix}/device/{topics.node}/config"
+
+
+Entities: TypeAlias = dict[str, dict[str, Any]]
+
+
+def entities_of(
+    topics: Topics, *, labels: Sequence[str], of_faces: bool, commands: bool
+) -> Entities:
+    """Return the device's entities; of those that it does not offer, nothing but the platform.
+
+    That is how Home Assistant is told to remove one: what is merely left out stays there.
+
+    Args:
+        topics: The device's.
+        labels: Expressions that the model knows.
+        of_faces: Whether the state tells of faces.
+        commands: Whether the device may be switched.
+    """
+    faces, switch = _of_faces(labels), {"enabled": _switch(topics)}
+    entities = {
+        **(faces if of_faces else _platforms(faces)),
+        **_of_the_device(),
+        **(switch if commands else _platforms(switch)),
+    }
+    for name, entity in entities.items():
+        if len(entity) > 1:
+            entity["unique_id"] = f"fer_{topics.node}_{name}"
+    return entities
+
+
 def discovery(
-    topics: Topics, prefix: str, *, labels: Sequence[str], of_faces: bool, commands: bool
+    topics: Topics, prefix: str, entities: Entities, *, gone: Mapping[str, str] = _NONE
 ) -> Message:
     """Return the message that describes the device and its entities.
 
     Args:
         topics: The device's.
         prefix: First level of Home Assistant's discovery topics.
-        labels: Expressions that the model knows.
-        of_faces: Whether the state tells of faces.
-        commands: Whether the device may be switched.
+        entities: As `entities_of` returns them.
+        gone: Further ones of earlier versions, with their platforms: they are removed.
     """
-    entities = _of_the_device()
-    if of_faces:
-        entities = _of_faces(labels) | entities
-    if commands:
-        entities["enabled"] = _switch(topics)
-    for name, entity in entities.items():
-        entity["unique_id"] = f"fer_{topics.node}_{name}"
+    removed = {name: {"platform": platform} for name, platform in gone.items()}
     description = {
         "device": {
             "identifiers": [f"fer_{topics.node}"],
@@ -55,13 +82,17 @@ def discovery(
         "payload_available": ONLINE,
         "payload_not_available": OFFLINE,
         "qos": 1,
-        "components": entities,
+        "components": removed | entities,
     }
     payload = json.dumps(description, separators=(",", ":"), ensure_ascii=False)
-    return Message(f"{prefix}/device/{topics.node}/config", payload, retained=True)
+    return Message(config_topic(topics, prefix), payload, retained=True)
 
 
-def _of_faces(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _platforms(entities: Entities) -> Entities:
+    return {name: {"platform": entity["platform"]} for name, entity in entities.items()}
+
+
+def _of_faces(labels: Sequence[str]) -> Entities:
     return {
         "present": {
             "platform": "binary_sensor",
@@ -95,7 +126,7 @@ def _of_faces(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _of_the_device() -> dict[str, dict[str, Any]]:
+def _of_the_device() -> Entities:
     diagnostic = {"entity_category": "diagnostic", "state_class": "measurement"}
     return {
         "frames_per_second": {
