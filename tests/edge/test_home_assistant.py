@@ -6,7 +6,7 @@ import re
 import pytest
 from builders import SEVEN, a_face, a_reading, an_observation
 
-from fer_edge.sinks.mqtt.home_assistant import discovery, entities_of
+from fer_edge.sinks.mqtt.home_assistant import discovery, platforms
 from fer_edge.sinks.mqtt.topics import Topics, describe_state
 from fer_edge.state.records import CameraHealth, DaemonState
 
@@ -15,8 +15,7 @@ TOPICS = Topics("fer", "hall")
 
 def described(**changes):
     options = {"labels": SEVEN, "of_faces": True, "commands": True}
-    entities = entities_of(TOPICS, **options | changes)
-    message = discovery(TOPICS, "homeassistant", entities)
+    message = discovery(TOPICS, "homeassistant", **options | changes)
     assert message.retained, "without that it is gone when Home Assistant restarts"
     return message, json.loads(message.payload)
 
@@ -101,18 +100,17 @@ def test_the_switch_speaks_the_daemons_commands():
     ],
     ids=["aggregate", "no commands", "both"],
 )
-def test_what_is_not_offered_is_removed(changes, removed):
+def test_what_is_not_offered_any_more_is_removed(changes, removed):
     """Home Assistant keeps what is left out; what has nothing but a platform goes."""
-    platforms = {name: entity["platform"] for name, entity in described()[1]["components"].items()}
-    told = described(**changes)[1]["components"]
+    assert not described(**changes)[1]["components"].keys() & removed, "it was never offered"
+    before = platforms(TOPICS)
+    told = described(**changes, gone=before)[1]["components"]
     bare = {name: entity for name, entity in told.items() if entity.keys() == {"platform"}}
-    assert bare == {name: {"platform": platforms[name]} for name in removed}
-    assert told.keys() == platforms.keys()
+    assert bare == {name: {"platform": before[name]} for name in removed}
+    assert told.keys() == before.keys()
 
 
 def test_what_an_earlier_version_offered_is_removed():
-    entities = entities_of(TOPICS, labels=SEVEN, of_faces=True, commands=True)
-    message = discovery(TOPICS, "homeassistant", entities, gone={"mood": "sensor"})
-    told = json.loads(message.payload)["components"]
-    assert told["mood"] == {"platform": "sensor"}
-    assert told.keys() == {"mood", *entities}
+    _, told = described(gone={"mood": "sensor", "faces": "sensor"})
+    assert told["components"]["mood"] == {"platform": "sensor"}
+    assert len(told["components"]["faces"]) > 1, "what is offered is described"

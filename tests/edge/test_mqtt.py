@@ -286,7 +286,7 @@ def test_commands_may_be_switched_off(sinks, tiny_broker):
     wait_until(lambda: len(broker.of("homeassistant/device/hall/config")) == 2)
     assert controls.enabled
     described = json.loads(broker.of("homeassistant/device/hall/config")[0])
-    assert described["components"]["enabled"] == {"platform": "switch"}, "to be removed"
+    assert "enabled" not in described["components"]
 
 
 def test_a_message_too_long_is_not_read_to_its_end(sinks, tiny_broker):
@@ -396,10 +396,34 @@ def test_the_description_goes_when_home_assistant_is_not_wanted_any_more(sinks, 
     assert len(broker.of(CONFIG)) == sent, "once is enough"
 
 
-def test_what_a_version_before_left_goes_although_nobody_remembers(sinks, tiny_broker):
+def test_what_a_version_before_left_goes_although_nobody_remembers(sinks, tiny_broker, tmp_path):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    (tmp_path / "state/announced.json").unlink()
+    run_once(sinks, broker, mqtt__home_assistant=False)
+    assert told_at(broker, CONFIG) is None
+    (tmp_path / "state/announced.json").unlink()
+    run_once(sinks, broker, events__mode="aggregate")
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    assert told["expression"] == {"platform": "sensor"}
+
+
+def test_who_never_was_there_withdraws_nothing(sinks, tiny_broker):
     broker = tiny_broker()
     run_once(sinks, broker, mqtt__home_assistant=False)
-    assert broker.of(CONFIG) == [""]
+    assert broker.of(CONFIG) == []
+
+
+def test_components_that_are_not_offered_any_more_are_removed(sinks, tiny_broker):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    run_once(sinks, broker, mqtt__commands=False, events__mode="aggregate")
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    bare = {name for name, entity in told.items() if entity.keys() == {"platform"}}
+    assert bare == {"present", "faces", "expression", "confidence", "enabled"}
+    run_once(sinks, broker)
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    assert all(len(entity) > 1 for entity in told.values()), "they may come back"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink, open_event_file
 from fer_edge.sinks.fan_out import NamedSink
-from fer_edge.sinks.mqtt.announced import Announced
+from fer_edge.sinks.mqtt.announced import Announced, Kept
 from fer_edge.sinks.mqtt.endpoint import Endpoint, Version
 from fer_edge.sinks.mqtt.topics import Topics
 from fer_edge.sinks.spool.ids import EventIds
@@ -52,6 +52,7 @@ def make_event_sinks(
         return []
     origin = Origin(node_name(settings), contract.flatbuffer_sha256, events.purpose)
     endpoint = broker_endpoint(settings) if mqtt.host else None
+    ran_before = spool_path(settings).exists()
     spool = Spool(spool_path(settings), _bounds(events)) if endpoint is not None else None
     try:
         ids = EventIds() if spool is None else spool.ids
@@ -59,7 +60,10 @@ def make_event_sinks(
         sink = EventSink(_make_deriver(events, ids, origin), spool=spool, file=file)
         sinks = [NamedSink("events", sink)]
         if endpoint is not None and spool is not None:
-            sinks.append(_mqtt_sink(settings, contract, controls, spool, endpoint))
+            mqtt_sink = _mqtt_sink(
+                settings, contract, controls, spool, endpoint, ran_before=ran_before
+            )
+            sinks.append(mqtt_sink)
     except BaseException:
         if spool is not None:
             spool.close()
@@ -99,13 +103,15 @@ def _mqtt_sink(
     controls: Controls,
     spool: Spool,
     endpoint: Endpoint,
+    *,
+    ran_before: bool,
 ) -> NamedSink:
     from fer_edge.sinks.mqtt.sink import MqttSink  # noqa: PLC0415 - paho only where it is wanted
 
     sink = MqttSink(
         spool,
         endpoint,
-        _announcing(settings, contract, endpoint),
+        _announcing(settings, contract, endpoint, ran_before=ran_before),
         controls,
         versions=mqtt_versions(settings.mqtt),
         in_flight=settings.mqtt.in_flight,
@@ -113,24 +119,32 @@ def _mqtt_sink(
     return NamedSink("mqtt", sink)
 
 
-def _announcing(settings: Settings, contract: ModelContract, endpoint: Endpoint) -> "Announcing":
+def _announcing(
+    settings: Settings, contract: ModelContract, endpoint: Endpoint, *, ran_before: bool
+) -> "Announcing":
     from fer_edge.sinks.mqtt import home_assistant as ha  # noqa: PLC0415 - knows paho's messages
     from fer_edge.sinks.mqtt.sink import Announcing  # noqa: PLC0415
 
     mqtt, topics = settings.mqtt, Topics(settings.mqtt.base, endpoint.client_id)
     of_faces = settings.events.mode == "faces"
     place = ha.config_topic(topics, mqtt.discovery_prefix)
-    entities = ha.entities_of(
-        topics, labels=contract.labels, of_faces=of_faces, commands=mqtt.commands
-    )
     announced = Announced(
         announced_path(settings),
         str(endpoint),
         topics=[topics.state, topics.availability, *([place] if mqtt.home_assistant else [])],
-        components={name: str(entity["platform"]) for name, entity in entities.items()},
-        unsure=[place],
+        components=ha.platforms(topics, of_faces=of_faces, commands=mqtt.commands)
+        if mqtt.home_assistant
+        else {},
+        unsure=Kept((place,), ha.platforms(topics)) if ran_before else Kept(),
     )
-    described = ha.discovery(topics, mqtt.discovery_prefix, entities, gone=announced.gone)
+    described = ha.discovery(
+        topics,
+        mqtt.discovery_prefix,
+        labels=contract.labels,
+        of_faces=of_faces,
+        commands=mqtt.commands,
+        gone=announced.gone,
+    )
     return Announcing(
         topics=topics,
         discovery=described if mqtt.home_assistant else None,

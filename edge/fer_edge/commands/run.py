@@ -33,7 +33,8 @@ def run_daemon(read_settings: Callable[[], Settings], *, max_frames: int) -> Non
 
     settings = read_checked()
     controls = Controls()
-    line = LiveStatus(ProgressLine())
+    tells_faces = settings.events.mode != "aggregate"
+    line = LiveStatus(ProgressLine(), tells_faces=tells_faces)
     tell_where_it_hung()
     with (
         obey_signals(stop=controls.stop, reload=controls.reload),
@@ -49,4 +50,5 @@ def run_daemon(read_settings: Callable[[], Settings], *, max_frames: int) -> Non
             tally = service.run(max_frames=max_frames, watch=line.update, tell=tell_all)
         finally:
             line.clear()
-        click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
+        dropped = service.camera.dropped
+        click.echo(format_tally(tally, dropped=dropped, tells_faces=tells_faces), err=True)

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """What one broker may keep.
 
     Attributes:
@@ -41,6 +41,9 @@ class _Kept:
     components: Mapping[str, str] = field(default_factory=dict)
 
 
+_NOTHING: Final = Kept()
+
+
 class Announced:
     """What a broker keeps of this device: now, and perhaps from earlier settings.
 
@@ -49,7 +52,7 @@ class Announced:
         broker: Host and port.
         topics: Of all that is retained from now on.
         components: Offered to Home Assistant from now on, with their platforms.
-        unsure: Topics that may hold something although nothing is remembered of this broker.
+        unsure: What may be there although nothing is remembered of this broker.
     """
 
     def __init__(
@@ -59,15 +62,14 @@ class Announced:
         *,
         topics: Sequence[str],
         components: Mapping[str, str],
-        unsure: Sequence[str] = (),
+        unsure: Kept = _NOTHING,
     ) -> None:
         self._path = path
         self._broker = broker
         self._all = _read(path)
         self._topics = tuple(topics)
-        known = self._all.pop(broker, None)
-        before = _Kept(tuple(unsure)) if known is None else known
-        self._kept = _Kept(
+        before = self._all.pop(broker, unsure)
+        self._kept = Kept(
             tuple(dict.fromkeys([*before.topics, *topics]))[-_MOST_TOPICS:],
             {**before.components, **components},
         )
@@ -103,10 +105,10 @@ class Announced:
         self.remember()
 
 
-def _read(path: Path) -> dict[str, _Kept]:
+def _read(path: Path) -> dict[str, Kept]:
     try:
         told = parse_json(read_named(path, most_bytes=_MOST_BYTES))
-        found = {broker: from_table(_Kept, kept) for broker, kept in told.items()}
+        found = {broker: from_table(Kept, kept) for broker, kept in told.items()}
         for kept in found.values():
             if not all(_TOPIC.fullmatch(topic) for topic in kept.topics):
                 raise ValueError("a topic in it is none")  # noqa: TRY301 - joins the others

@@ -5,7 +5,7 @@ Source: home-assistant.io/integrations/mqtt/#device-discovery-payload.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from fer_edge import __version__
 from fer_edge.shared.records import UNCERTAIN
@@ -28,46 +28,32 @@ def config_topic(topics: Topics, prefix: str) -> str:
     return f"{prefix}/device/{topics.node}/config"
 
 
-Entities: TypeAlias = dict[str, dict[str, Any]]
-
-
-def entities_of(
-    topics: Topics, *, labels: Sequence[str], of_faces: bool, commands: bool
-) -> Entities:
-    """Return the device's entities; of those that it does not offer, nothing but the platform.
-
-    That is how Home Assistant is told to remove one: what is merely left out stays there.
-
-    Args:
-        topics: The device's.
-        labels: Expressions that the model knows.
-        of_faces: Whether the state tells of faces.
-        commands: Whether the device may be switched.
-    """
-    faces, switch = _of_faces(labels), {"enabled": _switch(topics)}
-    entities = {
-        **(faces if of_faces else _platforms(faces)),
-        **_of_the_device(),
-        **(switch if commands else _platforms(switch)),
-    }
-    for name, entity in entities.items():
-        if len(entity) > 1:
-            entity["unique_id"] = f"fer_{topics.node}_{name}"
-    return entities
-
-
 def discovery(
-    topics: Topics, prefix: str, entities: Entities, *, gone: Mapping[str, str] = _NONE
+    topics: Topics,
+    prefix: str,
+    *,
+    labels: Sequence[str],
+    of_faces: bool,
+    commands: bool,
+    gone: Mapping[str, str] = _NONE,
 ) -> Message:
     """Return the message that describes the device and its entities.
 
     Args:
         topics: The device's.
         prefix: First level of Home Assistant's discovery topics.
-        entities: As `entities_of` returns them.
-        gone: Further ones of earlier versions, with their platforms: they are removed.
+        labels: Expressions that the model knows.
+        of_faces: Whether the state tells of faces.
+        commands: Whether the device may be switched.
+        gone: Entities that were offered once, with their platforms. They are named with nothing
+            but that, upon which Home Assistant removes them; what is left out stays there.
     """
-    removed = {name: {"platform": platform} for name, platform in gone.items()}
+    entities = _entities(topics, labels, of_faces=of_faces, commands=commands)
+    for name, entity in entities.items():
+        entity["unique_id"] = f"fer_{topics.node}_{name}"
+    removed = {
+        name: {"platform": platform} for name, platform in gone.items() if name not in entities
+    }
     description = {
         "device": {
             "identifiers": [f"fer_{topics.node}"],
@@ -88,11 +74,23 @@ def discovery(
     return Message(config_topic(topics, prefix), payload, retained=True)
 
 
-def _platforms(entities: Entities) -> Entities:
-    return {name: {"platform": entity["platform"]} for name, entity in entities.items()}
+def platforms(topics: Topics, *, of_faces: bool = True, commands: bool = True) -> dict[str, str]:
+    """Return the platform of each entity that is offered."""
+    entities = _entities(topics, (), of_faces=of_faces, commands=commands)
+    return {name: str(entity["platform"]) for name, entity in entities.items()}
 
 
-def _of_faces(labels: Sequence[str]) -> Entities:
+def _entities(
+    topics: Topics, labels: Sequence[str], *, of_faces: bool, commands: bool
+) -> dict[str, dict[str, Any]]:
+    return {
+        **(_of_faces(labels) if of_faces else {}),
+        **_of_the_device(),
+        **({"enabled": _switch(topics)} if commands else {}),
+    }
+
+
+def _of_faces(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {
         "present": {
             "platform": "binary_sensor",
@@ -126,7 +124,7 @@ def _of_faces(labels: Sequence[str]) -> Entities:
     }
 
 
-def _of_the_device() -> Entities:
+def _of_the_device() -> dict[str, dict[str, Any]]:
     diagnostic = {"entity_category": "diagnostic", "state_class": "measurement"}
     return {
         "frames_per_second": {

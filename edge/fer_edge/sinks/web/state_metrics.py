@@ -51,7 +51,7 @@ class StateCollector:
         if state is not None:
             yield from _about(state)
             yield from _flow(state)
-            if self._tells_faces:
+            if self._tells_faces and state.faces is not None:
                 yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
             yield from _camera(state.camera)
             yield from _sinks(state.sinks)
