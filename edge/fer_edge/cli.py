@@ -174,7 +174,7 @@ def evaluate(
 )
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
 @click.option(
-    "--name", metavar="NAME", help="Tells this run from others here, for `fer-edge status`."
+    "--name", metavar="NAME", help="Tells this run from others here: its status, topics and spool."
 )
 @_settings_options
 def run(
