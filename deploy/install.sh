@@ -325,7 +325,10 @@ try_release() {
             die 1 "picamera2 does not load beside the new release; what was installed before is untouched"
     fi
     if [ -e "$CONFIG" ]; then
-        timeout 60 "$program" config check "$CONFIG" >&2 ||
+        local user as_user=()
+        user=$(value User "$systemd/$UNIT")
+        if getent passwd "$user" >/dev/null; then as_user=(--user "$user"); fi
+        timeout 60 "$program" config check "${as_user[@]}" "$CONFIG" >&2 ||
             die 78 "the new release refuses $CONFIG; what was installed before is untouched"
     fi
     if [ -e "$STATE/models" ] && "$PREFIX/venv/bin/fer-edge" model status --verify >/dev/null 2>&1; then

@@ -170,7 +170,7 @@ def evaluate(
 )
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
 @click.option(
-    "--name", metavar="NAME", help="Tells this run from others here, for `fer-edge status`."
+    "--name", metavar="NAME", help="Tells this run from others here: its status, topics and spool."
 )
 @_settings_options
 def run(
@@ -354,9 +354,25 @@ def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> No
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> None:
-    """Check a TOML settings file; exit code 78 where something in it is wrong."""
-    _resolve(file, (), {})
+@click.option(
+    "--on-device", is_flag=True, help="Open outputs, spool, port, broker and camera, too."
+)
+@click.option(
+    "--user", metavar="NAME", default="", help="Check with this user's rights; needs root."
+)
+def check(file: Path, on_device: bool, user: str) -> None:
+    """Say what `fer-edge run --config FILE` would say to a TOML settings file.
+
+    Checks every setting and what they are together, reads secrets and certificates, and loads the
+    model. Root sees the secrets in /etc/credstore as the service does. Opens nothing else, so the
+    file of another device can be checked, too; with --on-device it has to work here and now.
+
+    Exit codes: 0 it would start, 78 something in the file is wrong; with --on-device also 1 an
+    output cannot be written, 69 camera or broker unavailable.
+    """
+    from fer_edge.commands.check import check as check_all
+
+    check_all(_resolve(file, (), {}).settings, on_device=on_device, user=user)
     echo(f"ok: {file}")
 
 

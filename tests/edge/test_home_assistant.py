@@ -6,7 +6,7 @@ import re
 import pytest
 from builders import SEVEN, a_face, a_reading, an_observation
 
-from fer_edge.sinks.mqtt.home_assistant import discovery
+from fer_edge.sinks.mqtt.home_assistant import discovery, platforms
 from fer_edge.sinks.mqtt.topics import Topics, describe_state
 from fer_edge.state.records import CameraHealth, DaemonState
 
@@ -88,11 +88,29 @@ def test_the_switch_speaks_the_daemons_commands():
     assert (switch["payload_on"], switch["payload_off"]) == ("ON", "OFF")
 
 
-def test_in_aggregate_mode_no_entity_is_of_a_face():
-    _, told = described(of_faces=False)
-    assert not told["components"].keys() & {"present", "faces", "expression", "confidence"}
+@pytest.mark.parametrize(
+    ("changes", "removed"),
+    [
+        ({"of_faces": False}, {"present", "faces", "expression", "confidence"}),
+        ({"commands": False}, {"enabled"}),
+        (
+            {"of_faces": False, "commands": False},
+            {"present", "faces", "expression", "confidence", "enabled"},
+        ),
+    ],
+    ids=["aggregate", "no commands", "both"],
+)
+def test_what_is_not_offered_any_more_is_removed(changes, removed):
+    """Home Assistant keeps what is left out; what has nothing but a platform goes."""
+    assert not described(**changes)[1]["components"].keys() & removed, "it was never offered"
+    before = platforms(TOPICS)
+    told = described(**changes, gone=before)[1]["components"]
+    bare = {name: entity for name, entity in told.items() if entity.keys() == {"platform"}}
+    assert bare == {name: {"platform": before[name]} for name in removed}
+    assert told.keys() == before.keys()
 
 
-def test_without_commands_there_is_no_switch():
-    _, told = described(commands=False)
-    assert "enabled" not in told["components"]
+def test_what_an_earlier_version_offered_is_removed():
+    _, told = described(gone={"mood": "sensor", "faces": "sensor"})
+    assert told["components"]["mood"] == {"platform": "sensor"}
+    assert len(told["components"]["faces"]) > 1, "what is offered is described"

@@ -15,8 +15,10 @@ import pytest
 from builders import a_contract, a_face, a_reading, an_observation
 from command_line import clean_environment, error_line, fer_edge
 
-from fer_edge.assemble.event_sinks import make_event_sinks, spool_path
-from fer_edge.settings import EventSettings, resolve
+from fer_edge.assemble.checking import check_settings
+from fer_edge.assemble.event_sinks import make_event_sinks
+from fer_edge.settings import resolve
+from fer_edge.settings.names import announced_path, node_name, spool_path
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.sinks.mqtt.topics import describe_state, needs_telling
 from fer_edge.state.controls import Controls
@@ -259,6 +261,7 @@ def test_commands_switch_and_nothing_else_does(sinks, tiny_broker):
     broker = tiny_broker()
     controls = Controls()
     _, mqtt = sinks(broker.port, controls)
+    mqtt.report(a_state())
     wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
     for payload in (b"", b"off", b"OFF\n", b"0", b"\xff\xfe", b"OFF" * 1000):
         broker.send("fer/hall/enabled/set", payload)
@@ -275,7 +278,8 @@ def test_commands_switch_and_nothing_else_does(sinks, tiny_broker):
 def test_commands_may_be_switched_off(sinks, tiny_broker):
     broker = tiny_broker()
     controls = Controls()
-    sinks(broker.port, controls, mqtt__commands=False)
+    _, mqtt = sinks(broker.port, controls, mqtt__commands=False)
+    mqtt.report(a_state())
     wait_until(lambda: broker.of("homeassistant/device/hall/config"))
     broker.send("fer/hall/enabled/set", b"OFF")
     broker.send("homeassistant/status", b"online")
@@ -289,6 +293,7 @@ def test_a_message_too_long_is_not_read_to_its_end(sinks, tiny_broker):
     """A broker that speaks MQTT 5 keeps it back; an older one does not know the limit."""
     broker = tiny_broker("old")
     _, mqtt = sinks(broker.port)
+    mqtt.report(a_state())
     wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
     broker.promise(200_000_000)
     wait_until(lambda: mqtt.figures()["connections"] == 2)
@@ -296,7 +301,8 @@ def test_a_message_too_long_is_not_read_to_its_end(sinks, tiny_broker):
 
 def test_a_flood_of_births_is_answered_once_a_while(sinks, tiny_broker):
     broker = tiny_broker()
-    sinks(broker.port)
+    _, mqtt = sinks(broker.port)
+    mqtt.report(a_state())
     wait_until(lambda: broker.of("homeassistant/device/hall/config"))
     for _ in range(500):
         broker.send("homeassistant/status", b"online")
@@ -352,6 +358,141 @@ def test_what_is_undelivered_goes_with_the_next_run(sinks, tiny_broker):
     assert kinds == ["appeared", "left"]
 
 
+# What the broker keeps of the device.
+
+
+def told_at(broker, topic):
+    """Return what a broker keeps under a topic; None where that is nothing, or nothing ever was."""
+    return (broker.of(topic) or [""])[-1] or None
+
+
+def run_once(sinks, broker, **changes):
+    """Open the sinks, let the broker hear of the device, and close them."""
+    made = sinks(broker.port, **changes)
+    before = len(broker.of("fer/hall/availability")) + len(broker.of("fer/porch/availability"))
+    made[-1].report(a_state())
+    wait_until(
+        lambda: (
+            len(broker.of("fer/hall/availability")) + len(broker.of("fer/porch/availability"))
+            > before
+        )
+    )
+    wait_until(lambda: made[-1].figures()["problem"] == "")
+    for sink in made:
+        sink.close()
+
+
+CONFIG = "homeassistant/device/hall/config"
+
+
+def test_the_description_goes_when_home_assistant_is_not_wanted_any_more(sinks, tiny_broker):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    assert told_at(broker, CONFIG)
+    run_once(sinks, broker, mqtt__home_assistant=False)
+    assert told_at(broker, CONFIG) is None
+    sent = len(broker.of(CONFIG))
+    run_once(sinks, broker, mqtt__home_assistant=False)
+    assert len(broker.of(CONFIG)) == sent, "once is enough"
+
+
+def test_what_a_version_before_left_goes_although_nobody_remembers(sinks, tiny_broker, tmp_path):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    (tmp_path / "state/announced.json").unlink()
+    run_once(sinks, broker, mqtt__home_assistant=False)
+    assert told_at(broker, CONFIG) is None
+    (tmp_path / "state/announced.json").unlink()
+    run_once(sinks, broker, events__mode="aggregate")
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    assert told["expression"] == {"platform": "sensor"}
+
+
+def test_who_never_was_there_withdraws_nothing(sinks, tiny_broker):
+    broker = tiny_broker()
+    run_once(sinks, broker, mqtt__home_assistant=False)
+    assert broker.of(CONFIG) == []
+
+
+def test_components_that_are_not_offered_any_more_are_removed(sinks, tiny_broker):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    run_once(sinks, broker, mqtt__commands=False, events__mode="aggregate")
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    bare = {name for name, entity in told.items() if entity.keys() == {"platform"}}
+    assert bare == {"present", "faces", "expression", "confidence", "enabled"}
+    run_once(sinks, broker)
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    assert all(len(entity) > 1 for entity in told.values()), "they may come back"
+
+
+@pytest.mark.parametrize(
+    ("changes", "gone"),
+    [
+        (
+            {"mqtt__node": "porch"},
+            [CONFIG, "fer/hall/state", "fer/hall/availability"],
+        ),
+        ({"mqtt__discovery_prefix": "ha"}, [CONFIG]),
+        ({"mqtt__node": "porch", "mqtt__home_assistant": False}, [CONFIG, "fer/hall/state"]),
+    ],
+)
+def test_what_stood_under_another_name_goes(sinks, tiny_broker, changes, gone):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    run_once(sinks, broker, **changes)
+    assert [told_at(broker, topic) for topic in gone] == [None] * len(gone)
+
+
+def test_what_the_broker_did_not_acknowledge_is_withdrawn_again(sinks, tiny_broker):
+    first, broker = tiny_broker(), tiny_broker("forgetful")
+    run_once(sinks, first)
+    made = sinks(first.port, mqtt__node="porch")
+    first.behaviour = "forgetful"
+    made[-1].report(a_state())
+    wait_until(lambda: told_at(first, CONFIG) is None)
+    for sink in made:
+        sink.close()
+    sent = len(first.of(CONFIG))
+    first.behaviour = ""
+    run_once(sinks, first, mqtt__node="porch")
+    assert len(first.of(CONFIG)) == sent + 1
+    assert broker.of(CONFIG) == [], "another broker is told nothing of it"
+
+
+def test_a_damaged_memory_is_said_and_keeps_nobody_from_working(
+    sinks, tiny_broker, tmp_path, caplog
+):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    (memory,) = (tmp_path / "state").glob("announced*.json")
+    for content in (
+        b"",
+        b"[]",
+        b'{"x": 1}',
+        b"\xff",
+        b'{"x": {"topics": ["#"], "components": {}}}',
+    ):
+        memory.write_bytes(content)
+        run_once(sinks, broker)
+        assert "stays at the broker" in caplog.text
+        caplog.clear()
+        assert f"127.0.0.1:{broker.port}" in json.loads(memory.read_text())
+
+
+def test_the_first_state_stands_before_the_device_is_online(sinks, tiny_broker):
+    """One of another mode that is still retained must not be taken for what is seen now."""
+    broker = tiny_broker()
+    _, mqtt = sinks(broker.port, events__mode="aggregate")
+    wait_until(lambda: mqtt.figures()["connected"])
+    assert broker.of("fer/hall/availability") == []
+    mqtt.report(a_state())
+    wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
+    topics = [topic for topic, _ in broker.published]
+    assert topics.index("fer/hall/state") < topics.index("fer/hall/availability")
+    assert "faces" not in json.loads(broker.of("fer/hall/state")[0])
+
+
 # Settings.
 
 
@@ -377,7 +518,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path, changes, words):
     }  # fmt: skip
     settings = resolve(flags=flags, environment={}, file={}).settings
     with pytest.raises(SettingsError, match=words):
-        make_event_sinks(settings, a_contract(), Controls())
+        check_settings(settings)
     assert not (tmp_path / "events.db").exists()
 
 
@@ -413,13 +554,35 @@ def test_a_file_that_cannot_be_opened_is_said(tmp_path):
         make_event_sinks(settings, a_contract(), Controls())
 
 
+def settings_of(**changes):
+    flags = {key.replace("__", "."): value for key, value in changes.items()}
+    return resolve(flags=flags, environment={}, file={}).settings
+
+
 def test_the_spool_lies_in_the_state_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("STATE_DIRECTORY", f"/var/lib/fer-edge:{tmp_path}")
-    assert str(spool_path(EventSettings())) == "/var/lib/fer-edge/events.db"
+    assert str(spool_path(settings_of())) == "/var/lib/fer-edge/events.db"
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.setenv("XDG_STATE_HOME", "/home/pi/state")
-    assert str(spool_path(EventSettings())) == "/home/pi/state/fer-edge/events.db"
-    assert str(spool_path(EventSettings(spool="/run/events.db"))) == "/run/events.db"
+    assert str(spool_path(settings_of())) == "/home/pi/state/fer-edge/events.db"
+    assert str(spool_path(settings_of(events__spool="/run/events.db"))) == "/run/events.db"
+
+
+def test_what_bears_a_runs_name_differs_from_run_to_run():
+    runs = [
+        settings_of(),
+        settings_of(daemon__name="front"),
+        settings_of(daemon__name="back"),
+        settings_of(events__spool="/run/events.db"),
+    ]
+    assert len({spool_path(run) for run in runs}) == 4
+    assert len({announced_path(run) for run in runs}) == 4
+    assert len({node_name(run) for run in runs[:3]}) == 3
+    assert node_name(runs[1]) == f"{node_name(runs[0])}-front"
+    longest = node_name(settings_of(daemon__name="x" * 40))
+    assert longest.endswith("-" + "x" * 40)
+    assert len(longest) <= 64
+    assert node_name(settings_of(daemon__name="front", mqtt__node="hall")) == "hall"
 
 
 def test_the_command_line_says_what_is_missing(tmp_path):

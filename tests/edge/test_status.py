@@ -44,6 +44,17 @@ def test_the_live_line_of_a_frame_without_face():
     assert terminal.getvalue().endswith("no face")
 
 
+def test_where_only_counts_may_be_told_no_line_tells_of_a_face():
+    terminal = io.StringIO()
+    LiveStatus(ProgressLine(terminal, shown=True), tells_faces=False).update(
+        a_frame(), SEEN, a_tally()
+    )
+    assert terminal.getvalue().endswith("6.0 FPS  30 ms")
+    told = format_tally(a_tally(), tells_faces=False)
+    assert "face" not in told.partition("stage")[0]
+    assert "happy" not in told
+
+
 def a_state(phase, /, **camera):
     return DaemonState(phase, "1", 1, 0.0, 9.0, "0", "tiny", "", CameraHealth(**camera))
 

@@ -15,7 +15,7 @@ from states import a_camera, a_state
 from fer_edge.daemon.status.asking import PATIENCE_SECONDS, ask, read_state
 from fer_edge.daemon.status.place import own_folder, run_name, socket_name, sockets
 from fer_edge.daemon.status.socket import StatusSocket, announcing
-from fer_edge.daemon.status.text import format_all, format_duration
+from fer_edge.daemon.status.text import format_all, format_duration, status_line
 from fer_edge.settings import DaemonSettings, Settings, SourceSettings
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.state.records import SinkState
@@ -337,6 +337,15 @@ def test_people_read_aligned_lines(place):
         "mqtt     1190 observations, 2 failures, connected, protocol 5, waiting 12, delivered 80",
         "machine  141 MB of memory, 52.1 °C, not throttled",
     ]
+
+
+def test_where_nothing_may_be_told_of_faces_nothing_is(place):
+    with a_socket(place, faces=None) as told:
+        (answer,) = ask([told.path])
+    assert answer.well
+    assert answer.state.faces is None
+    assert "in view" not in format_all([answer])
+    assert "face" not in status_line(answer.state)
 
 
 def test_problems_stand_before_figures(place):

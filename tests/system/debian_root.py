@@ -64,10 +64,9 @@ def debian(folder: Path) -> Path:
 
 def kept(name: str, recipe: str, make: Callable[[Path], None]) -> Path:
     """Return a file or folder of the cache, made if it is not there; older ones go."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fer-edge-debian"
+    path = _place(name, recipe)
+    cache, stem = path.parent, Path(name).stem
     cache.mkdir(parents=True, exist_ok=True)
-    stem, suffix = Path(name).stem, Path(name).suffix
-    path = cache / f"{stem}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
     with (cache / f"{stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
@@ -77,6 +76,17 @@ def kept(name: str, recipe: str, make: Callable[[Path], None]) -> Path:
             make(part)
             part.rename(path)
     return path
+
+
+def cached(name: str, recipe: str) -> bool:
+    """Tell whether the cache has a file or folder."""
+    return _place(name, recipe).exists()
+
+
+def _place(name: str, recipe: str) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fer-edge-debian"
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return cache / f"{stem}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
 
 
 def _download(release: str, path: Path) -> None:

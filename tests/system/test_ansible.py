@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def device(tmp_path_factory):
         system.close()
 
 
-def play(device, *options, **variables):
+def play(device, *options, code=0, **variables):
     """Run the playbook; return how many tasks changed something, and all that was said."""
     wheels = sorted(path.name for path in (device.root / "root/bundle").glob("*.whl"))
     (wheel,) = [name for name in wheels if name.startswith("fer_edge-")]
@@ -81,7 +82,7 @@ def play(device, *options, **variables):
         "--extra-vars", json.dumps({**here, **given}), *options,
         "/root/bundle/deploy/ansible/site.yml",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     (changed,) = re.findall(r"changed=(\d+)", done.stdout.partition("PLAY RECAP")[2])
     return int(changed), done.stdout
 
@@ -117,6 +118,80 @@ def test_a_check_tells_what_would_change_and_changes_nothing(installed):
     after = dict(debian_root.files(installed.root))
     assert {name for name in before if "root/.ansible" not in name} - after.keys() == set()
     assert after["etc/fer-edge/config.toml"] == before["etc/fer-edge/config.toml"]
+
+
+@pytest.fixture
+def fleet(installed):
+    """What an inventory says of all, of a group and of a device; put back at the end."""
+    certificate = installed.root / "root/ca.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=ours", "-keyout", "/dev/null", "-out", certificate], check=True, capture_output=True,
+    )  # fmt: skip
+    said = {
+        "all": {
+            "fer_edge_settings": {
+                "events": {"purpose": "a test"},
+                "mqtt": {"host": "broker.example", "username": "all", "in_flight": 7},
+            },
+            "fer_edge_ca_file": "/root/ca.pem",
+            "fer_edge_credentials": {
+                "source-uri": "rtsp://eye:secret@camera/", "mqtt-password": "x",
+            },
+        },
+        "fer_edge": {
+            "fer_edge_settings_group": {
+                "mqtt": {"username": "hall"}, "source": {"uri": "secret", "width": 320},
+            }
+        },
+        "host": {"fer_edge_settings_host": {"mqtt": {"node": "door"}, "source": {"width": 160}}},
+    }  # fmt: skip
+    places = {
+        "all": "group_vars/all",
+        "fer_edge": "group_vars/fer_edge",
+        "host": "host_vars/localhost",
+    }
+    for level, place in places.items():
+        path = installed.root / f"root/{place}.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(said[level]))
+    yield installed
+    for folder in ("group_vars", "host_vars"):
+        shutil.rmtree(installed.root / "root" / folder)
+    play(installed)
+
+
+def test_settings_of_all_a_group_and_a_device_are_merged(fleet):
+    play(fleet)
+    config = tomllib.loads((fleet.root / "etc/fer-edge/config.toml").read_text())
+    assert config["mqtt"] == {
+        "host": "broker.example", "in_flight": 7, "username": "hall", "node": "door", "tls": True,
+        "ca_file": "/etc/fer-edge/ca.pem",
+    }  # fmt: skip
+    assert config["source"] == {"uri": "secret", "width": 160}
+    assert config["model"] == {"path": "slot"}, "what nobody named stays"
+    authority = fleet.root / "etc/fer-edge/ca.pem"
+    assert authority.read_bytes() == (fleet.root / "root/ca.pem").read_bytes()
+    assert authority.stat().st_mode & 0o777 == 0o644
+    assert play(fleet)[0] == 0, "a second play changes nothing"
+
+
+def test_settings_that_the_daemon_would_refuse_change_nothing(installed):
+    before = (installed.root / "etc/fer-edge/config.toml").read_text()
+    (installed.root / "root/for-root-alone").write_text("a password")
+    for wrong in (
+        {"source": {"uri": "secret"}},
+        {"mqtt": {"host": "broker"}},
+        {"events": {"mode": "aggregate"}, "output": {"file": "/var/lib/fer-edge/lines"}},
+        {"web": {"port": 9000, "address": "0.0.0.0"}},
+        {
+            "events": {"purpose": "x"},
+            "mqtt": {"host": "b", "password_file": "/root/for-root-alone"},
+        },
+    ):
+        said = play(installed, code=2, fer_edge_settings=wrong)[1]
+        assert "failed to validate" in said
+        assert (installed.root / "etc/fer-edge/config.toml").read_text() == before
 
 
 def test_the_model_serves(installed):

@@ -354,6 +354,103 @@ def test_aggregates_tell_of_no_single_face(start, reader, tmp_path):
         assert word not in told
 
 
+def test_the_first_state_replaces_one_of_another_mode_at_once(start, server, reader):
+    process = start()
+    wait_until(lambda: last_state(reader).get("faces") == 1)
+    process.kill()
+    wait_until(lambda: reader.of("fer/hall/availability")[-1] == "offline")
+    start(events__mode="aggregate")
+    wait_until(lambda: reader.of("fer/hall/availability")[-1] == "online")
+    with broker.Subscriber(server.port, topics="fer/hall/state", client_id="late") as late:
+        wait_until(lambda: late.of("fer/hall/state"), what="what is retained")
+        assert "faces" not in json.loads(late.of("fer/hall/state")[0])
+
+
+def retained(server, topics="#"):
+    """Return what the broker keeps: payloads by topic."""
+    with broker.Subscriber(server.port, topics=topics, client_id="who-comes-later") as late:
+        late.client.subscribe("the/end", 1)
+        late.client.publish("the/end", "", 1)
+        wait_until(lambda: "the/end" in {topic for topic, _, _ in late.messages}, what="the end")
+        return {topic: payload for topic, payload, kept in late.messages if kept}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"mqtt__home_assistant": "false"}, {"fer/hall/state", "fer/hall/availability"}),
+        (
+            {"mqtt__node": "porch"},
+            {
+                "fer/porch/state", "fer/porch/availability",
+                "homeassistant/device/porch/config",
+            },
+        ),
+        (
+            {"mqtt__base": "cameras/upstairs"},
+            {
+                "cameras/upstairs/hall/state", "cameras/upstairs/hall/availability",
+                "homeassistant/device/hall/config",
+            },
+        ),
+        (
+            {"mqtt__discovery_prefix": "ha"},
+            {"fer/hall/state", "fer/hall/availability", "ha/device/hall/config"},
+        ),
+        (
+            {"daemon__name": "front", "mqtt__node": "hall", "mqtt__home_assistant": "false"},
+            {"fer/hall/state", "fer/hall/availability"},
+        ),
+    ],
+    ids=["switched off", "another node", "another base", "another prefix", "another run's name"],
+)  # fmt: skip
+def test_the_broker_keeps_what_is_offered_now_and_nothing_else(start, server, changes, kept):
+    process = start()
+    wait_until(lambda: "fer/hall/state" in retained(server))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    start(**changes)
+    wait_until(lambda: retained(server).keys() == kept, what="its leaving")
+
+
+def test_a_reload_under_another_name_leaves_nothing_behind(start, server, tmp_path):
+    settings = tmp_path / "fer-edge.toml"
+    settings.write_text("")
+    process = start(config=settings, mqtt__node="hall")
+    wait_until(lambda: "homeassistant/device/hall/config" in retained(server))
+    settings.write_text('[mqtt]\nbase = "cameras"\nhome_assistant = false\n')
+    process.send_signal(signal.SIGHUP)
+    wait_until(
+        lambda: retained(server).keys() == {"cameras/hall/state", "cameras/hall/availability"}
+    )
+
+
+def test_two_daemons_on_one_machine_are_two_devices(start, server, reader):
+    """With nothing but names of their own; neither takes the other's topics or spool."""
+    ways = {"daemon__name": "front"}, {"daemon__name": "back"}, {}
+    processes = [start(mqtt__node="", web__port=broker.a_free_port(), **way) for way in ways]
+    wait_until(lambda: reader.count() >= 3, what="an event of each")
+    nodes = {json.loads(payload)["node"] for payload in reader.payloads}
+    assert len(nodes) == 3
+    assert sorted(node.rpartition("-")[2] for node in nodes)[:1] == ["back"]
+    for node in nodes:
+        assert reader.of(f"fer/{node}/availability") == ["online"], "nobody took its place"
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 0, said
+
+
+def test_a_second_daemon_without_a_name_says_what_it_needs(start, reader):
+    start()
+    wait_until(lambda: reader.count() >= 1)
+    second = start()
+    _, said = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert "is used by another process" in said
+    assert "--name" in said
+
+
 def test_no_frame_reaches_the_disk_or_the_broker(start, reader, tmp_path):
     process = start(events__file="events.jsonl")
     wait_until(lambda: reader.count() >= 1)
@@ -369,7 +466,11 @@ def test_no_frame_reaches_the_disk_or_the_broker(start, reader, tmp_path):
         for path in tmp_path.rglob("*")
         if path.is_file() and "broker" not in path.parts
     }
-    assert written.keys() == {"events.jsonl", "state/events.db", "state/events.db.lock"}
+    assert written.keys() == {
+        "events.jsonl", "state/events.db", "state/events.db.lock", "state/announced.json",
+    }  # fmt: skip
+    kept = json.loads(written["state/announced.json"].read_text())
+    assert [sorted(each) for each in kept.values()] == [["components", "topics"]]
     assert all(json.loads(line) for line in written["events.jsonl"].read_text().splitlines())
     with sqlite3.connect(written["state/events.db"]) as spool:
         assert spool.execute("SELECT count(*) FROM events").fetchone() == (0,)

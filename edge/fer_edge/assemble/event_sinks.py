@@ -1,22 +1,24 @@
 """From settings to the sinks of events and to the broker."""
 
-import logging
-import os
-import platform
+import ipaddress
 import re
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fer_edge.settings import EventSettings, MqttSettings, Settings
-from fer_edge.settings.secrets import read_secret
+from fer_edge.settings.names import announced_path, node_name, spool_path
+from fer_edge.settings.secrets import credential_path, read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.named_files import require_file
 from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink, open_event_file
 from fer_edge.sinks.fan_out import NamedSink
+from fer_edge.sinks.mqtt.announced import Announced, Kept
 from fer_edge.sinks.mqtt.endpoint import Endpoint, Version
+from fer_edge.sinks.mqtt.topics import Topics
 from fer_edge.sinks.spool.ids import EventIds
 from fer_edge.sinks.spool.spool import Spool, SpoolBounds
 from fer_edge.state.controls import Controls
@@ -26,18 +28,15 @@ if TYPE_CHECKING:
 
 _MEGABYTE: Final = 1_000_000
 _DAY_SECONDS: Final = 86_400.0
-_NODE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LEVELS: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
-_LONGEST_PURPOSE: Final = 500
-_NEARBY: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-_log = logging.getLogger(__name__)
+_HOST: Final = re.compile(r"[^\s/:@\[\]?#]+")
+_NUMBERS: Final = re.compile(r"[0-9.]+")
 
 
 def make_event_sinks(
     settings: Settings, contract: ModelContract, controls: Controls
 ) -> list[NamedSink]:
-    """Open what the sections `events` and `mqtt` switch on.
+    """Open what the sections `events` and `mqtt` switch on; `check_settings` has checked them.
 
     Args:
         settings: Of all parts.
@@ -45,62 +44,31 @@ def make_event_sinks(
         controls: What a message may switch.
 
     Raises:
-        SettingsError: They do not fit together, or a secret or certificate cannot be read.
+        SettingsError: As `broker_endpoint` says.
         OutputError: The spool or the file cannot be opened.
     """
     events, mqtt = settings.events, settings.mqtt
     if not (events.file or mqtt.host):
         return []
-    _check(settings)
-    node = _node(mqtt)
-    origin = Origin(node, contract.flatbuffer_sha256, events.purpose)
-    endpoint = _endpoint(mqtt, node) if mqtt.host else None
-    spool = Spool(spool_path(events), _bounds(events)) if endpoint is not None else None
+    origin = Origin(node_name(settings), contract.flatbuffer_sha256, events.purpose)
+    endpoint = broker_endpoint(settings) if mqtt.host else None
+    ran_before = spool_path(settings).exists()
+    spool = Spool(spool_path(settings), _bounds(events)) if endpoint is not None else None
     try:
         ids = EventIds() if spool is None else spool.ids
         file = open_event_file(Path(events.file)) if events.file else None
         sink = EventSink(_make_deriver(events, ids, origin), spool=spool, file=file)
         sinks = [NamedSink("events", sink)]
         if endpoint is not None and spool is not None:
-            sinks.append(_mqtt_sink(settings, contract, controls, spool, endpoint))
+            mqtt_sink = _mqtt_sink(
+                settings, contract, controls, spool, endpoint, ran_before=ran_before
+            )
+            sinks.append(mqtt_sink)
     except BaseException:
         if spool is not None:
             spool.close()
         raise
     return sinks
-
-
-def spool_path(settings: EventSettings) -> Path:
-    """Return where undelivered events are kept: systemd's state folder, or the user's."""
-    if settings.spool:
-        return Path(settings.spool)
-    folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if not folder:
-        home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-        folder = f"{home}/fer-edge"
-    return Path(folder) / "events.db"
-
-
-def _check(settings: Settings) -> None:
-    events = settings.events
-    if not events.purpose.strip() or len(events.purpose) > _LONGEST_PURPOSE:
-        raise SettingsError(
-            "events are to leave this device, but events.purpose does not say what for",
-            expected=f"a sentence of at most {_LONGEST_PURPOSE} characters; each event bears it",
-            fix="set events.purpose, for instance to 'light in the hall follows who is there'",
-        )
-    if events.mode == "aggregate" and settings.output.file:
-        raise SettingsError(
-            f"events.mode is aggregate, but output.file = {settings.output.file!r} tells of faces",
-            expected="no sink that tells of single faces",
-            fix="set output.file to an empty text, or events.mode to faces",
-        )
-    if settings.tracker.mode == "each":
-        raise SettingsError(
-            "events need faces that are followed, but tracker.mode is each",
-            expected="tracker.mode = follow",
-            fix="set it, or leave events.file and mqtt.host empty",
-        )
 
 
 def _make_deriver(settings: EventSettings, ids: EventIds, origin: Origin) -> Deriver:
@@ -135,102 +103,149 @@ def _mqtt_sink(
     controls: Controls,
     spool: Spool,
     endpoint: Endpoint,
+    *,
+    ran_before: bool,
 ) -> NamedSink:
     from fer_edge.sinks.mqtt.sink import MqttSink  # noqa: PLC0415 - paho only where it is wanted
 
-    chosen: Version | str = settings.mqtt.protocol
-    versions: dict[str, tuple[Version, ...]] = {"5": ("5",), "3.1.1": ("3.1.1",)}
     sink = MqttSink(
         spool,
         endpoint,
-        _announcing(settings, contract, endpoint.client_id),
+        _announcing(settings, contract, endpoint, ran_before=ran_before),
         controls,
-        versions=versions.get(chosen, ("5", "3.1.1")),
+        versions=mqtt_versions(settings.mqtt),
         in_flight=settings.mqtt.in_flight,
     )
     return NamedSink("mqtt", sink)
 
 
-def _announcing(settings: Settings, contract: ModelContract, node: str) -> "Announcing":
-    from fer_edge.sinks.mqtt.home_assistant import discovery  # noqa: PLC0415 - knows paho's messages
+def _announcing(
+    settings: Settings, contract: ModelContract, endpoint: Endpoint, *, ran_before: bool
+) -> "Announcing":
+    from fer_edge.sinks.mqtt import home_assistant as ha  # noqa: PLC0415 - knows paho's messages
     from fer_edge.sinks.mqtt.sink import Announcing  # noqa: PLC0415
-    from fer_edge.sinks.mqtt.topics import Topics  # noqa: PLC0415
 
-    mqtt = settings.mqtt
-    topics = Topics(mqtt.base, node)
+    mqtt, topics = settings.mqtt, Topics(settings.mqtt.base, endpoint.client_id)
     of_faces = settings.events.mode == "faces"
-    described = discovery(
+    place = ha.config_topic(topics, mqtt.discovery_prefix)
+    announced = Announced(
+        announced_path(settings),
+        str(endpoint),
+        topics=[topics.state, topics.availability, *([place] if mqtt.home_assistant else [])],
+        components=ha.platforms(topics, of_faces=of_faces, commands=mqtt.commands)
+        if mqtt.home_assistant
+        else {},
+        unsure=Kept((place,), ha.platforms(topics)) if ran_before else Kept(),
+    )
+    described = ha.discovery(
         topics,
         mqtt.discovery_prefix,
         labels=contract.labels,
         of_faces=of_faces,
         commands=mqtt.commands,
+        gone=announced.gone,
     )
     return Announcing(
         topics=topics,
         discovery=described if mqtt.home_assistant else None,
         discovery_prefix=mqtt.discovery_prefix,
+        announced=announced,
         commands=mqtt.commands,
         of_faces=of_faces,
         state_seconds=mqtt.state_seconds,
     )
 
 
-def _node(settings: MqttSettings) -> str:
-    for key, value in (("base", settings.base), ("discovery_prefix", settings.discovery_prefix)):
+def mqtt_versions(settings: MqttSettings) -> tuple[Version, ...]:
+    """Return the versions of MQTT to try, in their order."""
+    versions: dict[str, tuple[Version, ...]] = {"5": ("5",), "3.1.1": ("3.1.1",)}
+    return versions.get(settings.protocol, ("5", "3.1.1"))
+
+
+def broker_endpoint(settings: Settings) -> Endpoint:
+    """Return the broker, and with what this device logs in.
+
+    Raises:
+        SettingsError: Settings do not fit together, or a secret or certificate cannot be read.
+    """
+    mqtt = settings.mqtt
+    for key, value in (("base", mqtt.base), ("discovery_prefix", mqtt.discovery_prefix)):
         if not _LEVELS.fullmatch(value):
             raise SettingsError(
                 f"mqtt.{key} = {value!r} is no topic to publish under",
                 expected="letters, digits, - and _, with / between levels",
                 fix="correct it",
             )
-    if settings.node:
-        if not _NODE.fullmatch(settings.node):
-            raise SettingsError(
-                f"mqtt.node = {settings.node!r} cannot stand in a topic",
-                expected="at most 64 letters, digits, - and _",
-                fix="correct it",
-            )
-        return settings.node
-    host = re.sub(r"[^A-Za-z0-9_-]", "-", platform.node().partition(".")[0])[:64]
-    return host or "fer-edge"
-
-
-def _endpoint(settings: MqttSettings, node: str) -> Endpoint:
-    password = read_secret("mqtt-password", file=settings.password_file)
-    if password and not settings.tls and settings.host not in _NEARBY:
-        _log.warning("mqtt.tls is off: the password goes to %s unencrypted", settings.host)
-    if settings.ca_file and not settings.tls:
-        raise SettingsError(
-            "mqtt.ca_file is set, but mqtt.tls is off",
-            expected="both or none",
-            fix="set mqtt.tls = true",
-        )
+    check_host("mqtt.host", mqtt.host)
     return Endpoint(
-        host=settings.host,
-        port=settings.port or (8883 if settings.tls else 1883),
-        client_id=node,
-        username=settings.username,
-        password=password,
-        tls=_tls(settings) if settings.tls else None,
-        keepalive_seconds=settings.keepalive_seconds,
+        host=mqtt.host,
+        port=mqtt.port or (8883 if mqtt.tls else 1883),
+        client_id=node_name(settings),
+        username=mqtt.username,
+        password=read_secret("mqtt-password", file=mqtt.password_file),
+        tls=_tls(mqtt),
+        keepalive_seconds=mqtt.keepalive_seconds,
     )
 
 
-def _tls(settings: MqttSettings) -> ssl.SSLContext:
+def check_host(key: str, value: str) -> None:
+    """Refuse what is neither an address nor a name.
+
+    Args:
+        key: Of the setting.
+        value: Of it.
+
+    Raises:
+        SettingsError: It is a URL, has a port, or is a wrong number.
+    """
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
-        if settings.certificate_file:
+        ipaddress.ip_address(value)
+    except ValueError:
+        if not _HOST.fullmatch(value) or _NUMBERS.fullmatch(value):
+            raise SettingsError(
+                f"{key} = {value!r} is no name or address of a machine",
+                expected="such as broker.example, 192.0.2.1 or 2001:db8::1; no scheme, no port",
+                fix="correct it",
+            ) from None
+
+
+def _tls(settings: MqttSettings) -> ssl.SSLContext | None:
+    files = {
+        "ca_file": settings.ca_file,
+        "certificate_file": settings.certificate_file,
+        "key_file": settings.key_file,
+    }
+    if not settings.tls:
+        for key in (key for key, name in files.items() if name):
+            raise SettingsError(
+                f"mqtt.{key} is set, but mqtt.tls is off",
+                expected="both or none",
+                fix="set mqtt.tls = true",
+            )
+        return None
+    if settings.key_file and not settings.certificate_file:
+        raise SettingsError(
+            "mqtt.key_file is set, but mqtt.certificate_file is not",
+            expected="a certificate that the key belongs to",
+            fix="name it as mqtt.certificate_file, or leave both out",
+        )
+    return _tls_context(*(name and credential_path(name) for name in files.values()))
+
+
+def _tls_context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
+    named = [name for name in (authority, certificate, key) if name]
+    try:
+        for name in named:
+            require_file(Path(name))
+        context = ssl.create_default_context(cafile=authority or None)
+        if certificate:
             context.load_cert_chain(
-                settings.certificate_file,
-                settings.key_file or None,
-                password=lambda: read_secret("mqtt-key-password"),
+                certificate, key or None, password=lambda: read_secret("mqtt-key-password")
             )
     except (OSError, ValueError) as error:
-        named = [settings.ca_file, settings.certificate_file, settings.key_file]
         raise SettingsError(
-            f"a certificate or key of mqtt ({', '.join(filter(None, named))}) cannot be used"
-            f" ({error})",
+            f"a certificate or key of mqtt ({', '.join(named)}) cannot be used"
+            f" ({error.strerror if isinstance(error, OSError) else error})",
             expected="readable PEM files that belong together",
             fix="check mqtt.ca_file, mqtt.certificate_file and mqtt.key_file",
         ) from error

@@ -25,7 +25,7 @@ from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.opencv import cv2
 from fer_edge.sinks.fan_out import NamedSink
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
-from fer_edge.sources.addresses import refuse_half_address
+from fer_edge.sources.addresses import checked_parts, refuse_half_address
 from fer_edge.sources.capture import live_pixels
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.orientation import Orientation, turned
@@ -45,6 +45,7 @@ from fer_edge.state.controls import Controls
 Frames: TypeAlias = Literal["live", "clip", "pictures"]
 
 _HIDDEN: Final = "secret"
+_MOST_DIGITS: Final = 4
 _BURST_SECONDS: Final = 1.5
 """Of its budget the search may take at once: for the first frame, and after another scene."""
 
@@ -57,11 +58,39 @@ def make_source(settings: SourceSettings) -> Source:
     Raises:
         FerError: It cannot be opened.
     """
-    settings = dataclasses.replace(settings, uri=source_uri(settings))
+    settings = dataclasses.replace(settings, uri=check_source(settings))
     orientation = Orientation(settings.rotation, settings.mirror)
     if _is_pi_camera(settings.uri):
         return _make_pi_camera(settings, orientation)
     return turned(_make_upright_source(settings), orientation)
+
+
+def check_source(settings: SourceSettings) -> str:
+    """Return the URI that the settings name, if a source can be made of it; opens nothing.
+
+    Raises:
+        SettingsError: It names nothing that could be opened, here or elsewhere.
+    """
+    uri = source_uri(settings)
+    if not uri:
+        raise SettingsError(
+            "no source",
+            expected="a camera number, stream, video file or picture folder",
+            fix="give one as --source",
+        )
+    if _is_pi_camera(uri):
+        _camera_number(uri)
+    elif "://" in uri:
+        checked_parts(uri)
+    elif uri.isdecimal() and not _is_number(uri):
+        raise SettingsError(
+            f"source.uri has {len(uri)} digits",
+            expected="a camera's number",
+            fix="`fer-edge sources` lists those found",
+        )
+    else:
+        refuse_half_address(uri)
+    return uri
 
 
 def source_uri(settings: SourceSettings) -> str:
@@ -87,16 +116,24 @@ def _is_pi_camera(uri: str) -> bool:
     return uri.partition(":")[0] == SCHEME and "://" not in uri
 
 
-def _make_pi_camera(settings: SourceSettings, orientation: Orientation) -> Source:
-    _, colon, number = settings.uri.partition(":")
-    if colon and not number.isdecimal():
+def _camera_number(uri: str) -> int:
+    _, colon, number = uri.partition(":")
+    if colon and not _is_number(number):
         raise SettingsError(
-            f"{settings.uri!r} names no camera",
+            f"{uri!r} names no camera",
             expected=f"{SCHEME} or {SCHEME}:N with a number",
             fix="`fer-edge sources` lists those found",
         )
+    return int(number or 0)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MOST_DIGITS
+
+
+def _make_pi_camera(settings: SourceSettings, orientation: Orientation) -> Source:
     return PiCamera(
-        int(number or 0),
+        _camera_number(settings.uri),
         width=settings.width,
         height=settings.height,
         frames_per_second=settings.frames_per_second,
@@ -125,13 +162,6 @@ def _make_upright_source(settings: SourceSettings) -> Source:
             interval_seconds=settings.interval_seconds,
             anywhere=settings.redirects == "any",
         )
-    if not uri:
-        raise SettingsError(
-            "no source",
-            expected="a camera number, stream, video file or picture folder",
-            fix="give one as --source",
-        )
-    refuse_half_address(uri)
     path = Path(uri)
     if _is_folder(path):
         return PictureFolder(path)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.pipeline.protocols import Sink
 from fer_edge.shared.errors import DataError
+from fer_edge.shared.named_files import open_named
 from fer_edge.shared.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
 from fer_edge.shared.strict_json import parse_json
 
@@ -31,7 +32,7 @@ def read_observations(path: Path) -> Iterator[Observation]:
     """
     read = 0
     try:
-        with path.open("rb") as file:
+        with open_named(path) as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import click
 
+from fer_edge.assemble.checking import check_settings
 from fer_edge.commands.run_display import LiveStatus, format_tally
 from fer_edge.daemon.assembly import make_service
 from fer_edge.daemon.status.socket import announcing
@@ -24,14 +25,21 @@ def run_daemon(read_settings: Callable[[], Settings], *, max_frames: int) -> Non
     Raises:
         FerError: A part cannot be made, the camera was given up, or a sink cannot write.
     """
-    settings = read_settings()
+
+    def read_checked() -> Settings:
+        settings = read_settings()
+        check_settings(settings)
+        return settings
+
+    settings = read_checked()
     controls = Controls()
-    line = LiveStatus(ProgressLine())
+    tells_faces = settings.events.mode != "aggregate"
+    line = LiveStatus(ProgressLine(), tells_faces=tells_faces)
     tell_where_it_hung()
     with (
         obey_signals(stop=controls.stop, reload=controls.reload),
         announcing(settings) as tell,
-        make_service(settings, controls, read_settings=read_settings) as service,
+        make_service(settings, controls, read_settings=read_checked) as service,
     ):
 
         def tell_all(state: DaemonState) -> None:
@@ -42,4 +50,5 @@ def run_daemon(read_settings: Callable[[], Settings], *, max_frames: int) -> Non
             tally = service.run(max_frames=max_frames, watch=line.update, tell=tell_all)
         finally:
             line.clear()
-        click.echo(format_tally(tally, dropped=service.camera.dropped), err=True)
+        dropped = service.camera.dropped
+        click.echo(format_tally(tally, dropped=dropped, tells_faces=tells_faces), err=True)

@@ -21,10 +21,12 @@ class LiveStatus:
 
     Args:
         line: Where it is shown.
+        tells_faces: Whether it may show what is seen of them.
     """
 
-    def __init__(self, line: ProgressLine) -> None:
+    def __init__(self, line: ProgressLine, *, tells_faces: bool = True) -> None:
         self._line = line
+        self._tells_faces = tells_faces
 
     def update(self, _frame: Frame, observation: Observation, tally: RunTally) -> None:
         """Show the newest frame, if it is time to."""
@@ -36,9 +38,10 @@ class LiveStatus:
         )
         if observation.left_out:
             faces += f", {observation.left_out} more left out"
+        seen = f"  {faces or 'no face'}" if self._tells_faces else ""
         self._line(
             f"frame {tally.frames}  {tally.frames_per_second:.1f} FPS  "
-            f"{observation.timings['age']:.0f} ms  {faces or 'no face'}"
+            f"{observation.timings['age']:.0f} ms{seen}"
         )
 
     def tell(self, state: DaemonState) -> None:
@@ -57,14 +60,16 @@ class LiveStatus:
         self._line.close()
 
 
-def format_tally(tally: RunTally, *, dropped: int = 0) -> str:
+def format_tally(tally: RunTally, *, dropped: int = 0, tells_faces: bool = True) -> str:
     """Return the closing lines of a run."""
     labels = ", ".join(f"{label} {n}" for label, n in tally.labels.most_common()) or "none"
+    with_face = f" ({tally.frames_with_face} with a face)" if tells_faces else ""
     fields = [
-        ("frames", f"{tally.frames} ({tally.frames_with_face} with a face)"),
+        ("frames", f"{tally.frames}{with_face}"),
         ("speed", f"{tally.frames_per_second:.1f} FPS"),
-        ("expressions", labels),
     ]
+    if tells_faces:
+        fields.append(("expressions", labels))
     if dropped:
         fields.append(("dropped", f"{dropped} frames came faster than they were processed"))
     parts = [format_fields(fields)]

@@ -71,6 +71,7 @@ def _names(settings: Settings, contract: ModelContract) -> Names:
         model_sha256=contract.flatbuffer_sha256,
         model_place=serving_of(settings.model).place,
         model_problem=serving_of(settings.model).problem,
+        tells_faces=settings.events.mode != "aggregate",
     )
 
 

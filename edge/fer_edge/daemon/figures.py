@@ -28,6 +28,7 @@ class Names(NamedTuple):
         model_sha256: Hash of its network.
         model_place: Where it lies, if that is a slot; see `DaemonState`.
         model_problem: Why it is not the one that should serve.
+        tells_faces: Whether the state may tell how many faces there are.
     """
 
     source: str
@@ -35,6 +36,7 @@ class Names(NamedTuple):
     model_sha256: str
     model_place: str = ""
     model_problem: str = ""
+    tells_faces: bool = True
 
 
 class Figures:
@@ -94,7 +96,7 @@ class Figures:
             frames=self._frames,
             dropped=dropped,
             frames_per_second=self._rate(),
-            faces=self._faces,
+            faces=self._faces if self.names.tells_faces else None,
             stages_ms=self._stages(),
             temperature_c=self._machine.temperature_c,
             throttled=self._machine.throttled,

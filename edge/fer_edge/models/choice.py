@@ -14,6 +14,7 @@ from fer_edge.models.trial import try_model
 from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import MAX_MODEL_BYTES, sha256_hex
+from fer_edge.shared.named_files import read_named
 
 _log = logging.getLogger(__name__)
 
@@ -127,9 +128,8 @@ def _try(path: Path, place: Place, known: Serving | None) -> Serving:
 def _identity(path: Path) -> str:
     """Return the hash of a file, and "" where it cannot be read: reading it as a model tells."""
     try:
-        with path.open("rb") as file:
-            return sha256_hex(file.read(MAX_MODEL_BYTES + 1))
-    except OSError:
+        return sha256_hex(read_named(path, most_bytes=MAX_MODEL_BYTES))
+    except (OSError, ValueError):
         return ""
 
 

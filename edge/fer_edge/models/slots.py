@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from fer_edge.shared.errors import ModelError, OutputError
+from fer_edge.shared.named_files import read_named
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.whole_files import explained, remove_rests, replace_file, synchronise
 
@@ -83,8 +84,7 @@ class ModelSlots:
         """
         path = self.folder / _POINTER
         try:
-            with path.open("rb") as file:
-                return _parse_pointer(file.read(_MOST_POINTER_BYTES))
+            return _parse_pointer(read_named(path, most_bytes=_MOST_POINTER_BYTES))
         except FileNotFoundError:
             return Pointer()
         except PermissionError as error:

@@ -34,7 +34,10 @@ class EventSettings:
         300.0, "period over which faces are counted", low=10, high=86_400
     )
     least_faces: int = setting(5, "a period with fewer faces sends no counts", low=2, high=10_000)
-    spool: str = setting("", "file of undelivered events; empty is events.db in the state folder")
+    spool: str = setting(
+        "",
+        "file of undelivered events; empty is events.db, or events-NAME.db, in the state folder",
+    )
     spool_mb: float = setting(
         16.0, "most that undelivered events take; beyond it the oldest go", low=0.1, high=4096
     )
@@ -68,7 +71,9 @@ class MqttSettings:
     certificate_file: str = setting("", "this device's own certificate; empty is none")
     key_file: str = setting("", "private key of the certificate; empty is in the same file")
     base: str = setting("fer", "first level of every topic")
-    node: str = setting("", "this device's name in topics; empty is the host name")
+    node: str = setting(
+        "", "this device's name in topics; empty is the host name, with -NAME for a named run"
+    )
     keepalive_seconds: int = setting(
         30, "pause between signs of life to the broker", low=5, high=3600
     )
@@ -87,7 +92,7 @@ class MqttSettings:
 class DaemonSettings:
     """How a run is told from others."""
 
-    name: str = setting("", "tells several runs on one machine apart; needed only for a second one")
+    name: str = setting("", "tells several runs on one machine apart, with their topics and spools")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,13 @@ from fer_edge.settings.seeing import (
 )
 from fer_edge.shared import typed_tables
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.named_files import read_named
 from fer_edge.shared.typed_tables import Given, Resolved, flatten, settings_of
 
 ENVIRONMENT_PREFIX: Final = "FER_EDGE_"
 _NOT_SETTINGS: Final = frozenset({"FER_EDGE_CONFIG"})
 _SECRETS: Final = "FER_EDGE_SECRET_"
+_MOST_BYTES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def resolve(
 
     Raises:
         SettingsError: A key is unknown (the nearest is named), or a value is of the wrong type
-            or out of range.
+            or out of range, or holds the character NUL.
     """
     given = [
         *(Given(section, table, file_name) for section, table in file.items()),
@@ -97,20 +99,30 @@ def resolve(
         *(Given(key, value, "flag") for key, value in flags.items()),
     ]
     resolved = typed_tables.resolve(Settings, given, from_text=True)
-    return ResolvedSettings(resolved.settings, resolved.origins)
+    found = ResolvedSettings(resolved.settings, resolved.origins)
+    for row in found.rows():
+        if isinstance(row.value, str) and "\0" in row.value:
+            raise SettingsError(
+                f"setting {row.key} = {row.value!r} (from {row.origin})",
+                expected="a string without the character NUL, which no name or address has",
+                fix="correct it",
+            )
+    return found
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
     """Parse a TOML settings file.
 
     Raises:
-        SettingsError: Missing, unreadable, or not TOML.
+        SettingsError: Missing, unreadable, no file, or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_named(path, most_bytes=_MOST_BYTES).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError is TOML's own, that of a text that is none, and that of too many digits.
+        why = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"{path} cannot be read as settings ({error})",
+            f"{path} cannot be read as settings ({why})",
             expected="a TOML file with sections such as [source]",
             fix="`fer-edge config show` prints one to start from",
         ) from error

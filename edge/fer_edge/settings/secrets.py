@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.named_files import read_named
 
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES: Final = 64 * 1024
+_OF_SERVICES: Final = "/run/credentials/"
 
 
 def read_secret(name: str, *, file: str = "") -> str:
@@ -22,7 +25,7 @@ def read_secret(name: str, *, file: str = "") -> str:
         SettingsError: A file that is named cannot be read, or is no text.
     """
     if file:
-        return _read(Path(file), name)
+        return _read(Path(credential_path(file)), name)
     variable = "FER_EDGE_SECRET_" + name.upper().replace("-", "_")
     if variable in os.environ:
         return os.environ[variable]
@@ -32,16 +35,25 @@ def read_secret(name: str, *, file: str = "") -> str:
     return ""
 
 
+def credential_path(path: str) -> str:
+    """Return where a file lies that settings name as one of the running service's credentials.
+
+    /run/credentials/fer-edge.service/NAME is there only while the service runs; whoever checks its
+    settings has the same in a folder of their own.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    if folder and path.startswith(_OF_SERVICES) and not os.path.lexists(path):
+        return str(Path(folder) / Path(path).name)
+    return path
+
+
 def _read(path: Path, name: str) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise ValueError(f"more than {_MOST_BYTES} bytes")  # noqa: TRY301 - joins the others
-        return data.decode("utf-8").strip("\r\n")
+        return read_named(path, most_bytes=_MOST_BYTES).decode("utf-8").strip("\r\n")
     except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"the secret {name} cannot be read from {path} ({error})",
+            f"the secret {name} cannot be read from {path} ({why})",
             expected="a readable text file",
             fix="check its path and who may read it",
         ) from error

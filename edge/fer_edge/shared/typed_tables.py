@@ -17,6 +17,8 @@ from fer_edge.shared.errors import SettingsError
 _T = TypeVar("_T")
 
 _SWITCHES: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_LONGEST_KEY: Final = 100
+_LONGEST_VALUE: Final = 80
 _NAMES: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
 
@@ -248,6 +250,7 @@ def _spread(given: Given, known: Mapping[str, Part]) -> Iterator[Given]:
 def _unknown(given: Given, known: Mapping[str, Part]) -> SettingsError:
     if any(key.startswith(f"{given.key}.") for key in known):
         return _misfit(given, "a table")
+    given = given._replace(key=given.key[:_LONGEST_KEY])  # what is compared, and what is shown
     section = given.key.rpartition(".")[0]
     beside = [key for key in known if key.rpartition(".")[0] == section]
     near = get_close_matches(given.key, known, n=1, cutoff=0.4)
@@ -279,7 +282,7 @@ def _fit(part: Part, given: Given, *, from_text: bool) -> Any:
 
 def _misfit(given: Given, expected: str) -> SettingsError:
     return SettingsError(
-        f"setting {given.key} = {given.value!r} (from {given.origin})",
+        f"setting {given.key} = {_short(given.value)} (from {given.origin})",
         expected=expected,
         fix="correct it",
     )
@@ -369,5 +372,8 @@ def _is(hint: Any, value: Any, *, later: bool) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # of too many digits, or nested too deeply
+        return "too large to be shown"
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -76,7 +76,7 @@ class DaemonState:
         frames: Processed since the start.
         dropped: Frames that a newer one replaced before they were processed.
         frames_per_second: Processed over the last seconds; 0 unless running.
-        faces: In the last frame; 0 unless running.
+        faces: In the last frame; 0 unless running; None where nothing may be told of them.
         stages_ms: Median and 99th percentile by stage over its last measurements.
         temperature_c: Of the processor; None where the machine does not tell.
         throttled: Whether the board slows itself down now; None where it does not tell.
@@ -96,7 +96,7 @@ class DaemonState:
     frames: int = 0
     dropped: int = 0
     frames_per_second: float = 0.0
-    faces: int = 0
+    faces: int | None = 0
     stages_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     temperature_c: float | None = None
     throttled: bool | None = None

@@ -1,14 +1,14 @@
 """Where running daemons can be asked how they do: Unix sockets in private folders."""
 
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from fer_edge.shared.errors import OutputError, SettingsError
+from fer_edge.settings.names import check_run_name
+from fer_edge.shared.errors import OutputError
 
 PROGRAM: Final = "fer-edge"
 _SYSTEM: Final = Path("/run")
@@ -51,12 +51,7 @@ def socket_name(name: str) -> str:
     Raises:
         SettingsError: The name holds other than letters, digits, dashes and underscores.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_-]{0,40}", name):
-        raise SettingsError(
-            f"daemon.name = {name!r}",
-            expected="up to 40 letters, digits, dashes and underscores",
-            fix="correct it",
-        )
+    check_run_name(name)
     return f"status-{name}.sock" if name else "status.sock"
 
 

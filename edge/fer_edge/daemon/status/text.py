@@ -35,8 +35,9 @@ def status_line(state: DaemonState) -> str:
         return "switched off; the camera is released"
     camera = state.camera
     if state.phase == "running":
-        faces = f"{state.faces} {'face' if state.faces == 1 else 'faces'} in view"
-        parts = [f"{state.frames_per_second:.1f} FPS", f"camera {camera.grade}", faces]
+        parts = [f"{state.frames_per_second:.1f} FPS", f"camera {camera.grade}"]
+        if state.faces is not None:
+            parts.append(f"{state.faces} {'face' if state.faces == 1 else 'faces'} in view")
     else:
         parts = [f"camera {camera.phase} for {camera.seconds_since_frame:.0f} s"]
     for sink in state.sinks:
@@ -71,7 +72,9 @@ def _figures(state: DaemonState) -> list[tuple[str, str]]:
     model = (
         f"{state.model} (sha256 {state.model_sha256[:12]})" if state.model_sha256 else state.model
     )
-    fields += [("in view", _n(state.faces, "face")), ("model", model)]
+    if state.faces is not None:
+        fields.append(("in view", _n(state.faces, "face")))
+    fields.append(("model", model))
     fields += [(sink.name, _sink(sink)) for sink in state.sinks]
     fields.append(("machine", _machine(state)))
     return fields

@@ -19,6 +19,7 @@ from typing import Final
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import RECONVERT, ModelContract, broken
+from fer_edge.shared.named_files import read_named
 
 CONTRACT_NAME: Final = "contract.json"
 LABELS_NAME: Final = "labels.txt"
@@ -135,8 +136,7 @@ def read_bytes(path: Path) -> bytes:
             raise ModelError(
                 f"{path} is a folder", expected=expected, fix="name the file inside it"
             )
-        with path.open("rb") as file:
-            data = file.read(MAX_MODEL_BYTES + 1)  # the size that a device states is 0
+        return read_named(path, most_bytes=MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise ModelError(
             f"{path} does not exist", expected=expected, fix="check the path given as --model"
@@ -147,13 +147,12 @@ def read_bytes(path: Path) -> bytes:
             expected=expected,
             fix="check the file and its permissions",
         ) from error
-    if len(data) > MAX_MODEL_BYTES:
+    except ValueError:
         raise ModelError(
             f"{path} is larger than any model for these devices",
             expected=f"at most {MAX_MODEL_BYTES:,} bytes",
             fix="check that this is a model file",
-        )
-    return data
+        ) from None
 
 
 def _describe_start(data: bytes) -> str:

@@ -1,5 +1,6 @@
 """One connection to an MQTT broker, from its beginning to its end."""
 
+import dataclasses
 import select
 import ssl
 import time
@@ -17,6 +18,7 @@ from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError
 from fer_edge.sinks.mqtt.endpoint import (
     Endpoint,
+    UnknownVersionError,
     Version,
     hung_up,
     refused,
@@ -77,7 +79,7 @@ class Connection(Closing):
 
     Args:
         endpoint: The broker.
-        will: What the broker publishes if this end dies.
+        will: What the broker publishes if this end dies; None for nothing.
         version: Of MQTT. Only version 5 tells of messages that the broker refuses.
         subscriptions: Topics to listen to.
 
@@ -96,7 +98,7 @@ class Connection(Closing):
         self,
         endpoint: Endpoint,
         *,
-        will: Message,
+        will: Message | None,
         version: Version,
         subscriptions: Sequence[str],
     ) -> None:
@@ -163,7 +165,7 @@ class Connection(Closing):
         self._client.disconnect()
         self._hang_up()
 
-    def _make_client(self, will: Message) -> Client:
+    def _make_client(self, will: Message | None) -> Client:
         endpoint = self._endpoint
         newest = self._version == "5"
         client = Client(
@@ -175,7 +177,8 @@ class Connection(Closing):
         )
         client.connect_timeout = _CONNECT_SECONDS
         client.max_inflight_messages = 0  # the sender keeps to the window
-        client.will_set(will.topic, will.payload, 1, retain=will.retained)
+        if will is not None:
+            client.will_set(will.topic, will.payload, 1, retain=will.retained)
         if endpoint.username:
             client.username_pw_set(endpoint.username, endpoint.password or None)
         if endpoint.tls is not None:
@@ -268,3 +271,20 @@ class Connection(Closing):
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.received.append(Received(message.topic, bytes(message.payload), message.retain))
+
+
+def try_broker(endpoint: Endpoint, versions: Sequence[Version]) -> None:
+    """Log in once and say goodbye, as somebody else than the daemon, which may be connected.
+
+    Raises:
+        BrokerUnavailableError: It cannot be reached, or refuses.
+    """
+    guest = dataclasses.replace(endpoint, client_id=f"{endpoint.client_id}-check")
+    for version in versions:
+        try:
+            Connection(guest, will=None, version=version, subscriptions=()).close()
+        except UnknownVersionError:
+            if version == versions[-1]:
+                raise
+        else:
+            return

@@ -4,7 +4,7 @@ Source: home-assistant.io/integrations/mqtt/#device-discovery-payload.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fer_edge import __version__
@@ -15,6 +15,7 @@ from fer_edge.sinks.mqtt.topics import OFF, OFFLINE, ON, ONLINE, Topics
 BIRTH: Final = b"online"
 """What Home Assistant says when it has started, and wants to hear of devices again."""
 _NOTHING: Final = "none"
+_NONE: Final[Mapping[str, str]] = {}
 
 
 def birth_topic(prefix: str) -> str:
@@ -22,8 +23,19 @@ def birth_topic(prefix: str) -> str:
     return f"{prefix}/status"
 
 
+def config_topic(topics: Topics, prefix: str) -> str:
+    """Return where the device is described."""
+    return f"{prefix}/device/{topics.node}/config"
+
+
 def discovery(
-    topics: Topics, prefix: str, *, labels: Sequence[str], of_faces: bool, commands: bool
+    topics: Topics,
+    prefix: str,
+    *,
+    labels: Sequence[str],
+    of_faces: bool,
+    commands: bool,
+    gone: Mapping[str, str] = _NONE,
 ) -> Message:
     """Return the message that describes the device and its entities.
 
@@ -33,14 +45,15 @@ def discovery(
         labels: Expressions that the model knows.
         of_faces: Whether the state tells of faces.
         commands: Whether the device may be switched.
+        gone: Entities that were offered once, with their platforms. They are named with nothing
+            but that, upon which Home Assistant removes them; what is left out stays there.
     """
-    entities = _of_the_device()
-    if of_faces:
-        entities = _of_faces(labels) | entities
-    if commands:
-        entities["enabled"] = _switch(topics)
+    entities = _entities(topics, labels, of_faces=of_faces, commands=commands)
     for name, entity in entities.items():
         entity["unique_id"] = f"fer_{topics.node}_{name}"
+    removed = {
+        name: {"platform": platform} for name, platform in gone.items() if name not in entities
+    }
     description = {
         "device": {
             "identifiers": [f"fer_{topics.node}"],
@@ -55,10 +68,26 @@ def discovery(
         "payload_available": ONLINE,
         "payload_not_available": OFFLINE,
         "qos": 1,
-        "components": entities,
+        "components": removed | entities,
     }
     payload = json.dumps(description, separators=(",", ":"), ensure_ascii=False)
-    return Message(f"{prefix}/device/{topics.node}/config", payload, retained=True)
+    return Message(config_topic(topics, prefix), payload, retained=True)
+
+
+def platforms(topics: Topics, *, of_faces: bool = True, commands: bool = True) -> dict[str, str]:
+    """Return the platform of each entity that is offered."""
+    entities = _entities(topics, (), of_faces=of_faces, commands=commands)
+    return {name: str(entity["platform"]) for name, entity in entities.items()}
+
+
+def _entities(
+    topics: Topics, labels: Sequence[str], *, of_faces: bool, commands: bool
+) -> dict[str, dict[str, Any]]:
+    return {
+        **(_of_faces(labels) if of_faces else {}),
+        **_of_the_device(),
+        **({"enabled": _switch(topics)} if commands else {}),
+    }
 
 
 def _of_faces(labels: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from fer_edge.pipeline.backoff import Backoff
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
 from fer_edge.shared.records import Observation
-from fer_edge.sinks.mqtt.connection import Connection, Message, Received
+from fer_edge.sinks.mqtt.announced import Announced
+from fer_edge.sinks.mqtt.connection import Answer, Connection, Message, Received
 from fer_edge.sinks.mqtt.delivery import Delivery
 from fer_edge.sinks.mqtt.endpoint import Endpoint, UnknownVersionError, Version
 from fer_edge.sinks.mqtt.home_assistant import BIRTH, birth_topic
@@ -52,6 +54,7 @@ class Announcing:
         topics: Its own.
         discovery: For Home Assistant; None for none.
         discovery_prefix: First level of Home Assistant's topics.
+        announced: What the broker keeps of this device, and should not keep any more.
         commands: Whether messages may switch the device.
         of_faces: Whether the state tells of faces.
         state_seconds: Between two states in which nothing important changes.
@@ -60,6 +63,7 @@ class Announcing:
     topics: Topics
     discovery: Message | None
     discovery_prefix: str
+    announced: Announced
     commands: bool
     of_faces: bool
     state_seconds: float
@@ -104,6 +108,7 @@ class MqttSink(Closing):
         self._state: dict[str, Any] = {}
         self._state_due = 0.0
         self._tell = False
+        self._withdrawing: dict[int, str] = {}  # topics by message number
         self._connected: Version | None = None
         self._problem = "not connected yet"
         self._connections = self._delivered = self._ignored = 0
@@ -192,6 +197,7 @@ class MqttSink(Closing):
         subscriptions = [topics.enabled] if self._announcing.commands else []
         if self._announcing.discovery is not None:
             subscriptions.append(birth_topic(self._announcing.discovery_prefix))
+        self._withdrawing.clear()
         with Connection(
             self._endpoint, will=will, version=version, subscriptions=subscriptions
         ) as connection:
@@ -208,24 +214,26 @@ class MqttSink(Closing):
 
     def _serve(self, connection: Connection) -> None:
         delivery = Delivery(self._spool, self._announcing.topics.events, self._in_flight)
-        introduce_at = 0.0  # at once
+        introduce_at = 0.0  # with the first state
         leave_at = _NEVER
         while (now := time.monotonic()) < leave_at:
-            if now >= introduce_at:
-                introduce_at = _NEVER
-                self._introduce(connection)
-            if self._tell and self._state:
-                self._tell = False
-                self._publish_state(connection)
+            if self._state:
+                if now >= introduce_at:
+                    introduce_at = _NEVER
+                    self._introduce(connection)
+                elif self._tell:
+                    self._publish_state(connection)
             delivery.send(connection)
             if self._closing.is_set():
                 leave_at = min(leave_at, now + _FAREWELL_SECONDS)
                 if delivery.is_done():
                     break
-            patience = min(delivery.patience(), introduce_at - now, leave_at - now)
+            introduction = introduce_at - now if self._state else _NEVER
+            patience = min(delivery.patience(), introduction, leave_at - now)
             connection.step(max(0.0, patience), wake=self._wake)
             with suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
+            self._settle_withdrawals(connection.answers)
             self._delivered += delivery.settle(connection.answers)
             self._say(delivery.refusal or next(iter(connection.complaints), ""))
             if self._take_commands(connection) and introduce_at == _NEVER:
@@ -233,12 +241,36 @@ class MqttSink(Closing):
         connection.publish(Message(self._announcing.topics.availability, OFFLINE, retained=True))
 
     def _introduce(self, connection: Connection) -> None:
+        """Describe the device; what is true now stands there before it is said to be online."""
+        announced = self._announcing.announced
+        announced.remember()
+        for topic in announced.stale:
+            number = connection.publish(Message(topic, "", retained=True))
+            self._withdrawing[number] = topic
         if self._announcing.discovery is not None:
             connection.publish(self._announcing.discovery)
+        self._publish_state(connection)
         connection.publish(Message(self._announcing.topics.availability, ONLINE, retained=True))
-        self._tell = True
+
+    def _settle_withdrawals(self, answers: deque[Answer]) -> None:
+        """Take the answers to what was withdrawn out of all answers."""
+        others = []
+        for answer in answers:
+            topic = self._withdrawing.pop(answer.number, None)
+            if topic is None:
+                others.append(answer)
+            elif answer.refusal:
+                _log.warning(
+                    "the broker keeps %s, which is no longer used (%s); empty it with "
+                    "`mosquitto_pub -r -n -t %s` as a user who may", topic, answer.refusal, topic,
+                )  # fmt: skip
+            else:
+                self._announcing.announced.withdrawn(topic)
+        answers.clear()
+        answers.extend(others)
 
     def _publish_state(self, connection: Connection) -> None:
+        self._tell = False
         payload = encode_state(self._state)
         connection.publish(Message(self._announcing.topics.state, payload, retained=True))
 

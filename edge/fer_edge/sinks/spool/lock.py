@@ -32,11 +32,7 @@ class SpoolLock(Closing):
         except OSError as error:
             if error.errno in _PASSING:
                 return
-            raise OutputError(
-                f"the spool {path} cannot be made ({error.strerror})",
-                expected="a folder that this user may write",
-                fix="name another file as events.spool, or make its folder writable",
-            ) from error
+            raise _unmakable(path, error.strerror) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -44,7 +40,8 @@ class SpoolLock(Closing):
             raise OutputError(
                 f"the spool {path} is used by another process",
                 expected="one fer-edge for each spool",
-                fix="stop the other one (`systemctl stop fer-edge`), or set events.spool",
+                fix="give this one a name of its own as --name, set events.spool, or stop the "
+                "other one (`systemctl stop fer-edge`)",
             ) from error
 
     def close(self) -> None:
@@ -52,3 +49,27 @@ class SpoolLock(Closing):
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def try_spool(path: Path) -> None:
+    """Find out whether a spool could be had; nothing is made that is not there.
+
+    Raises:
+        OutputError: As `SpoolLock` says.
+    """
+    if os.path.lexists(f"{path}.lock"):
+        SpoolLock(path).close()
+        return
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir():
+        raise _unmakable(path, os.strerror(errno.ENOTDIR))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise _unmakable(path, os.strerror(errno.EACCES))
+
+
+def _unmakable(path: Path, why: str | None) -> OutputError:
+    return OutputError(
+        f"the spool {path} cannot be made ({why})",
+        expected="a folder that this user may write",
+        fix="name another file as events.spool, or make its folder writable",
+    )

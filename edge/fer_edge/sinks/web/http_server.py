@@ -179,6 +179,15 @@ def plain(status: int, **headers: str) -> Response:
     return Response(status, f"{http.HTTPStatus(status).phrase}\n".encode(), headers=named)
 
 
+def try_port(address: str, port: int) -> None:
+    """Find out whether a port is free.
+
+    Raises:
+        OutputError: It cannot be listened at.
+    """
+    _listen(address, port).close()
+
+
 def _listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:

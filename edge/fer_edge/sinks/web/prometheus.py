@@ -68,7 +68,7 @@ def tell_state(pulse: Pulse, *, faces: bool) -> Iterator[Metric]:
     if state is not None:
         yield from _about(state)
         yield from _flow(state)
-        if faces:
+        if faces and state.faces is not None:
             yield _gauge("faces_in_view", "Faces in the last frame.", state.faces)
         yield from _camera(state.camera)
         yield from _sinks(state.sinks)

@@ -1,0 +1,134 @@
+"""Whether settings can work together: asked before anything is opened.
+
+`run` asks at its start and at each reload, and `config check` asks the same.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+from fer_edge.assemble.event_sinks import broker_endpoint, check_host
+from fer_edge.assemble.parts import check_source, frames_of
+from fer_edge.settings import Settings, WebSettings
+from fer_edge.settings.names import check_run_name, spool_path
+from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.named_files import kind_of
+
+_LONGEST_PURPOSE: Final = 500
+_NEARBY: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_DEVICES: Final = "/dev/"
+
+_log = logging.getLogger(__name__)
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that cannot work; warn of what works and is not what it seems.
+
+    Secrets, certificates and tokens are read, and the kinds of all files that are named are looked
+    at. Models, cameras, ports and outputs are not opened: who makes them says what they lack.
+
+    Raises:
+        SettingsError: Settings do not fit together, or a secret or certificate cannot be read.
+    """
+    check_run_name(settings.daemon.name)
+    _check_source(settings)
+    _check_mode(settings)
+    _check_files(settings)
+    if settings.events.file or settings.mqtt.host:
+        _check_events(settings)
+    if settings.mqtt.host:
+        _check_broker(settings)
+    if settings.web.port:
+        _check_web(settings.web)
+
+
+def _check_source(settings: Settings) -> None:
+    source = settings.source
+    if source.uri_file and source.uri != "secret":
+        raise SettingsError(
+            "source.uri_file is set, but source.uri does not ask for it",
+            expected="source.uri = 'secret', which reads the address from that file",
+            fix="set it, or leave source.uri_file out",
+        )
+    check_source(source)
+
+
+def _check_mode(settings: Settings) -> None:
+    if settings.events.mode == "aggregate" and settings.output.file:
+        raise SettingsError(
+            f"events.mode is aggregate, but output.file = {settings.output.file!r} tells of faces",
+            expected="no sink that tells of single faces",
+            fix="set output.file to an empty text, or events.mode to faces",
+        )
+
+
+def _check_files(settings: Settings) -> None:
+    """Refuse an output that is no file, that would wait for a reader, or that is written twice."""
+    taken: dict[str, str] = {os.path.realpath(settings.model.path): "model.path"}
+    if frames_of(settings.source) != "live":
+        taken[os.path.realpath(settings.source.uri)] = "source.uri"
+    for key, name in _outputs(settings).items():
+        what = _kind(name)
+        if what:
+            raise SettingsError(
+                f"{key} = {name!r} is {what}",
+                expected="a file, or the name of one that is to be made",
+                fix="name another one",
+            )
+        other = taken.setdefault(os.path.realpath(name), key)
+        if other != key:
+            raise SettingsError(
+                f"{other} and {key} name the same file {name!r}",
+                expected="a file of its own for each",
+                fix="name another one",
+            )
+
+
+def _outputs(settings: Settings) -> dict[str, str]:
+    """Return the files that are written; devices, and pipes that a shell makes there, are not."""
+    named = {
+        "output.file": settings.output.file.removeprefix("-"),
+        "events.file": settings.events.file,
+        "events.spool": str(spool_path(settings)) if settings.mqtt.host else "",
+    }
+    return {key: name for key, name in named.items() if name and not name.startswith(_DEVICES)}
+
+
+def _kind(name: str) -> str:
+    try:
+        return kind_of(Path(name).stat().st_mode)
+    except OSError:  # it is not there yet; or who opens it says what is wrong
+        return ""
+
+
+def _check_events(settings: Settings) -> None:
+    purpose = settings.events.purpose
+    if not purpose.strip() or len(purpose) > _LONGEST_PURPOSE:
+        raise SettingsError(
+            "events are to leave this device, but events.purpose does not say what for",
+            expected=f"a sentence of at most {_LONGEST_PURPOSE} characters; each event bears it",
+            fix="set events.purpose, for instance to 'light in the hall follows who is there'",
+        )
+    if settings.tracker.mode == "each":
+        raise SettingsError(
+            "events need faces that are followed, but tracker.mode is each",
+            expected="tracker.mode = follow",
+            fix="set it, or leave events.file and mqtt.host empty",
+        )
+
+
+def _check_broker(settings: Settings) -> None:
+    endpoint = broker_endpoint(settings)
+    if endpoint.password and not endpoint.username:
+        _log.warning("mqtt.username is empty: the password is not used")
+    elif endpoint.password and endpoint.tls is None and endpoint.host not in _NEARBY:
+        _log.warning("mqtt.tls is off: the password goes to %s unencrypted", endpoint.host)
+
+
+def _check_web(settings: WebSettings) -> None:
+    from fer_edge.sinks.web.sink import Guard  # noqa: PLC0415 - 0.1 s that few runs need
+
+    if settings.address:
+        check_host("web.address", settings.address)
+    Guard(settings)
