@@ -32,7 +32,7 @@ from fer_edge.models import open_model
 from fer_edge.shared.model.model_file import parse_model
 from fer_edge.sinks.web.http_server import HttpListener, Request, Response
 
-PORTRAIT = Path(fer_edge.__file__).parent / "shared" / "assets" / "portrait.jpg"
+PORTRAIT = Path(fer_edge.__file__).parent / "assets" / "portrait.jpg"
 MOST_SECONDS = 60.0
 DIGEST = 64
 ODD_VALUES: list[Any] = [

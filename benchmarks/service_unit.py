@@ -22,7 +22,7 @@ from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.terminal.tables import format_table
 from fer_edge.testing.fakes import MjpegServer
 
-PORTRAIT = Path(__file__).parents[1] / "edge" / "fer_edge" / "shared" / "assets" / "portrait.jpg"
+PORTRAIT = Path(__file__).parents[1] / "edge" / "fer_edge" / "assets" / "portrait.jpg"
 FRAMES_PER_SECOND = 15.0
 BUSY_SECONDS = 30.0
 

@@ -314,7 +314,7 @@ try_release() {
     local program=$1/venv/bin/fer-edge pictures
     timeout 120 "$program" selftest >&2 ||
         die 1 "the new release fails its self-test; what was installed before is untouched"
-    pictures=$(dirname "$("$1/venv/bin/python" -c 'import fer_edge; print(fer_edge.__file__)')")/shared/assets
+    pictures=$(dirname "$("$1/venv/bin/python" -c 'import fer_edge; print(fer_edge.__file__)')")/assets
     timeout 60 "$program" run --source "$pictures" --max-frames 1 --output - >/dev/null 2>"$1/said" || {
         cat "$1/said" >&2
         die 1 "the new release cannot read a picture; what was installed before is untouched"

@@ -17,7 +17,7 @@ from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
 
 SEVEN = label_set("fer2013").labels
-PORTRAIT = Path(str(files("fer_edge").joinpath("shared/assets/portrait.jpg")))
+PORTRAIT = Path(str(files("fer_edge").joinpath("assets/portrait.jpg")))
 """The portrait that ships: 400 x 400 pixels, one face."""
 PORTRAIT_FACE = Box(180, 70, 90, 90)
 """About where its face is."""

@@ -87,7 +87,7 @@ def test_selftest_of_the_shipped_model(bare):
 
 
 def test_classify_the_portrait(bare):
-    portrait = bare.package / "shared" / "assets" / "portrait.jpg"
+    portrait = bare.package / "assets" / "portrait.jpg"
     done = bare.run("fer-edge", "classify", "--json", portrait)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(json.loads(done.stdout)["faces"]) == 1
@@ -120,5 +120,5 @@ def test_it_is_small(bare):
 
 def test_the_licence_of_the_portrait_and_the_types_travel_along(bare):
     names = {path.relative_to(bare.package).as_posix() for path in bare.package.rglob("*")}
-    assert {"py.typed", "shared/assets/README.md", "models/figures.json"} <= names
+    assert {"py.typed", "assets/README.md", "models/figures.json"} <= names
     assert f"models/{DEFAULT_MODEL}.int8.tflite" in names

@@ -31,7 +31,7 @@ from fer_edge.shared.model.model_file import (
 from fer_edge.shared.model.preprocess import resize, square_crop
 from fer_edge.shared.records import Box, GreyImage
 
-PORTRAIT_NAME: Final = "shared/assets/portrait.jpg"
+PORTRAIT_NAME: Final = "assets/portrait.jpg"
 FACE: Final = Box(176, 66, 97, 97)
 """Where the face is in the portrait, as OpenCV's default frontal cascade finds it."""
 

@@ -20,7 +20,7 @@ _CUT: Final = np.s_[:380, 70:370]  # head and shoulders
 _PORTRAIT_WIDTH: Final = 360
 _PORTRAIT_HEIGHT: Final = 456
 _SOFT_EDGE: Final = 60  # pixels over which the portrait fades into the wall
-_ASSET: Final = "shared/assets/portrait.jpg"
+_ASSET: Final = "assets/portrait.jpg"
 
 
 class PortraitClip(Closing):

@@ -22,7 +22,7 @@ from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.video import VideoFile
 from fer_edge.testing.fakes import noisy_picture
 
-INTERLACED = Path(str(files("fer_edge") / "shared/assets/interlaced.mkv"))
+INTERLACED = Path(str(files("fer_edge") / "assets/interlaced.mkv"))
 SHAPE = (120, 160)
 ENCODERS = {
     "h264.mp4": ["-c:v", "libx264", "-x264opts", "tff=1", "-flags", "+ildct+ilme"],

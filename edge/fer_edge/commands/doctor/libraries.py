@@ -39,7 +39,7 @@ import importlib.resources, json, pathlib
 from fer_edge.shared.errors import VideoError
 from fer_edge.sources.video import VideoFile
 problem = ""
-with importlib.resources.as_file(importlib.resources.files("fer_edge") / "shared/assets") as assets:
+with importlib.resources.as_file(importlib.resources.files("fer_edge") / "assets") as assets:
     try:
         VideoFile(pathlib.Path(assets) / "interlaced.mkv").close()
     except VideoError as error:
