@@ -132,10 +132,6 @@ def read_bytes(path: Path) -> bytes:
     """
     expected = "a .tflite file with its contract"
     try:
-        if path.is_dir():
-            raise ModelError(
-                f"{path} is a folder", expected=expected, fix="name the file inside it"
-            )
         return read_named(path, most_bytes=MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise ModelError(
@@ -145,7 +141,7 @@ def read_bytes(path: Path) -> bytes:
         raise ModelError(
             f"{path} cannot be read ({error.strerror})",
             expected=expected,
-            fix="check the file and its permissions",
+            fix="name the file itself, and check its permissions",
         ) from error
     except ValueError:
         raise ModelError(
