@@ -270,7 +270,16 @@ def _lock(stack: contextlib.ExitStack, path: Path, kind: int) -> None:
 def _remove_unused(root: Path) -> None:
     with contextlib.ExitStack() as stack, contextlib.suppress(BlockingIOError):
         _lock(stack, root.with_suffix(".lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _unmount_below(root)
         shutil.rmtree(root)
+
+
+def _unmount_below(root: Path) -> None:
+    """Unmount what a killed mmdebstrap left mounted; to remove files through it would be wrong."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for place in reversed(mounted):
+        if Path(place).is_relative_to(root):
+            subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def _make_root(release: str, root: Path) -> None:
@@ -282,6 +291,7 @@ def _make_root(release: str, root: Path) -> None:
         check=False, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
     if done.returncode:
+        _unmount_below(root)
         shutil.rmtree(root, ignore_errors=True)
         said = [line for line in done.stderr.splitlines() if line.startswith("E:")] or ["no word"]
         raise MissingError(f"mmdebstrap cannot get {release}: {said[0]}")

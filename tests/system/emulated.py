@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -104,12 +105,8 @@ class Emulated:
 
     def run(self, cpu: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
         """Run its Python, which finds fer_edge and nothing else of this machine's packages."""
-        python = self.root / "usr" / "bin" / f"python{self.machine.python}"
         return subprocess.run(
-            [
-                *(self.qemu, "-cpu", cpu, "-L", self.root, *self.options),
-                *(python, "-s", *map(str, arguments)),
-            ],
+            [self._python(cpu), "-s", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=300,
@@ -122,6 +119,19 @@ class Emulated:
                 "OPENBLAS_NUM_THREADS": "1",  # idle ones spin, dearly
             },
         )
+
+    def _python(self, cpu: str) -> Path:
+        """Return a program that emulates its Python, and is what that takes itself for.
+
+        So children that it starts by `sys.executable` are emulated, too.
+        """
+        folder = self.root / "usr" / "bin"
+        program = folder / f"python-{cpu}"
+        emulate = [self.qemu, "-cpu", cpu, "-L", self.root, "-0", program, *self.options]
+        command = shlex.join(map(str, [*emulate, folder / f"python{self.machine.python}"]))
+        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        program.chmod(0o755)
+        return program
 
     def fer_edge(self, cpu: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
         """Run the command line there."""

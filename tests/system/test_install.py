@@ -73,7 +73,7 @@ BLIND_DAEMON = {
         "\n\nimport os\nif 'NOTIFY_SOCKET' in os.environ:\n    Service._next_frame = _wait\n"
     )
 }
-BROKEN_PROGRAM = {"fer_edge/pipeline.py": append("\nraise RuntimeError('broken')\n")}
+BROKEN_PROGRAM = {"fer_edge/pipeline/pipeline.py": append("\nraise RuntimeError('broken')\n")}
 
 
 def times(root):
@@ -157,7 +157,7 @@ def test_a_model_that_passed_must_pass_with_the_new_release(installed):
     (installed.root / "root/model.tflite").write_bytes(tiny_model())
     assert installed.run("fer-edge", "model", "install", "/root/model.tflite").returncode == 0
     old = installed.release
-    installed.offer({"fer_edge/contract.py": append("\nCONTRACT_VERSION = 2\n")})
+    installed.offer({"fer_edge/shared/model/contract.py": append("\nCONTRACT_VERSION = 2\n")})
     installed.install(code=1)
     assert installed.release == old
     assert installed.run("fer-edge", "model", "status", "--verify").returncode == 0

@@ -15,6 +15,7 @@ from typing import IO, Any, Final, cast
 import numpy as np
 
 from fer_edge.shared.closing import Closing
+from fer_edge.shared.opencv import cv2
 from fer_edge.sources.capture import Picture
 from fer_edge.sources.ffmpeg_child import FAILED, FRAME, NOT_OPENED, OPENED, RECORD
 
@@ -42,6 +43,16 @@ class DecoderError(Exception):
         super().__init__(found)
         self.fix = fix
         self.opened = opened
+
+
+def decoder_threads(number: int) -> tuple[int, ...]:
+    """Return the parameters for so many threads; none for Debian's OpenCV 4.6, which has no such.
+
+    Args:
+        number: 0 is one for each core.
+    """
+    known = getattr(cv2, "CAP_PROP_N_THREADS", None)
+    return () if known is None else (known, number)
 
 
 class FfmpegDecoder(Closing):

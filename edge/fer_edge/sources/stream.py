@@ -14,7 +14,7 @@ from fer_edge.sources.capture import (
     decode_jpeg,
     picture_now,
 )
-from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder
+from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder, decoder_threads
 from fer_edge.sources.http_camera import HttpCamera, RefusedError
 from fer_edge.sources.mjpeg import MOST_PICTURE_BYTES, JpegSplitter
 from fer_edge.sources.newest import NewestFrameReader
@@ -232,7 +232,7 @@ class NetworkStream(NewestFrameReader):
             parameters=[
                 cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(self._open_timeout_seconds * 1000),
                 cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(self._read_timeout_seconds * 1000),
-                cv2.CAP_PROP_N_THREADS, self._decoder_threads,
+                *decoder_threads(self._decoder_threads),
             ],
             options=_FFMPEG_OPTIONS if self._anywhere else (*_FFMPEG_OPTIONS, _STAY),
             most_pixels=self._most_pixels,

@@ -7,16 +7,15 @@ from typing import Final
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import SourceUnavailableError, VideoError
-from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame
 from fer_edge.sources.capture import Picture, picture_now, to_frame
-from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder
+from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder, decoder_threads
 
 _log = logging.getLogger(__name__)
 
 _EXPECTED: Final = "a video file (MP4, MKV, AVI, WebM, ...)"
 _NO_FRAME: Final = "not one frame can be decoded"
-_ONE_THREAD: Final = (cv2.CAP_PROP_N_THREADS, 1)
+_ONE_THREAD: Final = decoder_threads(1)
 """Each more would hold frames of its own in the decoder's memory."""
 _OPEN_SECONDS: Final = 60.0
 _FRAME_SECONDS: Final = 60.0  # a decoder that takes longer for one has gone wild

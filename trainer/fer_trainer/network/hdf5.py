@@ -61,11 +61,14 @@ def _save(network: Any, path: str) -> None:
 
 
 def _save_weights(network: Any, path: str) -> None:
-    whole = f"{path}.whole.h5"
-    _save(network, whole)
-    with h5py.File(whole, "r") as source, h5py.File(path, "w") as target:
-        group = source["model_weights"]
-        for name in group:
-            source.copy(group[name], target)
-        for name, value in group.attrs.items():
-            target.attrs[name] = value
+    whole = Path(f"{path}.whole.h5")
+    try:
+        _save(network, str(whole))
+        with h5py.File(whole, "r") as source, h5py.File(path, "w") as target:
+            group = source["model_weights"]
+            for name in group:
+                source.copy(group[name], target)
+            for name, value in group.attrs.items():
+                target.attrs[name] = value
+    finally:
+        whole.unlink(missing_ok=True)
