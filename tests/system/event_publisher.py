@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from fer_edge.assemble.event_sinks import make_event_sinks
+from fer_edge.daemon.status.socket import starting
 from fer_edge.models import open_model
 from fer_edge.settings import resolve
 from fer_edge.shared.records import Box, Face, Observation, Prediction, Reading
@@ -79,6 +80,8 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
+    for opened in sinks.values():  # a device is online once it has said how it does
+        opened[1].sink.report(starting(settings))
     print("emitted", flush=True)
     for line in sys.stdin:
         print(json.dumps(dict(sinks[line.strip()][1].sink.figures())), flush=True)

@@ -16,7 +16,7 @@ from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink, open_event_file
 from fer_edge.sinks.fan_out import NamedSink
-from fer_edge.sinks.mqtt.announced import Announced, Kept
+from fer_edge.sinks.mqtt.announced import Announced, Kept, is_remembered
 from fer_edge.sinks.mqtt.endpoint import Endpoint, Version
 from fer_edge.sinks.mqtt.topics import Topics
 from fer_edge.sinks.spool.ids import EventIds
@@ -128,9 +128,12 @@ def _announcing(
     mqtt, topics = settings.mqtt, Topics(settings.mqtt.base, endpoint.client_id)
     of_faces = settings.events.mode == "faces"
     place = ha.config_topic(topics, mqtt.discovery_prefix)
+    path, broker = announced_path(settings), str(endpoint)
+    # The same device may have run under another name.
+    ran_before = ran_before or is_remembered(path.parent, broker, place)
     announced = Announced(
-        announced_path(settings),
-        str(endpoint),
+        path,
+        broker,
         topics=[topics.state, topics.availability, *([place] if mqtt.home_assistant else [])],
         components=ha.platforms(topics, of_faces=of_faces, commands=mqtt.commands)
         if mqtt.home_assistant

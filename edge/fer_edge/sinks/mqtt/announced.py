@@ -105,6 +105,12 @@ class Announced:
         self.remember()
 
 
+def is_remembered(folder: Path, broker: str, topic: str) -> bool:
+    """Return whether a run of any name on this machine remembers that a broker keeps a topic."""
+    runs = (_read(path).get(broker, _NOTHING) for path in folder.glob("announced*.json"))
+    return any(topic in kept.topics for kept in runs)
+
+
 def _read(path: Path) -> dict[str, Kept]:
     try:
         told = parse_json(read_named(path, most_bytes=_MOST_BYTES))
