@@ -156,8 +156,8 @@ def fleet(installed):
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(said[level]))
     yield installed
-    for folder in ("group_vars", "host_vars"):
-        shutil.rmtree(installed.root / "root" / folder)
+    for folder in ("root/group_vars", "root/host_vars", "etc/credstore"):
+        shutil.rmtree(installed.root / folder)
     play(installed)
 
 
