@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.data.files import DataFiles, by_reason
-from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, decode_grey
+from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, decode_grey, pixel_digest
 from fer_edge.shared.data.samples import Pictures, Samples
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.preprocess import prepare_crop
@@ -100,7 +100,7 @@ def read_unlabelled(recipe: Recipe, *, aside: Sequence[Samples]) -> Unlabelled:
                 unreadable.append((name, error.found))
                 continue
             pixels = prepare_crop(grey, recipe.input_spec)
-            if hashlib.sha256(pixels.tobytes()).digest() in forbidden:
+            if pixel_digest(pixels) in forbidden:
                 left_out[SET_ASIDE] += 1
                 continue
             content.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
