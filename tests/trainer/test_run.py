@@ -22,6 +22,7 @@ from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run.folder import WHOLE, RunFolder, replace_file
 from fer_trainer.scores.calibration import complete, fit_temperature
+from fer_trainer.scores.evaluation import scores_to_json
 from fer_trainer.training.callbacks import DivergedError
 from fer_trainer.training.loop import predict
 from fer_trainer.training.tensorboard import FILE_NAME
@@ -93,7 +94,7 @@ def test_the_network_learnt_the_made_up_faces(finished_run: Path) -> None:
 
 def test_the_saved_network_is_the_measured_one(finished_run: Path, faces: Path) -> None:
     metrics = json.loads((finished_run / "metrics.json").read_text())
-    assert evaluate_run(finished_run, faces).to_json() == metrics["test"]
+    assert scores_to_json(evaluate_run(finished_run, faces)) == metrics["test"]
 
 
 def test_the_saved_network_is_made_of_stock_layers(finished_run: Path) -> None:
