@@ -64,9 +64,9 @@ def main() -> None:
         path = str(stranger(folder))
         for number in range(rounds):
             cache = folder / f"cache{number}"
-            for kind in found:
+            for kind, times in found.items():
                 model = DEFAULT_MODEL if kind == "ships" else path
-                found[kind].append(seconds_to_first_frame(model, folder / "pictures", cache))
+                times.append(seconds_to_first_frame(model, folder / "pictures", cache))
     usual = found["ships"]
     for kind, times in found.items():
         more = statistics.median(a - b for a, b in zip(times, usual, strict=True))

@@ -2,6 +2,7 @@
 
 import logging
 import struct
+from types import SimpleNamespace
 
 import pytest
 from builders import a_model
@@ -115,6 +116,17 @@ def test_a_gate_follows_packets_however_they_are_cut():
             gate.let_in(publish(quality=2), backlog=False)
         with pytest.raises(BreachError):
             gate.let_in(greeting, backlog=False)
+
+
+@pytest.mark.parametrize(("count", "slowed"), [(150, False), (600, True)])
+def test_a_flood_is_read_slowly(broker, connected, monkeypatch, count, slowed):
+    pauses = []
+    clock = SimpleNamespace(monotonic=lambda: connected._second, sleep=pauses.append)
+    monkeypatch.setattr(connection_module, "time", clock)
+    broker.send_raw(publish() * count)
+    while len(connected.received) < count:
+        connected.step(0.5)
+    assert bool(pauses) is slowed
 
 
 def test_a_broker_that_wants_answers_and_reads_none_is_left():

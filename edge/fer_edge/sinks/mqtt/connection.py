@@ -34,6 +34,10 @@ _RESERVED: Final = 4  # of the broker's window for messages that are no events
 _MOST_UNANSWERED: Final = 1200
 """Messages on their way; above the most events that the settings allow."""
 
+_MOST_LOAD: Final = 4000
+"""In a second, as `Gate.load` counts it: 200 messages, or 4,000 acknowledgements."""
+_FLOOD_PAUSE_SECONDS: Final = 0.01
+
 _log = logging.getLogger(__name__)
 
 
@@ -118,6 +122,7 @@ class Connection(Closing):
         self._unanswered: set[int] = set()
         require_gate()
         self._gate = Gate()
+        self._second, self._load_before = time.monotonic(), 0
         self._client = self._make_client(will)
         try:
             self._connect()
@@ -166,6 +171,7 @@ class Connection(Closing):
         try:
             if waiting or channel in readable:
                 self._client.loop_read()
+                self._slow_a_flood()
             if channel in writable:
                 self._client.loop_write()
             self._client.loop_misc()
@@ -244,6 +250,14 @@ class Connection(Closing):
                 fix="it is tried again by itself; if it is lost again and again, look for another "
                 "client of the same name (mqtt.node)",
             )
+
+    def _slow_a_flood(self) -> None:
+        """Read no faster than is of use, so that the rest of the program keeps its time."""
+        now = time.monotonic()
+        if now - self._second >= 1.0:
+            self._second, self._load_before = now, self._gate.load
+        elif self._gate.load - self._load_before > _MOST_LOAD:
+            time.sleep(_FLOOD_PAUSE_SECONDS)
 
     def _hang_up(self) -> None:
         channel = self._client.socket()
