@@ -2,6 +2,7 @@
 
 import logging
 import struct
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -146,6 +147,22 @@ def test_a_broker_that_acknowledges_nothing_is_left(broker, connected, monkeypat
         connected.publish(Message("fer/hall/state", "{}"))
     with pytest.raises(BrokerUnavailableError, match="acknowledges nothing"):
         connected.publish(Message("fer/hall/state", "{}"))
+
+
+def test_a_broker_that_goes_silent_is_left_whatever_keepalive_it_wants(monkeypatch):
+    one = TinyBroker("forgetful")
+    keepalive_off = packet(0x20, b"\0\0\3\x13\0\0")
+    one._greet = lambda channel, body: (one.levels.append(5), channel.sendall(keepalive_off))
+    endpoint = Endpoint("127.0.0.1", one.port, "hall")
+    with Connection(endpoint, will=None, version="5", subscriptions=[]) as connection:
+        connection.publish(Message("fer/hall/state", "{}"))
+        connection.step(0)
+        later = time.monotonic() + 61
+        clock = SimpleNamespace(monotonic=lambda: later, sleep=time.sleep)
+        monkeypatch.setattr(connection_module, "time", clock)
+        with pytest.raises(BrokerUnavailableError, match="acknowledges nothing"):
+            connection.step(0)
+    one.close()
 
 
 @pytest.mark.parametrize("greeting", [b"\xff" * 5000, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0"])
