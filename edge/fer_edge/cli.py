@@ -188,7 +188,8 @@ def run(
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
     }  # fmt: skip
-    begin_trial(_resolve(config, assignments, flags).settings.model.path)
+    chosen = _resolve(config, assignments, flags).settings.model
+    begin_trial(chosen.path, trust=chosen.trust)
     from fer_edge.commands.run import run_daemon  # which takes as long as a trial
 
     run_daemon(lambda: _resolve(config, assignments, flags).settings, max_frames=max_frames or 0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.models import open_model
+from fer_edge.models import open_model, require_trusted
 from fer_edge.models.card import ships
 from fer_edge.models.tried import TriedModels, trial_key
 from fer_edge.shared.errors import DependencyError, FerError, ModelError
@@ -74,14 +74,16 @@ class _Begun(threading.Thread):
 _begun: dict[str, _Begun] = {}
 
 
-def begin_trial(name_or_path: str) -> None:
+def begin_trial(name_or_path: str, *, trust: str) -> None:
     """Let a model be tried, if it has to be, while other things are made; never fails.
 
     Args:
         name_or_path: As `open_model` takes it.
+        trust: As `require_trusted` takes it; another file is not even tried.
     """
     with contextlib.suppress(FerError):
         model = open_model(name_or_path)
+        require_trusted(model.path, model.sha256, trust)
         if not has_passed(model):
             _begun[trial_key(model)] = begun = _Begun(model)
             begun.start()
