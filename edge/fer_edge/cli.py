@@ -384,7 +384,7 @@ def check(file: Path, on_device: bool, user: str) -> None:
     from fer_edge.commands.check import check as check_all
 
     check_all(_resolve(file, (), {}).settings, on_device=on_device, user=user)
-    echo(f"ok: {file}")
+    echo(f"ok: {printable(str(file))}")
 
 
 cli.add_command(bench)

@@ -12,6 +12,7 @@ from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
 from fer_edge.shared.records import Face, GreyImage, Reading
+from fer_edge.shared.terminal.command_line import printable
 from fer_edge.shared.whole_files import make_folder
 
 
@@ -108,10 +109,11 @@ class PictureReader:
 
 def format_reading(seen: SeenPicture) -> str:
     """Return what people read of one picture: a line a face."""
+    image = printable(seen.image)
     if not seen.readings:
-        return f"{seen.image}: no face"
+        return f"{image}: no face"
     return "\n".join(
-        f"{seen.image}: {reading.prediction.words(least_probability=seen.least_probability)}"
+        f"{image}: {reading.prediction.words(least_probability=seen.least_probability)}"
         f" at {reading.face.box.as_list()}"
         for reading in seen.readings
     )

@@ -10,6 +10,7 @@ from fer_edge.models.slots import ModelSlots, Place, Pointer
 from fer_edge.models.trial import require_pass, try_model
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import ModelFile, parse_model, read_bytes, read_model
+from fer_edge.shared.terminal.command_line import printable
 from fer_edge.shared.terminal.tables import format_fields
 
 
@@ -201,7 +202,7 @@ def take_inventory(slots: ModelSlots, *, verify: bool) -> Inventory:
 def format_inventory(found: Inventory) -> str:
     """Return the same for people."""
     fields = [(place, _describe(place, found)) for place in found.places]
-    return format_fields(fields) + (f"\n{found.problem}" if found.problem else "")
+    return format_fields(fields) + (f"\n{printable(found.problem)}" if found.problem else "")
 
 
 def _describe(place: Place, found: Inventory) -> str:

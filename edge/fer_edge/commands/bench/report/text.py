@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from fer_edge.shared.terminal.command_line import printable
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 if TYPE_CHECKING:
@@ -228,4 +229,4 @@ def format_comparison(result: "Comparison") -> str:
     ]
     notes = [f"note: {note}" for note in result.notes]
     header = ["figure", "A", "B", "B/A", "interval", "verdict"]
-    return "\n".join([format_table(header, rows), "", *notes, result.verdict])
+    return "\n".join([format_table(header, rows), "", *map(printable, notes), result.verdict])
