@@ -95,7 +95,8 @@ def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, Netw
             check=False,
         )
         printed = finished.stdout.decode(errors="replace")
-        _log.debug("the worker process printed:\n%s", printed)
+        for line in printed.splitlines():
+            _log.debug("the worker process printed: %s", line)
         error = read_error(folder)
         if error is not None:
             raise error

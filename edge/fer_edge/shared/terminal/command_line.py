@@ -131,6 +131,19 @@ def _write(text: str) -> None:
         ) from error
 
 
+def _message(record: logging.LogRecord) -> str:
+    """Return a record's message; what is put into it may come from others, who write no lines."""
+    if not isinstance(record.args, tuple):
+        return record.getMessage()
+    shown = [
+        each if isinstance(each, (int, float)) else printable(str(each)) for each in record.args
+    ]
+    try:
+        return str(record.msg) % tuple(shown) if shown else str(record.msg)
+    except (TypeError, ValueError):  # a template of a library that wants the thing itself
+        return printable(record.getMessage())
+
+
 class _TerminalFormatter(logging.Formatter):
     """Time, level, origin and message, which cannot do anything to the terminal."""
 
@@ -144,8 +157,9 @@ class _TerminalFormatter(logging.Formatter):
         return self._before + printable_lines(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Return the record's one line; a traceback comes behind it."""
-        return printable(super().formatMessage(record))
+        """Return the record without its traceback."""
+        record.message = _message(record)
+        return super().formatMessage(record)
 
 
 def report_error(error: FerError) -> None:
@@ -288,8 +302,9 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(mark + line for line in super().format(record).splitlines())
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Return the record's one line; a traceback comes behind it."""
-        return printable(super().formatMessage(record))
+        """Return the record without its traceback."""
+        record.message = _message(record)
+        return super().formatMessage(record)
 
 
 def goes_to_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
