@@ -109,8 +109,8 @@ def run_selftest(model: ModelFile, *, threads: int = 1) -> SelftestResult:
         ModelError: The golden vectors are missing or unreadable, or the runtime refuses the model.
         DependencyError: There is no usable TFLite runtime.
     """
-    network = LitertNetwork(model, threads=threads)
     golden = read_golden(model)
+    network = LitertNetwork(model, threads=threads)
     tolerance = accepted_difference(
         model.contract.output, has_xnnpack=network.accelerated is not False
     )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fer_edge.shared.errors import DependencyError, FerError, ModelError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.interpreter import LitertNetwork, load_runtime
-from fer_edge.shared.model.model_file import ModelFile, parse_model
+from fer_edge.shared.model.model_file import GOLDEN_INPUTS_NAME, ModelFile, parse_model
 from fer_edge.shared.model.selftest import run_selftest
 
 _SLOWEST_SECONDS: Final = 1.0
@@ -51,6 +51,8 @@ def main() -> None:
 
 
 def _try(model: ModelFile, threads: int) -> dict[str, Any]:
+    if GOLDEN_INPUTS_NAME not in model.members:
+        LitertNetwork(model, threads=threads)  # what is wrong with the network says more
     result = run_selftest(model, threads=threads)
     network = LitertNetwork(model, threads=threads)
     fastest = min(_seconds(network, picture) for picture in _pictures(model.contract.input))
