@@ -25,6 +25,7 @@ from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError, SettingsError
 from fer_edge.shared.model.model_file import parse_model, read_model, write_model
 from fer_edge.shared.model.selftest import read_golden
+from fer_edge.shared.model.words import as_name
 
 ATTACK = Path(__file__).parents[3] / "shared" / "cases" / "attack"
 CRASH = hostile_model("null input")
@@ -335,6 +336,23 @@ def test_names_of_data_sets_are_brought_on_one_line():
     contract = a_contract(provenance={"data": {"name": "my\nfaces \u202e.zip"}})
     read = model_of(write_model(b"\0\0\0\0TFL3", contract, {})).contract
     assert read.provenance == {"data": {"name": "my faces ?.zip"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("edge-small", "edge-small"),
+        ("mein Modell (neu)", "mein Modell -neu-"),
+        ("a\nb\x1b[2J", "a-b-2J"),
+        ("モデル", "unnamed"),
+        (" ._x", "x"),
+        ("x" * 100, "x" * 64),
+    ],
+)
+def test_a_name_from_elsewhere_becomes_one_that_a_contract_may_bear(name, shown):
+    assert as_name(name) == shown
+    reworded_model = model_of(reworded(tiny_model(), name=as_name(name)))
+    assert reworded_model.contract.name == shown
 
 
 # The cases that were found by attack.

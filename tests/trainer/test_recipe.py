@@ -75,6 +75,12 @@ def test_a_wrong_setting_of_a_file_names_the_file(tmp_path) -> None:
         load_recipe(str(path))
 
 
+def test_a_licence_is_an_identifier() -> None:
+    assert load_recipe("edge-small", overrides=["card.licence=CC-BY-4.0"]).card.licence
+    with pytest.raises(SettingsError, match="an SPDX identifier"):
+        load_recipe("edge-small", overrides=['card.licence="MIT\\nfree"'])
+
+
 def test_a_table_given_for_a_section_takes_the_place_of_the_recipe_s() -> None:
     recipe = load_recipe(
         "edge-small", overrides=["augmentation={flip=true}", "augmentation.dim=0.5"]
