@@ -106,7 +106,7 @@ def classify(
 
         def work(image: str) -> None:
             seen = reader.read(image)
-            echo_result(seen.to_json, partial(format_reading, seen), as_json=as_json)
+            echo_result(seen.to_dict, partial(format_reading, seen), as_json=as_json)
 
         return work
 

@@ -6,12 +6,12 @@ from collections import Counter
 import pytest
 from builders import a_frame, an_observation
 
-from fer_edge.commands.annotate import write_picture
 from fer_edge.commands.listings import format_settings, settings_to_json
 from fer_edge.commands.run_display import LiveStatus, format_tally
 from fer_edge.pipeline.loop import RunTally
 from fer_edge.settings import resolve
 from fer_edge.shared.errors import OutputError
+from fer_edge.shared.report.drawing import write_picture
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.state.records import CameraHealth, DaemonState
 

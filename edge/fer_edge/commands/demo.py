@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.assemble.parts import make_pipeline
-from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.commands.run_display import format_tally
 from fer_edge.pipeline.loop import RunTally, read_frames, run
 from fer_edge.settings import Settings
 from fer_edge.shared.records import Frame, Observation
+from fer_edge.shared.report.drawing import draw, write_picture
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.shared.whole_files import make_folder
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
@@ -91,7 +91,7 @@ def run_demo(
         if not first:
             first.append(time.monotonic() - started)
         if frame.index in _PICTURED:
-            kept.append((frame.index, annotate(frame.grey, observation.readings)))
+            kept.append((frame.index, draw(frame.image, observation.readings)))
         progress(tally)
 
     pipeline = make_pipeline(settings)

@@ -72,6 +72,7 @@ def parse_observation(line: Any) -> Observation:
             tuple(_parse_face(face) for face in line["faces"]),
             timings,
             str(line.get("name", "")),
+            clip_seconds=None if (at := line.get("clip_seconds")) is None else _finite(at),
         )
     except KeyError as error:
         raise _bad(f"no {error.args[0]!r}") from error
