@@ -176,7 +176,9 @@ class View(_Seen):
 
     def __repr__(self) -> str:
         """Return number, speed and labels."""
-        return f"<View {self.frame_index}, {self.fps:.1f} FPS, {self.age_ms:.0f} ms: {self._words()}>"
+        return (
+            f"<View {self.frame_index}, {self.fps:.1f} FPS, {self.age_ms:.0f} ms: {self._words()}>"
+        )
 
 
 def with_stable(readings: Sequence[Reading], *, least_probability: float) -> tuple[Reading, ...]:

@@ -97,6 +97,18 @@ def check_source(settings: SourceSettings) -> str:
     return uri
 
 
+def check_there(settings: SourceSettings) -> None:
+    """Open the file or folder that a source names, and close it; leave cameras alone.
+
+    Raises:
+        SettingsError: As `check_source` says.
+        VideoError: It is not there, or not one frame comes from it.
+    """
+    check_source(settings)
+    if frames_of(settings) != "live":
+        make_source(settings).close()
+
+
 def source_uri(settings: SourceSettings) -> str:
     """Return the URI that the settings name; one that is secret is read anew each time.
 

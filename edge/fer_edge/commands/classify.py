@@ -8,6 +8,7 @@ from fer_edge.settings import Settings
 from fer_edge.shared.records import UNCERTAIN, Reading
 from fer_edge.shared.report.drawing import write_picture
 from fer_edge.shared.whole_files import make_folder
+from fer_edge.sinks.annotated.pictures import copy_name
 
 
 class PictureReader:
@@ -40,14 +41,9 @@ class PictureReader:
         """
         seen = self._reader.read(image)
         if self._annotate_folder is not None:
-            write_picture(self._annotate_folder / self._copy_name(Path(image)), seen.plot())
+            name = copy_name(Path(image).stem, self._copies)
+            write_picture(self._annotate_folder / name, seen.plot())
         return seen
-
-    def _copy_name(self, path: Path) -> str:
-        """Return a name that is neither a picture's own nor another copy's."""
-        self._copies[path.stem] += 1
-        again = self._copies[path.stem]
-        return f"{path.stem}-annotated{f'-{again}' if again > 1 else ''}.jpg"
 
 
 def format_reading(seen: Picture) -> str:

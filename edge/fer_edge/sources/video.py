@@ -141,8 +141,8 @@ def _refuse_what_is_no_video(path: Path) -> None:
                 head = file.read(4096)
         else:
             what = "is a folder" if path.is_dir() else "is no regular file"
-            what = what if path.exists() else "does not exist"
-            raise VideoError(f"{path} {what}", expected=_EXPECTED, fix="check the path")
+            what, fix = (what, "check the path") if path.exists() else _missing(path)
+            raise VideoError(f"{path} {what}", expected=_EXPECTED, fix=fix)
     except OSError as error:
         raise VideoError(
             f"{path} cannot be read ({error.strerror})",
@@ -160,6 +160,14 @@ def _refuse_what_is_no_video(path: Path) -> None:
     if _is_text(head):
         # FFmpeg would paint the text as a film, or follow a playlist to other files and hosts.
         raise VideoError(f"{path} holds text", expected=_EXPECTED, fix="name the video itself")
+
+
+def _missing(path: Path) -> tuple[str, str]:
+    """Return what to say of a path that is not there; a word may be meant as a camera."""
+    fix = "check the path"
+    if not path.suffix and path.name == str(path):
+        fix = "a camera is its number, such as 0, or picamera; `fer-edge sources` lists those found"
+    return "does not exist", fix
 
 
 def _is_text(head: bytes) -> bool:
