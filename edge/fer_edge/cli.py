@@ -329,11 +329,11 @@ def selftest(model: str, as_json: bool) -> None:
 def demo(folder: Path, model: str | None, as_json: bool) -> None:
     """Do the main job on built-in input: no camera, no download.
 
-    A public-domain portrait becomes a clip in which the face moves, leaves and returns. Prints a
-    table of frames, faces, FPS and latency and leaves annotated pictures behind.
+    In a clip a drawn face changes its look, and a public-domain portrait comes, leaves and
+    returns. Prints a table of frames, faces, FPS and latency and leaves annotated pictures behind.
     """
     from fer_edge.commands.demo import format_demo, run_demo
-    from fer_edge.sources.portrait import FRAMES
+    from fer_edge.sources.demo_clip import FRAMES
 
     resolved = _resolve(None, (), {"model.path": model})
     with ProgressLine() as line:

@@ -156,7 +156,7 @@ def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path)
         )
         written = wait_for_lines(lines, 1)
         for uri, said in [(other.url, "settings read anew: source"),
-                          ("http://", "the new source is not used")]:  # fmt: skip
+                          ("http://", "the new settings are not used")]:  # fmt: skip
             settings.write_text(f'[source]\nuri = "{uri}"\n')
             process.send_signal(signal.SIGHUP)
             assert any(said in line for line in process.stderr)
