@@ -21,7 +21,14 @@ UNCERTAIN: Final = "uncertain"
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels; the origin is the picture's top left corner."""
+    """A rectangle in pixels; the origin is the picture's top left corner.
+
+    Attributes:
+        x: Of its left edge.
+        y: Of its upper edge.
+        width: To the right.
+        height: Downwards.
+    """
 
     x: int
     y: int
