@@ -11,6 +11,7 @@ from builders import PORTRAIT, a_frame, a_picture, encoded, write_files
 from tiny_model import tiny_model
 
 from fer_edge.assemble.parts import (
+    check_there,
     frames_of,
     make_classifier,
     make_detector,
@@ -50,6 +51,14 @@ def test_a_folder_is_a_source(tmp_path):
     write_files(tmp_path, {"1.png": encoded(a_picture())})
     with make_source(SourceSettings(uri=str(tmp_path))) as source:
         assert isinstance(source, PictureFolder)
+
+
+def test_a_clip_is_looked_for_before_minutes_of_work(tmp_path):
+    with pytest.raises(VideoError, match="does not exist"):
+        check_there(SourceSettings(uri=str(tmp_path / "clip.mp4")))
+    with pytest.raises(VideoError, match="holds no pictures"):
+        check_there(SourceSettings(uri=str(tmp_path)))
+    check_there(SourceSettings(uri="63"))  # a camera is opened when it is needed
 
 
 def test_a_stream_is_a_source():
