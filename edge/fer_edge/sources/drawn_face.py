@@ -139,8 +139,10 @@ def _shadows(look: Look) -> NDArray[np.float32]:
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     round_head = ((x - _MIDDLE) / 64) ** 2 + ((y - 150) / 82) ** 2
     light = np.where(round_head < 1, np.clip(1.06 - 0.3 * round_head, 0.6, 1.1), 1.0)
-    spots = [(0, 150, 6, 26, 0.15), (0, 178, 14, 4, -0.22), (0, 110, 34, 12, 0.08),
-             (0, 216, 16, 7, -0.1)]  # fmt: skip
+    spots: list[tuple[float, int, int, int, float]] = [
+        (0, 150, 6, 26, 0.15), (0, 178, 14, 4, -0.22), (0, 110, 34, 12, 0.08),
+        (0, 216, 16, 7, -0.1),
+    ]  # fmt: skip
     fold = max(0.0, look.smile)
     for side in (-1, 1):
         spots += [
