@@ -11,7 +11,7 @@ import pytest
 from builders import a_frame, a_picture, a_reading, an_observation
 
 from fer_edge.assemble.annotations import make_annotated
-from fer_edge.settings import SourceSettings
+from fer_edge.settings import EventSettings, Settings, SourceSettings
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.records import Colour
 from fer_edge.sinks.annotated.pictures import AnnotatedFolder, AnnotatedJpegs
@@ -19,6 +19,10 @@ from fer_edge.sinks.annotated.video import CODECS, AnnotatedVideo
 
 SEEN = an_observation(readings=(a_reading(),))
 RED = (0, 0, 255)
+
+
+def seeing(uri, **changes):
+    return Settings(source=SourceSettings(uri=uri), **changes)
 
 
 def a_colour_frame(seconds=0.0, *, width=160, height=120, **changes):
@@ -125,7 +129,7 @@ def test_a_full_disk_is_told(tmp_path):
 def test_a_place_that_cannot_be_written(tmp_path, name):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
-        make_annotated(tmp_path / "file" / name, SourceSettings(uri="0"), clip_rate=float)
+        make_annotated(tmp_path / "file" / name, seeing("0"), clip_rate=float)
 
 
 def test_motion_jpeg_plays(tmp_path):
@@ -161,7 +165,7 @@ def test_a_folder_names_pictures_by_file_or_number(tmp_path):
     ],
 )
 def test_the_name_says_what_is_made(tmp_path, uri, name, kind):
-    made = make_annotated(tmp_path / name, SourceSettings(uri=uri), clip_rate=lambda: 25.0)
+    made = make_annotated(tmp_path / name, seeing(uri), clip_rate=lambda: 25.0)
     assert type(made) is kind
     made.close()
 
@@ -177,5 +181,11 @@ def test_the_name_says_what_is_made(tmp_path, uri, name, kind):
 def test_names_that_do_not_fit(tmp_path, monkeypatch, uri, name, said):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError, match=said):
-        make_annotated(Path(name), SourceSettings(uri=uri), clip_rate=float)
+        make_annotated(Path(name), seeing(uri), clip_rate=float)
     assert not list(tmp_path.iterdir())
+
+
+def test_where_only_counts_may_leave_no_faces_are_drawn(tmp_path):
+    counting = seeing("0", events=EventSettings(mode="aggregate"))
+    with pytest.raises(SettingsError, match="shows faces"):
+        make_annotated(tmp_path / "out.mp4", counting, clip_rate=float)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge.assemble.parts import frames_of
-from fer_edge.settings import SourceSettings
+from fer_edge.settings import Settings
 from fer_edge.shared.errors import SettingsError
 from fer_edge.sinks.annotated.drawn import AnnotatedOutput
 from fer_edge.sinks.annotated.pictures import MOTION_JPEG, AnnotatedFolder, AnnotatedJpegs
@@ -15,20 +15,26 @@ _MOST_LIVE_RATE: Final = 30.0
 
 
 def make_annotated(
-    path: Path, source: SourceSettings, *, clip_rate: Callable[[], float]
+    path: Path, settings: Settings, *, clip_rate: Callable[[], float]
 ) -> AnnotatedOutput:
     """Make what writes annotated frames.
 
     Args:
         path: A file ending in one of `CODECS` or in .mjpg; anything without an ending is a folder.
-        source: What is seen.
+        settings: Of all parts.
         clip_rate: Tells a clip's frames a second, once its first frame is there.
 
     Raises:
-        SettingsError: The path does not fit what is seen.
+        SettingsError: The path does not fit what is seen, or only counts may leave.
         OutputError: It cannot be made.
     """
-    frames = frames_of(source)
+    source, frames = settings.source, frames_of(settings.source)
+    if settings.events.mode == "aggregate":
+        raise SettingsError(
+            f"events.mode is aggregate, but --annotate {path} shows faces",
+            expected="no output that tells of single faces",
+            fix="leave --annotate out, or set events.mode to faces",
+        )
     if path.resolve() == Path(source.uri).resolve():
         raise SettingsError(
             f"{path} would be written over while it is read",

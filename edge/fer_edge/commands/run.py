@@ -75,7 +75,7 @@ def run_daemon(
             clip_seconds=lambda: camera.clip_seconds,
         )
         drawn = annotate and enter(
-            make_annotated(annotate, settings.source, clip_rate=lambda: camera.clip_rate)
+            make_annotated(annotate, settings, clip_rate=lambda: camera.clip_rate)
         )
 
         def watch(frame: Frame, observation: Observation, tally: RunTally) -> None:
