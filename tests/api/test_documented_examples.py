@@ -41,8 +41,8 @@ def examples(page):
 
 
 ALL = [
-    pytest.param(code, id=f"{page.stem}: {heading} {number}")
-    for page in (GUIDE, ROOT / "README.md")
+    pytest.param(code, id=f"{page.parent.name}/{page.stem}: {heading} {number}")
+    for page in (GUIDE, ROOT / "README.md", ROOT / "edge/README.md")
     for number, (heading, code) in enumerate(examples(page))
 ]
 

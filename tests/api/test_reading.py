@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -290,29 +289,3 @@ def test_settings_in_every_form(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_EDGE_DETECTOR_MIN_FACE_PX", "300")
     assert not fer_edge.Reader().read(PORTRAIT)
     assert fer_edge.Reader(settings={"detector.min_face_px": 30}).read(PORTRAIT)
-
-
-def test_types_of_a_users_script(tmp_path):
-    """As a type checker sees the installed package: its `py.typed` and its annotations."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import fer_edge\n"
-        "total: float = sum(face.confidence for face in fer_edge.read('a.jpg'))\n"
-        "with fer_edge.watch(0, settings={'tracker.max_faces': 2}) as camera:\n"
-        "    for view in camera:\n"
-        "        label: str = view[0].stable or view.faces[0].label\n"
-        "        left: int = view[0].box.x\n"
-        "        drawn = view.plot().shape\n"
-        "reveal_type(fer_edge.read('a.jpg'))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"),
-         "--follow-imports=silent", str(script)],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert 'Revealed type is "fer_edge.api.seen.Picture"' in done.stdout
-    assert done.returncode == 0, done.stdout
-
-
-def test_it_is_said_that_it_is_typed():
-    assert (Path(fer_edge.__file__).parent / "py.typed").exists()

@@ -1,9 +1,8 @@
 """Settings as Python programs give them: by the names of the command line."""
 
-import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -80,21 +79,3 @@ def _text(key: str, value: object) -> str:
         expected="a text, a number, True or False",
         fix="give it as --set takes it: {'tracker.max_faces': 2}",
     )
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Send what native libraries print on standard error to nowhere, while a model is loaded."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

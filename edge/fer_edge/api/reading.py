@@ -9,9 +9,10 @@ from os import PathLike, fspath
 
 import numpy as np
 
-from fer_edge.api.choosing import GivenSettings, Value, choose_settings, quiet
+from fer_edge.api.choosing import GivenSettings, Value, choose_settings
 from fer_edge.api.given import ColourOrder, GivenImage, frame_of
 from fer_edge.api.pace import Pace
+from fer_edge.api.quiet import quiet
 from fer_edge.api.seen import Picture, View, with_stable
 from fer_edge.assemble.parts import Frames, make_classifier, make_pipeline, smoothing_for
 from fer_edge.pipeline.pipeline import Pipeline

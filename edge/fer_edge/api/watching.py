@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
 from typing import Final, Self
 
-from fer_edge.api.choosing import GivenSettings, Value, choose_settings, quiet
+from fer_edge.api.choosing import GivenSettings, Value, choose_settings
 from fer_edge.api.given import ColourOrder, GivenImage
 from fer_edge.api.iterated import IteratedFrames
 from fer_edge.api.pace import Pace
+from fer_edge.api.quiet import quiet
 from fer_edge.api.seen import View, with_stable
 from fer_edge.assemble.parts import (
     Frames,

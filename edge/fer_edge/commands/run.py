@@ -104,9 +104,10 @@ def run_daemon(
 
 
 def _for_people(resolved: ResolvedSettings) -> Settings:
-    """Return the settings, without JSON lines for a terminal at which nobody asked for them."""
+    """Return the settings, without JSON lines where a person sees the live line instead."""
     settings = resolved.settings
-    if resolved.origins["output.file"] != "default" or not sys.stdout.isatty():
+    at_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    if resolved.origins["output.file"] != "default" or not at_terminal:
         return settings
     return dataclasses.replace(settings, output=dataclasses.replace(settings.output, file=""))
 
