@@ -1,10 +1,13 @@
 """`fer-edge run` from its start to its end."""
 
+import array
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
+import termios
 import time
 
 import numpy as np
@@ -40,6 +43,13 @@ def video(tmp_path_factory):
 def camera():
     with MjpegServer([a_picture(160, 120)]) as server:
         yield server
+
+
+def wait_for_bytes(path, size):
+    until = time.monotonic() + 120
+    while path.stat().st_size < size:
+        assert time.monotonic() < until, f"{path.name} does not grow"
+        time.sleep(0.02)
 
 
 def test_every_frame_becomes_a_line(video, tiny):
@@ -138,34 +148,41 @@ def test_a_terminal_says_what_is_waited_for(camera, tiny):
     assert any(line.startswith("camera waiting for 2 s: ") for line in lines)
 
 
-def wait_for_lines(path, least):
-    """Wait until a file has so many lines; a pipe that nobody reads would stop whoever writes."""
-    deadline = time.monotonic() + 60
-    while (written := path.read_text().count("\n")) < least:
-        assert time.monotonic() < deadline, f"{written} lines"
-        time.sleep(0.02)
-    return written
-
-
 def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path):
-    settings, lines = tmp_path / "fer-edge.toml", tmp_path / "lines.jsonl"
-    with MjpegServer([a_picture(320, 240)]) as other, lines.open("w") as stdout:
+    settings, output = tmp_path / "fer-edge.toml", tmp_path / "lines.jsonl"
+    with MjpegServer([a_picture(320, 240)]) as other, output.open("w") as stdout:
         settings.write_text(f'[source]\nuri = "{camera.url}"\n')
         process = start_fer_edge(
             "run", "--config", settings, "--model", tiny, stdout=stdout, stderr=subprocess.PIPE
         )
-        written = wait_for_lines(lines, 1)
+        wait_for_bytes(output, 1)
         for uri, said in [(other.url, "settings read anew: source"),
                           ("http://", "the new settings are not used")]:  # fmt: skip
             settings.write_text(f'[source]\nuri = "{uri}"\n')
             process.send_signal(signal.SIGHUP)
             assert any(said in line for line in process.stderr)
-            written = wait_for_lines(lines, written + 20)
+            wait_for_bytes(output, output.stat().st_size + 2000)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    numbers = [line["frame"] for line in json_lines(lines.read_text())]
+    numbers = [line["frame"] for line in json_lines(output.read_text())]
     assert numbers == sorted(set(numbers))
+
+
+def test_a_second_ctrl_c_ends_it_though_nobody_reads_its_lines(camera, tiny):
+    process = start_on(camera, tiny)
+    size = fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    waiting = array.array("i", [0])
+    while waiting[0] < size - 1000:
+        time.sleep(0.05)
+        fcntl.ioctl(process.stdout, termios.FIONREAD, waiting)
+    time.sleep(1.5)  # for the line that does not fit
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)  # two at once would be one
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert process.communicate()[1].endswith("interrupted\n")
 
 
 @pytest.mark.parametrize("behaviour", ["silent", "stall", "end"])

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -186,6 +187,7 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
+        _drop_unread()
         sys.exit(130)
     except SystemExit:
         if sys.stdout is not stdout:
@@ -240,6 +242,12 @@ def _drop_unwritten() -> None:
     try:
         sys.stdout.flush()
     except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _drop_unread() -> None:
+    """Leave nothing in stdout where its reader has stopped reading, and would be waited for."""
+    if not select.select([], [sys.stdout], [], 0)[1]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
