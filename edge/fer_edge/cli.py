@@ -28,7 +28,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
-from fer_edge.shared.terminal.entry import INTERRUPTED, heed_interrupts, leave_on_interrupt
+from fer_edge.shared.terminal.entry import leave_on_interrupt
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
@@ -213,19 +213,15 @@ def run(
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
     }  # fmt: skip
-    leave_on_interrupt()  # until all is loaded
+    leave_on_interrupt()  # until it heeds them itself
     from fer_edge.commands.run import run_daemon
 
-    heed_interrupts()
-    try:
-        run_daemon(
-            lambda: _resolve(config, assignments, flags),
-            max_frames=max_frames or 0,
-            max_seconds=max_seconds or 0.0,
-            annotate=annotate,
-        )
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)  # while it starts, or at a second Ctrl-C: nothing to tell
+    run_daemon(
+        lambda: _resolve(config, assignments, flags),
+        max_frames=max_frames or 0,
+        max_seconds=max_seconds or 0.0,
+        annotate=annotate,
+    )
 
 
 @cli.command()

@@ -19,7 +19,7 @@ from fer_edge.pipeline.loop import RunTally
 from fer_edge.settings import ResolvedSettings, Settings
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.command_line import printable
-from fer_edge.shared.terminal.entry import INTERRUPTED
+from fer_edge.shared.terminal.entry import INTERRUPTED, heed_interrupts
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.state.controls import Controls, obey_signals
 from fer_edge.state.records import DaemonState
@@ -56,6 +56,7 @@ def run_daemon(
     controls = Controls()
     tells_faces = settings.events.mode != "aggregate"
     tell_where_it_hung()
+    heed_interrupts()
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         enter(
