@@ -23,6 +23,7 @@ from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.settings import Settings
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.records import Frame
 from fer_edge.state.records import CameraHealth
 
 _WAIT_SECONDS: Final = 0.25
@@ -82,12 +83,7 @@ class Watch(Closing):
             FerError: It cannot be opened at all.
         """
         try:
-            while not self._camera.ended:
-                frame = self._camera.read(_WAIT_SECONDS)
-                if frame is not None:
-                    break
-            else:
-                frame = None
+            frame = self._next_frame()
         except BaseException:
             self.close()
             raise
@@ -102,6 +98,13 @@ class Watch(Closing):
         """Release the camera; may be called twice."""
         self._camera.close()
         self._pipeline.close()
+
+    def _next_frame(self) -> Frame | None:
+        while not self._camera.ended:
+            frame = self._camera.read(_WAIT_SECONDS)
+            if frame is not None:
+                return frame
+        return None
 
 
 def watch(
