@@ -24,8 +24,13 @@ def describe_model(model: ModelFile) -> dict[str, Any]:
     }
 
 
-def format_model(model: ModelFile) -> str:
-    """Return the same for people, with one accuracy and what it was measured by."""
+def format_model(model: ModelFile, *, whole: bool = False) -> str:
+    """Return the same for people, with one accuracy and what it was measured by.
+
+    Args:
+        model: What to tell of.
+        whole: Whether to tell all of its origin, which fills several screens.
+    """
     contract = model.contract
     given, answer = contract.input, contract.output
     fields = [
@@ -52,8 +57,11 @@ def format_model(model: ModelFile) -> str:
         ("limits", contract.limits),
     ]
     origin = _flatten(contract.provenance)
-    fields += [(f"  {name}", text) for name, text in origin if not name.startswith(_LONG)]
-    return format_fields(fields)
+    if whole:
+        fields += [(f"  {name}", text) for name, text in origin if not name.startswith(_LONG)]
+        return format_fields(fields)
+    rest = f"{len(origin)} lines on data, training and conversion; `--all` shows them"
+    return format_fields([*fields, ("origin", rest)])
 
 
 def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:

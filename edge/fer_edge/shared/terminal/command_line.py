@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, TextIO, TypeVar
 import click
 
 from fer_edge.shared.errors import EXIT_FAILED, FerError, OutputError
+from fer_edge.shared.terminal.entry import heed_interrupts
 from fer_edge.shared.terminal.progress import ERASE_LINE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -178,6 +179,7 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
     formatter = JournalFormatter() if goes_to_journal(sys.stderr) else _TerminalFormatter()
     logging.getLogger().handlers[0].setFormatter(formatter)
     stdout = sys.stdout
+    heed_interrupts()
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
