@@ -10,6 +10,7 @@ import click
 
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.commands.bench.cli import bench
+from fer_edge.commands.config import config
 from fer_edge.commands.doctor.cli import doctor
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
@@ -27,6 +28,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.entry import leave_on_interrupt
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
@@ -106,7 +108,7 @@ def classify(
 
         def work(image: str) -> None:
             seen = reader.read(image)
-            echo_result(seen.to_json, partial(format_reading, seen), as_json=as_json)
+            echo_result(seen.to_dict, partial(format_reading, seen), as_json=as_json)
 
         return work
 
@@ -168,7 +170,22 @@ def evaluate(
 @click.option(
     "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
 )
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON lines at a terminal, too, as into a pipe."
+)
+@click.option(
+    "--annotate",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Leave frames with boxes and labels there: a video (.mp4, .avi, .mkv, .mjpg), or a folder"
+    " of pictures.",
+)
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End after so many seconds of frames: of a clip, or of the clock.",
+)
 @click.option(
     "--name", metavar="NAME", help="Tells this run from others here: its status, topics and spool."
 )
@@ -177,22 +194,38 @@ def run(
     source: str | None,
     model: str | None,
     output: str | None,
+    as_json: bool,
+    annotate: Path | None,
     max_frames: int | None,
+    max_seconds: float | None,
     name: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.models.trial import begin_trial
+    """Read frames until the source ends or Ctrl-C; print one JSON line a frame.
 
+    At a terminal, a live line tells what is seen instead; --json or --output - print the lines
+    there, too.
+    """
+    if as_json and output not in {None, "-"}:
+        raise click.UsageError("--json prints on stdout, and --output writes to a file: give one")
+    output = "-" if as_json else output
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
     }  # fmt: skip
+    leave_on_interrupt()  # until it heeds them itself
+    from fer_edge.models.trial import begin_trial
+
     chosen = _resolve(config, assignments, flags).settings.model
     begin_trial(chosen.path, trust=chosen.trust)
     from fer_edge.commands.run import run_daemon  # which takes as long as a trial
 
-    run_daemon(lambda: _resolve(config, assignments, flags).settings, max_frames=max_frames or 0)
+    run_daemon(
+        lambda: _resolve(config, assignments, flags),
+        max_frames=max_frames or 0,
+        max_seconds=max_seconds or 0.0,
+        annotate=annotate,
+    )
 
 
 @cli.command()
@@ -253,9 +286,10 @@ def models(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|FILE]")
+@click.option("--all", "whole", is_flag=True, help="Tell its whole origin, too.")
 @json_option
-def inspect(model: str, as_json: bool) -> None:
-    """Tell what a model file is: labels, input, origin, figures.
+def inspect(model: str, whole: bool, as_json: bool) -> None:
+    """Tell what a model file is: labels, input, figures, limits.
 
     A file that does not ship is tried in a process of its own. The exit code is 78 where it fails.
     """
@@ -263,7 +297,7 @@ def inspect(model: str, as_json: bool) -> None:
     from fer_edge.models import open_model
 
     found = inspect_model(open_model(model))
-    echo_result(found.to_json, found.to_text, as_json=as_json)
+    echo_result(found.to_json, partial(found.to_text, whole=whole), as_json=as_json)
     found.require()
 
 
@@ -300,11 +334,11 @@ def selftest(model: str, as_json: bool) -> None:
 def demo(folder: Path, model: str | None, as_json: bool) -> None:
     """Do the main job on built-in input: no camera, no download.
 
-    A public-domain portrait becomes a clip in which the face moves, leaves and returns. Prints a
-    table of frames, faces, FPS and latency and leaves annotated pictures behind.
+    In a clip a drawn face changes its look, and a public-domain portrait comes, leaves and
+    returns. Prints a table of frames, faces, FPS and latency and leaves annotated pictures behind.
     """
     from fer_edge.commands.demo import format_demo, run_demo
-    from fer_edge.sources.portrait import FRAMES
+    from fer_edge.sources.demo_clip import FRAMES
 
     resolved = _resolve(None, (), {"model.path": model})
     with ProgressLine() as line:
@@ -347,47 +381,8 @@ def sources(as_json: bool) -> None:
         click.echo(note, err=True)
 
 
-@cli.group()
-def config() -> None:
-    """Show settings with their origin, or check a settings file."""
-
-
-@config.command()
-@_settings_options
-@json_option
-def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
-    """Print every setting as TOML, with where its value came from."""
-    from fer_edge.commands.listings import format_settings, settings_to_json
-
-    rows = _resolve(config, assignments, {}).rows()
-    echo_result(partial(settings_to_json, rows), partial(format_settings, rows), as_json=as_json)
-
-
-@config.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--on-device", is_flag=True, help="Open outputs, spool, port, broker and camera, too."
-)
-@click.option(
-    "--user", metavar="NAME", default="", help="Check with this user's rights; needs root."
-)
-def check(file: Path, on_device: bool, user: str) -> None:
-    """Say what `fer-edge run --config FILE` would say to a TOML settings file.
-
-    Checks every setting and what they are together, reads secrets and certificates, and loads the
-    model. Root sees the secrets in /etc/credstore as the service does. Opens nothing else, so the
-    file of another device can be checked, too; with --on-device it has to work here and now.
-
-    Exit codes: 0 it would start, 78 something in the file is wrong; with --on-device also 1 an
-    output cannot be written, 69 camera or broker unavailable.
-    """
-    from fer_edge.commands.check import check as check_all
-
-    check_all(_resolve(file, (), {}).settings, on_device=on_device, user=user)
-    echo(f"ok: {printable(str(file))}")
-
-
 cli.add_command(bench)
+cli.add_command(config)
 cli.add_command(doctor)
 cli.add_command(model_group)
 cli.add_command(status)

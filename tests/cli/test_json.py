@@ -105,17 +105,20 @@ def test_demo(tmp_path):
     out = tmp_path / "demo"
     (result,) = json_lines(ran("demo", "--json", "--out", out))
     assert list(result) == [
-        "frames", "frames_with_face", "fps", "first_result_seconds", "labels", "stages_ms",
-        "observations", "overview", "pictures",
+        "frames", "frames_with_face", "fps", "first_result_seconds", "labels", "shown_seconds",
+        "stages_ms", "observations", "overview", "pictures",
     ]  # fmt: skip
-    assert result["frames"] == 120
-    assert 60 < result["frames_with_face"] < 120, "the face leaves and returns"
-    assert sum(result["labels"].values()) >= result["frames_with_face"]
+    assert result["frames"] == result["frames_with_face"] == 300
+    assert 330 < sum(result["labels"].values()) < 570, "one of two faces leaves and returns"
+    assert {"neutral", "happy", "surprise", "angry", "uncertain"} <= set(result["labels"])
+    assert result["shown_seconds"]["surprise"] > 1
     assert list(result["stages_ms"]) == ["detect", "classify", "age"]
     assert all(set(stage) == {"p50", "p90", "p99"} for stage in result["stages_ms"].values())
     left = {result["observations"], result["overview"], *result["pictures"]}
     assert left == {str(path) for path in out.iterdir()}
-    assert len(json_lines((out / "observations.jsonl").read_text())) == 120
+    lines = json_lines((out / "observations.jsonl").read_text())
+    assert [len(line["faces"]) for line in lines if line["clip_seconds"] == 5.0] == [1]
+    assert len(lines) == 300
 
 
 def test_run(portrait, tiny):

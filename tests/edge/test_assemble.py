@@ -11,6 +11,7 @@ from builders import PORTRAIT, a_frame, a_picture, encoded, write_files
 from tiny_model import tiny_model
 
 from fer_edge.assemble.parts import (
+    check_there,
     frames_of,
     make_classifier,
     make_detector,
@@ -50,6 +51,14 @@ def test_a_folder_is_a_source(tmp_path):
     write_files(tmp_path, {"1.png": encoded(a_picture())})
     with make_source(SourceSettings(uri=str(tmp_path))) as source:
         assert isinstance(source, PictureFolder)
+
+
+def test_a_clip_is_looked_for_before_minutes_of_work(tmp_path):
+    with pytest.raises(VideoError, match="does not exist"):
+        check_there(SourceSettings(uri=str(tmp_path / "clip.mp4")))
+    with pytest.raises(VideoError, match="holds no pictures"):
+        check_there(SourceSettings(uri=str(tmp_path)))
+    check_there(SourceSettings(uri="63"))  # a camera is opened when it is needed
 
 
 def test_a_stream_is_a_source():
@@ -197,8 +206,8 @@ def a_reader(model, **options):
 
 def test_a_picture_is_read(model):
     seen = a_reader(model).read(str(PORTRAIT))
-    assert (seen.image, seen.width, seen.height) == (str(PORTRAIT), 400, 400)
-    (reading,) = seen.readings
+    assert (seen.path, seen.width, seen.height) == (str(PORTRAIT), 400, 400)
+    (reading,) = seen
     said, box = reading.prediction, reading.face.box.as_list()
     assert format_reading(seen) == f"{PORTRAIT}: {said.label} {said.confidence:.2f} at {box}"
 
@@ -211,11 +220,11 @@ def test_a_label_that_is_only_a_guess_is_said_to_be_one(model, tmp_path):
         annotate_folder=tmp_path / "unsure",
     )
     seen = reader.read(str(PORTRAIT))
-    said = seen.readings[0].prediction
+    said = seen[0].prediction
     assert said.confidence < 1
     told = f"{PORTRAIT}: uncertain ({said.label} {said.confidence:.2f}) at "
     assert format_reading(seen).startswith(told)
-    assert seen.to_json()["faces"][0]["label"] == said.label
+    assert seen.to_dict()["faces"][0]["label"] == said.label
     (drawn,) = (tmp_path / "unsure").iterdir()
     a_reader(model, annotate_folder=tmp_path / "sure").read(str(PORTRAIT))
     (sure,) = (tmp_path / "sure").iterdir()
@@ -225,7 +234,7 @@ def test_a_label_that_is_only_a_guess_is_said_to_be_one(model, tmp_path):
 def test_a_picture_without_a_face(model, tmp_path):
     (tmp_path / "dark.png").write_bytes(encoded(a_picture() // 32))
     seen = a_reader(model).read(str(tmp_path / "dark.png"))
-    assert seen.readings == ()
+    assert len(seen) == 0
     assert format_reading(seen).endswith("dark.png: no face")
 
 

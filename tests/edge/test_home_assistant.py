@@ -23,7 +23,7 @@ def described(**changes):
 def a_published_state():
     state = DaemonState(
         "running", "1", 1, 0.0, 1.0, "0", "m", "ab", CameraHealth("delivering", problem="dark"),
-        temperature_c=51.23, stages_ms={"age": {"p50": 12.34}},
+        faces=1, temperature_c=51.23, stages_ms={"age": {"p50": 12.34}},
     )  # fmt: skip
     reading = a_reading(face=a_face(track_id=1), stable="happy")
     seen = an_observation(readings=(reading,))

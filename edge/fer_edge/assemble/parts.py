@@ -35,7 +35,7 @@ from fer_edge.sources.picamera import SCHEME, PiCamera
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.v4l2 import V4l2Camera
 from fer_edge.sources.video import VideoFile
-from fer_edge.stages.clocks import by_capture, by_index
+from fer_edge.stages.clocks import Clock, by_capture, by_clip, by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.follow.track import Patience
 from fer_edge.stages.follow.tracking import FaceTracker
@@ -44,7 +44,7 @@ from fer_edge.stages.search.scout import HaarScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.state.controls import Controls
 
-Frames: TypeAlias = Literal["live", "clip", "pictures"]
+Frames: TypeAlias = Literal["live", "clip", "timed", "pictures"]
 
 _HIDDEN: Final = "secret"
 _MOST_DIGITS: Final = 4
@@ -52,10 +52,14 @@ _BURST_SECONDS: Final = 1.5
 """Of its budget the search may take at once: for the first frame, and after another scene."""
 
 
-def make_source(settings: SourceSettings) -> Source:
+def make_source(settings: SourceSettings, *, colour: bool = False) -> Source:
     """Open the source that a URI names, and turn its pictures as the settings say.
 
     A URI is a number or /dev/... (V4L2), picamera or picamera:N, scheme://..., a folder, or a file.
+
+    Args:
+        settings: Section `source`.
+        colour: Whether frames keep their colours for whoever asks: the pipeline works on grey.
 
     Raises:
         FerError: It cannot be opened.
@@ -63,8 +67,8 @@ def make_source(settings: SourceSettings) -> Source:
     settings = dataclasses.replace(settings, uri=check_source(settings))
     orientation = Orientation(settings.rotation, settings.mirror)
     if _is_pi_camera(settings.uri):
-        return _make_pi_camera(settings, orientation)
-    return turned(_make_upright_source(settings), orientation)
+        return _make_pi_camera(settings, orientation, colour=colour)
+    return turned(_make_upright_source(settings, colour=colour), orientation)
 
 
 def check_source(settings: SourceSettings) -> str:
@@ -93,6 +97,18 @@ def check_source(settings: SourceSettings) -> str:
     else:
         refuse_half_address(uri)
     return uri
+
+
+def check_there(settings: SourceSettings) -> None:
+    """Open the file or folder that a source names, and close it; leave cameras alone.
+
+    Raises:
+        SettingsError: As `check_source` says.
+        VideoError: It is not there, or not one frame comes from it.
+    """
+    check_source(settings)
+    if frames_of(settings) != "live":
+        make_source(settings).close()
 
 
 def source_uri(settings: SourceSettings) -> str:
@@ -133,7 +149,7 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
-def _make_pi_camera(settings: SourceSettings, orientation: Orientation) -> Source:
+def _make_pi_camera(settings: SourceSettings, orientation: Orientation, *, colour: bool) -> Source:
     return PiCamera(
         _camera_number(settings.uri),
         width=settings.width,
@@ -142,10 +158,11 @@ def _make_pi_camera(settings: SourceSettings, orientation: Orientation) -> Sourc
         orientation=orientation,
         open_timeout_seconds=settings.open_timeout_seconds,
         stall_timeout_seconds=settings.read_timeout_seconds,
+        colour=colour,
     )
 
 
-def _make_upright_source(settings: SourceSettings) -> Source:
+def _make_upright_source(settings: SourceSettings, *, colour: bool) -> Source:
     uri = settings.uri
     if uri.isdecimal() or uri.startswith("/dev/"):
         return V4l2Camera(
@@ -154,6 +171,7 @@ def _make_upright_source(settings: SourceSettings) -> Source:
             height=settings.height,
             frames_per_second=settings.frames_per_second,
             open_timeout_seconds=settings.open_timeout_seconds,
+            colour=colour,
         )
     if "://" in uri:
         return NetworkStream(
@@ -163,11 +181,12 @@ def _make_upright_source(settings: SourceSettings) -> Source:
             most_pixels=live_pixels(settings.width, settings.height),
             interval_seconds=settings.interval_seconds,
             anywhere=settings.redirects == "any",
+            colour=colour,
         )
     path = Path(uri)
     if _is_folder(path):
-        return PictureFolder(path)
-    return VideoFile(path, realtime=settings.pace == "own")
+        return PictureFolder(path, colour=colour)
+    return VideoFile(path, realtime=settings.pace == "own", colour=colour)
 
 
 def _is_folder(path: Path) -> bool:
@@ -237,7 +256,7 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
 
     Args:
         settings: Sections `detector` and `tracker`.
-        frames: What the frames are.
+        frames: What the frames are, as `make_pipeline` says.
 
     Raises:
         DependencyError: OpenCV has no Haar cascades.
@@ -256,6 +275,7 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
         scout,
         schedule,
         threaded=frames == "live",
+        clock=_clock_of(frames),
         max_faces=chosen.max_faces,
         check_frames=chosen.check_frames,
         patience=Patience(
@@ -276,12 +296,16 @@ def smoothing_for(settings: SmoothingSettings, contract: ModelContract) -> Smoot
 def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmoother:
     """Make what steadies the labels, with settings that `smoothing_for` has completed."""
     return LabelSmoother(
-        by_capture if frames == "live" else by_index,
+        _clock_of(frames),
         memory_seconds=settings.memory_seconds,
         least_probability=settings.least_probability,
         margin=settings.margin,
         settle_seconds=settings.settle_seconds,
     )
+
+
+def _clock_of(frames: Frames) -> Clock:
+    return {"live": by_capture, "timed": by_clip}.get(frames, by_index)
 
 
 def frames_of(settings: SourceSettings) -> Frames:
@@ -296,7 +320,12 @@ def frames_of(settings: SourceSettings) -> Frames:
     return "pictures" if _is_folder(Path(uri)) else "clip"
 
 
-def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
+def make_pipeline(
+    settings: Settings,
+    *,
+    frames: Frames = "clip",
+    classifier: LitertClassifier | None = None,
+) -> Pipeline:
     """Load cascades and model.
 
     OpenCV is kept to one thread from here on: on pictures this small its threads cost more
@@ -305,14 +334,17 @@ def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
     Args:
         settings: Of all parts.
         frames: "live", coming at their own pace: the search for faces runs beside them; "clip",
-            the frames of a file: searched in turn, the same on every run; "pictures" that have
-            nothing to do with one another. `frames_of` tells which a source has.
+            the frames of a file: searched in turn, the same on every run; "timed", the same for
+            frames that say when they are; "pictures" that have nothing to do with one another.
+            `frames_of` tells which a source has.
+        classifier: Where one is loaded already.
 
     Raises:
         FerError: As `make_tracker` and `make_classifier` say.
     """
     cv2.setNumThreads(1)
-    tracker, classifier = make_tracker(settings, frames=frames), make_classifier(settings.model)
+    tracker = make_tracker(settings, frames=frames)
+    classifier = classifier or make_classifier(settings.model)
     smoothing = smoothing_for(settings.smoothing, classifier.contract)
     smoother = None if frames == "pictures" else make_smoother(smoothing, frames=frames)
     return Pipeline(tracker, classifier, smoother)

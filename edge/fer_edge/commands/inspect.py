@@ -45,9 +45,9 @@ class Inspected:
             "trial": self.trial,
         }
 
-    def to_text(self) -> str:
-        """Return the same for people."""
-        return format_model(self.model, trial=self.trial)
+    def to_text(self, *, whole: bool = False) -> str:
+        """Return the same for people; `whole` adds all of its origin."""
+        return format_model(self.model, trial=self.trial, whole=whole)
 
     def require(self) -> None:
         """Do nothing where the model may be used.
@@ -82,8 +82,14 @@ def describe_model(model: ModelFile) -> dict[str, Any]:
     }
 
 
-def format_model(model: ModelFile, *, trial: str) -> str:
-    """Return the same for people, with one accuracy and what it was measured by."""
+def format_model(model: ModelFile, *, trial: str, whole: bool = False) -> str:
+    """Return the same for people, with one accuracy and what it was measured by.
+
+    Args:
+        model: What to tell of.
+        trial: What its trial came to.
+        whole: Whether to tell all of its origin, which fills several screens.
+    """
     contract = model.contract
     given, answer = contract.input, contract.output
     fields = [
@@ -112,8 +118,11 @@ def format_model(model: ModelFile, *, trial: str) -> str:
         ("limits", contract.limits),
     ]
     origin = _flatten(contract.provenance)
-    fields += [(f"  {name}", text) for name, text in origin if not name.startswith(_LONG)]
-    return format_fields(fields)
+    if whole:
+        fields += [(f"  {name}", text) for name, text in origin if not name.startswith(_LONG)]
+        return format_fields(fields)
+    rest = f"{len(origin)} lines on data, training and conversion; `--all` shows them"
+    return format_fields([*fields, ("origin", rest)])
 
 
 def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 """A recording of several runs would otherwise pause for as long as nothing was running."""
+_MOST_UNREAD: Final = 20
 _EXPECTED: Final = "JSON lines as `fer-edge run` writes them"
 
 
@@ -26,11 +27,13 @@ def read_observations(path: Path) -> Iterator[Observation]:
     """Yield the observations of a file, one line at a time.
 
     A line that cannot be read is logged and left out; a run that is killed leaves half a line.
+    Where none of the first lines can be, the file is no recording, and that is said once.
 
     Raises:
         DataError: The file cannot be read, or holds no observation.
     """
     read = 0
+    unread: list[tuple[int, str]] = []
     try:
         with open_named(path) as file:
             for number, line in enumerate(file, start=1):
@@ -39,8 +42,13 @@ def read_observations(path: Path) -> Iterator[Observation]:
                 try:
                     observation = parse_observation(parse_json(line))
                 except ValueError as error:  # DataError and every failure of the decoder
-                    _log.warning("%s, line %d is left out: %s", path, number, _reason(error))
+                    unread.append((number, _reason(error)))
+                    if read:
+                        _tell(path, unread)
+                    elif len(unread) == _MOST_UNREAD:
+                        break
                     continue
+                _tell(path, unread)
                 read += 1
                 yield observation
     except OSError as error:
@@ -48,11 +56,20 @@ def read_observations(path: Path) -> Iterator[Observation]:
             f"{path} cannot be read ({error.strerror})", expected=_EXPECTED, fix="check the path"
         ) from error
     if not read:
+        number, reason = unread[0] if unread else (0, "")
+        first = f" (line {number}: {reason})" if unread else ""
         raise DataError(
-            f"{path} holds no observation",
+            f"{path} holds no observation{first}",
             expected=_EXPECTED,
             fix="record some with `fer-edge run --output FILE`",
         )
+
+
+def _tell(path: Path, unread: list[tuple[int, str]]) -> None:
+    """Log the lines that are left out, and forget them."""
+    for number, reason in unread:
+        _log.warning("%s, line %d is left out: %s", path, number, reason)
+    unread.clear()
 
 
 def parse_observation(line: Any) -> Observation:
@@ -72,6 +89,7 @@ def parse_observation(line: Any) -> Observation:
             tuple(_parse_face(face) for face in line["faces"]),
             timings,
             str(line.get("name", "")),
+            clip_seconds=None if (at := line.get("clip_seconds")) is None else _finite(at),
         )
     except KeyError as error:
         raise _bad(f"no {error.args[0]!r}") from error

@@ -25,7 +25,11 @@ _log = logging.getLogger(__name__)
 
 
 def make_service(
-    settings: Settings, controls: Controls, *, read_settings: Callable[[], Settings]
+    settings: Settings,
+    controls: Controls,
+    *,
+    read_settings: Callable[[], Settings],
+    colour: bool = False,
 ) -> Service:
     """Load the model, open the sinks, and begin to open the camera.
 
@@ -33,6 +37,7 @@ def make_service(
         settings: Of all parts.
         controls: What is asked of the daemon.
         read_settings: Resolves the settings anew; raises `FerError` where they are wrong.
+        colour: Whether frames keep their colours, for whoever draws on them.
 
     Raises:
         FerError: A part cannot be made.
@@ -48,19 +53,21 @@ def make_service(
     systemd = SystemdNotifier()
     return Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
-        SteadyCamera(*camera_of(settings), patient=systemd.heard),
+        SteadyCamera(*camera_of(settings, colour=colour), patient=systemd.heard),
         pipeline,
         sinks,
         controls=controls,
         figures=Figures(_names(settings, pipeline)),
         systemd=systemd,
-        reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
+        reload=_Reloading(
+            settings, lambda: slots.fill_in(read_settings()), controls, colour=colour
+        ),
     )
 
 
-def camera_of(settings: Settings) -> tuple[Opening, SourceSettings]:
+def camera_of(settings: Settings, *, colour: bool = False) -> tuple[Opening, SourceSettings]:
     """Return how the source that the settings name is opened, and how it is waited for."""
-    return lambda: make_source(settings.source), settings.source
+    return lambda: make_source(settings.source, colour=colour), settings.source
 
 
 def _names(settings: Settings, pipeline: Pipeline) -> Names:
@@ -81,11 +88,17 @@ class _Reloading:
     """
 
     def __init__(
-        self, settings: Settings, read_settings: Callable[[], Settings], controls: Controls
+        self,
+        settings: Settings,
+        read_settings: Callable[[], Settings],
+        controls: Controls,
+        *,
+        colour: bool,
     ) -> None:
         self._settings = settings
         self._read_settings = read_settings
         self._controls = controls
+        self._colour = colour
 
     def __call__(self, service: Service) -> None:
         """Read the settings and apply what has changed; log what is refused.
@@ -112,7 +125,7 @@ class _Reloading:
             service.pipeline.close()
             service.pipeline = pipeline
         if _WATCHED in changed:
-            service.camera.change(*camera_of(new))
+            service.camera.change(*camera_of(new, colour=self._colour))
         service.figures.names = _names(new, service.pipeline)
         self._settings = new
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")

@@ -69,13 +69,15 @@ class Service(Closing):
         self,
         *,
         max_frames: int = 0,
+        max_seconds: float = 0.0,
         watch: Watch[Frame] = lambda _frame, _observation, _tally: None,
         tell: Tell = lambda _state: None,
     ) -> RunTally:
-        """Run until the source ends, somebody stops it, or `max_frames` are done.
+        """Run until the source ends, somebody stops it, or enough frames are done.
 
         Args:
             max_frames: 0 is no limit.
+            max_seconds: The same, of frames.
             watch: Called after each observation.
             tell: Called with the daemon's state about once a second.
 
@@ -83,7 +85,13 @@ class Service(Closing):
             SourceUnavailableError: The camera was given up.
             OutputError: An essential sink cannot write.
         """
-        tally = run(self._turns(tell), self._see, max_frames=max_frames, watch=watch)
+        tally = run(
+            self._turns(tell),
+            self._see,
+            max_frames=max_frames,
+            max_seconds=max_seconds,
+            watch=watch,
+        )
         self._systemd.stopping()
         tell(self.state())
         return tally

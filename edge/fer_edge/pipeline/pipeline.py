@@ -56,6 +56,7 @@ class Pipeline(Closing):
             clock.milliseconds,
             frame.name,
             self._tracker.left_out,
+            frame.clip_seconds,
         )
 
     def close(self) -> None:

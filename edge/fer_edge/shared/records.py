@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 GreyImage: TypeAlias = NDArray[np.uint8]
 """uint8, shape (height, width)."""
+ColourImage: TypeAlias = NDArray[np.uint8]
+"""uint8, shape (height, width, 3), in the order blue, green, red."""
 
 OBSERVATION_SCHEMA: Final = 1
 UNCERTAIN: Final = "uncertain"
@@ -19,7 +21,14 @@ UNCERTAIN: Final = "uncertain"
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels; the origin is the picture's top left corner."""
+    """A rectangle in pixels; the origin is the picture's top left corner.
+
+    Attributes:
+        x: Of its left edge.
+        y: Of its upper edge.
+        width: To the right.
+        height: Downwards.
+    """
 
     x: int
     y: int
@@ -52,6 +61,29 @@ class Box:
         return max(0, width) * max(0, height)
 
 
+class Colour:
+    """A picture's colours, made when somebody first asks for them: the pipeline needs none.
+
+    Args:
+        make: Returns uint8, shape (height, width, 3), BGR; called at most once.
+    """
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], ColourImage]) -> None:
+        self._make = make
+
+    def __call__(self) -> ColourImage:
+        """Return the picture; the same array each time."""
+        made = self._make()
+        self._make = lambda: made  # what it was made of is forgotten
+        return made
+
+    def then(self, change: Callable[[ColourImage], ColourImage]) -> Colour:
+        """Return colours that are changed once they are made: turned, for instance."""
+        return Colour(lambda: change(self()))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of a source.
@@ -62,6 +94,9 @@ class Frame:
         monotonic_ns: Monotonic clock at capture; what latencies are measured from.
         grey: uint8, shape (height, width).
         name: File name where the frame comes from one, else "".
+        clip_seconds: Time within its clip; None where the frame is of no clip.
+        colour: The same picture in colour; None where the source has none, or was not asked to
+            keep it.
     """
 
     index: int
@@ -69,6 +104,13 @@ class Frame:
     monotonic_ns: int
     grey: GreyImage
     name: str = ""
+    clip_seconds: float | None = None
+    colour: Colour | None = None
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The picture in colour where that was kept, else in grey."""
+        return self.grey if self.colour is None else self.colour()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +188,36 @@ class Reading:
     prediction: Prediction
     stable: str | None = None
 
+    @property
+    def box(self) -> Box:
+        """Where the face is, in pixels of the picture; may stick out of it."""
+        return self.face.box
+
+    @property
+    def score(self) -> float:
+        """The detector's own confidence that this is a face, on its own scale."""
+        return self.face.score
+
+    @property
+    def track_id(self) -> int | None:
+        """The same number for the same face over time; None where faces are not followed."""
+        return self.face.track_id
+
+    @property
+    def label(self) -> str:
+        """The most probable expression in this picture alone."""
+        return self.prediction.label
+
+    @property
+    def confidence(self) -> float:
+        """Probability of `label`, 0 to 1."""
+        return self.prediction.confidence
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Probability by expression."""
+        return self.prediction.scores
+
     def to_json(self) -> dict[str, Any]:
         """Return the face as it stands in JSON output."""
         prediction = self.prediction
@@ -168,6 +240,7 @@ class Observation:
         timings: Milliseconds by stage; `age` is capture to result.
         name: File name of the frame, or "".
         left_out: Faces seen that a limit keeps from being followed; in JSON where there are any.
+        clip_seconds: Time within the clip; None, and not in JSON, where the frame is of no clip.
     """
 
     frame_index: int
@@ -176,6 +249,7 @@ class Observation:
     timings: Mapping[str, float] = field(default_factory=dict)
     name: str = ""
     left_out: int = 0
+    clip_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return one JSON line's worth, versioned by `schema`."""
@@ -199,4 +273,6 @@ class Observation:
             line["name"] = self.name
         if self.left_out:
             line["left_out"] = self.left_out
+        if self.clip_seconds is not None:
+            line["clip_seconds"] = round(self.clip_seconds, 3)
         return line

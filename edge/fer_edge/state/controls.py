@@ -15,17 +15,22 @@ class Controls:
 
     Attributes:
         stopping: Whether the run is to end.
+        interrupted: Whether that is because of Ctrl-C.
         enabled: Whether anything is to be looked at; the camera is released while it is not.
     """
 
     def __init__(self) -> None:
         # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
-        self.stopping = self._reload = False
+        self.stopping = self.interrupted = self._reload = False
         self.enabled = True
 
     def stop(self) -> None:
         """End after the current frame."""
         self.stopping = True
+
+    def interrupt(self) -> None:
+        """End after the current frame, because somebody at the prompt wants it."""
+        self.interrupted = self.stopping = True
 
     def reload(self) -> None:
         """Read the settings anew before the next frame."""
@@ -51,7 +56,10 @@ class Controls:
 
 @contextmanager
 def obey_signals(
-    *, stop: Callable[[], None], reload: Callable[[], None] | None = None
+    *,
+    stop: Callable[[], None],
+    interrupt: Callable[[], None] | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     """Let SIGINT and SIGTERM stop, and SIGHUP reload where that is wanted.
 
@@ -59,6 +67,7 @@ def obey_signals(
 
     Args:
         stop: Called once, between any two steps of the program.
+        interrupt: Called for SIGINT instead of `stop`.
         reload: Likewise, at each SIGHUP; if not given, SIGHUP is not caught.
     """
     numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if reload else [])]
@@ -68,7 +77,10 @@ def obey_signals(
         if reload and number == signal.SIGHUP:
             reload()
             return
-        stop()
+        if number == signal.SIGINT and interrupt is not None:
+            interrupt()
+        else:
+            stop()
         signal.signal(number, previous[signal.Signals(number)])
 
     for number in numbers:

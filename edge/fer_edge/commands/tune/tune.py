@@ -13,7 +13,7 @@ from fer_edge.shared.typed_tables import flatten
 
 MODEL_KEY: Final = "model.path"
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int, str], None]
 
 
 def tune(
@@ -24,7 +24,7 @@ def tune(
     models: Sequence[str] = (),
     fixed: frozenset[str] = frozenset(),
     min_face_px: int = 40,
-    progress: Progress = lambda _what, _done, _total: None,
+    progress: Progress = lambda _what, _done, _total, _detail: None,
 ) -> Outcome:
     """Find the cheapest settings that find enough faces.
 
@@ -36,7 +36,7 @@ def tune(
             reached with those before. None: the one of the settings.
         fixed: Settings not to be changed, `section.key`.
         min_face_px: Smallest face that has to be found, pixels of the frame.
-        progress: Told what is being done, and how much of it.
+        progress: Told what is being done, how much of how much, and what exactly.
 
     Raises:
         DataError: Too few faces are seen.
@@ -45,7 +45,7 @@ def tune(
     known = find_known_faces(
         footage.frames,
         min_face_px=min_face_px,
-        progress=lambda done, total: progress("searching thoroughly", done, total),
+        progress=lambda done, total: progress("searching thoroughly", done, total, ""),
     )
     faces = sum(len(frame.sure) for frame in known.values())
     begun_with = flatten(asdict(settings))
@@ -57,7 +57,7 @@ def tune(
             lambda changes: attempt(settings, changes, footage, known),
             goal,
             fixed,
-            lambda done, total: progress("trying settings", done, total),
+            progress,
         )
         given = {} if model == settings.model.path else {MODEL_KEY: model}
         chosen = search.run({key: begun_with[key] for key in VALUES}, given)

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any, Final, NoReturn, TextIO, TypeVar
 import click
 
 from fer_edge.shared.errors import EXIT_FAILED, FerError, OutputError
+from fer_edge.shared.terminal.entry import heed_interrupts
 from fer_edge.shared.terminal.progress import ERASE_LINE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -208,6 +210,7 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
     formatter = JournalFormatter() if goes_to_journal(sys.stderr) else _TerminalFormatter()
     logging.getLogger().handlers[0].setFormatter(formatter)
     stdout = sys.stdout
+    heed_interrupts()
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
@@ -215,6 +218,7 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
+        _drop_unread()
         sys.exit(130)
     except SystemExit:
         if sys.stdout is not stdout:
@@ -269,6 +273,12 @@ def _drop_unwritten() -> None:
     try:
         sys.stdout.flush()
     except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _drop_unread() -> None:
+    """Leave nothing in stdout where its reader has stopped reading, and would be waited for."""
+    if not select.select([], [sys.stdout], [], 0)[1]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -32,7 +32,7 @@ def json_line(observation: Observation) -> str:
         observation.captured_at,
         ",".join([_face(reading) for reading in observation.readings]),
         _named(tuple(timings), "%.3f") % tuple(timings.values()),
-        _rest(observation) if observation.name or observation.left_out else "",
+        _rest(observation),
     )
     # Also a file may be named so; the encoder tells.
     if "nan" in line or "inf" in line:
@@ -53,8 +53,12 @@ def _face(reading: Reading) -> str:
 
 
 def _rest(observation: Observation) -> str:
-    name = f',"name":{json.dumps(observation.name)}' if observation.name else ""
-    return f'{name},"left_out":{observation.left_out}' if observation.left_out else name
+    rest = f',"name":{json.dumps(observation.name)}' if observation.name else ""
+    if observation.left_out:
+        rest += f',"left_out":{observation.left_out}'
+    if observation.clip_seconds is not None:
+        rest += f',"clip_seconds":{observation.clip_seconds:.3f}'
+    return rest
 
 
 @lru_cache(maxsize=64)
