@@ -1,6 +1,7 @@
 """Events that wait on disk: order, bounds, and what disks and processes do to them."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -237,18 +238,26 @@ def test_a_file_that_is_removed_is_made_anew(spool, path):
 # What others may do to it: the index of its log in memory only, so that no cut file is a SIGBUS.
 
 
-def kept_by_a_killed_process(path, count):
-    """Leave a spool whose newest events are in its log only."""
-    path.parent.mkdir()
-    child = os.fork()
-    if child == 0:
-        one = Spool(path, SpoolBounds(1_000_000, 86_400.0, 3600.0, 1e9))
-        for name in names(*range(count)):
-            one.append(name + "x" * 300)
-            if name == f"event {count // 2}":
-                one.synchronise()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+KILLED = """
+import os, sys
+from pathlib import Path
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
+
+one = Spool(Path(sys.argv[1]), SpoolBounds(1_000_000, 86_400.0, 3600.0, 1e9))
+for number in range(400):
+    one.append(f"event {number}" + "x" * 300)
+    if number == 200:
+        one.synchronise()
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def kept_by_a_killed_process(tmp_path_factory):
+    """A spool whose newest events are in its log only."""
+    folder = tmp_path_factory.mktemp("killed")
+    subprocess.run([sys.executable, "-c", KILLED, folder / "events.db"], check=True, timeout=300)
+    return folder
 
 
 def cut(share):
@@ -291,9 +300,11 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_what_others_did_to_it_is_salvaged_counted_and_said(spool, path, caplog, name):
+def test_what_others_did_to_it_is_salvaged_counted_and_said(
+    spool, path, caplog, kept_by_a_killed_process, name
+):
     change, fewest = DAMAGES[name]
-    kept_by_a_killed_process(path, 400)
+    shutil.copytree(kept_by_a_killed_process, path.parent)
     change(path)
     one = spool()
     found = payloads(one)
