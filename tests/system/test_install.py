@@ -59,6 +59,14 @@ def append(text):
 
 
 ANOTHER = {"fer_edge/py.typed": append("# another\n")}
+# Where it loads models it leaves a note of who it is, and of what it was asked to do.
+TELLING = {
+    "fer_edge/shared/model/litert.py": append(
+        "\nimport os, sys\n"
+        "with open(f'/tmp/loaded-by-{os.geteuid()}', 'a') as file:\n"
+        "    file.write(f'{sys.argv[1:3]}\\n')\n"
+    )
+}
 BROKEN_MODEL = {f"fer_edge/models/{DEFAULT_MODEL}.int8.tflite": flip}
 # Fine at the prompt, but not as a daemon.
 BROKEN_DAEMON = {
@@ -171,9 +179,12 @@ def test_an_upgrade_keeps_settings_and_the_release_before(installed):
     config = installed.root / "etc/fer-edge/config.toml"
     config.write_text(config.read_text().replace('uri = "0"', 'uri = "1"'))
     old = installed.release
-    installed.offer(ANOTHER)
+    installed.offer(TELLING)
     assert installed.changed("--camera", "picamera2")
     assert installed.release != old
+    loaded_by = {path.name for path in (installed.root / "tmp").glob("loaded-by-*")}
+    assert loaded_by, "the release was tried"
+    assert "loaded-by-0" not in loaded_by, "by root"
     assert installed.releases() == {old, installed.release}
     assert installed.works()
     assert 'uri = "1"' in config.read_text()
@@ -260,7 +271,7 @@ def test_purge_leaves_nothing(installed, fresh):
     after = dict(debian_root.files(device.root))
     # Backups that the tools for users make; and what this test has put there itself.
     ours = ("root/", "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/.pwd.lock",
-            "etc/subuid-", "etc/subgid-")  # fmt: skip
+            "etc/subuid-", "etc/subgid-", "tmp/loaded-by-")  # fmt: skip
     left = {name for name in before.keys() ^ after.keys() if not name.startswith(ours)}
     left |= {name for name in before.keys() & after.keys() if before[name] != after[name]}
     assert {name for name in left if not name.startswith(ours)} == set()
