@@ -25,7 +25,7 @@ from fer_edge.state.records import CameraHealth, DaemonState, Grade, Phase, Sink
 PREFIX: Final = "fer_edge"
 GROWING: Final = frozenset(
     {
-        "connections", "damaged_files", "delivered", "dropped_full", "dropped_old",
+        "connections", "damaged_files", "defects", "delivered", "dropped_full", "dropped_old",
         "dropped_unkept", "events", "events_aggregate", "events_appeared", "events_changed",
         "events_left", "first_kept_in_memory", "ignored_commands", "refused", "requests",
         "unwritten", "withheld_periods", "written_bytes",
