@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostile.camera import camera
@@ -111,7 +111,7 @@ def main() -> None:
         chosen = {kind: make for kind, make in made.items() if kind in (options.kind or made)}
         rows = [try_kind(kind, make, options) for kind, make in chosen.items()]
     if options.json:
-        print(json.dumps([asdict(row) for row in rows]))
+        print(json.dumps([vars(row) for row in rows]))
     else:
         print(f"{'':<14}{'cases':>6}{'failures':>10}{'peak MB':>9}{'s':>7}  ended with")
         for row in rows:

@@ -27,7 +27,7 @@ BOUNDED = {
 
 
 @given(dice)
-@settings(max_examples=300, **BOUNDED)
+@settings(max_examples=150, **BOUNDED)
 def test_a_splitter_finds_pictures_within_bounds_in_anything(rng: random.Random) -> None:
     split(pieces_of(an_answer(rng), rng))
 
@@ -61,7 +61,7 @@ def test_settings_are_taken_or_refused(tmp_path_factory, all_settings, rng: rand
 
 @pytest.mark.parametrize(
     ("make", "count"),
-    [(status_socket, 40), (listener, 60), (commands, 40)],
+    [(status_socket, 30), (listener, 50), (commands, 20)],
     ids=["status socket", "listener", "MQTT commands"],
 )
 def test_whoever_connects_leaves_it_as_it_was(
