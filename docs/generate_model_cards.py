@@ -105,7 +105,7 @@ def card(name: str, model: ModelFile, results: Mapping[str, Evaluation]) -> Iter
             ("says", ", ".join(contract.labels)),
             ("given", f"a frontal face, {contract.input.width}x{contract.input.height} grey"),
             ("file", f"{Path(model.path).stat().st_size:,} bytes, int8 in and out"),
-            ("identity", f"sha256 `{contract.flatbuffer_sha256}`"),
+            ("identity", f"sha256 `{model.sha256}`"),
             ("network", f"recipe `{provenance['recipe']}`, {provenance['epochs']} epochs"),
             ("trained on", f"{split['train']:,} pictures of `{data['name']}`, {labelled}"),
             ("set aside", f"{split['val']:,} for validation, none of which is among these"),
@@ -195,7 +195,7 @@ def _taken_for(result: Evaluation, row: int) -> str:
 def is_of(name: str, model: ModelFile) -> bool:
     """Return whether the card beside a model is this model's."""
     path = MODELS / f"{name}.md"
-    return path.is_file() and model.contract.flatbuffer_sha256 in path.read_text("utf-8")
+    return path.is_file() and model.sha256 in path.read_text("utf-8")
 
 
 def main() -> None:
@@ -216,7 +216,7 @@ def main() -> None:
     told = {}
     for name, model in models.items():
         results = judge(model, arguments.data)
-        told[model.contract.flatbuffer_sha256] = dataclasses.asdict(figures(model, results))
+        told[model.sha256] = dataclasses.asdict(figures(model, results))
         (MODELS / f"{name}.md").write_text("\n".join(card(name, model, results)), encoding="utf-8")
         sys.stderr.write(f"wrote {name}.md\n")
     FIGURES.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -143,7 +143,7 @@ class Conversion:
             artefact.target.value: {
                 "file": artefact.file_name,
                 "bytes": len(artefact.data),
-                "model_sha256": artefact.model.contract.flatbuffer_sha256,
+                "model_sha256": artefact.model.sha256,
             }
             for artefact in self.artefacts
         }

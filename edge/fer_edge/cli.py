@@ -251,12 +251,16 @@ def models(as_json: bool) -> None:
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|FILE]")
 @json_option
 def inspect(model: str, as_json: bool) -> None:
-    """Tell what a model file is: labels, input, origin, figures. Loads no interpreter."""
-    from fer_edge.commands.inspect import describe_model, format_model
+    """Tell what a model file is: labels, input, origin, figures.
+
+    A file that does not ship is tried in a process of its own. The exit code is 78 where it fails.
+    """
+    from fer_edge.commands.inspect import inspect_model
     from fer_edge.models import open_model
 
-    opened = open_model(model)
-    echo_result(partial(describe_model, opened), partial(format_model, opened), as_json=as_json)
+    found = inspect_model(open_model(model))
+    echo_result(found.to_json, found.to_text, as_json=as_json)
+    found.require()
 
 
 @cli.command()
@@ -265,9 +269,12 @@ def inspect(model: str, as_json: bool) -> None:
 def selftest(model: str, as_json: bool) -> None:
     """Run a model's golden vectors here and compare with the outputs recorded in it."""
     from fer_edge.models import open_model
+    from fer_edge.models.trial import require_survival
     from fer_edge.shared.model.selftest import run_selftest
 
-    result = run_selftest(open_model(model))
+    opened = open_model(model)
+    require_survival(opened)
+    result = run_selftest(opened)
     if as_json:
         echo_json(result.to_json())
     elif result.passed:

@@ -1,5 +1,6 @@
 """The JSON that scripts build on: names and types as the documentation promises."""
 
+import hashlib
 import json
 
 import pytest
@@ -62,12 +63,16 @@ def test_evaluate(data_set, tiny):
     assert tuple(result["labels"]) == SEVEN
     assert [len(row) for row in result["confusion"]] == [7] * 7
     assert sum(map(sum, result["confusion"])) == 4
-    assert result["model_sha256"] == read_model(tiny).contract.flatbuffer_sha256
+    assert result["model_sha256"] == read_model(tiny).sha256
 
 
 def test_inspect(tiny):
     (result,) = json_lines(ran("inspect", "--json", tiny))
-    assert list(result) == ["path", "flatbuffer_bytes", "members", "contract"]
+    assert list(result) == [
+        "path", "flatbuffer_bytes", "members", "contract", "sha256", "ships", "passed", "trial",
+    ]  # fmt: skip
+    assert (result["ships"], result["passed"]) == (False, True)
+    assert result["sha256"] == hashlib.sha256(tiny.read_bytes()).hexdigest()
     assert result["contract"] == json.loads(read_model(tiny).contract.to_json())
     assert result["members"]["contract.json"] > 0
     assert result["flatbuffer_bytes"] == len(read_model(tiny).flatbuffer)

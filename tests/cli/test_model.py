@@ -21,7 +21,7 @@ CONFIG = 78
 
 
 def sha256(data):
-    return parse_model(data, where="").contract.flatbuffer_sha256
+    return parse_model(data, where="").sha256
 
 
 @pytest.fixture

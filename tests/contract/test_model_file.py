@@ -318,8 +318,9 @@ def test_a_contract_from_before_models_said_when_they_are_certain():
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_every_shipped_model_has_its_name_and_its_card(name):
-    contract = open_model(name).contract
+    model = open_model(name)
+    contract = model.contract
     assert contract.name == name
     card = (Path(fer_edge.models.__file__).parent / f"{name}.md").read_text("utf-8")
-    assert contract.flatbuffer_sha256 in card
+    assert model.sha256 in card
     assert all(f"| {label} | " in card for label in contract.labels)

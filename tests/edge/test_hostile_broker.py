@@ -4,7 +4,7 @@ import logging
 import struct
 
 import pytest
-from builders import a_contract
+from builders import a_model
 from paho.mqtt.client import Client
 from states import a_state
 from tiny_broker import TinyBroker, heading, packet, wait_until
@@ -159,7 +159,7 @@ def start_sink(broker, tmp_path, monkeypatch):
 
     def start():
         controls = Controls()
-        made.extend(make_event_sinks(settings, a_contract(), controls))
+        made.extend(make_event_sinks(settings, a_model(), controls))
         return made[-1].sink, controls
 
     yield start

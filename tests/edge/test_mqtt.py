@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from builders import a_contract, a_face, a_reading, an_observation
+from builders import a_face, a_model, a_reading, an_observation
 from command_line import clean_environment, error_line, fer_edge
 from tiny_broker import TinyBroker, wait_until
 
@@ -52,7 +52,7 @@ def sinks(tmp_path, monkeypatch):
             **{key.replace("__", "."): str(value) for key, value in changes.items()},
         }  # fmt: skip
         settings = resolve(flags=flags, environment={}, file={}).settings
-        made = make_event_sinks(settings, a_contract(), controls or Controls())
+        made = make_event_sinks(settings, a_model(), controls or Controls())
         opened.extend(made)
         return [named.sink for named in made]
 
@@ -406,14 +406,14 @@ def test_a_password_comes_from_a_file_or_a_credential(sinks, tiny_broker, tmp_pa
 
 def test_without_a_broker_or_a_file_there_is_no_sink(tmp_path):
     settings = resolve(flags={}, environment={}, file={}).settings
-    assert make_event_sinks(settings, a_contract(), Controls()) == []
+    assert make_event_sinks(settings, a_model(), Controls()) == []
 
 
 def test_events_may_go_to_a_file_alone(tmp_path):
     file = tmp_path / "events.jsonl"
     flags = {"events.file": str(file), "events.purpose": PURPOSE}
     settings = resolve(flags=flags, environment={}, file={}).settings
-    (named,) = make_event_sinks(settings, a_contract(), Controls())
+    (named,) = make_event_sinks(settings, a_model(), Controls())
     named.sink.emit(seen("happy"))
     assert json.loads(file.read_text())["expression"] == "happy"
     named.sink.close()
@@ -424,7 +424,7 @@ def test_a_file_that_cannot_be_opened_is_said(tmp_path):
     flags = {"events.file": str(tmp_path / "no" / "events"), "events.purpose": PURPOSE}
     settings = resolve(flags=flags, environment={}, file={}).settings
     with pytest.raises(OutputError, match=r"events\.file"):
-        make_event_sinks(settings, a_contract(), Controls())
+        make_event_sinks(settings, a_model(), Controls())
 
 
 def settings_of(**changes):

@@ -209,7 +209,7 @@ def show_origin(conversion: Conversion) -> Iterator[str]:
         ("batch norms moved", "; ".join(conversion.moves) or "none"),
         *((f"version of {name}", version) for name, version in provenance["versions"].items()),
         *(
-            (artefact.file_name, f"SHA-256 {artefact.model.contract.flatbuffer_sha256}")
+            (artefact.file_name, f"SHA-256 {artefact.model.sha256}")
             for artefact in conversion.artefacts
         ),
     ]

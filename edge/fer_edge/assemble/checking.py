@@ -5,6 +5,7 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from fer_edge.shared.named_files import kind_of
 _LONGEST_PURPOSE: Final = 500
 _NEARBY: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEVICES: Final = "/dev/"
+_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ def check_settings(settings: Settings) -> None:
     """
     check_run_name(settings.daemon.name)
     _check_source(settings)
+    _check_trust(settings.model.trust)
     _check_mode(settings)
     _check_files(settings)
     _check_secret_files(settings)
@@ -54,6 +57,15 @@ def _check_source(settings: Settings) -> None:
             fix="set it, or leave source.uri_file out",
         )
     check_source(source)
+
+
+def _check_trust(trust: str) -> None:
+    if trust and not _HASH.fullmatch(trust):
+        raise SettingsError(
+            f"model.trust = {trust!r} is no hash",
+            expected="sha256: and 64 digits of 0-9 and a-f",
+            fix="take it from `fer-edge inspect FILE`, or from whoever made the model",
+        )
 
 
 def _check_mode(settings: Settings) -> None:

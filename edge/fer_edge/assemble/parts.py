@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.models import open_model
+from fer_edge.models.trial import require_tried
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Sink, Source, Tracker
 from fer_edge.settings import (
@@ -18,10 +19,11 @@ from fer_edge.settings import (
     SourceSettings,
 )
 from fer_edge.settings.secrets import read_secret
-from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.errors import ModelError, SettingsError
 from fer_edge.shared.haar import HaarDetector
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.opencv import cv2
 from fer_edge.sinks.fan_out import NamedSink
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
@@ -191,14 +193,47 @@ def make_detector(settings: DetectorSettings) -> HaarDetector:
     )
 
 
+def open_trusted(settings: ModelSettings) -> ModelFile:
+    """Read the model that the settings name, and compare it with what they trust.
+
+    Raises:
+        ModelError: As `open_model` says, or it is another one.
+    """
+    model = open_model(settings.path)
+    if settings.trust and settings.trust != f"sha256:{model.sha256}":
+        raise ModelError(
+            f"{model.path} has the SHA-256 {model.sha256}",
+            expected=f"{settings.trust}, as model.trust says",
+            fix="use the model that was meant; or, if you know where this one comes from, "
+            "set model.trust to its hash",
+        )
+    return model
+
+
+def open_tried(settings: ModelSettings) -> ModelFile:
+    """Read the model that the settings name, and have it tried where that was not done before.
+
+    Raises:
+        ModelError: As `open_trusted` says, or it does not pass.
+        DependencyError: There is no usable TFLite runtime.
+    """
+    model = open_trusted(settings)
+    require_tried(model, threads=settings.threads)
+    return model
+
+
 def make_classifier(settings: ModelSettings) -> LitertClassifier:
     """Load the model.
 
+    A file that does not ship is tried in a process of its own first, once for each file, runtime
+    and processor: see `fer_edge.models.trial`.
+
     Raises:
-        ModelError: It is missing, damaged, or breaks its contract.
+        ModelError: It is missing, damaged, breaks its contract, is not the one that the settings
+            trust, or does not pass its trial.
         DependencyError: There is no usable TFLite runtime.
     """
-    classifier = LitertClassifier(open_model(settings.path), threads=settings.threads)
+    classifier = LitertClassifier(open_tried(settings), threads=settings.threads)
     classifier.warn_where_slow()
     return classifier
 
@@ -317,8 +352,7 @@ def make_sinks(settings: Settings, controls: Controls) -> list[NamedSink]:
             whole = settings.output.file == "-" or frames_of(settings.source) != "live"
             sinks.append(NamedSink("jsonl", make_sink(settings.output), essential=whole))
         if settings.events.file or settings.mqtt.host:
-            contract = open_model(settings.model.path).contract
-            sinks += make_event_sinks(settings, contract, controls)
+            sinks += make_event_sinks(settings, open_trusted(settings.model), controls)
         if settings.web.port:
             from fer_edge.sinks.web.sink import WebSink  # noqa: PLC0415 - 0.1 s that few runs need
 

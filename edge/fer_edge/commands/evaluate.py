@@ -28,7 +28,7 @@ class Evaluation(Scores):
 
     Attributes:
         calibration_error: How far the model's confidence is from its accuracy, over 15 bins.
-        model_sha256: Identity of the model.
+        model_sha256: Of the model's file.
         unreadable: Names of pictures that could not be decoded; they do not count.
         left_out: How many pictures did not count because people disagreed about them, or saw
             what the model has no word for.
@@ -124,7 +124,7 @@ def evaluate(
         labels,
         confusion,
         calibration_error(sure, right.astype(bool)),
-        classifier.contract.flatbuffer_sha256,
+        classifier.model_sha256,
         tuple(unreadable),
         left_out=len(given) - len(pictures),
         copies=copies,

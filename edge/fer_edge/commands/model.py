@@ -95,12 +95,12 @@ def _tell(change: "Change", *, as_json: bool) -> None:
                 "serving": pointer.serving,
                 "before": pointer.before,
                 "name": contract.name,
-                "sha256": contract.flatbuffer_sha256,
+                "sha256": change.model.sha256,
             }
         )
         return
     place = pointer.serving if pointer.serving == "shipped" else f"slot {pointer.serving}"
     served = "serves" if change.changed else "serves already"
-    echo(f"{contract.name} ({place}, sha256 {contract.flatbuffer_sha256[:12]}...) {served}")
+    echo(f"{contract.name} ({place}, sha256 {change.model.sha256[:12]}...) {served}")
     if change.changed:
         click.echo("a running daemon takes it with: sudo systemctl reload fer-edge", err=True)

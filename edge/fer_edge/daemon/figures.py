@@ -25,7 +25,7 @@ class Names(NamedTuple):
     Attributes:
         source: As the settings name it, without passwords.
         model: Its name.
-        model_sha256: Hash of its network.
+        model_sha256: Of its file.
         model_place: Where it lies, if that is a slot; see `DaemonState`.
         model_problem: Why it is not the one that should serve.
         tells_faces: Whether the state may tell how many faces there are.

@@ -45,9 +45,15 @@ class CardFigures:
 def card_figures(model: ModelFile) -> CardFigures | None:
     """Return what a model's card says; None for a model that does not ship.
 
-    Cards are found by the network's hash, so a copy of a shipped model has its figures, too.
+    Cards are found by the file's hash: a copy of a shipped model has its figures, too, and one
+    whose labels were changed has not.
     """
-    return _cards().get(model.contract.flatbuffer_sha256)
+    return _cards().get(model.sha256)
+
+
+def ships(model: ModelFile) -> bool:
+    """Tell whether a model is one of those in the package, or a copy of one."""
+    return model.sha256 in _cards()
 
 
 def conversion_figures(model: ModelFile) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.models.slots import ModelSlots, Place, Pointer
-from fer_edge.models.trial import try_model
+from fer_edge.models.trial import require_pass, try_model
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import ModelFile, parse_model, read_bytes, read_model
 from fer_edge.shared.terminal.tables import format_fields
@@ -49,7 +49,8 @@ def install(file: Path, slots: ModelSlots) -> Change:
                 return Change(False, before, try_model(serving))
         slot = slots.stage(data)
         try:
-            model = try_model(slots.staged_path(slot), name=str(file))
+            model = parse_model(slots.staged(slot), where=str(slots.staged_path(slot)))
+            require_pass(model, name=str(file))
         except BaseException:
             slots.discard(slot)
             raise
@@ -132,7 +133,7 @@ class Holding:
 
     Attributes:
         name: The model's; "" where it cannot be read.
-        sha256: Of its network.
+        sha256: Of its file.
         problem: Why it cannot serve; "" where nothing is wrong.
     """
 
@@ -223,4 +224,4 @@ def _look(place: Place, slots: ModelSlots, *, verify: bool) -> Holding | None:
         model = (try_place if verify else read_place)(place, slots)
     except FerError as error:
         return Holding(problem=str(error))
-    return Holding(model.contract.name, model.contract.flatbuffer_sha256)
+    return Holding(model.contract.name, model.sha256)

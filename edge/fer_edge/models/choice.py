@@ -64,7 +64,9 @@ class SlotReader:
         if settings.model.path != SLOT:
             return settings
         self._known = serve(SLOT, slots=self._slots, known=self._known)
-        model = ServedModel(self._known.model, settings.model.threads, self._known)
+        model = ServedModel(
+            self._known.model, settings.model.trust, settings.model.threads, self._known
+        )
         return dataclasses.replace(settings, model=model)
 
 

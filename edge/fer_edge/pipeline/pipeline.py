@@ -28,6 +28,11 @@ class Pipeline(Closing):
         """What the model promises."""
         return self._classifier.contract
 
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of the model's file."""
+        return self._classifier.model_sha256
+
     def process(self, frame: Frame) -> Observation:
         """Return what is seen in a frame, with milliseconds by stage.
 

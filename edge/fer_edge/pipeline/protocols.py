@@ -86,6 +86,11 @@ class Classifier(Protocol):
         """What the model promises."""
         ...
 
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of the model's file; "" where it was never in one."""
+        ...
+
     def classify(self, grey: GreyImage, boxes: Sequence[Box]) -> list[Prediction]:
         """Return one prediction for each box of a picture (uint8, (H, W))."""
         ...

@@ -142,4 +142,9 @@ class ModelSettings:
     path: str = setting(
         DEFAULT_MODEL, "shipped model's name, .tflite file, or slot: `fer-edge model`"
     )
+    trust: str = setting(
+        "",
+        "the only file that may be used, as sha256:HASH, which `fer-edge inspect` shows; "
+        "empty is any",
+    )
     threads: int = setting(1, "threads of the interpreter", low=1, high=64)

@@ -69,7 +69,7 @@ class DaemonState:
         uptime_seconds: Since the start, by the monotonic clock.
         source: As the settings name it, without passwords.
         model: Its name.
-        model_sha256: Hash of the model file's network.
+        model_sha256: Of the model's file.
         model_place: Of `fer-edge model`: "a", "b", "shipped"; "" where the settings name a model.
         model_problem: Why another model serves than the one that should; "" where none does.
         camera: How the camera does.

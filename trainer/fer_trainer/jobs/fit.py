@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.model.contract import ModelContract, OutputSpec
+from fer_edge.shared.model.words import as_line, as_name
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.beginning import begin_from
@@ -258,7 +259,7 @@ def _contract(
 ) -> ModelContract:
     binary = recipe.binary_threshold() is not None
     return ModelContract(
-        name=recipe.name,
+        name=as_name(recipe.name),
         labels=recipe.label_names,
         input=recipe.input_spec,
         output=OutputSpec(
@@ -268,8 +269,8 @@ def _contract(
         threshold=measured.threshold,
         least_probability=measured.least_probability,
         licence=recipe.card.licence,
-        intended_use=recipe.card.intended_use,
-        limits=recipe.card.limits,
+        intended_use=as_line(recipe.card.intended_use),
+        limits=as_line(recipe.card.limits),
         provenance={
             "recipe": recipe.name,
             "recipe_source": recipe.source,

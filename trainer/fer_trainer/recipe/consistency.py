@@ -7,6 +7,7 @@ from typing import Final
 
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.labels import label_set
+from fer_edge.shared.model.words import is_licence
 from fer_trainer.network.language import parse_layers
 from fer_trainer.recipe.settings import OutputSettings, Recipe
 from fer_trainer.run.folder import WHOLE
@@ -66,6 +67,12 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             f"{where}: augmentation: mixup and cutmix_probability",
             expected="one of the two: a picture is mixed with one other",
             fix="set one of them to 0",
+        )
+    if not is_licence(recipe.card.licence):
+        raise SettingsError(
+            f"{where}: card: licence {recipe.card.licence!r}",
+            expected="an SPDX identifier, such as Apache-2.0 or CC-BY-4.0",
+            fix="correct it",
         )
     _check_names(recipe.outputs, where)
     _check_heads(recipe, where)

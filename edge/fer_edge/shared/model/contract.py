@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from fer_edge.shared.errors import LabelError, ModelError
 from fer_edge.shared.labels import canonical_labels
+from fer_edge.shared.model.words import as_lines, complaints
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.typed_tables import TableError, from_table
 
@@ -18,6 +19,8 @@ LEAST_PROBABILITY: Final = 0.4
 _ADDED: Final = frozenset({"least_probability"})
 """Fields that contracts made earlier lack."""
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
+_LARGEST_SIDE: Final = 1024
+"""Of the input, in pixels; faces are far smaller."""
 Filter = Literal["area", "linear"]
 Task = Literal["multiclass", "binary"]
 DType = Literal["int8", "uint8", "int16", "float32"]
@@ -81,7 +84,7 @@ class ModelContract:
     """All that a program must know to use a model rightly.
 
     Attributes:
-        name: Short name, for people.
+        name: Short name, for people: at most 64 letters, digits and " ._+-".
         labels: Canonical expression names in the order of the output tensor.
         input: See `InputSpec`.
         output: See `OutputSpec`.
@@ -92,7 +95,7 @@ class ModelContract:
         licence: SPDX identifier of the weights.
         intended_use: One sentence.
         limits: What it must not be used for and where it fails.
-        flatbuffer_sha256: Of the flatbuffer part; the model's identity. "" before conversion.
+        flatbuffer_sha256: Of the flatbuffer part: the network. "" before conversion.
         contract_version: Of this format.
     """
 
@@ -116,8 +119,13 @@ class ModelContract:
         return 1 if self.output.kind == "sigmoid" else len(self.labels)
 
     def to_json(self) -> str:
-        """Return the contract as it stands in `contract.json`: sorted, indented, one newline."""
-        text = json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, allow_nan=False)
+        """Return the contract as it stands in `contract.json`: sorted, indented, one newline.
+
+        Texts of the provenance are brought on one line: it quotes names of files and data sets.
+        """
+        fields = dataclasses.asdict(self)
+        fields["provenance"] = as_lines(fields["provenance"])
+        text = json.dumps(fields, indent=2, sort_keys=True, allow_nan=False)
         return text + "\n"
 
     @staticmethod
@@ -233,7 +241,18 @@ def _check(contract: ModelContract, *, where: str) -> None:
             f"{where}: task {contract.task!r} with {len(labels)} labels and a "
             f"{contract.output.kind} output"
         )
-    if contract.input.channels != 1 or min(contract.input.shape) < 1:
+    wrong = complaints(
+        name=contract.name,
+        licence=contract.licence,
+        texts={"intended_use": contract.intended_use, "limits": contract.limits},
+        sha256=contract.flatbuffer_sha256,
+        provenance=contract.provenance,
+    )
+    for what in wrong:
+        raise broken(f"{where}: {what}")
+    if not (min(contract.input.shape) >= 1 and max(contract.input.shape) <= _LARGEST_SIDE):
+        raise broken(f"{where}: input shape {contract.input.shape}")
+    if contract.input.channels != 1:
         raise broken(f"{where}: input shape {contract.input.shape}")
     margin, temperature = contract.input.crop_margin, contract.output.temperature
     threshold, least = contract.threshold, contract.least_probability

@@ -20,8 +20,13 @@ from fer_edge.shared.terminal.progress import ERASE_LINE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_INVISIBLE: Final = (
+    *(code for code in range(0x20) if code != ord("\t")), *range(0x7F, 0xA0), 0x061C,
+    *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF,
+)  # fmt: skip
+"""Controls, ends of lines of every kind, and what turns the direction of writing around."""
 _CONTROLS: Final = {
-    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _INVISIBLE
 }
 _ERROR: Final = "<3>"
 """Before a line of the journal: sd-daemon(3)'s mark of an error."""
@@ -68,19 +73,27 @@ def verbose_option(group: _F) -> _F:
 def printable(text: str) -> str:
     r"""Return text that can do nothing to a terminal: control characters as \x1b and the like.
 
-    Names of files and what a model file says of itself come from others. Tabs and ends of lines
-    stay.
+    Names of files and what a model file says of itself come from others, who could otherwise write
+    lines of their own: ends of lines are made visible, too. Tabs stay.
     """
     return text.translate(_CONTROLS)
+
+
+def printable_lines(text: str) -> str:
+    """Return the same of a text whose lines are ours."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def echo(text: str) -> None:
     """Print text on stdout, control characters made visible, and flush it.
 
+    Ends of lines stay: what comes from others goes through `printable` before it gets here, as
+    it does in `format_fields` and `format_table`.
+
     Raises:
         OutputError: It cannot be written; the disk is full, for instance.
     """
-    _write(printable(text))
+    _write(printable_lines(text))
 
 
 def echo_json(value: object) -> None:
@@ -128,7 +141,11 @@ class _TerminalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's lines."""
-        return self._before + printable(super().format(record))
+        return self._before + printable_lines(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the record's one line; a traceback comes behind it."""
+        return printable(super().formatMessage(record))
 
 
 def report_error(error: FerError) -> None:
@@ -270,6 +287,10 @@ class JournalFormatter(logging.Formatter):
         marks = (mark for level, mark in _MARKS if record.levelno >= level)
         mark = next(marks, _DEBUG)
         return "\n".join(mark + line for line in super().format(record).splitlines())
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the record's one line; a traceback comes behind it."""
+        return printable(super().formatMessage(record))
 
 
 def goes_to_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:

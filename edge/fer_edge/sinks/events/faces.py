@@ -20,7 +20,7 @@ class Origin:
 
     Attributes:
         node: The device's name.
-        model_sha256: Hash of the network that read the expressions.
+        model_sha256: Of the file of the model that read the expressions.
         purpose: What the events may be used for, in the operator's words.
     """
 

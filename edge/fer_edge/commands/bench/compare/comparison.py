@@ -214,14 +214,22 @@ def compare_reports(
     return Comparison(tuple(changes), tolerance, tuple(notes))
 
 
+def _same_model(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether two reports are of one model; those made earlier knew its network's hash."""
+    shas = [model.get("sha256") for model in (before, after)]
+    networks = [model.get("network_sha256", model.get("sha256")) for model in (before, after)]
+    older = any("network_sha256" not in model for model in (before, after))
+    return networks[0] == networks[1] if older else shas[0] == shas[1]
+
+
 def _objections(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     found = [
         f"{name} is {before['machine'].get(name)!r} and {after['machine'].get(name)!r}"
         for name in _SAME_MACHINE
         if before["machine"].get(name) != after["machine"].get(name)
     ]
-    shas = [str(report["model"].get("sha256"))[:12] for report in (before, after)]
-    if shas[0] != shas[1]:
+    if not _same_model(before["model"], after["model"]):
+        shas = [str(report["model"].get("sha256"))[:12] for report in (before, after)]
         found.append(f"the model is {shas[0]}... and {shas[1]}...")
     found += [
         f"{name} is {before['settings'].get(name)!r} and {after['settings'].get(name)!r}"
