@@ -267,7 +267,7 @@ def cut(share):
 def statement(text):
     def run(path):
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute(text)
+            db.executescript(text)
 
     return run
 
@@ -294,6 +294,11 @@ DAMAGES = {
         statement("CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM events; END"), 400
     ),
     "another version": (statement("PRAGMA user_version = 7"), 400),
+    "a schema that is no text": (
+        statement(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = sql || CAST(x'ff' AS TEXT)"
+        ), 400,
+    ),
     "no counters": (statement("DROP TABLE counters"), 400),
     "no events": (statement("DROP TABLE events"), 0),
 }  # fmt: skip

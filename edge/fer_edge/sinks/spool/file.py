@@ -261,6 +261,8 @@ class SpoolFile(Closing):
         db = sqlite3.connect(
             address, uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
         )
+        # Texts of the schema may be broken, too; those of events are decoded where they are read.
+        db.text_factory = lambda data: data.decode(errors="replace")
         try:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.execute("PRAGMA synchronous = NORMAL")
@@ -342,6 +344,8 @@ def open_or_recover(path: Path, *, most_bytes: int) -> tuple[SpoolFile, bool]:
     """
     try:
         return SpoolFile(path, most_bytes=most_bytes), False
+    except UnicodeDecodeError:  # of a message of SQLite's, with broken names in it
+        damage = "its schema is no text"
     except sqlite3.Error as error:
         if not is_damaged(error):
             raise
