@@ -183,11 +183,15 @@ def run(
     assignments: tuple[str, ...],
 ) -> None:
     """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.commands.run import run_daemon
+    from fer_edge.models.trial import begin_trial
 
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
     }  # fmt: skip
+    chosen = _resolve(config, assignments, flags).settings.model
+    begin_trial(chosen.path, trust=chosen.trust)
+    from fer_edge.commands.run import run_daemon  # which takes as long as a trial
+
     run_daemon(lambda: _resolve(config, assignments, flags).settings, max_frames=max_frames or 0)
 
 

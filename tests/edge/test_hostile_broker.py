@@ -2,6 +2,8 @@
 
 import logging
 import struct
+import time
+from types import SimpleNamespace
 
 import pytest
 from builders import a_model
@@ -117,6 +119,17 @@ def test_a_gate_follows_packets_however_they_are_cut():
             gate.let_in(greeting, backlog=False)
 
 
+@pytest.mark.parametrize(("count", "slowed"), [(150, False), (600, True)])
+def test_a_flood_is_read_slowly(broker, connected, monkeypatch, count, slowed):
+    pauses = []
+    clock = SimpleNamespace(monotonic=lambda: connected._second, sleep=pauses.append)
+    monkeypatch.setattr(connection_module, "time", clock)
+    broker.send_raw(publish() * count)
+    while len(connected.received) < count:
+        connected.step(0.5)
+    assert bool(pauses) is slowed
+
+
 def test_a_broker_that_wants_answers_and_reads_none_is_left():
     gate = Gate()
     gate.let_in(packet(0x20, b"\0\0\0"), backlog=False)
@@ -134,6 +147,22 @@ def test_a_broker_that_acknowledges_nothing_is_left(broker, connected, monkeypat
         connected.publish(Message("fer/hall/state", "{}"))
     with pytest.raises(BrokerUnavailableError, match="acknowledges nothing"):
         connected.publish(Message("fer/hall/state", "{}"))
+
+
+def test_a_broker_that_goes_silent_is_left_whatever_keepalive_it_wants(monkeypatch):
+    one = TinyBroker("forgetful")
+    keepalive_off = packet(0x20, b"\0\0\3\x13\0\0")
+    one._greet = lambda channel, body: (one.levels.append(5), channel.sendall(keepalive_off))
+    endpoint = Endpoint("127.0.0.1", one.port, "hall")
+    with Connection(endpoint, will=None, version="5", subscriptions=[]) as connection:
+        connection.publish(Message("fer/hall/state", "{}"))
+        connection.step(0)
+        later = time.monotonic() + 61
+        clock = SimpleNamespace(monotonic=lambda: later, sleep=time.sleep)
+        monkeypatch.setattr(connection_module, "time", clock)
+        with pytest.raises(BrokerUnavailableError, match="acknowledges nothing"):
+            connection.step(0)
+    one.close()
 
 
 @pytest.mark.parametrize("greeting", [b"\xff" * 5000, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from fer_edge.assemble.event_sinks import make_event_sinks
-from fer_edge.models import open_model
+from fer_edge.models import open_model, require_trusted
 from fer_edge.models.trial import require_tried
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Sink, Source, Tracker
@@ -19,7 +19,7 @@ from fer_edge.settings import (
     SourceSettings,
 )
 from fer_edge.settings.secrets import read_secret
-from fer_edge.shared.errors import ModelError, SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.haar import HaarDetector
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
@@ -200,13 +200,7 @@ def open_trusted(settings: ModelSettings) -> ModelFile:
         ModelError: As `open_model` says, or it is another one.
     """
     model = open_model(settings.path)
-    if settings.trust and settings.trust != f"sha256:{model.sha256}":
-        raise ModelError(
-            f"{model.path} has the SHA-256 {model.sha256}",
-            expected=f"{settings.trust}, as model.trust says",
-            fix="use the model that was meant; or, if you know where this one comes from, "
-            "set model.trust to its hash",
-        )
+    require_trusted(model.path, model.sha256, settings.trust)
     return model
 
 

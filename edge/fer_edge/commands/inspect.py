@@ -178,7 +178,7 @@ def _accuracy(model: ModelFile) -> str:
     if "accuracy" not in figures:
         return "not measured"
     count = f" on {figures['n']:,} held-out pictures" if "n" in figures else ""
-    return f"{figures['accuracy']:.1%}{count}, says the file itself"
+    return f"{figures['accuracy']:.1%}{count}, says the converter in the file, unproven"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from fer_edge.settings import Settings
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.state.controls import Controls, obey_signals
 from fer_edge.state.records import DaemonState
+from fer_edge.state.threads import watching_threads
 
 
 def run_daemon(read_settings: Callable[[], Settings], *, max_frames: int) -> None:
@@ -37,6 +38,7 @@ def run_daemon(read_settings: Callable[[], Settings], *, max_frames: int) -> Non
     line = LiveStatus(ProgressLine(), tells_faces=tells_faces)
     tell_where_it_hung()
     with (
+        watching_threads(),
         obey_signals(stop=controls.stop, reload=controls.reload),
         announcing(settings) as tell,
         make_service(settings, controls, read_settings=read_checked) as service,

@@ -11,6 +11,7 @@ from fer_edge.pipeline.timings import StageTimes, percentile
 from fer_edge.shared.records import Observation
 from fer_edge.state.machine import System, temperature_c, throttle_bits
 from fer_edge.state.records import CameraHealth, DaemonState, Phase, SinkState
+from fer_edge.state.threads import dead_threads
 
 _REMEMBERED: Final = 300
 _RATE_SECONDS: Final = 5.0
@@ -84,7 +85,7 @@ class Figures:
         return DaemonState(
             phase,
             __version__,
-            pid=os.getpid(),
+            os.getpid(),
             started_at=self._started_at,
             uptime_seconds=time.monotonic() - self._started,
             source=self.names.source,
@@ -102,6 +103,7 @@ class Figures:
             throttled=self._machine.throttled,
             rss_mb=_rss_mb(),
             sinks=sinks,
+            dead_threads=dead_threads(),
         )
 
     def _forget(self) -> None:

@@ -5,18 +5,21 @@ one whose network breaks the runtime's assumptions ends the process, or fills it
 does not ship is loaded by a child with bounded memory and time first.
 """
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fer_edge.models import open_model, require_trusted
 from fer_edge.models.card import ships
 from fer_edge.models.tried import TriedModels, trial_key
-from fer_edge.shared.errors import DependencyError, ModelError
+from fer_edge.shared.errors import DependencyError, FerError, ModelError
 from fer_edge.shared.model.model_file import (
     GOLDEN_INPUTS_NAME,
     GOLDEN_OUTPUTS_NAME,
@@ -30,7 +33,7 @@ LONGEST_SECONDS: Final = 30.0
 MEMORY_BYTES: Final = 128 * 2**20
 """What a network may take beside its file: within the unit's MemoryMax with all else."""
 _STACK_BYTES: Final = 16 * 2**20  # of a thread, and what it keeps
-_PROGRAM: Final = "fer_edge.models.trial_child"
+_PROGRAM: Final = "fer_edge.shared.model.trial_child"
 _GOLDEN: Final = (GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME)
 _MOST_SAID: Final = 4000
 
@@ -47,6 +50,43 @@ class Outcome:
     """
 
     mismatch: str
+
+
+class _Begun(threading.Thread):
+    """A trial that goes on beside the imports of whoever needs its outcome."""
+
+    def __init__(self, model: ModelFile) -> None:
+        super().__init__(name="trial", daemon=True)
+        self._model = model
+        self._outcome: Outcome | None = None
+
+    def run(self) -> None:
+        """Try the model; what is wrong with it, whoever needs it finds out and says."""
+        with contextlib.suppress(FerError):
+            self._outcome = survive(self._model)
+
+    def outcome(self) -> Outcome | None:
+        """Wait for the end; None where it has to be found out again what is wrong."""
+        self.join()
+        return self._outcome
+
+
+_begun: dict[str, _Begun] = {}
+
+
+def begin_trial(name_or_path: str, *, trust: str) -> None:
+    """Let a model be tried, if it has to be, while other things are made; never fails.
+
+    Args:
+        name_or_path: As `open_model` takes it.
+        trust: As `require_trusted` takes it; another file is not even tried.
+    """
+    with contextlib.suppress(FerError):
+        model = open_model(name_or_path)
+        require_trusted(model.path, model.sha256, trust)
+        if not has_passed(model):
+            _begun[trial_key(model)] = begun = _Begun(model)
+            begun.start()
 
 
 def require_tried(model: ModelFile, *, threads: int = 1) -> None:
@@ -101,10 +141,14 @@ def require_pass(model: ModelFile, *, threads: int = 1, name: str = "") -> None:
             else here than where it was converted.
         DependencyError: There is no usable TFLite runtime.
     """
-    outcome = survive(model, threads=threads, name=name)
+    key = trial_key(model)
+    begun = _begun.pop(key, None)
+    outcome = begun.outcome() if begun is not None else None
+    if outcome is None:
+        outcome = survive(model, threads=threads, name=name)
     if outcome.mismatch:
         raise _failed(name or model.path, outcome.mismatch)
-    _passed.add(trial_key(model))
+    _passed.add(key)
 
 
 def require_survival(model: ModelFile) -> None:

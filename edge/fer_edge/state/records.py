@@ -82,6 +82,7 @@ class DaemonState:
         throttled: Whether the board slows itself down now; None where it does not tell.
         rss_mb: Resident memory.
         sinks: The sinks.
+        dead_threads: Names of the daemon's own threads that a defect has ended.
     """
 
     phase: Phase
@@ -104,6 +105,7 @@ class DaemonState:
     sinks: tuple[SinkState, ...] = ()
     model_place: str = ""
     model_problem: str = ""
+    dead_threads: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what `fer-edge status --json` prints."""

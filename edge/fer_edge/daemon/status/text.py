@@ -43,6 +43,7 @@ def status_line(state: DaemonState) -> str:
     for sink in state.sinks:
         if sink.problem or sink.figures.get("connected") is False:
             parts.append(f"{sink.name} {'fails' if sink.problem else 'offline'}")
+    parts += [f"thread {name} has died" for name in state.dead_threads]
     if state.throttled:
         parts.append("throttled")
     line = ", ".join(parts)

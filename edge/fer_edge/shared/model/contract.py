@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -21,6 +20,8 @@ _ADDED: Final = frozenset({"least_probability"})
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
 _LARGEST_SIDE: Final = 1024
 """Of the input, in pixels; faces are far smaller."""
+_HOTTEST: Final = 100.0
+"""Of temperatures; 1 over it is the coldest."""
 Filter = Literal["area", "linear"]
 Task = Literal["multiclass", "binary"]
 DType = Literal["int8", "uint8", "int16", "float32"]
@@ -257,7 +258,7 @@ def _check(contract: ModelContract, *, where: str) -> None:
     margin, temperature = contract.input.crop_margin, contract.output.temperature
     threshold, least = contract.threshold, contract.least_probability
     within = 0 <= margin <= 2 and 0 <= threshold <= 1 and 0 <= least <= 1
-    if not (within and 0 < temperature < math.inf):
+    if not (within and 1 / _HOTTEST <= temperature <= _HOTTEST):
         raise broken(
             f"{where}: crop margin {margin}, temperature {temperature}, threshold {threshold}, "
             f"least probability {least}"

@@ -81,11 +81,13 @@ def dequantise(output: Tensor, spec: OutputSpec) -> NDArray[np.float64]:
     if spec.kind == "sigmoid":
         values = np.concatenate([1 - values, values], axis=-1)
     if spec.temperature != 1.0:
-        values = np.maximum(values, _least_probability(spec)) ** (1 / spec.temperature)
+        with np.errstate(over="ignore"):
+            values = np.maximum(values, _least_probability(spec)) ** (1 / spec.temperature)
     values = np.maximum(values, 0.0)
     total = values.sum(axis=-1, keepdims=True)
     even = np.full_like(values, 1 / values.shape[-1])
-    np.divide(values, total, out=even, where=total > 0)
+    # A float network may answer what is no number, or beyond all bounds.
+    np.divide(values, total, out=even, where=(total > 0) & np.isfinite(total))
     return even
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import select
 import ssl
 import time
@@ -33,6 +34,10 @@ _NO_REASON: Final = "Unspecified error"
 _RESERVED: Final = 4  # of the broker's window for messages that are no events
 _MOST_UNANSWERED: Final = 1200
 """Messages on their way; above the most events that the settings allow."""
+
+_MOST_LOAD: Final = 4000
+"""In a second, as `Gate.load` counts it: 200 messages, or 4,000 acknowledgements."""
+_FLOOD_PAUSE_SECONDS: Final = 0.01
 
 _log = logging.getLogger(__name__)
 
@@ -115,9 +120,10 @@ class Connection(Closing):
         self._version = version
         self._accepted: ReasonCode | None = None
         self._ended = ""
-        self._unanswered: set[int] = set()
+        self._unanswered: dict[int, float] = {}  # when each was sent, the oldest first
         require_gate()
         self._gate = Gate()
+        self._second, self._load_before = time.monotonic(), 0
         self._client = self._make_client(will)
         try:
             self._connect()
@@ -135,9 +141,8 @@ class Connection(Closing):
         info = self._client.publish(message.topic, message.payload, 1, retain=message.retained)
         if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN}:
             self._ended = self._ended or f"it cannot be written to ({info.rc.name})"
-        self._unanswered.add(info.mid)
-        if len(self._unanswered) > _MOST_UNANSWERED:
-            self._ended = self._ended or "it acknowledges nothing"
+        self._unanswered[info.mid] = time.monotonic()
+        self._expect_answers()
         self._require()
         return info.mid
 
@@ -166,9 +171,11 @@ class Connection(Closing):
         try:
             if waiting or channel in readable:
                 self._client.loop_read()
+                self._slow_a_flood()
             if channel in writable:
                 self._client.loop_write()
             self._client.loop_misc()
+            self._expect_answers()
         except Exception as error:  # noqa: BLE001 - the library's parser, on what others chose
             _log.debug("what the broker sent cannot be parsed", exc_info=error)
             self._ended = self._ended or f"it sends what is no MQTT ({type(error).__name__})"
@@ -245,6 +252,23 @@ class Connection(Closing):
                 "client of the same name (mqtt.node)",
             )
 
+    def _expect_answers(self) -> None:
+        oldest = next(iter(self._unanswered.values()), math.inf)
+        silent_for = time.monotonic() - oldest
+        # The broker may have switched the library's own signs of life off.
+        if len(self._unanswered) > _MOST_UNANSWERED or (
+            silent_for > 2 * self._endpoint.keepalive_seconds
+        ):
+            self._ended = self._ended or "it acknowledges nothing"
+
+    def _slow_a_flood(self) -> None:
+        """Read no faster than is of use, so that the rest of the program keeps its time."""
+        now = time.monotonic()
+        if now - self._second >= 1.0:
+            self._second, self._load_before = now, self._gate.load
+        elif self._gate.load - self._load_before > _MOST_LOAD:
+            time.sleep(_FLOOD_PAUSE_SECONDS)
+
     def _hang_up(self) -> None:
         channel = self._client.socket()
         if channel is not None:
@@ -271,7 +295,7 @@ class Connection(Closing):
         self, _client: Client, _data: Any, number: int, reason: ReasonCode,
         _properties: Properties,
     ) -> None:  # fmt: skip
-        self._unanswered.discard(number)
+        self._unanswered.pop(number, None)
         self.answers.append(Answer(number, str(reason) if reason.is_failure else ""))
 
     def _on_subscribe(

@@ -18,6 +18,7 @@ _CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP, _DISCONNECT = 2, 3, 4, 9, 13, 1
 _EXPECTED: Final = frozenset({_PUBLISH, _PUBACK, _SUBACK, _PINGRESP, _DISCONNECT})
 """Answers to what we send, and messages; the rest belongs to QoS 2 or to what we never ask for."""
 _MOST_DIGITS: Final = 4
+_MESSAGE_LOAD: Final = 20
 _MOST_UNREAD: Final = 1000
 """Messages that may want an acknowledgement while the broker reads nothing."""
 
@@ -31,10 +32,12 @@ class Gate:
 
     Attributes:
         breach: What was refused; "" where nothing was.
+        load: What came so far: 1 for each packet, and 20 for a message.
     """
 
     def __init__(self) -> None:
         self.breach = ""
+        self.load = 0
         self._greeted = False
         self._begun = False  # the first byte of a packet has come, its length has not
         self._digits = self._length = 0
@@ -69,6 +72,7 @@ class Gate:
 
     def _take_head(self, head: int, *, backlog: bool) -> None:
         kind, quality = head >> 4, (head >> 1) & 3
+        self.load += _MESSAGE_LOAD if kind == _PUBLISH else 1
         if not self._greeted:
             self._greeted = kind == _CONNACK
             if not self._greeted:

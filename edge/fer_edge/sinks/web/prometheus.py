@@ -76,12 +76,16 @@ def tell_state(pulse: Pulse, *, faces: bool) -> Iterator[Metric]:
 
 def _about(state: DaemonState) -> Iterator[Metric]:
     yield _info("build", "Which fer-edge runs.", {"version": state.version})
-    text = "Which network reads the faces, with the hash of its flatbuffer."
+    text = "Which network reads the faces, with the hash of its file."
     yield _info("model", text, {"model": state.model, "sha256": state.model_sha256})
     yield _one_hot(
         "phase", "1 for what the daemon does now, 0 for the others.", state.phase, _PHASES
     )
     yield _gauge("uptime_seconds", "Since the start.", state.uptime_seconds)
+    yield _gauge(
+        "dead_threads", "Threads that a defect has ended; 0 where all is well.",
+        len(state.dead_threads),
+    )  # fmt: skip
     if state.temperature_c is not None:
         yield _gauge("temperature_celsius", "Of the processor.", state.temperature_c)
     if state.throttled is not None:
