@@ -169,7 +169,11 @@ def from_table(
     unknown = [] if later else sorted(table.keys() - parts.keys())
     if missing or unknown:
         place = f" of {where}" if where else ""
-        raise TableError(f"fields{place} missing {missing}, unknown {unknown}")
+        near = [
+            name for key in unknown[:1] for name in get_close_matches(key[:_LONGEST_KEY], parts)
+        ]
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TableError(f"fields{place} missing {missing}, unknown {unknown}{hint}")
     values = {}
     for name in parts.keys() & table.keys():
         place = f"{where}.{name}" if where else name
