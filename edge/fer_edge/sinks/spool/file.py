@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 import stat
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +44,6 @@ WHERE name IN ({_NAMES}) AND (typeof(value) <> 'integer'
     OR value NOT BETWEEN 0 AND iif(name = 'run_ms', {MOST_RUN_MS - 1}, {MOST - 1}))
 LIMIT 1
 """  # noqa: S608 - made of our own names
-_TEXTS: Final = "SELECT position, CAST(payload AS BLOB) FROM events"
 _log = logging.getLogger(__name__)
 
 
@@ -285,8 +285,23 @@ class SpoolFile(Closing):
             raise _damage(said)
         if unsound := self._db.execute(_UNSOUND).fetchone():
             raise _damage(f"{unsound[0]} holds what no spool writes")
-        for position, text in self._db.execute(_TEXTS):
-            _text(position, text)
+        self._check_texts()
+
+    def _check_texts(self) -> None:
+        """Decode every event, which nothing else does before it is sent.
+
+        Raises:
+            sqlite3.Error: One is no text.
+        """
+        lenient, self._db.text_factory = self._db.text_factory, str
+        try:
+            deque(self._db.execute("SELECT payload FROM events"), maxlen=0)
+        except sqlite3.OperationalError as error:
+            if hasattr(error, "sqlite_errorcode"):  # SQLite's own, and not of the decoder
+                raise
+            raise _damage("an event is no text") from error
+        finally:
+            self._db.text_factory = lenient
 
     def _is_new(self) -> bool:
         """Return whether nothing is in it yet.
