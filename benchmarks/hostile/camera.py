@@ -124,19 +124,20 @@ def read_as_the_daemon(answer: bytes) -> str:
             open_timeout_seconds=2 * _STEP_SECONDS,
             read_timeout_seconds=_STEP_SECONDS,
         )
+        end, frames = "its end", 0
         try:
             with make_source(settings) as source:
                 for _ in range(4):
                     if source.read(_STEP_SECONDS) is None:
                         break
-            end = "read"
+                    frames += 1
         except FerError as error:
             if "geheim" in str(error):
                 raise AssertionError("the password is shown") from error
             end = type(error).__name__
     if time.monotonic() - began > _MOST_SECONDS:
         raise AssertionError(f"it took {time.monotonic() - began:.1f} s")
-    return end
+    return f"{'frames' if frames else 'nothing'}, then {end}"
 
 
 def _read(asked: HttpCamera) -> str:
