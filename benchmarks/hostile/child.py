@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MOST_SECONDS = 60.0
+MOST_SECONDS = 180.0
+"""A model may take thirty of its trial, and this machine may have other things to do."""
 _NO_END = "did not end"
 
 

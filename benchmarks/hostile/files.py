@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib
 import io
 import json
 import random
@@ -26,6 +27,15 @@ from hostile.child import Case, command, in_a_child
 
 PORTRAIT = Path(package.__file__).parent / "assets" / "portrait.jpg"
 _DIGEST = 64
+_LOADED_ONCE = (
+    "fer_edge.assemble.parts", "fer_edge.commands.bench.compare.comparison",
+    "fer_edge.commands.check", "fer_edge.commands.classify", "fer_edge.commands.inspect",
+    "fer_edge.commands.replay", "fer_edge.commands.run", "fer_edge.daemon.service",
+    "fer_edge.models.changing", "fer_edge.models.choice", "fer_edge.shared.model.litert",
+    "fer_edge.shared.model.selftest", "fer_trainer.inspection.inspecting",
+    "fer_trainer.inspection.text",
+)  # fmt: skip
+"""What commands import only when they run; here it spares every child that."""
 _PICTURES = {
     ".jpg": [], ".png": [], ".bmp": [], ".gif": [], ".webp": [], ".tiff": [], ".ppm": [],
     ".progressive.jpg": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
@@ -58,6 +68,8 @@ class Files:
             for kind, options in _PICTURES.items()
         } | {".jpg": PORTRAIT.read_bytes()}
         self._archives = _archives()
+        for name in _LOADED_ONCE:
+            importlib.import_module(name)
 
     def models(self, rng: random.Random) -> Case:
         """A model file whose network, contract or golden vectors were changed, its hashes valid."""
