@@ -109,9 +109,8 @@ def test_no_picture_is_written_or_sent_with_every_sink_on(clip, tmp_path):
     assert int(largest[4]) < SMALLEST_PICTURE, largest[0][:200]
     files = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {"calls"}
     assert files <= {
-        "lines.jsonl", "events.jsonl", "announced.json",
-        "events.db", "events.db-wal", "events.db-shm", "events.db.lock",
-        "mosquitto.conf", "mosquitto.log", "mosquitto.db",
+        "lines.jsonl", "events.jsonl", "announced.json", "events.db", "events.db-wal",
+        "events.db.lock", "mosquitto.conf", "mosquitto.log", "mosquitto.db",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ def fit(
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
+    from fer_trainer.run.lock import in_use
     from fer_trainer.training.processes import this_process
 
     if force + resume + finish > 1:
@@ -98,23 +100,24 @@ def fit(
     folder = RunFolder(out)
     process = this_process()
     longer = resume and epochs is not None
-    if resume or finish:
-        check_same_recipe(folder, settings, longer=longer)
-    elif process.index == 0:  # which alone writes the run, perhaps already
-        folder.check_free(force=force)
-    _tell(f"reading {data}")
-    split = load_data(settings, data)
-    from fer_trainer.jobs.fit import fit as fit_recipe
+    with in_use(out) if process.index == 0 else nullcontext():  # which alone writes the run
+        if resume or finish:
+            check_same_recipe(folder, settings, longer=longer)
+        elif process.index == 0:
+            folder.check_free(force=force)
+        _tell(f"reading {data}")
+        split = load_data(settings, data)
+        from fer_trainer.jobs.fit import fit as fit_recipe
 
-    try:
-        metrics = fit_recipe(
-            settings, split, folder,
-            tell=_tell, resume=resume or finish, finish=finish, longer=longer,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise
+        try:
+            metrics = fit_recipe(
+                settings, split, folder,
+                tell=_tell, resume=resume or finish, finish=finish, longer=longer,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            raise
     if process.index:
         _tell(f"process {process.index} of {process.count} has done its share of {out}")
     elif as_json:
@@ -256,6 +259,7 @@ def teach(
     from fer_trainer.data.loading import load_data
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RECIPE, RunFolder
+    from fer_trainer.run.lock import in_use
 
     for run in runs:
         for folder in RunFolder(run).heads().values() or [run]:
@@ -268,11 +272,12 @@ def teach(
             f"distillation.answers={json.dumps(str(out))}",
         ],
     )
-    _tell(f"reading {data}")
-    split = load_data(settings, data)
-    from fer_trainer.jobs.teach import teach as ask
+    with in_use(out):
+        _tell(f"reading {data}")
+        split = load_data(settings, data)
+        from fer_trainer.jobs.teach import teach as ask
 
-    answers = ask(runs, settings, split, out, views=views, seed=seed, force=force, tell=_tell)
+        answers = ask(runs, settings, split, out, views=views, seed=seed, force=force, tell=_tell)
     size = sum(path.stat().st_size for path in out.iterdir())
     if as_json:
         echo_json({"answers": str(out), "bytes": size, **answers.facts})

@@ -13,6 +13,7 @@ from fer_edge.assemble.event_sinks import broker_endpoint, check_host
 from fer_edge.assemble.parts import check_source, frames_of
 from fer_edge.settings import Settings, WebSettings
 from fer_edge.settings.names import check_run_name, spool_path
+from fer_edge.settings.secrets import credential_path, is_open_to_others
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.named_files import kind_of
 
@@ -38,6 +39,7 @@ def check_settings(settings: Settings) -> None:
     _check_trust(settings.model.trust)
     _check_mode(settings)
     _check_files(settings)
+    _check_secret_files(settings)
     if settings.events.file or settings.mqtt.host:
         _check_events(settings)
     if settings.mqtt.host:
@@ -95,6 +97,19 @@ def _check_files(settings: Settings) -> None:
                 expected="a file of its own for each",
                 fix="name another one",
             )
+
+
+def _check_secret_files(settings: Settings) -> None:
+    """Warn of secrets that everybody on this machine may read, or replace."""
+    named = {
+        "source.uri_file": settings.source.uri_file,
+        "mqtt.password_file": settings.mqtt.password_file,
+        "mqtt.key_file": settings.mqtt.key_file,
+        "web.token_file": settings.web.token_file,
+    }
+    for key, name in named.items():
+        if name and is_open_to_others(Path(credential_path(name))):
+            _log.warning("%s: others may read or change %s; run: chmod o-rw FILE", key, name)
 
 
 def _outputs(settings: Settings) -> dict[str, str]:

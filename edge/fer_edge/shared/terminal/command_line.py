@@ -226,15 +226,16 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
             # end with the code that a shell shows of a program that SIGPIPE ended.
             sys.exit(141)
         raise
-    except FerError as error:
-        if verbose:
-            logging.getLogger(name).debug("traceback", exc_info=True)
-        report_error(error)
-        _drop_unwritten()
-        sys.exit(error.exit_code)
     except Exception as error:
         if verbose:
             logging.getLogger(name).debug("traceback", exc_info=True)
+        from fer_edge.shared.address_space import exhausted  # noqa: PLC0415 - not for --help
+
+        known = error if isinstance(error, FerError) else exhausted(error)
+        if known is not None:
+            report_error(known)
+            _drop_unwritten()
+            sys.exit(known.exit_code)
         text = printable(f"{type(error).__name__}: {' '.join(str(error).split())}")
         click.echo(
             f"error: {name} failed inside: {text}; this is a defect; "

@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_edge.commands.bench.intervals import CONFIDENCE, ratio_interval, statistic
 from fer_edge.shared.errors import DataError, FerError, RegressionError
+from fer_edge.shared.named_files import read_named
 from fer_edge.shared.strict_json import parse_json
 
 Verdict = Literal["regression", "improvement", "same", "unclear"]
@@ -149,6 +150,7 @@ _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "invalid_because": lambda value: isinstance(value, list),
     "accuracy": _is_accuracy,
 }
+_MOST_BYTES: Final = 64 * 2**20
 _WANTED: Final = {"schema", *_FIELDS} - {"waiting", "accuracy"}
 
 
@@ -159,7 +161,7 @@ def read_report(path: Path) -> dict[str, Any]:
         DataError: It cannot be read or is none.
     """
     try:
-        report = parse_json(path.read_text(encoding="utf-8"))
+        report = parse_json(read_named(path, most_bytes=_MOST_BYTES))
     except (OSError, ValueError) as error:
         raise _no_report(path, str(error)) from error
     if not isinstance(report, dict) or not report.keys() >= _WANTED:
