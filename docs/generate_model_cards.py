@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fer_edge.commands.evaluate import Evaluation, evaluate
+from fer_edge.commands.evaluate.crops import Evaluation, evaluate
 from fer_edge.models import open_model, shipped_models
 from fer_edge.models.card import FIGURES, CardFigures
 from fer_edge.shared.data.ferplus import read_majority

@@ -11,6 +11,7 @@ import click
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.commands.bench.cli import bench
 from fer_edge.commands.doctor.cli import doctor
+from fer_edge.commands.evaluate.cli import evaluate
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import resolve_settings as _resolve
@@ -112,49 +113,6 @@ def classify(
 
     if run_batch(images, make_worker):
         sys.exit(EXIT_FAILED)
-
-
-@cli.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@_model_option
-@click.option(
-    "--votes",
-    type=click.Path(path_type=Path),
-    help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
-)
-@click.option(
-    "--without-copies",
-    is_flag=True,
-    help="Leave out test pictures that have the very pixels of a training picture.",
-)
-@json_option
-def evaluate(
-    data: Path, model: str | None, votes: Path | None, without_copies: bool, as_json: bool
-) -> None:
-    """Measure a model's accuracy on labelled face crops.
-
-    DATA is a folder with a folder for each expression, or with train and test folders (of which
-    test is used), or a .zip or .tar.gz of either. Class folders may have any usual name (angry,
-    anger, ...).
-    """
-    from fer_edge.assemble.parts import make_classifier
-    from fer_edge.commands.evaluate import evaluate as judge
-    from fer_edge.commands.evaluate import format_evaluation
-    from fer_edge.shared.data.ferplus import read_majority
-    from fer_edge.shared.data.labelled import LabelledPictures
-
-    resolved = _resolve(None, (), {"model.path": model})
-    classifier = make_classifier(resolved.settings.model)
-    truth = None if votes is None else read_majority(votes)
-    with LabelledPictures(data) as pictures, ProgressLine() as line:
-        result = judge(
-            pictures,
-            classifier,
-            truth=truth,
-            without_copies=without_copies,
-            progress=partial(line.count, "evaluating"),
-        )
-    echo_result(result.to_json, partial(format_evaluation, result), as_json=as_json)
 
 
 @cli.command()
@@ -378,6 +336,7 @@ def check(file: Path, on_device: bool, user: str) -> None:
 
 cli.add_command(bench)
 cli.add_command(doctor)
+cli.add_command(evaluate)
 cli.add_command(model_group)
 cli.add_command(status)
 cli.add_command(tune)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from fer_edge.assemble.baselines import make_corrector
 from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.models import open_model
 from fer_edge.pipeline.pipeline import Pipeline
@@ -286,7 +287,13 @@ def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
     tracker, classifier = make_tracker(settings, frames=frames), make_classifier(settings.model)
     smoothing = smoothing_for(settings.smoothing, classifier.contract)
     smoother = None if frames == "pictures" else make_smoother(smoothing, frames=frames)
-    return Pipeline(tracker, classifier, smoother)
+    corrector = make_corrector(
+        settings,
+        classifier.contract,
+        by_capture if frames == "live" else by_index,
+        follows=frames != "pictures" and settings.tracker.mode != "each",
+    )
+    return Pipeline(tracker, classifier, smoother, corrector)
 
 
 def make_sink(settings: OutputSettings) -> Sink:

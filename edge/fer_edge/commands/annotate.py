@@ -39,7 +39,7 @@ def annotate(
     picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
     unit = max(grey.shape) / 640
     for reading in readings:
-        box, prediction = reading.face.box, reading.prediction
+        box, prediction = reading.face.box, reading.answer
         colour = _COLOURS.get(prediction.label, (255, 255, 255))
         thickness = max(1, round(2 * unit))
         corner = (box.x + box.width, box.y + box.height)

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_edge.assemble.baselines import make_corrector
 from fer_edge.assemble.parts import make_classifier, make_detector, smoothing_for
 from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.settings import Settings
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
-from fer_edge.shared.records import Face, GreyImage, Reading
+from fer_edge.shared.records import NO_BASELINE, Face, Frame, GreyImage, Reading
 from fer_edge.shared.whole_files import make_folder
+from fer_edge.stages.clocks import by_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class SeenPicture:
         height: The same.
         readings: One for each face, surest first.
         least_probability: Below it a label is said to be uncertain.
+        baseline: What the answers are relative to: "participant" or "none".
     """
 
     image: str
@@ -32,6 +35,7 @@ class SeenPicture:
     height: int
     readings: tuple[Reading, ...]
     least_probability: float = 0.0
+    baseline: str = NO_BASELINE
 
     def to_json(self) -> dict[str, Any]:
         """Return the picture's line of JSON."""
@@ -40,6 +44,7 @@ class SeenPicture:
             "width": self.width,
             "height": self.height,
             "faces": [reading.to_json() for reading in self.readings],
+            "baseline": self.baseline,
         }
 
 
@@ -62,6 +67,9 @@ class PictureReader:
         self._detector = None if whole_pictures else make_detector(settings.detector)
         smoothing = smoothing_for(settings.smoothing, self._classifier.contract)
         self._least_probability = smoothing.least_probability
+        self._corrector = make_corrector(
+            settings, self._classifier.contract, by_index, follows=False
+        )
         self._annotate_folder = annotate_folder
         self._copies: Counter[str] = Counter()
         if annotate_folder is not None:
@@ -86,7 +94,8 @@ class PictureReader:
             drawn = annotate(grey, readings, least_probability=self._least_probability)
             write_picture(self._annotate_folder / self._copy_name(path), drawn)
         height, width = grey.shape
-        return SeenPicture(image, width, height, readings, self._least_probability)
+        baseline = NO_BASELINE if self._corrector is None else self._corrector.mode
+        return SeenPicture(image, width, height, readings, self._least_probability, baseline)
 
     def _copy_name(self, path: Path) -> str:
         """Return a name that is neither a picture's own nor another copy's."""
@@ -98,12 +107,16 @@ class PictureReader:
         if self._detector is None:
             pixels = prepare_crop(grey, self._classifier.contract.input)
             face = Face(whole_picture(grey), 1.0)
-            return (Reading(face, self._classifier.predict(pixels)),)
+            return self._weighed(grey, (Reading(face, self._classifier.predict(pixels)),))
         faces = self._detector.detect(grey)
         predictions = self._classifier.classify(grey, [face.box for face in faces])
-        return tuple(
-            Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
-        )
+        pairs = zip(faces, predictions, strict=True)
+        return self._weighed(grey, tuple(Reading(face, said) for face, said in pairs))
+
+    def _weighed(self, grey: GreyImage, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+        if self._corrector is None:
+            return readings
+        return self._corrector.update(Frame(0, 0.0, 0, grey), readings)
 
 
 def format_reading(seen: SeenPicture) -> str:
@@ -111,7 +124,7 @@ def format_reading(seen: SeenPicture) -> str:
     if not seen.readings:
         return f"{seen.image}: no face"
     return "\n".join(
-        f"{seen.image}: {reading.prediction.words(least_probability=seen.least_probability)}"
+        f"{seen.image}: {reading.answer.words(least_probability=seen.least_probability)}"
         f" at {reading.face.box.as_list()}"
         for reading in seen.readings
     )

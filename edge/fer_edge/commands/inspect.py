@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fer_edge.models.card import card_figures, conversion_figures
+from fer_edge.models.card import YARDSTICK, card_figures, conversion_figures
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
@@ -77,6 +77,7 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
         "model_sha256": contract.flatbuffer_sha256,
         **{key: figures.get(key) for key in keys},
         "labels_from": (data.get("votes") or data).get("name"),
+        "yardstick": f"{YARDSTICK}; true is {card.yardstick}" if card else YARDSTICK,
     }
 
 
@@ -107,7 +108,10 @@ def format_models(models: Mapping[str, ModelFile], *, default: str) -> str:
         "calibration error", "pictures",
     ]  # fmt: skip
     labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])
-    return f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}.\n\n{labels}"
+    return (
+        f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}: {YARDSTICK}.\n"
+        f"Whole photographs are another matter: `fer-edge evaluate DATA --people FILE`.\n\n{labels}"
+    )
 
 
 def _accuracy(model: ModelFile) -> str:

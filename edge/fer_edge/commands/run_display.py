@@ -33,7 +33,7 @@ class LiveStatus:
         if not self._line.is_due:
             return
         faces = ", ".join(
-            f"{reading.prediction.label} {reading.prediction.confidence:.2f}"
+            f"{reading.answer.label} {reading.answer.confidence:.2f}"
             for reading in observation.readings
         )
         if observation.left_out:

@@ -14,12 +14,11 @@ from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
 
-_SEEING: Final = ("detector", "tracker", "smoothing", "model")
+_SEEING: Final = ("detector", "tracker", "smoothing", "model", "expression", "baseline")
 _WATCHED: Final = "source"
 
 _log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ def make_service(
         pipeline,
         sinks,
         controls=controls,
-        figures=Figures(_names(settings, pipeline.contract)),
+        figures=Figures(_names(settings, pipeline)),
         systemd=systemd,
         reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
     )
@@ -64,14 +63,15 @@ def camera_of(settings: Settings) -> tuple[Opening, SourceSettings]:
     return lambda: make_source(settings.source), settings.source
 
 
-def _names(settings: Settings, contract: ModelContract) -> Names:
+def _names(settings: Settings, pipeline: Pipeline) -> Names:
     return Names(
         source=shown_source(source_uri(settings.source)),
         model=serving_of(settings.model).name,
-        model_sha256=contract.flatbuffer_sha256,
+        model_sha256=pipeline.contract.flatbuffer_sha256,
         model_place=serving_of(settings.model).place,
         model_problem=serving_of(settings.model).problem,
         tells_faces=settings.events.mode != "aggregate",
+        baseline=pipeline.baseline,
     )
 
 
@@ -114,7 +114,7 @@ class _Reloading:
             service.pipeline = pipeline
         if _WATCHED in changed:
             service.camera.change(*camera_of(new))
-        service.figures.names = _names(new, service.pipeline.contract)
+        service.figures.names = _names(new, service.pipeline)
         self._settings = new
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
 

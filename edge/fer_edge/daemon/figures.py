@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from fer_edge import __version__
 from fer_edge.pipeline.timings import StageTimes, percentile
-from fer_edge.shared.records import Observation
+from fer_edge.shared.records import NO_BASELINE, Observation
 from fer_edge.state.machine import System, temperature_c, throttle_bits
 from fer_edge.state.records import CameraHealth, DaemonState, Phase, SinkState
 
@@ -29,6 +29,8 @@ class Names(NamedTuple):
         model_place: Where it lies, if that is a slot; see `DaemonState`.
         model_problem: Why it is not the one that should serve.
         tells_faces: Whether the state may tell how many faces there are.
+        baseline: What answers are relative to.
+        calibration: How the last calibration went.
     """
 
     source: str
@@ -37,6 +39,8 @@ class Names(NamedTuple):
     model_place: str = ""
     model_problem: str = ""
     tells_faces: bool = True
+    baseline: str = NO_BASELINE
+    calibration: str = ""
 
 
 class Figures:
@@ -92,6 +96,8 @@ class Figures:
             model_sha256=self.names.model_sha256,
             model_place=self.names.model_place,
             model_problem=self.names.model_problem,
+            baseline=self.names.baseline,
+            calibration=self.names.calibration,
             camera=camera,
             frames=self._frames,
             dropped=dropped,

@@ -43,7 +43,7 @@ class RunTally:
         self.frames += 1
         self.frames_with_face += bool(observation.readings)
         for reading in observation.readings:
-            self.labels[reading.prediction.label] += 1
+            self.labels[reading.answer.label] += 1
         self.timings.add(observation.timings)
 
     def stages(self) -> dict[str, Summary]:

@@ -76,6 +76,7 @@ def describe_state(
         "uptime_seconds": round(state.uptime_seconds),
         "version": state.version,
         "model_sha256": state.model_sha256,
+        "baseline": state.baseline,
     }
     if of_faces:
         told |= _describe_faces(seen if state.faces else None)
@@ -102,7 +103,7 @@ def _describe_faces(seen: Observation | None) -> dict[str, Any]:
         return {"faces": 0, "expression": None, "confidence": None}
     first = seen.readings[0]
     label = first.stable or UNCERTAIN
-    confidence = first.prediction.scores.get(label, first.prediction.confidence)
+    confidence = first.answer.scores.get(label, first.answer.confidence)
     return {
         "faces": len(seen.readings),
         "expression": label,

@@ -248,7 +248,7 @@ class PrometheusMetrics:
         for stage, milliseconds in observation.timings.items():
             self._taken[stage].add(milliseconds / 1000)
         for reading in observation.readings:
-            self._expressions[reading.stable or reading.prediction.label] += 1
+            self._expressions[reading.stable or reading.answer.label] += 1
 
 
 class _Taken:

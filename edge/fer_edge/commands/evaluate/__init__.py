@@ -1,0 +1,1 @@
+"""`fer-edge evaluate`: how often a model is right, and by which yardstick."""
