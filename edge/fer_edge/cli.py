@@ -10,10 +10,12 @@ import click
 
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.commands.bench.cli import bench
+from fer_edge.commands.calibrate.cli import calibrate
 from fer_edge.commands.doctor.cli import doctor
 from fer_edge.commands.evaluate.cli import evaluate
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
+from fer_edge.commands.options import participant_options
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.status import status
@@ -49,6 +51,7 @@ def cli() -> None:
       fer-edge run --source 0              the first camera, JSON lines on stdout
       fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
+      fer-edge calibrate --out me.json     how you look at rest, so that you are read rightly
       fer-edge status                      how the running one does
       fer-edge bench                       how fast it is on this device
       fer-edge tune                        the best settings for this device and camera
@@ -72,6 +75,7 @@ def cli() -> None:
     help="Leave a copy of each picture there, NAME-annotated.jpg, with boxes and labels drawn in.",
 )
 @_model_option
+@participant_options
 @_settings_options
 @json_option
 def classify(
@@ -79,6 +83,8 @@ def classify(
     crops: bool,
     annotate_folder: Path | None,
     model: str | None,
+    participants: str | None,
+    participant: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     as_json: bool,
@@ -88,7 +94,8 @@ def classify(
     Where none reaches the model's least probability, the likeliest is given as uncertain.
 
     With --json, prints one line a picture:
-    {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores"}]}.
+    {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores",
+    "relative"}], "baseline"}. Label and confidence are of relative, which weighs the scores.
 
     A picture that cannot be read gets a line on stderr, the others are done all the same, and the
     exit code is 1.
@@ -96,7 +103,11 @@ def classify(
     from fer_edge.commands.batch import run_batch
     from fer_edge.shared.errors import EXIT_FAILED
 
-    resolved = _resolve(config, assignments, {"model.path": model})
+    flags = {
+        "model.path": model, "baseline.participants": participants,
+        "baseline.participant": participant,
+    }  # fmt: skip
+    resolved = _resolve(config, assignments, flags)
 
     def make_worker() -> Callable[[str], None]:
         from fer_edge.commands.classify import PictureReader, format_reading
@@ -130,6 +141,7 @@ def classify(
 @click.option(
     "--name", metavar="NAME", help="Tells this run from others here: its status, topics and spool."
 )
+@participant_options
 @_settings_options
 def run(
     source: str | None,
@@ -137,6 +149,8 @@ def run(
     output: str | None,
     max_frames: int | None,
     name: str | None,
+    participants: str | None,
+    participant: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
@@ -145,6 +159,7 @@ def run(
 
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
+        "baseline.participants": participants, "baseline.participant": participant,
     }  # fmt: skip
     run_daemon(lambda: _resolve(config, assignments, flags).settings, max_frames=max_frames or 0)
 
@@ -335,6 +350,7 @@ def check(file: Path, on_device: bool, user: str) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(calibrate)
 cli.add_command(doctor)
 cli.add_command(evaluate)
 cli.add_command(model_group)

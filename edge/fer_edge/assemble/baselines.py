@@ -125,7 +125,7 @@ def read_participant(
 def make_corrector(
     settings: Settings, contract: ModelContract, clock: Clock, *, follows: bool
 ) -> BaselineStage | None:
-    """Make what weighs the answers; None where nothing would be changed.
+    """Make what weighs the answers; None of single pictures where nothing would be changed.
 
     Args:
         settings: Sections `expression` and `baseline`; `daemon.name` tells places apart.
@@ -140,7 +140,7 @@ def make_corrector(
     mode = mode_of(settings.baseline)
     if mode in {"track", "place"} and not follows:
         mode = "none"
-    if mode == "none" and not weighing.shifts:
+    if mode == "none" and not weighing.shifts and not follows:
         return None
     if mode == "participant":
         known = read_participant(settings.baseline, contract)

@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from fer_edge.assemble.baselines import read_participant
 from fer_edge.assemble.parts import frames_of, make_pipeline, make_sinks, make_source, source_uri
+from fer_edge.daemon.calibrating import Participants, no_participants
 from fer_edge.daemon.camera.opener import Opening
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
@@ -14,6 +17,7 @@ from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
@@ -46,7 +50,7 @@ def make_service(
         pipeline.close()
         raise
     systemd = SystemdNotifier()
-    return Service(
+    service = Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
         SteadyCamera(*camera_of(settings), patient=systemd.heard),
         pipeline,
@@ -56,11 +60,19 @@ def make_service(
         systemd=systemd,
         reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
     )
+    service.calibrator.participants = _participants(settings, pipeline.contract)
+    return service
 
 
 def camera_of(settings: Settings) -> tuple[Opening, SourceSettings]:
     """Return how the source that the settings name is opened, and how it is waited for."""
     return lambda: make_source(settings.source), settings.source
+
+
+def _participants(settings: Settings, contract: ModelContract) -> Participants:
+    if not settings.baseline.participants:
+        return no_participants
+    return partial(read_participant, settings.baseline, contract)
 
 
 def _names(settings: Settings, pipeline: Pipeline) -> Names:
@@ -114,6 +126,7 @@ class _Reloading:
             service.pipeline = pipeline
         if _WATCHED in changed:
             service.camera.change(*camera_of(new))
+        service.calibrator.participants = _participants(new, service.pipeline.contract)
         service.figures.names = _names(new, service.pipeline)
         self._settings = new
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")

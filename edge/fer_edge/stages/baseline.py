@@ -263,10 +263,13 @@ class BaselineStage(Corrector):
 
     def use(self, participant: Baseline) -> None:
         """Take all faces for this participant's from now on."""
+        self.close()
         self._participant, self._mode = participant, "participant"
 
     def update(self, frame: Frame, readings: Sequence[Reading]) -> tuple[Reading, ...]:
         """Return the readings with `relative` filled in."""
+        if self._mode == "none" and not self._weighing.shifts:
+            return tuple(readings)
         now = self._clock(frame)
         weighed = tuple(
             [

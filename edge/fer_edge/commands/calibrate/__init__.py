@@ -1,0 +1,1 @@
+"""`fer-edge calibrate`: how a participant looks at rest."""
