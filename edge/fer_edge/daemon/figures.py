@@ -51,7 +51,7 @@ class Figures:
         system: Where temperature and throttling are read.
 
     Attributes:
-        names: Change with a reload.
+        names: Change with a reload and with a calibration.
     """
 
     def __init__(self, names: Names, *, system: System | None = None) -> None:
@@ -70,6 +70,8 @@ class Figures:
         """Count one observation."""
         self._frames += 1
         self._faces = len(observation.readings)
+        if observation.baseline != self.names.baseline:
+            self.names = self.names._replace(baseline=observation.baseline)
         self._moments.append(time.monotonic())
         self._timings.add(observation.timings)
 
@@ -83,13 +85,13 @@ class Figures:
         self._machine.look()
         if phase != "running":
             self._forget()
-        # Not all twenty by keyword: Python 3.11 keeps each tuple of twenty names it has made for
+        # Not twenty by keyword: Python 3.11 keeps each tuple of twenty names it has made for
         # a call, up to 2,000, and takes none of them again: 400 KB in the first half hour.
         return DaemonState(
             phase,
             __version__,
-            pid=os.getpid(),
-            started_at=self._started_at,
+            os.getpid(),
+            self._started_at,
             uptime_seconds=time.monotonic() - self._started,
             source=self.names.source,
             model=self.names.model,

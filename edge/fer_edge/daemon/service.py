@@ -94,10 +94,8 @@ class Service(Closing):
     def state(self) -> DaemonState:
         """Return how the daemon does."""
         note = self._controls.calibration
-        self.figures.names = self.figures.names._replace(
-            baseline=self.pipeline.baseline,
-            calibration=f"{note.phase}: {note.text}" if note.phase else "",
-        )
+        said = f"{note.phase}: {note.text}" if note.phase else ""
+        self.figures.names = self.figures.names._replace(calibration=said)
         return self.figures.state(
             self._phase(),
             self.camera.health(),
