@@ -137,7 +137,7 @@ def test_counts_only_leaves_nothing_of_faces_there(home, daemon):
     appear(home, "attic")
     daemon.end()
     daemon.start("attic", events__mode="aggregate")
-    appear(home, "attic", OF_THE_DEVICE | {"enabled"})
+    appear(home, "attic", OF_THE_DEVICE | {"enabled", "calibrate"})
     daemon.end()
     daemon.start("attic", events__mode="aggregate", mqtt__commands="false")
     appear(home, "attic", OF_THE_DEVICE)
