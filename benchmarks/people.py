@@ -30,7 +30,7 @@ from fer_edge.shared.data.opening import open_container
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.terminal.tables import format_table
-from fer_edge.stages.baseline import NEUTRAL, RestingFace, Weighing
+from fer_edge.stages.baseline import NEUTRAL, RestingFace, Weighing, logarithms
 
 ACTED: Final = "acted/"
 MOST: Final = 0.5
@@ -129,7 +129,7 @@ def _share_right(one: Seen, rests: Sequence[Any], weighing: Weighing) -> float:
     given = []
     for rest in rests:
         estimate = RestingFace()
-        estimate.add(rest, 1.0)
+        estimate.add(logarithms(rest), 1.0)
         given.append(weighing.answer(one.said, estimate.mean, at_rest=True).label)
     return given.count(one.photograph.expression) / len(given)
 

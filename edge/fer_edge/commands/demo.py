@@ -133,7 +133,6 @@ def format_demo(result: DemoResult) -> str:
                     ("first result", f"{result.first_result_seconds:.2f} s after the start"),
                     ("pictures", f"{result.overview} and {len(result.pictures)} single frames"),
                     ("JSON lines", str(result.observations)),
-                    ("baseline", result.baseline),
                 ]
             ),
             "The portrait is NASA's of Eileen Collins (public domain). Next, try yours:\n"

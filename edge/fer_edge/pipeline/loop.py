@@ -25,6 +25,7 @@ class RunTally:
         labels: How often each label was read.
         seconds: Wall time from the first frame asked for to the last result.
         timings: Of the last frames, by stage.
+        baseline: What the answers were relative to in the last frame; "" without one.
     """
 
     frames: int = 0
@@ -32,6 +33,7 @@ class RunTally:
     labels: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     timings: StageTimes = field(default_factory=lambda: StageTimes(_REMEMBERED))
+    baseline: str = ""
 
     @property
     def frames_per_second(self) -> float:
@@ -41,6 +43,7 @@ class RunTally:
     def add(self, observation: Observation) -> None:
         """Count one observation."""
         self.frames += 1
+        self.baseline = observation.baseline
         self.frames_with_face += bool(observation.readings)
         for reading in observation.readings:
             self.labels[reading.answer.label] += 1

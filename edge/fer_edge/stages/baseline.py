@@ -12,7 +12,6 @@ labels, so an expression that lasts cannot become neutral by lasting. The temper
 the confidence that the subtraction takes from a face at rest.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,6 +45,7 @@ _GAP_SECONDS: Final = 0.5
 """Longest time that one frame stands for."""
 _FORGET_SECONDS: Final = 5.0
 _KEEP_SECONDS: Final = 60.0
+_log, _exp = math.log, math.exp  # found sooner: this is done for every face of every frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,10 @@ class Weighing:
         contract: Of the model.
         shift: What is added to each log-probability, as `prior_shift` returns it.
         strength: Share of a baseline that is taken off, 0 to 0.95.
+
+    Attributes:
+        neutral: Index of that label; None where the model does not know it.
+        shifts: Whether the priors alone change an answer.
     """
 
     def __init__(
@@ -87,11 +91,9 @@ class Weighing:
         self._shift = tuple(shift)
         self._factors = tuple(math.exp(value) for value in shift)
         self._strength = strength
-
-    @property
-    def shifts(self) -> bool:
-        """Whether the priors alone change an answer."""
-        return any(self._shift)
+        self._rest: Sequence[float] = ()
+        self._rest_lacks = 0.0
+        self.shifts = any(self._shift)
 
     def by_priors(self, said: Prediction) -> Prediction:
         """Return an answer weighed by the priors alone."""
@@ -108,6 +110,7 @@ class Weighing:
         *,
         trust: float = 1.0,
         at_rest: bool = False,
+        z: Sequence[float] = (),
     ) -> Prediction:
         """Return an answer relative to a baseline.
 
@@ -118,19 +121,21 @@ class Weighing:
             trust: In the baseline, 0 to 1.
             at_rest: The face is known to have been neutral then, so that looking the same again is
                 neutral, whatever the network says.
+            z: The logarithms of `said`, where they are at hand.
         """
         if not baseline:
             return self.by_priors(said)
         share = self._strength * trust
         sharper = 1 / (1 - _SHARPENED * share)
+        # zip is not strict here, for that takes time; all are as long as the labels.
         values = [
             (z + shift - share * rest) * sharper
-            for z, shift, rest in zip(logarithms(said), self._shift, baseline, strict=True)
+            for z, shift, rest in zip(z or logarithms(said), self._shift, baseline)  # noqa: B905
         ]
         if at_rest and self.neutral is not None:
             values[self.neutral] += self._lacking(baseline, share, sharper)
         top = max(values)
-        return self._share_out([math.exp(value - top) for value in values], said)
+        return self._share_out([_exp(value - top) for value in values], said)
 
     def _share_out(self, values: Sequence[float], said: Prediction) -> Prediction:
         total = sum(values)
@@ -138,9 +143,12 @@ class Weighing:
 
     def _lacking(self, baseline: Sequence[float], share: float, sharper: float) -> float:
         """Return what neutral lacks, at rest, to lead the others by a margin."""
-        rest = [(1 - share) * b + shift for b, shift in zip(baseline, self._shift, strict=True)]
-        neutral = rest.pop(self.neutral or 0)
-        return max(0.0, (max(rest) - neutral) * sharper + _REST_MARGIN)
+        if baseline is not self._rest:  # the same participant frame after frame
+            rest = [(1 - share) * b + shift for b, shift in zip(baseline, self._shift, strict=True)]
+            neutral = rest.pop(self.neutral or 0)
+            self._rest = baseline
+            self._rest_lacks = max(0.0, (max(rest) - neutral) * sharper + _REST_MARGIN)
+        return self._rest_lacks
 
 
 class RestingFace:
@@ -153,20 +161,23 @@ class RestingFace:
     Args:
         doubt_seconds: Of evidence, at which the estimate is half trusted.
         longest_seconds: Of evidence that is remembered.
+        spreads: Whether to estimate the spread, too.
 
     Attributes:
         mean: Of the logarithms, by label; empty where nothing is known.
         seconds: Of evidence.
     """
 
-    __slots__ = ("_doubt_seconds", "_longest_seconds", "_square", "mean", "seconds")
+    __slots__ = ("_doubt_seconds", "_longest_seconds", "_spreads", "_square", "mean", "seconds")
 
     def __init__(
         self,
         *,
         doubt_seconds: float = _DOUBT_SECONDS,
         longest_seconds: float = _LONGEST_SECONDS,
+        spreads: bool = False,
     ) -> None:
+        self._spreads = spreads
         self.mean: list[float] = []
         self.seconds = 0.0
         self._square: list[float] = []
@@ -180,32 +191,33 @@ class RestingFace:
 
     @property
     def spread(self) -> tuple[float, ...]:
-        """Standard deviation of the logarithms, by label."""
+        """Standard deviation of the logarithms, by label, where it is estimated."""
         pairs = zip(self._square, self.mean, strict=True)
         return tuple(math.sqrt(max(0.0, square - mean * mean)) for square, mean in pairs)
 
-    def learn(self, said: Prediction, *, neutral: float, seconds: float) -> float:
+    def learn(self, z: Sequence[float], *, neutral: float, seconds: float) -> float:
         """Take one frame into account; return its weight in seconds.
 
         Args:
-            said: What the network answers.
-            neutral: The probability of neutral among them.
+            z: Logarithms of what the network answers.
+            neutral: Its probability of neutral.
             seconds: That the frame stands for.
         """
         weight = seconds * min(1.0, max(0.0, (neutral - _SURELY_NOT) / (_SURELY - _SURELY_NOT)))
         if weight:
-            self.add(said, weight)
+            self.add(z, weight)
         return weight
 
-    def add(self, said: Prediction, weight: float) -> None:
+    def add(self, z: Sequence[float], weight: float) -> None:
         """Take one frame into account with a weight in seconds."""
-        values = logarithms(said)
         if not self.mean:
-            self.mean, self._square = [0.0] * len(values), [0.0] * len(values)
+            self.mean = [0.0] * len(z)
+            self._square = [0.0] * len(z) if self._spreads else []
         share = weight / (self.seconds + weight)
         self.seconds = min(self.seconds + weight, self._longest_seconds)
-        self.mean = [m + share * (z - m) for m, z in zip(self.mean, values, strict=True)]
-        self._square = [s + share * (z * z - s) for s, z in zip(self._square, values, strict=True)]
+        self.mean = [m + share * (v - m) for m, v in zip(self.mean, z)]  # noqa: B905 - as above
+        if self._spreads:
+            self._square = [s + share * (v * v - s) for s, v in zip(self._square, z, strict=True)]
 
     def begin_with(self, known: Baseline) -> None:
         """Go on from an estimate that was kept."""
@@ -249,7 +261,9 @@ class BaselineStage(Corrector):
         self._kept_at: float | None = None
         self._faces: dict[int, _Face] = {}
         self._place = RestingFace(
-            doubt_seconds=_PLACE_DOUBT_SECONDS, longest_seconds=_PLACE_LONGEST_SECONDS
+            doubt_seconds=_PLACE_DOUBT_SECONDS,
+            longest_seconds=_PLACE_LONGEST_SECONDS,
+            spreads=True,
         )
         self._begun_with = 0.0
         if mode == "place" and known is not None:
@@ -273,7 +287,9 @@ class BaselineStage(Corrector):
         now = self._clock(frame)
         weighed = tuple(
             [
-                dataclasses.replace(reading, relative=self._answer(reading, now))
+                Reading(
+                    reading.face, reading.prediction, reading.stable, self._answer(reading, now)
+                )
                 for reading in readings
             ]
         )
@@ -304,12 +320,13 @@ class BaselineStage(Corrector):
         if face is None:
             face = self._faces[number] = _Face(now)
         estimate = face.estimate if self._mode == "track" else self._place
-        answer = self._weighing.answer(said, estimate.mean, trust=estimate.trust)
+        z = logarithms(said)
+        answer = self._weighing.answer(said, estimate.mean, trust=estimate.trust, z=z)
         # Learnt from after it was judged: no frame is its own baseline.
         passed, face.seen_at = min(now - face.seen_at, _GAP_SECONDS), now
         neutral = said.probabilities[self._weighing.neutral or 0]
         if self._mode == "track" or face.given < _ONE_FACE_SECONDS:
-            face.given += estimate.learn(said, neutral=neutral, seconds=passed)
+            face.given += estimate.learn(z, neutral=neutral, seconds=passed)
         return answer
 
     def _keep_place(self, now: float) -> None:
@@ -332,7 +349,7 @@ class BaselineStage(Corrector):
 
 def logarithms(said: Prediction) -> list[float]:
     """Return the logarithms of an answer's probabilities, none below a floor."""
-    return [math.log(p) if p > _FLOOR else _LEAST for p in said.probabilities]
+    return [_log(p) if p > _FLOOR else _LEAST for p in said.probabilities]
 
 
 _LEAST: Final = math.log(_FLOOR)

@@ -14,7 +14,7 @@ from fer_edge.pipeline.protocols import Classifier, Detector
 from fer_edge.shared.errors import CalibrationError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import Box, GreyImage, Prediction, Reading
-from fer_edge.stages.baseline import Baseline, RestingFace
+from fer_edge.stages.baseline import Baseline, RestingFace, logarithms
 
 SECONDS: Final = 5.0
 _LEAST_FRAMES: Final = 10
@@ -92,9 +92,9 @@ class Calibration:
                 f"one face at rest ({_LEAST_STEADY:g} or more)",
                 "keep the face relaxed, in even light, and calibrate again",
             )
-        estimate = RestingFace()
+        estimate = RestingFace(spreads=True)
         for look in self._looks:
-            estimate.add(look.said, 1.0)
+            estimate.add(logarithms(look.said), 1.0)
         return Baseline(
             labels=self._contract.labels,
             log_probabilities=tuple(round(value, 4) for value in estimate.mean),

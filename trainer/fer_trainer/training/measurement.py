@@ -68,7 +68,9 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
     agreed = split.val.agreed()
     said, truth = complete(answers["validation"][agreed]), split.val.labels[agreed]
     temperature, least, balance = fit_temperature(said, truth), LEAST_PROBABILITY, 0.0
-    shares = class_shares(split.train, len(recipe.label_names))
+    shares = class_shares(
+        split.train, len(recipe.label_names), adjusted=recipe.training.logit_adjustment
+    )
     if recipe.binary_threshold() is None:
         balance = choose_balance(temper(said, temperature), truth, shares)
         shift = np.log(np.array(balanced_shares(shares, balance)) / shares).tolist()
@@ -108,14 +110,21 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
     )
 
 
-def class_shares(train: Samples, count: int) -> tuple[float, ...]:
-    """Return the share of each label in what a network was fitted to, soft labels by their sum."""
+def class_shares(train: Samples, count: int, *, adjusted: float = 0.0) -> tuple[float, ...]:
+    """Return the shares of labels that a network's answers go by.
+
+    Args:
+        train: What it was fitted to; soft labels count by their sum.
+        count: Of labels.
+        adjusted: `training.logit_adjustment`, which takes the shares out of what is learnt.
+    """
     if train.soft is not None:
         sums = train.soft.sum(axis=0, dtype=np.float64)
     else:
         sums = np.bincount(train.labels, minlength=count).astype(np.float64)
     # A label that nobody gave is rare, and no error.
-    return tuple(float(share) for share in np.maximum(np.round(sums / sums.sum(), 6), 1e-6))
+    shares = np.maximum(sums / sums.sum(), 1e-6) ** (1 - adjusted)
+    return tuple(float(share) for share in np.maximum(np.round(shares / shares.sum(), 6), 1e-6))
 
 
 def calibrate(

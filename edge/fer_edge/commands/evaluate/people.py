@@ -25,7 +25,7 @@ from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.records import Prediction
 from fer_edge.shared.statistics import Interval
 from fer_edge.shared.terminal.tables import format_fields, format_table
-from fer_edge.stages.baseline import NEUTRAL, RestingFace, Weighing
+from fer_edge.stages.baseline import NEUTRAL, RestingFace, Weighing, logarithms
 
 Known: TypeAlias = Literal["participant", "track", "none"]
 
@@ -331,7 +331,7 @@ def _calibrated(others: Sequence[Seen]) -> RestingFace:
     estimate = RestingFace()
     for other in others:
         if other.photograph.expression == NEUTRAL and other.said is not None:
-            estimate.add(other.said, 1.0)
+            estimate.add(logarithms(other.said), 1.0)
     return estimate
 
 
@@ -350,8 +350,8 @@ def _watched(others: Sequence[Seen], weighing: Weighing) -> RestingFace:
         elif mixed:
             seconds = whole * (1 - _NEUTRAL_SHARE) / (len(order) - neutral)
         if other.said is not None and weighing.neutral is not None:
-            said = other.said
-            estimate.learn(said, neutral=said.probabilities[weighing.neutral], seconds=seconds)
+            sure = other.said.probabilities[weighing.neutral]
+            estimate.learn(logarithms(other.said), neutral=sure, seconds=seconds)
     return estimate
 
 

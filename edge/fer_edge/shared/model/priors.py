@@ -38,8 +38,7 @@ def shares_of(contract: ModelContract) -> tuple[float, ...]:
 def balanced_shares(shares: Sequence[float], balance: float) -> tuple[float, ...]:
     """Return shares between those given (0) and all alike (1), their weighted mean.
 
-    The mean lifts the rare ones and hardly moves the others. Shares raised to a power, the other
-    way between the two, cost more accuracy for the same recall.
+    The mean lifts the rare ones and hardly moves the others: docs/decisions/0020-baselines.md.
     """
     return tuple((1 - balance) * share + balance / len(shares) for share in shares)
 
