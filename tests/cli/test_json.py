@@ -77,6 +77,42 @@ def test_evaluate(data_set, tiny):
     assert result["model_sha256"] == read_model(tiny).contract.flatbuffer_sha256
 
 
+def test_evaluate_people(tmp_path, portrait, tiny):
+    rows = ["file,person,expression", "portrait.jpg,1,happy", "portrait.jpg,1,neutral"]
+    (tmp_path / "people.csv").write_text("\n".join(rows))
+    (result,) = json_lines(
+        ran(
+            "evaluate", "--json", "--model", tiny, portrait.parent,
+            "--people", tmp_path / "people.csv", "--baseline", "participant",
+        )
+    )  # fmt: skip
+    assert list(result) == [
+        "n", "accuracy", "macro_recall", "recall", "confusion", "labels", "model_sha256",
+        "yardstick", "baseline", "balance", "people", "accuracy_interval", "not_found", "alone",
+        "left_out", "unreadable",
+    ]  # fmt: skip
+    assert (result["n"], result["people"], result["not_found"]) == (2, 1, 0)
+    assert (result["baseline"], result["alone"]) == ("participant", 1)
+
+
+def test_calibrate_and_what_is_made_of_it(tmp_path, portrait, tiny):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").write_bytes(portrait.read_bytes())
+    me = tmp_path / "people" / "me.json"
+    known = ["--participants", me.parent, "--participant", "me"]
+    done = fer_edge(
+        "calibrate", "--json", "--model", tiny, "--source", tmp_path / "photos", *known
+    )
+    (result,) = json_lines(done.stdout)
+    assert list(result) == [
+        "file", "seconds", "frames", "steadiness", "looks_like", "log_probabilities",
+    ]  # fmt: skip
+    assert (result["file"], result["frames"], result["steadiness"]) == (str(me), 1, 1.0)
+    (line,) = json_lines(ran("classify", "--json", "--model", tiny, *known, portrait))
+    assert line["baseline"] == "participant"
+    assert line["faces"][0]["label"] == "neutral", "the very face that was calibrated to"
+
+
 def test_inspect(tiny):
     (result,) = json_lines(ran("inspect", "--json", tiny))
     assert list(result) == ["path", "flatbuffer_bytes", "members", "contract"]
