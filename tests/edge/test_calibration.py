@@ -25,7 +25,7 @@ from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import CalibrationError, SettingsError
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.stages.baseline import BaselineStage, Weighing
-from fer_edge.stages.calibration import Calibration, calibrate
+from fer_edge.stages.calibration import Calibration, calibrate, calibrate_frames
 from fer_edge.stages.clocks import by_index
 from fer_edge.state.controls import Controls
 
@@ -191,3 +191,27 @@ def test_without_a_folder_nobody_is_known_by_name():
     daemon.controls.take_participant("anna")
     assert daemon.watch((), 1) == "refused"
     assert "no folder of participants" in daemon.controls.calibration.text
+
+
+def test_frames_of_a_camera_are_counted_down_and_then_taken_for_so_long():
+    frames = [dataclasses.replace(a_frame(), index=index, grey=LIGHT) for index in range(300)]
+    told, processed = [], []
+
+    def process(frame):
+        processed.append(frame.index)
+        smiles = frame.index < 30  # in the countdown
+        return an_observation(readings=tuple(a_look(says("happy" if smiles else "neutral"))))
+
+    options = {"clock": by_index, "seconds": 2.0, "countdown_seconds": 1.0, "tell": told.append}
+    baseline = calibrate_frames(frames, process, CONTRACT, **options)
+    assert (baseline.frames, baseline.seconds) == (60, 2.0)
+    assert (told[0], len(processed)) == (-1.0, 91)
+
+
+def test_a_clip_may_begin_before_its_face_is_found():
+    frames = [dataclasses.replace(a_frame(), index=index, grey=LIGHT) for index in range(60)]
+
+    def process(frame):
+        return an_observation(readings=tuple(a_look()) if frame.index > 20 else ())
+
+    assert calibrate_frames(frames, process, CONTRACT, clock=by_index).frames == 39

@@ -13,7 +13,7 @@ from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.priors import prior_shift
 from fer_edge.stages.baseline import Baseline, BaselineStage, Mode, Weighing
 from fer_edge.stages.baseline_file import read_baseline, write_baseline
-from fer_edge.stages.clocks import Clock
+from fer_edge.stages.clocks import Clock, by_capture
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_NAMED: Final = 8
@@ -156,6 +156,18 @@ def make_corrector(
             keep=partial(_keep_place, path),
         )
     return BaselineStage(clock, contract, weighing, mode=mode)
+
+
+def participant_corrector(
+    settings: Settings, contract: ModelContract, baseline: Baseline, clock: Clock = by_capture
+) -> BaselineStage:
+    """Make what weighs the answers relative to a participant's baseline that is at hand.
+
+    Raises:
+        SettingsError: `expression.prior` does not fit the model.
+    """
+    weighing = make_weighing(settings, contract)
+    return BaselineStage(clock, contract, weighing, mode="participant", known=baseline)
 
 
 def _known_place(path: Path, contract: ModelContract) -> Baseline | None:

@@ -59,6 +59,7 @@ class Baseline:
         seconds: For how long the face was seen at rest.
         model_sha256: Of the network that read it; another one reads otherwise.
         steadiness: How alike the frames were, 0 to 1.
+        frames: How many they were; 0 of a place.
     """
 
     labels: tuple[str, ...]
@@ -67,6 +68,7 @@ class Baseline:
     seconds: float
     model_sha256: str
     steadiness: float = 1.0
+    frames: int = 0
 
 
 class Weighing:

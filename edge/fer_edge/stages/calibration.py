@@ -2,19 +2,20 @@
 
 Commercial tools call this participant calibration. It is refused where the face is missing, dark,
 moving, smiling, or does not look the same from frame to frame, for a wrong baseline is worse than
-none. `calibrate` is the whole of it for pictures at hand; `Calibration` takes frames as they come.
+none. `calibrate` is the whole of it for pictures at hand, `calibrate_frames` for those of a camera.
 """
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from fer_edge.pipeline.protocols import Classifier, Detector
 from fer_edge.shared.errors import CalibrationError
 from fer_edge.shared.model.contract import ModelContract
-from fer_edge.shared.records import Box, GreyImage, Prediction, Reading
+from fer_edge.shared.records import Box, Frame, GreyImage, Observation, Prediction, Reading
 from fer_edge.stages.baseline import Baseline, RestingFace, logarithms
+from fer_edge.stages.clocks import Clock, by_capture
 
 SECONDS: Final = 5.0
 _LEAST_FRAMES: Final = 10
@@ -101,6 +102,7 @@ class Calibration:
             spread=tuple(round(value, 4) for value in estimate.spread),
             seconds=round(seconds, 2),
             model_sha256=self._contract.flatbuffer_sha256,
+            frames=self.frames,
             steadiness=round(steadiness, 3),
         )
 
@@ -182,6 +184,47 @@ def calibrate(
         pairs = zip(faces, answers, strict=True)
         calibration.add(grey, [Reading(face, said) for face, said in pairs])
     return calibration.result(float(calibration.frames))
+
+
+def calibrate_frames(
+    frames: Iterable[Frame],
+    process: Callable[[Frame], Observation],
+    contract: ModelContract,
+    *,
+    clock: Clock = by_capture,
+    seconds: float = SECONDS,
+    countdown_seconds: float = 0.0,
+    tell: Callable[[float], None] = lambda _passed: None,
+) -> Baseline:
+    """Return the baseline of whoever looks at a camera for some seconds.
+
+    Args:
+        frames: As they come; a clip that ends sooner is taken whole.
+        process: Finds and reads the faces of a frame, as a pipeline does.
+        contract: Of the model.
+        clock: Tells the time of a frame.
+        seconds: How long frames are taken.
+        countdown_seconds: How long they are only looked at before: search and person settle.
+        tell: Takes the seconds passed at each frame, below 0 in the countdown.
+
+    Raises:
+        CalibrationError: It is no face at rest; the message says why.
+        FerError: What `frames` and `process` raise.
+    """
+    calibration = Calibration(contract)
+    began: float | None = None
+    passed = -countdown_seconds
+    for frame in frames:
+        observation = process(frame)
+        began = clock(frame) if began is None else began
+        passed = clock(frame) - began - countdown_seconds
+        if passed >= seconds:
+            break
+        tell(passed)
+        # Until the search has found a face in a clip, none was missing.
+        if passed >= 0 and (observation.readings or calibration.frames or countdown_seconds):
+            calibration.add(frame.grey, observation.readings)
+    return calibration.result(min(max(passed, 0.0), seconds))
 
 
 def _light(grey: GreyImage, box: Box) -> float:

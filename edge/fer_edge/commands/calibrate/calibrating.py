@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.assemble.baselines import participant_file
-from fer_edge.assemble.parts import Frames, frames_of, make_pipeline, make_source
+from fer_edge.assemble.parts import (
+    frames_of,
+    make_classifier,
+    make_detector,
+    make_pipeline,
+    make_source,
+)
 from fer_edge.pipeline.loop import read_frames
-from fer_edge.pipeline.pipeline import Pipeline
-from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import BaselineSettings, Settings
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.stages.baseline import Baseline
 from fer_edge.stages.baseline_file import write_baseline
-from fer_edge.stages.calibration import Calibration
+from fer_edge.stages.calibration import calibrate, calibrate_frames
 from fer_edge.stages.clocks import by_capture, by_index
 
 _COUNTDOWN_SECONDS: Final = 3.0
@@ -31,12 +35,10 @@ class Calibrated:
     Attributes:
         file: Where.
         baseline: What.
-        frames: That were taken.
     """
 
     file: Path
     baseline: Baseline
-    frames: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -44,7 +46,7 @@ class Calibrated:
         return {
             "file": str(self.file),
             "seconds": self.baseline.seconds,
-            "frames": self.frames,
+            "frames": self.baseline.frames,
             "steadiness": self.baseline.steadiness,
             "looks_like": looks_like(self.baseline),
             "log_probabilities": dict(means),
@@ -70,39 +72,38 @@ def calibrate_participant(settings: Settings, *, seconds: float, out: Path | Non
             fix="set it as --participants FOLDER",
         )
     file = out or participant_file(dataclasses.replace(settings.baseline, file=""))
-    frames = frames_of(settings.source)
     plain = dataclasses.replace(settings, baseline=BaselineSettings(mode="none"))
-    with make_pipeline(plain, frames=frames) as pipeline, make_source(settings.source) as source:
-        baseline, count = _look(pipeline, source, seconds=seconds, frames=frames, settings=plain)
+    take = _of_pictures if frames_of(settings.source) == "pictures" else _of_frames
+    baseline = take(plain, seconds)
     write_baseline(file, baseline)
-    return Calibrated(file, baseline, count)
+    return Calibrated(file, baseline)
 
 
-def _look(
-    pipeline: Pipeline, source: Source, *, seconds: float, frames: Frames, settings: Settings
-) -> tuple[Baseline, int]:
-    clock = by_capture if frames == "live" else by_index
-    countdown = _COUNTDOWN_SECONDS if frames == "live" else 0.0
-    calibration = Calibration(pipeline.contract, moves=frames != "pictures")
-    began: float | None = None
-    passed = 0.0
-    timeout = settings.source.open_timeout_seconds
-    with ProgressLine() as line:
-        for frame in read_frames(source, timeout_seconds=timeout):
-            timeout = settings.source.read_timeout_seconds
-            observation = pipeline.process(frame)
-            began = clock(frame) if began is None else began
-            passed = clock(frame) - began - countdown
-            if passed >= seconds:
-                break
-            line(_instruction(passed, seconds))
-            if passed >= 0 and (observation.readings or calibration.frames or frames != "clip"):
-                # The search needs some frames of a clip until it has found a face.
-                calibration.add(frame.grey, observation.readings)
-    taken = min(max(passed, 0.0), seconds)
-    return calibration.result(float(calibration.frames) if frames == "pictures" else taken), (
-        calibration.frames
-    )
+def _of_pictures(settings: Settings, _seconds: float) -> Baseline:
+    detector, classifier = make_detector(settings.detector), make_classifier(settings.model)
+    with make_source(settings.source) as source:
+        frames = read_frames(source, timeout_seconds=settings.source.read_timeout_seconds)
+        return calibrate((frame.grey for frame in frames), detector, classifier)
+
+
+def _of_frames(settings: Settings, seconds: float) -> Baseline:
+    frames = frames_of(settings.source)
+    live = frames == "live"
+    with (
+        make_pipeline(settings, frames=frames) as pipeline,
+        make_source(settings.source) as source,
+        ProgressLine() as line,
+    ):
+        return calibrate_frames(
+            # A camera's first frame may take longer than those that follow.
+            read_frames(source, timeout_seconds=settings.source.open_timeout_seconds),
+            pipeline.process,
+            pipeline.contract,
+            clock=by_capture if live else by_index,
+            seconds=seconds,
+            countdown_seconds=_COUNTDOWN_SECONDS if live else 0.0,
+            tell=lambda passed: line(_instruction(passed, seconds)),
+        )
 
 
 def _instruction(passed: float, seconds: float) -> str:
@@ -122,7 +123,7 @@ def format_calibrated(done: Calibrated) -> str:
     baseline = done.baseline
     fields = [
         ("written", str(done.file)),
-        ("looked at", f"{baseline.seconds:.1f} s, {done.frames} frames"),
+        ("looked at", f"{baseline.seconds:.1f} s, {baseline.frames} frames"),
         ("steadiness", f"{baseline.steadiness:.2f} of 1"),
         ("at rest", f"the network alone calls this face {looks_like(baseline)}"),
         ("use it", f"fer-edge run --set baseline.file={done.file}"),
