@@ -35,7 +35,7 @@ _REST_MARGIN: Final = 0.8
 _SURELY_NOT: Final = 0.2
 _SURELY: Final = 0.6
 """Between these probabilities of neutral a frame's weight in the estimate grows from 0 to 1."""
-_DOUBT_SECONDS: Final = 3.0
+_DOUBT_SECONDS: Final = 10.0
 _LONGEST_SECONDS: Final = 120.0
 _PLACE_DOUBT_SECONDS: Final = 30.0
 _PLACE_LONGEST_SECONDS: Final = 3600.0
