@@ -100,9 +100,7 @@ def test_calibrate_and_what_is_made_of_it(tmp_path, portrait, tiny):
     (tmp_path / "photos" / "1.jpg").write_bytes(portrait.read_bytes())
     me = tmp_path / "people" / "me.json"
     known = ["--participants", me.parent, "--participant", "me"]
-    done = fer_edge(
-        "calibrate", "--json", "--model", tiny, "--source", tmp_path / "photos", *known
-    )
+    done = fer_edge("calibrate", "--json", "--model", tiny, "--source", tmp_path / "photos", *known)
     (result,) = json_lines(done.stdout)
     assert list(result) == [
         "file", "seconds", "frames", "steadiness", "looks_like", "log_probabilities",

@@ -8,6 +8,7 @@ import pytest
 from builders import SEVEN, a_box, a_contract, a_face, a_frame, a_prediction, a_reading
 
 from fer_edge.assemble.baselines import make_corrector, mode_of
+from fer_edge.models.choice import ServedModel
 from fer_edge.pipeline.protocols import Corrector
 from fer_edge.settings import BaselineSettings, ExpressionSettings, Settings
 from fer_edge.shared.errors import SettingsError
@@ -249,6 +250,16 @@ def test_a_participant_who_is_not_there_is_said(tmp_path, name, named):
     settings = BaselineSettings(participants=str(tmp_path), participant=name)
     with pytest.raises(SettingsError, match=named):
         make_corrector(Settings(baseline=settings), CONTRACT, by_index, follows=True)
+
+
+def test_a_slot_with_another_model_goes_on_without_the_participant(tmp_path, caplog):
+    write_baseline(tmp_path / "anna.json", a_baseline(model_sha256="cd" * 32))
+    settings = Settings(baseline=BaselineSettings(file=str(tmp_path / "anna.json")))
+    with pytest.raises(SettingsError, match="another model"):
+        make_corrector(settings, CONTRACT, by_index, follows=True)
+    in_slot = dataclasses.replace(settings, model=ServedModel())
+    assert make_corrector(in_slot, CONTRACT, by_index, follows=True).mode == "track"
+    assert "without the participant's baseline" in caplog.text
 
 
 def test_single_pictures_are_relative_to_nothing_that_is_learnt():

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from fer_edge.models.choice import ServedModel
 from fer_edge.settings import BaselineSettings, ExpressionSettings, Settings
 from fer_edge.settings.names import place_baseline_path
 from fer_edge.shared.errors import OutputError, SettingsError
@@ -143,7 +144,14 @@ def make_corrector(
     if mode == "none" and not weighing.shifts and not follows:
         return None
     if mode == "participant":
-        known = read_participant(settings.baseline, contract)
+        try:
+            known = read_participant(settings.baseline, contract)
+        except SettingsError as error:
+            if not isinstance(settings.model, ServedModel):
+                raise
+            # Another model may serve than the one that was calibrated; it never stops for that.
+            _log.error("faces are read without the participant's baseline: %s", error)
+            return BaselineStage(clock, contract, weighing, mode="track" if follows else "none")
         return BaselineStage(clock, contract, weighing, mode=mode, known=known)
     if mode == "place":
         path = place_baseline_path(settings)
