@@ -78,6 +78,7 @@ def _about(state: DaemonState) -> Iterator[Metric]:
     yield _info("build", "Which fer-edge runs.", {"version": state.version})
     text = "Which network reads the faces, with the hash of its flatbuffer."
     yield _info("model", text, {"model": state.model, "sha256": state.model_sha256})
+    yield _info("baseline", "What the answers are relative to.", {"mode": state.baseline})
     yield _one_hot(
         "phase", "1 for what the daemon does now, 0 for the others.", state.phase, _PHASES
     )
