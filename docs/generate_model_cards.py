@@ -31,11 +31,14 @@ from fer_edge.commands.evaluate.people import (
 )
 from fer_edge.models import open_model, shipped_models
 from fer_edge.models.card import FIGURES, YARDSTICK, CardFigures
+from fer_edge.pipeline.protocols import Detector
 from fer_edge.settings import ExpressionSettings, Settings
 from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.shared.data.labelled import LabelledPictures
+from fer_edge.shared.data.pictures import pixel_digest
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
+from fer_edge.shared.records import Face, GreyImage
 from fer_edge.state.machine import System, cpu_model
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -76,7 +79,24 @@ def judge(model: ModelFile, data: Path) -> dict[str, Evaluation]:
     return found
 
 
-def judge_photographs(model: ModelFile, data: Path) -> dict[Known, PeopleEvaluation]:
+class SearchedOnce:
+    """A search that remembers what it has found: each model reads the same photographs."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._found: dict[bytes, list[Face]] = {}
+
+    def detect(self, grey: GreyImage) -> list[Face]:
+        """Return the faces of a picture."""
+        key = pixel_digest(grey)
+        if key not in self._found:
+            self._found[key] = self._detector.detect(grey)
+        return self._found[key]
+
+
+def judge_photographs(
+    model: ModelFile, data: Path, detector: Detector
+) -> dict[Known, PeopleEvaluation]:
     """Return the model's figures on whole photographs of acting people, by what is known of them.
 
     Empty where there are no such photographs.
@@ -90,7 +110,7 @@ def judge_photographs(model: ModelFile, data: Path) -> dict[Known, PeopleEvaluat
     seen, _ = look(
         data / "people" / "acted.zip",
         rows,
-        make_detector(settings.detector),
+        detector,
         LitertClassifier(model),
     )
     weighing = make_weighing(settings, contract)
@@ -294,12 +314,15 @@ def main() -> None:
     if arguments.check:
         stale = [name for name, model in models.items() if not is_of(name, model)]
         sys.exit(f"not of the model that ships: the card of {', '.join(stale)}" if stale else 0)
-    told = {}
+    told: dict[str, Any] = {}
+    detector = SearchedOnce(make_detector(Settings().detector))
     for name, model in models.items():
         results = judge(model, arguments.data)
         told[model.contract.flatbuffer_sha256] = dataclasses.asdict(figures(model, results))
         (MODELS / f"{name}.md").write_text(
-            "\n".join(card(name, model, results, judge_photographs(model, arguments.data))),
+            "\n".join(
+                card(name, model, results, judge_photographs(model, arguments.data, detector))
+            ),
             encoding="utf-8",
         )
         sys.stderr.write(f"wrote {name}.md\n")
