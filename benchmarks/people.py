@@ -18,7 +18,7 @@ from real_data import ROOT, report, require_data
 
 from fer_edge.assemble.baselines import balance_of, make_weighing
 from fer_edge.assemble.parts import make_detector
-from fer_edge.commands.evaluate.people import (
+from fer_edge.commands.people import (
     Photograph,
     Seen,
     judge_people,

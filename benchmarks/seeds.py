@@ -18,7 +18,7 @@ from typing import Final
 
 from real_data import ROOT, report, require_data
 
-from fer_edge.commands.evaluate.crops import evaluate
+from fer_edge.commands.evaluate import evaluate
 from fer_edge.models import open_model
 from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.shared.data.labelled import LabelledPictures

@@ -20,9 +20,9 @@ import numpy as np
 
 from fer_edge.assemble.baselines import balance_of, make_weighing
 from fer_edge.assemble.parts import make_detector
-from fer_edge.commands.evaluate.crops import Evaluation, evaluate
-from fer_edge.commands.evaluate.people import YARDSTICKS as YARDSTICKS_OF_PEOPLE
-from fer_edge.commands.evaluate.people import (
+from fer_edge.commands.evaluate import Evaluation, evaluate
+from fer_edge.commands.people import YARDSTICKS as YARDSTICKS_OF_PEOPLE
+from fer_edge.commands.people import (
     Known,
     PeopleEvaluation,
     judge_people,

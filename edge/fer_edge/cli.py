@@ -10,9 +10,8 @@ import click
 
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.commands.bench.cli import bench
-from fer_edge.commands.calibrate.cli import calibrate
 from fer_edge.commands.doctor.cli import doctor
-from fer_edge.commands.evaluate.cli import evaluate
+from fer_edge.commands.evaluating import calibrate, evaluate
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
 from fer_edge.commands.options import participant_options

@@ -7,7 +7,7 @@ import pytest
 from builders import SEVEN, a_model, a_picture, encoded, write_files
 from tiny_model import tiny_contract
 
-from fer_edge.commands.evaluate.crops import Evaluation, evaluate, format_evaluation
+from fer_edge.commands.evaluate import Evaluation, evaluate, format_evaluation
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.errors import DataError

@@ -9,7 +9,7 @@ import pytest
 from builders import PORTRAIT, SEVEN, a_contract, a_model, a_picture, a_prediction, encoded
 
 from fer_edge.assemble.parts import make_detector
-from fer_edge.commands.evaluate.people import (
+from fer_edge.commands.people import (
     Photograph,
     Seen,
     format_people,

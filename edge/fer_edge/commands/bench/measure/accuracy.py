@@ -6,7 +6,7 @@ from typing import Any
 from fer_edge.assemble.baselines import balance_of, make_weighing
 from fer_edge.assemble.parts import make_classifier
 from fer_edge.commands.bench.measure.plan import Bench
-from fer_edge.commands.evaluate.crops import evaluate
+from fer_edge.commands.evaluate import evaluate
 from fer_edge.models.card import YARDSTICK, card_figures, conversion_figures
 from fer_edge.settings import ExpressionSettings, ModelSettings, Settings
 from fer_edge.shared.data.labelled import LabelledPictures

@@ -1,4 +1,4 @@
-"""`fer-edge evaluate`: its declaration; heavy imports are made inside."""
+"""`fer-edge evaluate` and `fer-edge calibrate`, declared; heavy imports are made inside."""
 
 from functools import partial
 from pathlib import Path
@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fer_edge.commands.options import model_option, resolve_settings, settings_options
+from fer_edge.commands.options import (
+    model_option,
+    participant_options,
+    resolve_settings,
+    settings_options,
+)
 from fer_edge.shared.terminal.command_line import echo_result, json_option
 from fer_edge.shared.terminal.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from fer_edge.commands.evaluate.crops import Evaluation
-    from fer_edge.commands.evaluate.people import Known, PeopleEvaluation
+    from fer_edge.commands.evaluate import Evaluation
+    from fer_edge.commands.people import Known, PeopleEvaluation
     from fer_edge.settings import Settings
 
 
@@ -70,12 +75,12 @@ def evaluate(
         raise click.UsageError("--people goes with neither --votes nor --without-copies")
     settings = resolve_settings(config, assignments, {"model.path": model}).settings
     if people is None:
-        from fer_edge.commands.evaluate.crops import format_evaluation
+        from fer_edge.commands.evaluate import format_evaluation
 
         crops = _of_crops(settings, data, votes, without_copies=without_copies)
         echo_result(crops.to_json, partial(format_evaluation, crops), as_json=as_json)
         return
-    from fer_edge.commands.evaluate.people import format_people
+    from fer_edge.commands.people import format_people
 
     found = _of_people(settings, data, people, baseline or "none")
     echo_result(found.to_json, partial(format_people, found), as_json=as_json)
@@ -86,7 +91,7 @@ def _of_crops(
 ) -> "Evaluation":
     from fer_edge.assemble.baselines import balance_of, make_weighing
     from fer_edge.assemble.parts import make_classifier
-    from fer_edge.commands.evaluate.crops import evaluate as judge
+    from fer_edge.commands.evaluate import evaluate as judge
     from fer_edge.shared.data.ferplus import read_majority
     from fer_edge.shared.data.labelled import LabelledPictures
 
@@ -109,7 +114,7 @@ def _of_people(
 ) -> "PeopleEvaluation":
     from fer_edge.assemble.baselines import balance_of, make_weighing
     from fer_edge.assemble.parts import make_classifier, make_detector
-    from fer_edge.commands.evaluate.people import judge_people, look, read_people
+    from fer_edge.commands.people import judge_people, look, read_people
 
     photographs = read_people(people)
     classifier = make_classifier(settings.model)
@@ -131,3 +136,54 @@ def _of_people(
         model=(contract.labels, contract.flatbuffer_sha256),
         unreadable=unreadable,
     )
+
+
+@click.command()
+@click.option(
+    "--source", metavar="SOURCE", help="Camera, stream, clip or folder, as of run.  [default: 0]"
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1, max=60),
+    default=5.0,
+    show_default=True,
+    help="How long the face is looked at.",
+)
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="File to write.")
+@participant_options
+@model_option
+@settings_options
+@json_option
+def calibrate(
+    source: str | None,
+    seconds: float,
+    out: Path | None,
+    participants: str | None,
+    participant: str | None,
+    model: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Learn how a participant looks at rest: look at the camera, face relaxed.
+
+    What is written is two numbers for each expression, and nothing of the picture. `run` and
+    `classify` use it with `--set baseline.file=FILE`. It is refused where the face is missing or
+    dark, moves, smiles or changes; then the exit code is 1, and the message says what to do.
+
+    With --json, prints {"file", "seconds", "frames", "steadiness", "looks_like",
+    "log_probabilities"}.
+    """
+    if (out is None) == (participant is None):
+        raise click.UsageError("give --out FILE, or --participants FOLDER and --participant NAME")
+    from fer_edge.commands.calibrate import calibrate_participant, format_calibrated
+
+    flags = {
+        "source.uri": source,
+        "model.path": model,
+        "baseline.participants": participants,
+        "baseline.participant": participant,
+    }
+    settings = resolve_settings(config, assignments, flags).settings
+    done = calibrate_participant(settings, seconds=seconds, out=out)
+    echo_result(done.to_json, partial(format_calibrated, done), as_json=as_json)

@@ -1,1 +1,0 @@
-"""`fer-edge calibrate`: how a participant looks at rest."""

@@ -1,1 +1,0 @@
-"""`fer-edge evaluate`: how often a model is right, and by which yardstick."""
