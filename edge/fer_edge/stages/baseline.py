@@ -44,7 +44,7 @@ _ONE_FACE_SECONDS: Final = 20.0
 _GAP_SECONDS: Final = 0.5
 """Longest time that one frame stands for."""
 _FORGET_SECONDS: Final = 5.0
-_KEEP_SECONDS: Final = 60.0
+_KEEP_SECONDS: Final = 600.0
 _log, _exp = math.log, math.exp  # found sooner: this is done for every face of every frame
 
 
