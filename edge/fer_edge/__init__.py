@@ -15,12 +15,13 @@ TYPE_CHECKING = False  # as type checkers know it, without importing `typing`: h
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from fer_edge.api import Picture, Reader, View, Watch, read, read_all, watch
+    from fer_edge.api import Baseline, Picture, Reader, View, Watch, read, read_all, watch
     from fer_edge.shared.errors import FerError
     from fer_edge.shared.records import Box, Reading
 
 __all__ = [
     "DEFAULT_MODEL",
+    "Baseline",
     "Box",
     "FerError",
     "Picture",
@@ -44,7 +45,7 @@ _HOMES: "Final" = {
     "FerError": "fer_edge.shared.errors",
     "Reading": "fer_edge.shared.records",
     **dict.fromkeys(
-        ("Picture", "Reader", "View", "Watch", "read", "read_all", "watch"), "fer_edge.api"
+        ("Baseline", "Picture", "Reader", "View", "Watch", "read", "read_all", "watch"), "fer_edge.api"
     ),
 }
 

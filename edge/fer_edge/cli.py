@@ -12,8 +12,10 @@ from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.commands.bench.cli import bench
 from fer_edge.commands.config import config
 from fer_edge.commands.doctor.cli import doctor
+from fer_edge.commands.evaluating import calibrate, evaluate
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
+from fer_edge.commands.options import participant_options
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.status import status
@@ -50,6 +52,7 @@ def cli() -> None:
       fer-edge run --source 0              the first camera, JSON lines on stdout
       fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
+      fer-edge calibrate --out me.json     how you look at rest, so that you are read rightly
       fer-edge status                      how the running one does
       fer-edge bench                       how fast it is on this device
       fer-edge tune                        the best settings for this device and camera
@@ -73,6 +76,7 @@ def cli() -> None:
     help="Leave a copy of each picture there, NAME-annotated.jpg, with boxes and labels drawn in.",
 )
 @_model_option
+@participant_options
 @_settings_options
 @json_option
 def classify(
@@ -80,6 +84,8 @@ def classify(
     crops: bool,
     annotate_folder: Path | None,
     model: str | None,
+    participants: str | None,
+    participant: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     as_json: bool,
@@ -89,7 +95,8 @@ def classify(
     Where none reaches the model's least probability, the likeliest is given as uncertain.
 
     With --json, prints one line a picture:
-    {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores"}]}.
+    {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores",
+    "relative"}], "baseline"}. Label and confidence are of relative, which weighs the scores.
 
     A picture that cannot be read gets a line on stderr, the others are done all the same, and the
     exit code is 1.
@@ -97,7 +104,11 @@ def classify(
     from fer_edge.commands.batch import run_batch
     from fer_edge.shared.errors import EXIT_FAILED
 
-    resolved = _resolve(config, assignments, {"model.path": model})
+    flags = {
+        "model.path": model, "baseline.participants": participants,
+        "baseline.participant": participant,
+    }  # fmt: skip
+    resolved = _resolve(config, assignments, flags)
 
     def make_worker() -> Callable[[str], None]:
         from fer_edge.commands.classify import PictureReader, format_reading
@@ -114,49 +125,6 @@ def classify(
 
     if run_batch(images, make_worker):
         sys.exit(EXIT_FAILED)
-
-
-@cli.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@_model_option
-@click.option(
-    "--votes",
-    type=click.Path(path_type=Path),
-    help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
-)
-@click.option(
-    "--without-copies",
-    is_flag=True,
-    help="Leave out test pictures that have the very pixels of a training picture.",
-)
-@json_option
-def evaluate(
-    data: Path, model: str | None, votes: Path | None, without_copies: bool, as_json: bool
-) -> None:
-    """Measure a model's accuracy on labelled face crops.
-
-    DATA is a folder with a folder for each expression, or with train and test folders (of which
-    test is used), or a .zip or .tar.gz of either. Class folders may have any usual name (angry,
-    anger, ...).
-    """
-    from fer_edge.assemble.parts import make_classifier
-    from fer_edge.commands.evaluate import evaluate as judge
-    from fer_edge.commands.evaluate import format_evaluation
-    from fer_edge.shared.data.ferplus import read_majority
-    from fer_edge.shared.data.labelled import LabelledPictures
-
-    resolved = _resolve(None, (), {"model.path": model})
-    classifier = make_classifier(resolved.settings.model)
-    truth = None if votes is None else read_majority(votes)
-    with LabelledPictures(data) as pictures, ProgressLine() as line:
-        result = judge(
-            pictures,
-            classifier,
-            truth=truth,
-            without_copies=without_copies,
-            progress=partial(line.count, "evaluating"),
-        )
-    echo_result(result.to_json, partial(format_evaluation, result), as_json=as_json)
 
 
 @cli.command()
@@ -189,6 +157,7 @@ def evaluate(
 @click.option(
     "--name", metavar="NAME", help="Tells this run from others here: its status, topics and spool."
 )
+@participant_options
 @_settings_options
 def run(
     source: str | None,
@@ -199,6 +168,8 @@ def run(
     max_frames: int | None,
     max_seconds: float | None,
     name: str | None,
+    participants: str | None,
+    participant: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
@@ -212,6 +183,7 @@ def run(
     output = "-" if as_json else output
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
+        "baseline.participants": participants, "baseline.participant": participant,
     }  # fmt: skip
     leave_on_interrupt()  # until it heeds them itself
     from fer_edge.models.trial import begin_trial
@@ -382,8 +354,10 @@ def sources(as_json: bool) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(calibrate)
 cli.add_command(config)
 cli.add_command(doctor)
+cli.add_command(evaluate)
 cli.add_command(model_group)
 cli.add_command(status)
 cli.add_command(tune)

@@ -163,7 +163,7 @@ def test_settings_reach_the_tracker_and_the_smoother(model):
     assert make_pipeline(settings).process(frame).readings == ()
     follow = dataclasses.replace(settings, tracker=TrackerSettings())
     (reading,) = make_pipeline(follow).process(frame).readings
-    assert reading.stable == reading.prediction.label
+    assert reading.stable == reading.answer.label
     each = dataclasses.replace(settings, tracker=TrackerSettings(mode="each"))
     (reading,) = make_pipeline(each).process(frame).readings
     assert reading.face.track_id is None
@@ -208,7 +208,7 @@ def test_a_picture_is_read(model):
     seen = a_reader(model).read(str(PORTRAIT))
     assert (seen.path, seen.width, seen.height) == (str(PORTRAIT), 400, 400)
     (reading,) = seen
-    said, box = reading.prediction, reading.face.box.as_list()
+    said, box = reading.answer, reading.face.box.as_list()
     assert format_reading(seen) == f"{PORTRAIT}: {said.label} {said.confidence:.2f} at {box}"
 
 
@@ -220,7 +220,7 @@ def test_a_label_that_is_only_a_guess_is_said_to_be_one(model, tmp_path):
         annotate_folder=tmp_path / "unsure",
     )
     seen = reader.read(str(PORTRAIT))
-    said = seen[0].prediction
+    said = seen[0].answer
     assert said.confidence < 1
     told = f"{PORTRAIT}: uncertain ({said.label} {said.confidence:.2f}) at "
     assert format_reading(seen).startswith(told)

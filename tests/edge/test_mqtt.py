@@ -20,7 +20,7 @@ from fer_edge.settings import resolve
 from fer_edge.settings.names import announced_path, node_name, spool_path
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.sinks.mqtt.topics import describe_state, needs_telling
-from fer_edge.state.controls import Controls
+from fer_edge.state.controls import CalibrationNote, Controls
 from fer_edge.state.records import CameraHealth, DaemonState
 
 PURPOSE = "light follows who is there"
@@ -159,7 +159,35 @@ def test_commands_may_be_switched_off(sinks, tiny_broker):
     wait_until(lambda: len(broker.of("homeassistant/device/hall/config")) == 2)
     assert controls.enabled
     described = json.loads(broker.of("homeassistant/device/hall/config")[0])
-    assert "enabled" not in described["components"]
+    assert not {"enabled", "calibrate"} & described["components"].keys()
+
+
+def test_a_calibration_is_commanded_and_acknowledged(sinks, tiny_broker):
+    broker = tiny_broker()
+    controls = Controls()
+    _, mqtt = sinks(broker.port, controls)
+    mqtt.report(a_state())
+    wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
+    wrong = (b"", b"start", b'{"seconds": 0}', b'{"seconds": true}', b'{"participant": 1}', b"[5]")
+    for payload in wrong:
+        broker.send("fer/hall/calibrate/set", payload)
+    broker.send("fer/hall/calibrate/set", b"START", retained=True)
+    wait_until(lambda: mqtt.figures()["ignored_commands"] == len(wrong) + 1)
+    assert controls.take_calibration() is None
+    for payload, wish in (
+        (b"START", 5.0), (b'{"seconds": 3}', 3.0), (b'{"participant": "anna"}', "anna"),
+    ):  # fmt: skip
+        broker.send("fer/hall/calibrate/set", payload)
+        wait_until(lambda wish=wish: controls.take_calibration() == wish)
+    for count, phase in enumerate(("running", "done"), start=1):
+        controls.calibration = CalibrationNote(phase, "steadiness 0.98 of 1")
+        mqtt.report(a_state(baseline="participant"))
+        wait_until(lambda count=count: len(broker.of("fer/hall/calibrate")) == count)
+    first, last = map(json.loads, broker.of("fer/hall/calibrate"))
+    assert (first["phase"], last["phase"]) == ("running", "done")
+    assert last == {
+        "schema": 1, "phase": "done", "text": "steadiness 0.98 of 1", "baseline": "participant",
+    }  # fmt: skip
 
 
 def test_a_message_too_long_is_not_read_to_its_end(sinks, tiny_broker):
@@ -293,7 +321,7 @@ def test_components_that_are_not_offered_any_more_are_removed(sinks, tiny_broker
     run_once(sinks, broker, mqtt__commands=False, events__mode="aggregate")
     told = json.loads(told_at(broker, CONFIG))["components"]
     bare = {name for name, entity in told.items() if entity.keys() == {"platform"}}
-    assert bare == {"present", "faces", "expression", "confidence", "enabled"}
+    assert bare == {"present", "faces", "expression", "confidence", "enabled", "calibrate"}
     run_once(sinks, broker)
     told = json.loads(told_at(broker, CONFIG))["components"]
     assert all(len(entity) > 1 for entity in told.values()), "they may come back"

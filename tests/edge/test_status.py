@@ -139,14 +139,15 @@ def test_no_live_line_in_a_file():
 
 def test_the_closing_table():
     lines = format_tally(a_tally(), dropped=5).splitlines()
-    assert lines[:4] == [
+    assert lines[:5] == [
         "frames       3 (3 with a face)",
         "speed        6.0 FPS",
         "expressions  happy 3",
+        "baseline     none",
         "dropped      5 frames came faster than they were processed",
     ]
-    assert lines[5].split() == ["stage", "(ms)", "mean", "p50", "p90", "p99", "max"]
-    assert [line.split()[-1] for line in lines[6:]] == ["20.00", "1.00", "30.00"]
+    assert lines[6].split() == ["stage", "(ms)", "mean", "p50", "p90", "p99", "max"]
+    assert [line.split()[-1] for line in lines[7:]] == ["20.00", "1.00", "30.00"]
 
 
 def test_the_closing_table_tells_for_how_long_each_stable_label_was_shown():

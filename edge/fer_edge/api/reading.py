@@ -14,13 +14,17 @@ from fer_edge.api.given import ColourOrder, GivenImage, frame_of
 from fer_edge.api.pace import Pace
 from fer_edge.api.quiet import quiet
 from fer_edge.api.seen import Picture, View, with_stable
+from fer_edge.assemble.baselines import make_corrector, participant_corrector, use_participant
 from fer_edge.assemble.parts import Frames, make_classifier, make_pipeline, smoothing_for
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Face, Frame, Reading
+from fer_edge.shared.records import NO_BASELINE, Face, Frame, Reading
+from fer_edge.stages.baseline import Baseline
+from fer_edge.stages.calibration import Calibration
+from fer_edge.stages.clocks import by_index
 
 
 class Reader(Closing):
@@ -54,6 +58,10 @@ class Reader(Closing):
             smoothing = smoothing_for(self._settings.smoothing, self._classifier.contract)
             self._least_probability = smoothing.least_probability
             self._pictures = None if crops else self._pipeline("pictures")
+        self._crop_corrector = make_corrector(
+            self._settings, self._classifier.contract, by_index, follows=False
+        )
+        self._participant: Baseline | None = None
         self._following: Pipeline | None = None
         self._pace = Pace()
         self._count = 0
@@ -87,8 +95,9 @@ class Reader(Closing):
                     expected=error.expected,
                     fix=error.fix,
                 ) from error
+            baseline = self._baseline
         faces = with_stable(readings, least_probability=self._least_probability)
-        return Picture(frame.name, faces, frame=frame)
+        return Picture(frame.name, faces, frame=frame, baseline=baseline)
 
     def read_all(self, images: Iterable[GivenImage]) -> Iterator[Picture]:
         """Yield a `Picture` for each picture; one that cannot be read has an `error`.
@@ -129,12 +138,44 @@ class Reader(Closing):
             self._refuse_closed()
             if self._following is None:
                 self._following = self._pipeline("timed")
+                if self._participant is not None:
+                    use_participant(self._following, self._settings, self._participant)
             frame = dataclasses.replace(frame, index=self._count)
             self._count += 1
             observation = self._following.process(frame)
             fps = self._pace.tick(time.monotonic() if at is None else at)
         faces = with_stable(observation.readings, least_probability=self._least_probability)
         return View(faces, fps, observation, frame)
+
+    def calibrate(
+        self, images: Iterable[GivenImage], *, colour: ColourOrder | None = None
+    ) -> Baseline:
+        """Learn how a person looks at rest, and read what follows relative to that.
+
+        Args:
+            images: Of the person with a relaxed face, as `read` takes them; one is enough.
+            colour: As for `read`.
+
+        Raises:
+            CalibrationError: They show no face at rest; the message says why.
+            PictureError: As `read` says.
+        """
+        calibration = Calibration(self._classifier.contract, moves=False)
+        for image in images:
+            frame = frame_of(image, colour=colour)
+            with self._turn:
+                self._refuse_closed()
+                calibration.add(frame.grey, self._readings(frame))
+        baseline = calibration.result(float(calibration.frames))
+        with self._turn:
+            self._participant = baseline
+            self._crop_corrector = participant_corrector(
+                self._settings, self._classifier.contract, baseline
+            )
+            for pipeline in (self._pictures, self._following):
+                if pipeline is not None:
+                    use_participant(pipeline, self._settings, baseline)
+        return baseline
 
     def close(self) -> None:
         """Let go of the model; may be called twice. What was read stays as it is."""
@@ -156,7 +197,14 @@ class Reader(Closing):
             return self._pictures.process(frame).readings
         pixels = prepare_crop(frame.grey, self._classifier.contract.input)
         face = Face(whole_picture(frame.grey), 1.0)
-        return (Reading(face, self._classifier.predict(pixels)),)
+        said = (Reading(face, self._classifier.predict(pixels)),)
+        return said if self._crop_corrector is None else self._crop_corrector.update(frame, said)
+
+    @property
+    def _baseline(self) -> str:
+        if self._pictures is not None:
+            return self._pictures.baseline
+        return NO_BASELINE if self._crop_corrector is None else self._crop_corrector.mode
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.errors import FerError
-from fer_edge.shared.records import UNCERTAIN, ColourImage, Frame, Observation, Reading
+from fer_edge.shared.records import (
+    NO_BASELINE,
+    UNCERTAIN,
+    ColourImage,
+    Frame,
+    Observation,
+    Reading,
+)
 from fer_edge.shared.report.drawing import draw, encode_picture
 from fer_edge.shared.report.notebook import as_html
 from fer_edge.sinks.jsonl.line import json_line
@@ -68,12 +75,14 @@ class Picture(_Seen):
         faces: Empty where no face was found, or where there is an error. `stable` is the label, or
             "uncertain" where none reaches the model's least probability.
         error: Why the picture could not be read; None where it was. Only `read_all` gives such.
+        baseline: What the answers are relative to: "participant" or "none".
     """
 
     path: str
     faces: tuple[Reading, ...] = ()
     error: FerError | None = None
     frame: Frame | None = dataclasses.field(default=None)
+    baseline: str = NO_BASELINE
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -105,6 +114,7 @@ class Picture(_Seen):
             "width": self.width,
             "height": self.height,
             "faces": [face.to_json() for face in self.faces],
+            "baseline": self.baseline,
         }
         if self.error is not None:
             line["error"] = str(self.error)

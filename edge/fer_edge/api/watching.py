@@ -11,9 +11,11 @@ from fer_edge.api.iterated import IteratedFrames
 from fer_edge.api.pace import Pace
 from fer_edge.api.quiet import quiet
 from fer_edge.api.seen import View, with_stable
+from fer_edge.assemble.baselines import use_participant
 from fer_edge.assemble.parts import (
     Frames,
     check_source,
+    clock_of,
     frames_of,
     make_pipeline,
     make_source,
@@ -24,6 +26,8 @@ from fer_edge.settings import Settings
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.records import Frame
+from fer_edge.stages.baseline import Baseline
+from fer_edge.stages.calibration import SECONDS, calibrate_frames
 from fer_edge.state.records import CameraHealth
 
 _WAIT_SECONDS: Final = 0.25
@@ -40,6 +44,8 @@ class Watch(Closing):
 
     def __init__(self, camera: SteadyCamera, settings: Settings, *, frames: Frames) -> None:
         self._camera = camera
+        self._settings = settings
+        self._clock = clock_of(frames)
         self._pace = Pace()
         try:
             with quiet():
@@ -93,6 +99,26 @@ class Watch(Closing):
         observation = self._pipeline.process(frame)
         faces = with_stable(observation.readings, least_probability=self._least_probability)
         return View(faces, self._pace.tick(time.monotonic()), observation, frame)
+
+    def calibrate(self, seconds: float = SECONDS) -> Baseline:
+        """Learn how whoever looks at the camera looks at rest; read them relative to that.
+
+        Args:
+            seconds: How long; the frames of that time are no views.
+
+        Raises:
+            CalibrationError: What is seen is no face at rest; the message says why.
+            FerError: The camera fails.
+        """
+        baseline = calibrate_frames(
+            iter(self._next_frame, None),
+            self._pipeline.process,
+            self._pipeline.contract,
+            clock=self._clock,
+            seconds=seconds,
+        )
+        use_participant(self._pipeline, self._settings, baseline)
+        return baseline
 
     def close(self) -> None:
         """Release the camera; may be called twice."""

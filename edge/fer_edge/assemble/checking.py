@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from fer_edge.assemble.baselines import mode_of
 from fer_edge.assemble.event_sinks import broker_endpoint, check_host
 from fer_edge.assemble.parts import check_source, frames_of
 from fer_edge.settings import Settings, WebSettings
@@ -40,6 +41,7 @@ def check_settings(settings: Settings) -> None:
     _check_mode(settings)
     _check_files(settings)
     _check_secret_files(settings)
+    mode_of(settings.baseline)
     if settings.events.file or settings.mqtt.host:
         _check_events(settings)
     if settings.mqtt.host:

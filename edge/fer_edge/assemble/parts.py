@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from fer_edge.assemble.baselines import make_corrector
 from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.models import open_model, require_trusted
 from fer_edge.models.trial import require_tried
@@ -275,7 +276,7 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
         scout,
         schedule,
         threaded=frames == "live",
-        clock=_clock_of(frames),
+        clock=clock_of(frames),
         max_faces=chosen.max_faces,
         check_frames=chosen.check_frames,
         patience=Patience(
@@ -296,7 +297,7 @@ def smoothing_for(settings: SmoothingSettings, contract: ModelContract) -> Smoot
 def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmoother:
     """Make what steadies the labels, with settings that `smoothing_for` has completed."""
     return LabelSmoother(
-        _clock_of(frames),
+        clock_of(frames),
         memory_seconds=settings.memory_seconds,
         least_probability=settings.least_probability,
         margin=settings.margin,
@@ -304,7 +305,8 @@ def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmooth
     )
 
 
-def _clock_of(frames: Frames) -> Clock:
+def clock_of(frames: Frames) -> Clock:
+    """Return what tells the time of a source's frames."""
     return {"live": by_capture, "timed": by_clip}.get(frames, by_index)
 
 
@@ -347,7 +349,13 @@ def make_pipeline(
     classifier = classifier or make_classifier(settings.model)
     smoothing = smoothing_for(settings.smoothing, classifier.contract)
     smoother = None if frames == "pictures" else make_smoother(smoothing, frames=frames)
-    return Pipeline(tracker, classifier, smoother)
+    corrector = make_corrector(
+        settings,
+        classifier.contract,
+        clock_of(frames),
+        follows=frames != "pictures" and settings.tracker.mode != "each",
+    )
+    return Pipeline(tracker, classifier, smoother, corrector)
 
 
 def make_sink(settings: OutputSettings) -> Sink:

@@ -37,6 +37,7 @@ class DemoResult:
         pictures: Annotated frames.
         overview: All of them in one picture.
         observations: The JSON lines.
+        baseline: What the answers are relative to.
     """
 
     tally: RunTally
@@ -44,6 +45,7 @@ class DemoResult:
     pictures: tuple[Path, ...]
     overview: Path
     observations: Path
+    baseline: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -64,6 +66,7 @@ class DemoResult:
             "observations": str(self.observations),
             "overview": str(self.overview),
             "pictures": [str(path) for path in self.pictures],
+            "baseline": self.baseline,
         }
 
 
@@ -112,7 +115,7 @@ def run_demo(
         write_picture(pictures[-1], picture)
     overview = folder / "overview.jpg"
     write_picture(overview, _tile([picture for _, picture in kept]))
-    return DemoResult(tally, first[0], tuple(pictures), overview, observations)
+    return DemoResult(tally, first[0], tuple(pictures), overview, observations, pipeline.baseline)
 
 
 def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

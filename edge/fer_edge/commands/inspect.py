@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fer_edge.models.card import card_figures, conversion_figures, ships
+from fer_edge.models.card import YARDSTICK, card_figures, conversion_figures, ships
 from fer_edge.models.trial import require_tried
 from fer_edge.shared.errors import DependencyError, ModelError
 from fer_edge.shared.model.model_file import ModelFile
@@ -146,6 +146,7 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
         "model_sha256": model.sha256,
         **{key: figures.get(key) for key in keys},
         "labels_from": (data.get("votes") or data).get("name"),
+        "yardstick": f"{YARDSTICK}; true is {card.yardstick}" if card else YARDSTICK,
     }
 
 
@@ -176,7 +177,10 @@ def format_models(models: Mapping[str, ModelFile], *, default: str) -> str:
         "calibration error", "pictures",
     ]  # fmt: skip
     labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])
-    return f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}.\n\n{labels}"
+    return (
+        f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}: {YARDSTICK}.\n"
+        f"Whole photographs are another matter: `fer-edge evaluate DATA --people FILE`.\n\n{labels}"
+    )
 
 
 def _accuracy(model: ModelFile) -> str:

@@ -12,7 +12,15 @@ from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.pipeline.protocols import Sink
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.named_files import open_named
-from fer_edge.shared.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
+from fer_edge.shared.records import (
+    NO_BASELINE,
+    OBSERVATION_SCHEMA,
+    Box,
+    Face,
+    Observation,
+    Prediction,
+    Reading,
+)
 from fer_edge.shared.strict_json import parse_json
 
 _log = logging.getLogger(__name__)
@@ -90,6 +98,7 @@ def parse_observation(line: Any) -> Observation:
             timings,
             str(line.get("name", "")),
             clip_seconds=None if (at := line.get("clip_seconds")) is None else _finite(at),
+            baseline=str(line.get("baseline", NO_BASELINE)),
         )
     except KeyError as error:
         raise _bad(f"no {error.args[0]!r}") from error
@@ -151,21 +160,32 @@ def _parse_face(face: dict[str, Any]) -> Reading:
         None if track_id is None else int(track_id),
     )
     stable = face.get("stable")
-    return Reading(where, _parse_prediction(face), None if stable is None else str(stable))
+    said = None if stable is None else str(stable)
+    if "relative" not in face:
+        return Reading(where, _parse_prediction(face["scores"], face["label"]), said)
+    scores = _parse_scores(face["scores"])
+    answer = _parse_prediction(face["relative"], face["label"])
+    raw = Prediction(tuple(scores), tuple(scores.values()), answer.threshold)
+    return Reading(where, raw, said, answer)
 
 
-def _parse_prediction(face: dict[str, Any]) -> Prediction:
-    scores = {str(label): _finite(p) for label, p in face["scores"].items()}
-    if face["label"] not in scores:
-        raise _bad(f"label {face['label']!r} without a score")
+def _parse_scores(given: Any) -> dict[str, float]:
+    return {str(label): _finite(p) for label, p in given.items()}
+
+
+def _parse_prediction(given: Any, label: Any) -> Prediction:
+    """Return the answer that gave a label."""
+    scores = _parse_scores(given)
+    if label not in scores:
+        raise _bad(f"label {label!r} without a score")
     prediction = Prediction(tuple(scores), tuple(scores.values()))
-    if prediction.label == face["label"]:
+    if prediction.label == label:
         return prediction
     if len(scores) != 2:
-        raise _bad(f"label {face['label']!r}, which has not the highest score")
+        raise _bad(f"label {label!r}, which has not the highest score")
     # A binary model decides by a threshold, which is not recorded: any that says the same will do.
     second = prediction.probabilities[1]
-    says_second = face["label"] == prediction.labels[1]
+    says_second = label == prediction.labels[1]
     threshold = second if says_second else math.nextafter(second, math.inf)
     return Prediction(prediction.labels, prediction.probabilities, threshold)
 

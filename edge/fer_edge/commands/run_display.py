@@ -108,6 +108,8 @@ def format_tally(tally: RunTally, *, dropped: int = 0, tells_faces: bool = True)
     ]
     if tells_faces:
         fields.append(("expressions", format_shown(tally)))
+        if tally.baseline:
+            fields.append(("baseline", tally.baseline))
     if dropped:
         fields.append(("dropped", f"{dropped} frames came faster than they were processed"))
     parts = [format_fields(fields)]

@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from fer_edge.assemble.baselines import read_participant
 from fer_edge.assemble.parts import frames_of, make_pipeline, make_sinks, make_source, source_uri
+from fer_edge.daemon.calibrating import Participants, no_participants
 from fer_edge.daemon.camera.opener import Opening
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
@@ -13,12 +16,13 @@ from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import FerError
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
 
-_SEEING: Final = ("detector", "tracker", "smoothing", "model")
+_SEEING: Final = ("detector", "tracker", "smoothing", "model", "expression", "baseline")
 _WATCHED: Final = "source"
 
 _log = logging.getLogger(__name__)
@@ -51,7 +55,7 @@ def make_service(
         pipeline.close()
         raise
     systemd = SystemdNotifier()
-    return Service(
+    service = Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
         SteadyCamera(*camera_of(settings, colour=colour), patient=systemd.heard),
         pipeline,
@@ -63,11 +67,19 @@ def make_service(
             settings, lambda: slots.fill_in(read_settings()), controls, colour=colour
         ),
     )
+    service.calibrator.participants = _participants(settings, pipeline.contract)
+    return service
 
 
 def camera_of(settings: Settings, *, colour: bool = False) -> tuple[Opening, SourceSettings]:
     """Return how the source that the settings name is opened, and how it is waited for."""
     return lambda: make_source(settings.source, colour=colour), settings.source
+
+
+def _participants(settings: Settings, contract: ModelContract) -> Participants:
+    if not settings.baseline.participants:
+        return no_participants
+    return partial(read_participant, settings.baseline, contract)
 
 
 def _names(settings: Settings, pipeline: Pipeline) -> Names:
@@ -78,6 +90,7 @@ def _names(settings: Settings, pipeline: Pipeline) -> Names:
         model_place=serving_of(settings.model).place,
         model_problem=serving_of(settings.model).problem,
         tells_faces=settings.events.mode != "aggregate",
+        baseline=pipeline.baseline,
     )
 
 
@@ -126,6 +139,7 @@ class _Reloading:
             service.pipeline = pipeline
         if _WATCHED in changed:
             service.camera.change(*camera_of(new, colour=self._colour))
+        service.calibrator.participants = _participants(new, service.pipeline.contract)
         service.figures.names = _names(new, service.pipeline)
         self._settings = new
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from fer_edge import __version__
 from fer_edge.pipeline.timings import StageTimes, percentile
-from fer_edge.shared.records import Observation
+from fer_edge.shared.records import NO_BASELINE, Observation
 from fer_edge.state.machine import System, temperature_c, throttle_bits
 from fer_edge.state.records import CameraHealth, DaemonState, Phase, SinkState
 from fer_edge.state.threads import dead_threads
@@ -30,6 +30,8 @@ class Names(NamedTuple):
         model_place: Where it lies, if that is a slot; see `DaemonState`.
         model_problem: Why it is not the one that should serve.
         tells_faces: Whether the state may tell how many faces there are.
+        baseline: What answers are relative to.
+        calibration: How the last calibration went.
     """
 
     source: str
@@ -38,6 +40,8 @@ class Names(NamedTuple):
     model_place: str = ""
     model_problem: str = ""
     tells_faces: bool = True
+    baseline: str = NO_BASELINE
+    calibration: str = ""
 
 
 class Figures:
@@ -48,7 +52,7 @@ class Figures:
         system: Where temperature and throttling are read.
 
     Attributes:
-        names: Change with a reload.
+        names: Change with a reload and with a calibration.
     """
 
     def __init__(self, names: Names, *, system: System | None = None) -> None:
@@ -67,6 +71,8 @@ class Figures:
         """Count one observation."""
         self._frames += 1
         self._faces = len(observation.readings)
+        if observation.baseline != self.names.baseline:
+            self.names = self.names._replace(baseline=observation.baseline)
         self._moments.append(time.monotonic())
         self._timings.add(observation.timings)
 
@@ -80,7 +86,7 @@ class Figures:
         self._machine.look()
         if phase != "running":
             self._forget()
-        # Not all twenty by keyword: Python 3.11 keeps each tuple of twenty names it has made for
+        # Not twenty by keyword: Python 3.11 keeps each tuple of twenty names it has made for
         # a call, up to 2,000, and takes none of them again: 400 KB in the first half hour.
         return DaemonState(
             phase,
@@ -93,6 +99,8 @@ class Figures:
             model_sha256=self.names.model_sha256,
             model_place=self.names.model_place,
             model_problem=self.names.model_problem,
+            baseline=self.names.baseline,
+            calibration=self.names.calibration,
             camera=camera,
             frames=self._frames,
             dropped=dropped,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from fer_edge.daemon.calibrating import Calibrator
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures
 from fer_edge.daemon.status.text import model_note, status_line
@@ -43,6 +44,7 @@ class Service(Closing):
         pipeline: May be replaced.
         sinks: May be replaced.
         figures: May be changed.
+        calibrator: Answers what is asked of calibration; knows no participants until it is told.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Service(Closing):
         self.pipeline = pipeline
         self.sinks = sinks
         self.figures = figures
+        self.calibrator = Calibrator(controls)
         self._controls = controls
         self._systemd = systemd
         self._reload = reload
@@ -98,6 +101,9 @@ class Service(Closing):
 
     def state(self) -> DaemonState:
         """Return how the daemon does."""
+        note = self._controls.calibration
+        said = f"{note.phase}: {note.text}" if note.phase else ""
+        self.figures.names = self.figures.names._replace(calibration=said)
         return self.figures.state(
             self._phase(),
             self.camera.health(),
@@ -117,6 +123,7 @@ class Service(Closing):
             if self._controls.take_reload():
                 with self._systemd.reloading():
                     self._reload(self)
+            self.calibrator.turn(self.pipeline)
             frame = self._next_frame()
             yield frame
             self._live(delivered=frame is not None)
@@ -124,6 +131,7 @@ class Service(Closing):
 
     def _see(self, frame: Frame) -> Observation:
         observation = self.pipeline.process(frame)
+        self.calibrator.see(self.pipeline, frame, observation)
         self.sinks.emit(observation)
         self.figures.add(observation)
         return observation

@@ -28,6 +28,7 @@ class RunTally:
         shown: For how long each was, in seconds of the clip or of the clock.
         seconds: Wall time from the first frame asked for to the last result.
         timings: Of the last frames, by stage.
+        baseline: What the answers were relative to in the last frame; "" without one.
     """
 
     frames: int = 0
@@ -36,6 +37,7 @@ class RunTally:
     shown: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     seconds: float = 0.0
     timings: StageTimes = field(default_factory=lambda: StageTimes(_REMEMBERED))
+    baseline: str = ""
     _last: float = math.inf
 
     @property
@@ -46,6 +48,7 @@ class RunTally:
     def add(self, observation: Observation) -> None:
         """Count one observation."""
         self.frames += 1
+        self.baseline = observation.baseline
         self.frames_with_face += bool(observation.readings)
         passed = self._passed(observation)
         for reading in observation.readings:

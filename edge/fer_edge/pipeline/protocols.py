@@ -69,6 +69,24 @@ class Tracker(Protocol):
 
 
 @runtime_checkable
+class Corrector(Protocol):
+    """Weighs what the network answers by what is known of faces and place."""
+
+    @property
+    def mode(self) -> str:
+        """What its answers are relative to, as `Observation.baseline` says it."""
+        ...
+
+    def update(self, frame: Frame, readings: Sequence[Reading]) -> tuple[Reading, ...]:
+        """Return the readings of a frame, in their order, with `relative` filled in."""
+        ...
+
+    def close(self) -> None:
+        """Keep what is to be kept; may be called twice."""
+        ...
+
+
+@runtime_checkable
 class Smoother(Protocol):
     """Steadies readings over time."""
 

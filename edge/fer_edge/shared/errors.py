@@ -96,6 +96,10 @@ class OutputError(FerError, OSError):
     """Something could not be written."""
 
 
+class CalibrationError(FerError, ValueError):
+    """What was looked at is no face at rest."""
+
+
 class GateError(FerError):
     """A quality gate was not met."""
 

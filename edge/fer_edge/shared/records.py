@@ -17,6 +17,8 @@ ColourImage: TypeAlias = NDArray[np.uint8]
 OBSERVATION_SCHEMA: Final = 1
 UNCERTAIN: Final = "uncertain"
 """Stands for a smoothed label where no expression is probable enough."""
+NO_BASELINE: Final = "none"
+"""Says that answers are relative to no baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +182,21 @@ class Reading:
 
     Attributes:
         face: Where it is.
-        prediction: The network's answer for this frame.
+        prediction: The network's answer for this frame, as it was trained.
         stable: The label smoothed over time, or `UNCERTAIN`; None where nothing is smoothed.
+        relative: The same answer, weighed by how common expressions are and relative to the
+            face's baseline; None where neither is wanted.
     """
 
     face: Face
     prediction: Prediction
     stable: str | None = None
+    relative: Prediction | None = None
+
+    @property
+    def answer(self) -> Prediction:
+        """What is believed of the face: `relative` where there is one, else `prediction`."""
+        return self.prediction if self.relative is None else self.relative
 
     @property
     def box(self) -> Box:
@@ -205,28 +215,31 @@ class Reading:
 
     @property
     def label(self) -> str:
-        """The most probable expression in this picture alone."""
-        return self.prediction.label
+        """The expression believed of this picture alone: that of `answer`."""
+        return self.answer.label
 
     @property
     def confidence(self) -> float:
         """Probability of `label`, 0 to 1."""
-        return self.prediction.confidence
+        return self.answer.confidence
 
     @property
     def scores(self) -> dict[str, float]:
-        """Probability by expression."""
+        """Probability by expression, as the network gave it."""
         return self.prediction.scores
 
     def to_json(self) -> dict[str, Any]:
         """Return the face as it stands in JSON output."""
-        prediction = self.prediction
-        return {
+        answer = self.answer
+        told: dict[str, Any] = {
             "box": self.face.box.as_list(),
-            "label": prediction.label,
-            "confidence": round(prediction.confidence, 4),
-            "scores": {label: round(p, 4) for label, p in prediction.scores.items()},
+            "label": answer.label,
+            "confidence": round(answer.confidence, 4),
+            "scores": {label: round(p, 4) for label, p in self.prediction.scores.items()},
         }
+        if self.relative is not None:
+            told["relative"] = {label: round(p, 4) for label, p in self.relative.scores.items()}
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +254,7 @@ class Observation:
         name: File name of the frame, or "".
         left_out: Faces seen that a limit keeps from being followed; in JSON where there are any.
         clip_seconds: Time within the clip; None, and not in JSON, where the frame is of no clip.
+        baseline: What the answers are relative to: "track", "place", "participant" or "none".
     """
 
     frame_index: int
@@ -250,6 +264,7 @@ class Observation:
     name: str = ""
     left_out: int = 0
     clip_seconds: float | None = None
+    baseline: str = NO_BASELINE
 
     def to_json(self) -> dict[str, Any]:
         """Return one JSON line's worth, versioned by `schema`."""
@@ -268,6 +283,7 @@ class Observation:
             "captured_at": round(self.captured_at, 6),
             "faces": faces,
             "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings.items()},
+            "baseline": self.baseline,
         }
         if self.name:
             line["name"] = self.name

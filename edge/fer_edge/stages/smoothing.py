@@ -54,7 +54,7 @@ class LabelSmoother(Smoother):
             reading
             if reading.face.track_id is None
             else dataclasses.replace(
-                reading, stable=self._steady(reading.face.track_id, reading.prediction, now)
+                reading, stable=self._steady(reading.face.track_id, reading.answer, now)
             )
             for reading in readings
         )

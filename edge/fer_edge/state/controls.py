@@ -5,9 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 _LOOK_SECONDS: Final = 0.05
+
+
+class CalibrationNote(NamedTuple):
+    """How a calibration goes that was asked for.
+
+    Attributes:
+        phase: "running", "done", "refused"; "" where none was asked for.
+        text: What to do, how steady it was, or why it was refused.
+    """
+
+    phase: str = ""
+    text: str = ""
 
 
 class Controls:
@@ -17,12 +29,15 @@ class Controls:
         stopping: Whether the run is to end.
         interrupted: Whether that is because of Ctrl-C.
         enabled: Whether anything is to be looked at; the camera is released while it is not.
+        calibration: How the last calibration goes; another object at each step.
     """
 
     def __init__(self) -> None:
         # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
         self.stopping = self.interrupted = self._reload = False
         self.enabled = True
+        self.calibration = CalibrationNote()
+        self._calibrate: float | str | None = None
 
     def stop(self) -> None:
         """End after the current frame."""
@@ -35,6 +50,19 @@ class Controls:
     def reload(self) -> None:
         """Read the settings anew before the next frame."""
         self._reload = True
+
+    def calibrate(self, seconds: float) -> None:
+        """Look at the face before the camera for so long, and take that for its rest."""
+        self._calibrate = seconds
+
+    def take_participant(self, name: str) -> None:
+        """Take all faces for this participant's from now on."""
+        self._calibrate = name
+
+    def take_calibration(self) -> float | str | None:
+        """Return seconds or a participant's name, once for each wish; None where there is none."""
+        wish, self._calibrate = self._calibrate, None
+        return wish
 
     def take_reload(self) -> bool:
         """Return whether settings are to be read anew, once for each wish."""

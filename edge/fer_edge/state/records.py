@@ -72,6 +72,8 @@ class DaemonState:
         model_sha256: Of the model's file.
         model_place: Of `fer-edge model`: "a", "b", "shipped"; "" where the settings name a model.
         model_problem: Why another model serves than the one that should; "" where none does.
+        baseline: What answers are relative to: "track", "place", "participant" or "none".
+        calibration: How the last calibration that was asked for went; "" where none was.
         camera: How the camera does.
         frames: Processed since the start.
         dropped: Frames that a newer one replaced before they were processed.
@@ -106,6 +108,8 @@ class DaemonState:
     model_place: str = ""
     model_problem: str = ""
     dead_threads: tuple[str, ...] = ()
+    baseline: str = "none"
+    calibration: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `fer-edge status --json` prints."""

@@ -268,6 +268,8 @@ def _contract(
         task="binary" if binary else "multiclass",
         threshold=measured.threshold,
         least_probability=measured.least_probability,
+        class_shares=measured.class_shares,
+        balance=measured.balance,
         licence=recipe.card.licence,
         intended_use=as_line(recipe.card.intended_use),
         limits=as_line(recipe.card.limits),

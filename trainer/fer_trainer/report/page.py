@@ -229,6 +229,11 @@ def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[
         "log-likelihood. Below 1 it makes a modest network surer, above 1 a bold one more modest; "
         "the label chosen stays the same."
     )
+    if contents.metrics.get("balance"):
+        words += (
+            f" The device weighs the answers with a balance of {contents.metrics['balance']:g}, "
+            "chosen on validation, too; temperature and least probability are fitted for that."
+        )
     if contents.metrics["data"].get("votes"):
         words += " Fitted and judged on the pictures on which most people agree."
     if "least_probability" in contents.metrics and contents.contract.task == "multiclass":

@@ -75,7 +75,7 @@ def _figures(state: DaemonState) -> list[tuple[str, str]]:
     )
     if state.faces is not None:
         fields.append(("in view", _n(state.faces, "face")))
-    fields.append(("model", model))
+    fields.append(("model", f"{model}, baseline {_baseline(state)}"))
     fields += [(sink.name, _sink(sink)) for sink in state.sinks]
     fields.append(("machine", _machine(state)))
     return fields
@@ -101,6 +101,11 @@ def _latency(state: DaemonState) -> str:
         f"{age['p50']:.1f} ms from capture to result, 99 % below {age['p99']:.1f} ms"
         f" ({', '.join(inside)})"
     )
+
+
+def _baseline(state: DaemonState) -> str:
+    said = f"; calibration {state.calibration}" if state.calibration else ""
+    return f"{state.baseline}{said}"
 
 
 def _sink(sink: SinkState) -> str:

@@ -15,7 +15,9 @@ from fer_edge.shared.typed_tables import TableError, from_table
 CONTRACT_VERSION: Final = 1
 LEAST_PROBABILITY: Final = 0.4
 """From which a label is given where a contract, made before it could, does not say."""
-_ADDED: Final = frozenset({"least_probability"})
+BALANCE: Final = 0.2
+"""Of the answers where a contract does not say; docs/log/people.md tells how it was chosen."""
+_ADDED: Final = frozenset({"least_probability", "class_shares", "balance"})
 """Fields that contracts made earlier lack."""
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
 _LARGEST_SIDE: Final = 1024
@@ -92,6 +94,8 @@ class ModelContract:
         task: "multiclass", or "binary" with its threshold.
         threshold: P(second label) from which a binary model says the second label.
         least_probability: Below it no label should be given: the face, if it is one, is uncertain.
+        class_shares: Of each label in training; empty where it is not said.
+        balance: How far answers should be freed of these shares: 0 not at all, 1 wholly.
         provenance: Recipe, data set and its hash, split, metrics, versions, git revision.
         licence: SPDX identifier of the weights.
         intended_use: One sentence.
@@ -107,6 +111,8 @@ class ModelContract:
     task: Task = "multiclass"
     threshold: float = 0.5
     least_probability: float = LEAST_PROBABILITY
+    class_shares: Mapping[str, float] = field(default_factory=dict)
+    balance: float = BALANCE
     provenance: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "Apache-2.0"
     intended_use: str = ""
@@ -263,6 +269,16 @@ def _check(contract: ModelContract, *, where: str) -> None:
             f"{where}: crop margin {margin}, temperature {temperature}, threshold {threshold}, "
             f"least probability {least}"
         )
+    _check_shares(contract, where=where)
+
+
+def _check_shares(contract: ModelContract, *, where: str) -> None:
+    shares = contract.class_shares
+    fit = set(shares) == set(contract.labels) and all(0 < share <= 1 for share in shares.values())
+    if shares and not (fit and abs(sum(shares.values()) - 1) <= 0.01):
+        raise broken(f"{where}: shares of classes {dict(shares)}")
+    if not 0 <= contract.balance <= 1:
+        raise broken(f"{where}: balance {contract.balance}")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

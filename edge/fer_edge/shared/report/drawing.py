@@ -128,7 +128,7 @@ def _mark(reading: Reading, place: int) -> _Mark:
     followed = reading.track_id is not None
     stable = reading.stable or reading.label
     certain = stable != UNCERTAIN
-    probability = reading.scores.get(stable)
+    probability = reading.answer.scores.get(stable)
     said = stable if probability is None else f"{stable} {probability:.2f}"
     texts: tuple[str, ...] = (said, stable)
     if not certain:

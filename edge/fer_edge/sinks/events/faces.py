@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from fer_edge.shared.records import UNCERTAIN, Observation, Reading
+from fer_edge.shared.records import NO_BASELINE, UNCERTAIN, Observation, Reading
 from fer_edge.sinks.spool.ids import EventIds
 
 EVENT_SCHEMA: Final = 1
@@ -43,8 +43,9 @@ class Event:
         track: The face's number, unique within a run.
         expression: Smoothed; the new one of a change, the last one of a face that left.
         previous: The one before a change, else "".
-        confidence: The network's probability of that expression in this frame.
+        confidence: The probability of that expression in this frame.
         origin: Device, model and purpose.
+        baseline: What the expressions are relative to: "track", "place", "participant", "none".
     """
 
     id: str
@@ -56,6 +57,7 @@ class Event:
     previous: str
     confidence: float
     origin: Origin
+    baseline: str = NO_BASELINE
 
     def to_json(self) -> dict[str, Any]:
         """Return the message as it is sent, versioned by `schema`."""
@@ -71,6 +73,7 @@ class Event:
             "confidence": round(self.confidence, 3),
             "model_sha256": self.origin.model_sha256,
             "purpose": self.origin.purpose,
+            "baseline": self.baseline,
         }
         if self.previous:
             message["previous"] = self.previous
@@ -142,10 +145,12 @@ class FaceEvents(Deriver):
         self._left_seconds = left_seconds
         self._clock = clock
         self._faces: dict[int, _Face] = {}
+        self._baseline = NO_BASELINE
 
     def take(self, observation: Observation) -> Iterator[Event]:
         """Yield the events of an observation; readings without a track number have none."""
         now = self._clock()
+        self._baseline = observation.baseline
         for reading in observation.readings:
             track = reading.face.track_id
             if track is None:
@@ -178,8 +183,8 @@ class FaceEvents(Deriver):
                 return
         previous, lasted = face.expression, now - face.since
         face.expression, face.since, face.doubtful_since = label, now, None
-        prediction = reading.prediction
-        face.confidence = prediction.scores.get(label, prediction.confidence)
+        answer = reading.answer
+        face.confidence = answer.scores.get(label, answer.confidence)
         yield self._event("changed" if previous else "appeared", track, face, previous, lasted)
 
     def _gone(self, now: float, away_seconds: float) -> Iterator[Event]:
@@ -200,6 +205,7 @@ class FaceEvents(Deriver):
             previous=previous,
             confidence=face.confidence,
             origin=self._origin,
+            baseline=self._baseline,
         )
 
 

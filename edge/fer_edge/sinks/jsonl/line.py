@@ -8,15 +8,15 @@ import json
 from functools import lru_cache
 from typing import Final
 
-from fer_edge.shared.records import OBSERVATION_SCHEMA, Observation, Reading
+from fer_edge.shared.records import OBSERVATION_SCHEMA, Observation, Prediction, Reading
 
 _FACE: Final = (
-    '{"box":[%d,%d,%d,%d],"label":%s,"confidence":%.4f,"scores":{%s},"score":%.3f,'
+    '{"box":[%d,%d,%d,%d],"label":%s,"confidence":%.4f,"scores":{%s}%s,"score":%.3f,'
     '"track_id":%s,"stable":%s}'
 )
 _FRAME: Final = (
     f'{{"schema":{OBSERVATION_SCHEMA},"frame":%d,"captured_at":%.6f,"faces":[%s],'
-    '"timings_ms":{%s}%s}'
+    '"timings_ms":{%s},"baseline":%s%s}'
 )
 
 
@@ -32,6 +32,7 @@ def json_line(observation: Observation) -> str:
         observation.captured_at,
         ",".join([_face(reading) for reading in observation.readings]),
         _named(tuple(timings), "%.3f") % tuple(timings.values()),
+        _quoted(observation.baseline),
         _rest(observation),
     )
     # Also a file may be named so; the encoder tells.
@@ -41,15 +42,20 @@ def json_line(observation: Observation) -> str:
 
 
 def _face(reading: Reading) -> str:
-    prediction, box = reading.prediction, reading.face.box
-    labels, probabilities = prediction.labels, prediction.probabilities
-    said = prediction.index
+    prediction, answer, box = reading.prediction, reading.answer, reading.face.box
+    said = answer.index
     return _FACE % (
         box.x, box.y, box.width, box.height,
-        _quoted(labels[said]), probabilities[said],
-        _named(labels, "%.4f") % probabilities,
+        _quoted(answer.labels[said]), answer.probabilities[said],
+        _named(prediction.labels, "%.4f") % prediction.probabilities,
+        "" if reading.relative is None else _relative(reading.relative),
         reading.face.score, _number(reading.face.track_id), _quoted(reading.stable),
     )  # fmt: skip
+
+
+def _relative(prediction: Prediction) -> str:
+    scores = _named(prediction.labels, "%.4f") % prediction.probabilities
+    return f',"relative":{{{scores}}}'
 
 
 def _rest(observation: Observation) -> str:

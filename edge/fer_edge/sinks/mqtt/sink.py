@@ -14,7 +14,7 @@ from typing import Any, Final
 from fer_edge.pipeline.backoff import Backoff
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
-from fer_edge.shared.records import Observation
+from fer_edge.shared.records import NO_BASELINE, Observation
 from fer_edge.sinks.mqtt.announced import Announced
 from fer_edge.sinks.mqtt.connection import Answer, Connection, Message, Received
 from fer_edge.sinks.mqtt.delivery import Delivery
@@ -28,8 +28,10 @@ from fer_edge.sinks.mqtt.topics import (
     ONLINE,
     Topics,
     describe_state,
+    encode_calibration,
     encode_state,
     needs_telling,
+    read_calibrate,
 )
 from fer_edge.sinks.spool.spool import Spool
 from fer_edge.state.controls import Controls
@@ -57,7 +59,7 @@ class Announcing:
         discovery: For Home Assistant; None for none.
         discovery_prefix: First level of Home Assistant's topics.
         announced: What the broker keeps of this device, and should not keep any more.
-        commands: Whether messages may switch the device.
+        commands: Whether messages may switch the device and calibrate it.
         of_faces: Whether the state tells of faces.
         state_seconds: Between two states in which nothing important changes.
     """
@@ -111,6 +113,9 @@ class MqttSink(Closing):
         self._state: dict[str, Any] = {}
         self._state_due = 0.0
         self._tell = False
+        self._calibration = controls.calibration
+        self._told_calibration = self._calibration
+        self._baseline = NO_BASELINE
         self._withdrawing: dict[int, str] = {}  # topics by message number
         self._connected: Version | None = None
         self._problem = "not connected yet"
@@ -142,7 +147,11 @@ class MqttSink(Closing):
             enabled=self._controls.enabled,
             of_faces=self._announcing.of_faces,
         )
+        self._baseline = state.baseline
         now = time.monotonic()
+        if self._controls.calibration is not self._calibration:
+            self._calibration = self._controls.calibration
+            self._stir()
         if needs_telling(told, self._state) or now >= self._state_due:
             self._state_due = now + self._announcing.state_seconds
             self._state = told
@@ -206,7 +215,8 @@ class MqttSink(Closing):
     def _keep_connected(self, version: Version, pauses: Backoff) -> None:
         topics = self._announcing.topics
         will = Message(topics.availability, OFFLINE, retained=True)
-        subscriptions = [topics.enabled] if self._announcing.commands else []
+        commands = [topics.enabled, topics.calibrate]
+        subscriptions = commands if self._announcing.commands else []
         if self._announcing.discovery is not None:
             subscriptions.append(birth_topic(self._announcing.discovery_prefix))
         self._withdrawing.clear()
@@ -235,6 +245,7 @@ class MqttSink(Closing):
                     self._introduce(connection)
                 elif self._tell:
                     self._publish_state(connection)
+            self._answer_calibration(connection)
             delivery.send(connection)
             if self._closing.is_set():
                 leave_at = min(leave_at, now + _FAREWELL_SECONDS)
@@ -296,7 +307,7 @@ class MqttSink(Closing):
             message = connection.received.popleft()
             if message.topic == birth_topic(self._announcing.discovery_prefix):
                 born = born or (message.payload == BIRTH and not message.retained)
-            elif not self._obey(message):
+            elif not (self._obey(message) or self._calibrate(message)):
                 self._ignored += 1
         return born
 
@@ -315,6 +326,25 @@ class MqttSink(Closing):
         if problem != self._problem:
             _log.error("%s; this is a defect", problem, exc_info=error)
         self._problem = problem
+
+    def _calibrate(self, message: Received) -> bool:
+        if message.retained or not self._announcing.commands:
+            return False
+        if message.topic != self._announcing.topics.calibrate:
+            return False
+        wish = read_calibrate(message.payload)
+        if isinstance(wish, str):
+            self._controls.take_participant(wish)
+        elif wish is not None:
+            self._controls.calibrate(wish)
+        return wish is not None
+
+    def _answer_calibration(self, connection: Connection) -> None:
+        note = self._calibration
+        if note is not self._told_calibration:
+            self._told_calibration = note
+            answer = encode_calibration(note, baseline=self._baseline)
+            connection.publish(Message(self._announcing.topics.calibration, answer))
 
     def _say(self, problem: str) -> None:
         if problem != self._problem:

@@ -78,6 +78,7 @@ def _about(state: DaemonState) -> Iterator[Metric]:
     yield _info("build", "Which fer-edge runs.", {"version": state.version})
     text = "Which network reads the faces, with the hash of its file."
     yield _info("model", text, {"model": state.model, "sha256": state.model_sha256})
+    yield _info("baseline", "What the answers are relative to.", {"mode": state.baseline})
     yield _one_hot(
         "phase", "1 for what the daemon does now, 0 for the others.", state.phase, _PHASES
     )
@@ -252,7 +253,7 @@ class PrometheusMetrics:
         for stage, milliseconds in observation.timings.items():
             self._taken[stage].add(milliseconds / 1000)
         for reading in observation.readings:
-            self._expressions[reading.stable or reading.prediction.label] += 1
+            self._expressions[reading.stable or reading.answer.label] += 1
 
 
 class _Taken:

@@ -99,9 +99,10 @@ def format_accuracy(accuracy: Mapping[str, Any] | None) -> str:
         return "unknown"
     count = f" on {accuracy['n']:,}" if "n" in accuracy else ""
     judge = f" of {accuracy['yardstick']}" if "yardstick" in accuracy else ""
+    sort = f" ({accuracy['judged_on']})" if "judged_on" in accuracy else ""
     source = accuracy["source"]
     here = "measured here" if source == "measured" else f"says the {source}"
-    return f"{accuracy['accuracy']:.1%}{judge}{count}, {here}"
+    return f"{accuracy['accuracy']:.1%}{judge}{count}{sort}, {here}"
 
 
 def pipeline_table(report: Mapping[str, Any]) -> Table:
