@@ -21,7 +21,8 @@ Python](../guide/python.md).
 when they are first used. Keys of settings are those of [settings](settings.md).
 """
 ORDER: Final = (
-    "read", "read_all", "watch", "Reader", "Watch", "Picture", "View", "Reading", "Box", "FerError",
+    "read", "read_all", "watch", "Reader", "Watch", "Picture", "View", "Reading", "Box", "Baseline",
+    "FerError",
 )  # fmt: skip
 INHERITED: Final = ("plot", "close")
 """Methods that are told of each class, wherever they are written."""

@@ -45,7 +45,8 @@ _HOMES: "Final" = {
     "FerError": "fer_edge.shared.errors",
     "Reading": "fer_edge.shared.records",
     **dict.fromkeys(
-        ("Baseline", "Picture", "Reader", "View", "Watch", "read", "read_all", "watch"), "fer_edge.api"
+        ("Baseline", "Picture", "Reader", "View", "Watch", "read", "read_all", "watch"),
+        "fer_edge.api",
     ),
 }
 

@@ -14,8 +14,9 @@ from PIL import Image
 from tiny_model import tiny_model
 
 import fer_edge
-from fer_edge.shared.errors import PictureError, SettingsError
+from fer_edge.shared.errors import CalibrationError, PictureError, SettingsError
 from fer_edge.shared.opencv import cv2
+from fer_edge.sources.demo_clip import DemoClip
 
 BGR = cv2.imread(str(PORTRAIT))
 GREY = cv2.imread(str(PORTRAIT), cv2.IMREAD_GRAYSCALE)
@@ -61,7 +62,7 @@ def check_portrait(picture):
     (face,) = picture
     assert (face.label, face.stable, face.track_id) == ("happy", "happy", None)
     assert face.box.iou(PORTRAIT_FACE) > 0.5
-    assert face.confidence == face.scores["happy"] > 0.9
+    assert face.confidence == face.answer.scores["happy"] > 0.9
     assert face.score > 0
     assert sum(face.scores.values()) == pytest.approx(1)
     assert picture[0] is face
@@ -289,3 +290,18 @@ def test_settings_in_every_form(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_EDGE_DETECTOR_MIN_FACE_PX", "300")
     assert not fer_edge.Reader().read(PORTRAIT)
     assert fer_edge.Reader(settings={"detector.min_face_px": 30}).read(PORTRAIT)
+
+
+def test_what_follows_is_read_relative_to_a_face_at_rest():
+    with DemoClip() as clip:
+        at_rest = [clip.read(1.0).image[:, :320].copy() for _ in range(60)][-1]
+    with fer_edge.Reader() as reader:
+        assert reader.read(at_rest).baseline == "none"
+        with pytest.raises(CalibrationError, match="smiles"):
+            reader.calibrate([PORTRAIT])
+        assert reader.calibrate([at_rest]).labels == reader.labels
+        picture = reader.read(at_rest)
+        assert picture.baseline == "participant"
+        assert picture[0].relative is not None
+        view = reader.follow(at_rest, at=0.0)
+        assert view.to_dict()["baseline"] == "participant"

@@ -8,7 +8,12 @@ import pytest
 from builders import PORTRAIT, a_picture, encoded, write_files
 
 import fer_edge
-from fer_edge.shared.errors import PictureError, SettingsError, SourceUnavailableError, VideoError
+from fer_edge.shared.errors import (
+    PictureError,
+    SettingsError,
+    SourceUnavailableError,
+    VideoError,
+)
 from fer_edge.shared.opencv import cv2
 from fer_edge.testing.fake_picamera2 import PiRig
 from fer_edge.testing.fakes import MjpegServer
@@ -165,3 +170,11 @@ def test_beside_picamera2_and_in_its_callback(pi):
         assert enough.wait(60)
         camera.close()
     assert [face.track_id for face in seen[-1]] == [1]
+
+
+def test_calibrated_to_whoever_is_there(clip):
+    with fer_edge.watch(clip) as camera:
+        assert next(camera).observation.baseline == "track"
+        baseline = camera.calibrate(seconds=1.0)  # of the larger face, which is at rest
+        assert baseline.seconds == 1.0
+        assert next(camera).observation.baseline == "participant"

@@ -16,8 +16,8 @@ from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.errors import FerError
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
