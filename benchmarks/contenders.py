@@ -13,7 +13,7 @@ import numpy as np
 from fer_edge.assemble.parts import make_classifier, make_pipeline
 from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Box, Frame, Observation
+from fer_edge.shared.records import Box, Face, Frame, Observation
 
 Picture = Any  # uint8, (H, W, 3), BGR
 HAAR_MIN_PX = 30
@@ -74,7 +74,8 @@ class WholeFrameHaar:
         found = self._cascade.detectMultiScale(grey, 1.1, 5, 0, (HAAR_MIN_PX, HAAR_MIN_PX))
         search_ms = (time.process_time() - start) * 1000
         boxes = [Box(*map(int, box)) for box in found]
-        ways: list[Callable[[], object]] = [lambda: self._classifier.classify(grey, boxes)]
+        faces = [Face(box, 1.0) for box in boxes]
+        ways: list[Callable[[], object]] = [lambda: self._classifier.classify(grey, faces)]
         if self._keras is not None:
             network = self._keras
             ways.append(lambda: [network.predict(_crop(grey, box), verbose=0) for box in boxes])
@@ -161,7 +162,7 @@ class Floor:
         height, width = grey.shape
         side = height // 5
         box = Box((width - side) // 2, (height - side) // 2, side, side)
-        self._classifier.classify(grey, [box])
+        self._classifier.classify(grey, [Face(box, 1.0)])
         return Seen([box], {self.names[0]: (time.process_time() - start) * 1000})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from real_data import parse_arguments, report, require_data
 
 from fer_edge.shared.data.pictures import read_grey
-from fer_edge.shared.haar import HaarDetector
+from fer_edge.shared.faces.haar import HaarDetector
 from fer_edge.shared.records import Box, GreyImage
 from fer_edge.shared.terminal.tables import format_table
 from fer_edge.sources.video import VideoFile

@@ -15,7 +15,7 @@ from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import parse_model
 from fer_edge.shared.model.preprocess import square_crop, whole_picture
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Box
+from fer_edge.shared.records import Box, Face
 from fer_trainer.data.reading import read_data
 
 LABEL = "happy"
@@ -110,13 +110,13 @@ def seen_by(classifier) -> np.ndarray:
 
 
 def test_on_the_device(golden, classifier):
-    classifier.classify(a_picture(), [golden.box])
+    classifier.classify(a_picture(), [Face(golden.box, 1.0)])
     assert hashed(seen_by(classifier)) == golden.sha256
 
 
 def test_on_the_device_for_a_crop_handed_in_whole(golden, classifier):
     crop = square_crop(a_picture(), golden.box, margin=0)
-    classifier.classify(crop, [whole_picture(crop)])
+    classifier.classify(crop, [Face(whole_picture(crop), 1.0)])
     assert hashed(seen_by(classifier)) == golden.sha256
 
 

@@ -14,7 +14,7 @@ from fer_edge.shared.model.preprocess import (
     square_crop,
     whole_picture,
 )
-from fer_edge.shared.records import Box
+from fer_edge.shared.records import Box, Face
 
 WIDTH, HEIGHT = 61, 43
 
@@ -145,7 +145,7 @@ def test_quantisation(spec, expected):
 def test_preparing_a_face_is_cutting_resizing_and_quantising(grey):
     spec = InputSpec(dtype="int8", zero_point=-128, crop_margin=0.25)
     box, out = Box(10, 8, 20, 16), np.zeros((48, 48, 1), np.int8)
-    prepare(grey, box, spec, out)
+    prepare(grey, Face(box, 1.0), spec, out)
     crop = naive_crop(grey, box, 0.25)
     np.testing.assert_array_equal(out[:, :, 0], resize(crop, spec).astype(int) - 128)
 

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.models import open_model
 from fer_edge.pipeline.pipeline import Pipeline
-from fer_edge.pipeline.protocols import Sink, Source, Tracker
+from fer_edge.pipeline.protocols import Detector, Sink, Source, Tracker
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,
@@ -19,7 +19,9 @@ from fer_edge.settings import (
 )
 from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
-from fer_edge.shared.haar import HaarDetector
+from fer_edge.shared.faces.choice import choose
+from fer_edge.shared.faces.haar import HaarDetector
+from fer_edge.shared.faces.yunet import YunetDetector
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.opencv import cv2
@@ -37,8 +39,10 @@ from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.follow.track import Patience
 from fer_edge.stages.follow.tracking import FaceTracker
+from fer_edge.stages.search.haar_scout import HaarScout
 from fer_edge.stages.search.schedule import Budget, SearchSchedule
-from fer_edge.stages.search.scout import HaarScout
+from fer_edge.stages.search.scout import Scout
+from fer_edge.stages.search.yunet_scout import YunetScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.state.controls import Controls
 
@@ -175,12 +179,21 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def make_detector(settings: DetectorSettings) -> HaarDetector:
-    """Load the cascade.
+def make_detector(settings: DetectorSettings) -> Detector:
+    """Load what finds the faces of single pictures.
 
     Raises:
-        DependencyError: OpenCV has no Haar cascades.
+        ModelError: YuNet is wanted, and its weights are missing, damaged or foreign.
+        DependencyError: OpenCV has no Haar cascades, or cannot run YuNet.
     """
+    choice = choose(settings.kind, settings.file)
+    if choice.weights is not None:
+        return YunetDetector(
+            choice.weights,
+            side_px=settings.yunet_side_px,
+            second_side_px=settings.yunet_second_side_px,
+            least_score=settings.yunet_least_score,
+        )
     return HaarDetector(
         cascade=settings.cascade,
         confirm=settings.confirm,
@@ -204,19 +217,19 @@ def make_classifier(settings: ModelSettings) -> LitertClassifier:
 
 
 def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
-    """Load the cascades, and start the search for faces where it runs beside the frames.
+    """Load what finds faces, and start the search where it runs beside the frames.
 
     Args:
         settings: Sections `detector` and `tracker`.
         frames: What the frames are.
 
     Raises:
-        DependencyError: OpenCV has no Haar cascades.
+        FerError: As `make_detector` says.
     """
     chosen = settings.tracker
     if frames == "pictures" or chosen.mode == "each":
         return EachPicture(make_detector(settings.detector))
-    scout = HaarScout(most=chosen.max_faces, min_face_px=chosen.min_face_px)
+    scout = make_scout(settings)
     schedule = SearchSchedule(
         Budget(chosen.budget_ms_per_second, burst_ms=_BURST_SECONDS * chosen.budget_ms_per_second),
         search_seconds=chosen.search_seconds,
@@ -235,6 +248,18 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
             remember_seconds=chosen.remember_seconds,
         ),
     )
+
+
+def make_scout(settings: Settings) -> Scout:
+    """Load what finds the faces of frames that follow one another.
+
+    Raises:
+        FerError: As `make_detector` says.
+    """
+    choice, chosen = choose(settings.detector.kind, settings.detector.file), settings.tracker
+    if choice.weights is not None:
+        return YunetScout(choice.weights, most=chosen.max_faces, min_face_px=chosen.min_face_px)
+    return HaarScout(most=chosen.max_faces, min_face_px=chosen.min_face_px)
 
 
 def smoothing_for(settings: SmoothingSettings, contract: ModelContract) -> SmoothingSettings:

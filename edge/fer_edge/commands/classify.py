@@ -100,7 +100,7 @@ class PictureReader:
             face = Face(whole_picture(grey), 1.0)
             return (Reading(face, self._classifier.predict(pixels)),)
         faces = self._detector.detect(grey)
-        predictions = self._classifier.classify(grey, [face.box for face in faces])
+        predictions = self._classifier.classify(grey, faces)
         return tuple(
             Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
         )

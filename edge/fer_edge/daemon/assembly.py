@@ -14,6 +14,7 @@ from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
+from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.addresses import shown_source
@@ -47,13 +48,15 @@ def make_service(
         pipeline.close()
         raise
     systemd = SystemdNotifier()
+    names = _names(settings, pipeline.contract)
+    _log.info("faces are found by %s", names.detector)
     return Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
         SteadyCamera(*camera_of(settings), patient=systemd.heard),
         pipeline,
         sinks,
         controls=controls,
-        figures=Figures(_names(settings, pipeline.contract)),
+        figures=Figures(names),
         systemd=systemd,
         reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
     )
@@ -72,6 +75,7 @@ def _names(settings: Settings, contract: ModelContract) -> Names:
         model_place=serving_of(settings.model).place,
         model_problem=serving_of(settings.model).problem,
         tells_faces=settings.events.mode != "aggregate",
+        detector=choose(settings.detector.kind, settings.detector.file).words,
     )
 
 

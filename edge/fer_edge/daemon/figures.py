@@ -29,6 +29,7 @@ class Names(NamedTuple):
         model_place: Where it lies, if that is a slot; see `DaemonState`.
         model_problem: Why it is not the one that should serve.
         tells_faces: Whether the state may tell how many faces there are.
+        detector: Technique that finds the faces, and why this one.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Names(NamedTuple):
     model_place: str = ""
     model_problem: str = ""
     tells_faces: bool = True
+    detector: str = ""
 
 
 class Figures:
@@ -84,7 +86,7 @@ class Figures:
         return DaemonState(
             phase,
             __version__,
-            pid=os.getpid(),
+            os.getpid(),
             started_at=self._started_at,
             uptime_seconds=time.monotonic() - self._started,
             source=self.names.source,
@@ -92,6 +94,7 @@ class Figures:
             model_sha256=self.names.model_sha256,
             model_place=self.names.model_place,
             model_problem=self.names.model_problem,
+            detector=self.names.detector,
             camera=camera,
             frames=self._frames,
             dropped=dropped,

@@ -37,7 +37,7 @@ class Pipeline(Closing):
         with clock.stage("detect"):
             faces = self._tracker.update(frame)
         with clock.stage("classify"):
-            predictions = self._classifier.classify(frame.grey, [face.box for face in faces])
+            predictions = self._classifier.classify(frame.grey, faces)
         readings = tuple(
             Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
         )

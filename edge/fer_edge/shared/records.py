@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ GreyImage: TypeAlias = NDArray[np.uint8]
 
 OBSERVATION_SCHEMA: Final = 1
 UNCERTAIN: Final = "uncertain"
-"""Stands for a smoothed label where no expression is probable enough."""
+"""Stands for a smoothed label where no expression is probable enough, or none can be read."""
+Why: TypeAlias = Literal["turned away", "too small", "too dark", "covered"]
+"""Why no expression can be read off a face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,32 @@ class Frame:
     name: str = ""
 
 
+class Point(NamedTuple):
+    """A place in a picture, in pixels and parts of them."""
+
+    x: float
+    y: float
+
+
+class Landmarks(NamedTuple):
+    """Five places of a face, as it is seen: the person's right eye is left in the picture."""
+
+    right_eye: Point
+    left_eye: Point
+    nose: Point
+    right_mouth: Point
+    left_mouth: Point
+
+    def moved(self, dx: float, dy: float, *, about: Point, scale: float = 1.0) -> Landmarks:
+        """Return them scaled about a point and then moved."""
+        return Landmarks(
+            *(
+                Point(about.x + (x - about.x) * scale + dx, about.y + (y - about.y) * scale + dy)
+                for x, y in self
+            )
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """A face found in a frame.
@@ -79,11 +107,15 @@ class Face:
         box: In pixels of the frame; may stick out of it.
         score: The detector's own confidence, on its own scale; larger is surer.
         track_id: The same number for the same face over time; None without a tracker.
+        landmarks: Where eyes, nose and mouth are; None where the technique does not know.
+        roll: Degrees by which it leans, clockwise in the picture; 0 where that is not known.
     """
 
     box: Box
     score: float
     track_id: int | None = None
+    landmarks: Landmarks | None = None
+    roll: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +172,34 @@ class Reading:
         face: Where it is.
         prediction: The network's answer for this frame.
         stable: The label smoothed over time, or `UNCERTAIN`; None where nothing is smoothed.
+        why: Why the prediction is not to be believed; None where nothing speaks against it.
     """
 
     face: Face
     prediction: Prediction
     stable: str | None = None
+    why: Why | None = None
+
+    def words(self, *, least_probability: float = 0.0) -> str:
+        """Return label and probability as people read them, and why they are uncertain."""
+        said = self.prediction.words(least_probability=least_probability)
+        if self.why is None:
+            return said
+        guess = f"{self.prediction.label} {self.prediction.confidence:.2f}"
+        return f"{UNCERTAIN}, {self.why} ({guess})"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the face as it stands in JSON output."""
+        """Return the face as it stands in JSON output; `why` is there only where it says."""
         prediction = self.prediction
-        return {
+        face: dict[str, Any] = {
             "box": self.face.box.as_list(),
             "label": prediction.label,
             "confidence": round(prediction.confidence, 4),
             "scores": {label: round(p, 4) for label, p in prediction.scores.items()},
         }
+        if self.why is not None:
+            face["why"] = self.why
+        return face
 
 
 @dataclass(frozen=True, slots=True)

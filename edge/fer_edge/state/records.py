@@ -71,6 +71,7 @@ class DaemonState:
         model: Its name.
         model_sha256: Hash of the model file's network.
         model_place: Of `fer-edge model`: "a", "b", "shipped"; "" where the settings name a model.
+        detector: Technique that finds the faces, and why this one.
         model_problem: Why another model serves than the one that should; "" where none does.
         camera: How the camera does.
         frames: Processed since the start.
@@ -104,6 +105,7 @@ class DaemonState:
     sinks: tuple[SinkState, ...] = ()
     model_place: str = ""
     model_problem: str = ""
+    detector: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `fer-edge status --json` prints."""

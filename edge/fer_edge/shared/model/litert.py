@@ -13,7 +13,7 @@ from fer_edge.shared.errors import DependencyError, ModelError
 from fer_edge.shared.model.contract import ModelContract, OutputSpec, check_tensors
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import prepare, quantise
-from fer_edge.shared.records import Box, GreyImage, Prediction
+from fer_edge.shared.records import Face, GreyImage, Prediction
 
 Tensor: TypeAlias = NDArray[Any]
 
@@ -67,14 +67,14 @@ class LitertClassifier:
         """What the model promises."""
         return self._model.contract
 
-    def classify(self, grey: GreyImage, boxes: Sequence[Box]) -> list[Prediction]:
-        """Return one prediction for each box.
+    def classify(self, grey: GreyImage, faces: Sequence[Face]) -> list[Prediction]:
+        """Return one prediction for each face.
 
         Args:
             grey: uint8, shape (H, W).
-            boxes: Faces in it.
+            faces: In it; those that lean are turned upright.
         """
-        return [self._classify_one(grey, box) for box in boxes]
+        return [self._classify_one(grey, face) for face in faces]
 
     def raw_output(self, pixels: GreyImage) -> Tensor:
         """Run the network on one picture of the model's own size.
@@ -94,8 +94,8 @@ class LitertClassifier:
         """Return the prediction for one picture of the model's own size (uint8)."""
         return to_prediction(self.raw_output(pixels), self.contract)
 
-    def _classify_one(self, grey: GreyImage, box: Box) -> Prediction:
-        prepare(grey, box, self.contract.input, self._input()[0])
+    def _classify_one(self, grey: GreyImage, face: Face) -> Prediction:
+        prepare(grey, face, self.contract.input, self._input()[0])
         self.invoke()
         return to_prediction(self._output()[0], self.contract)
 

@@ -1,0 +1,122 @@
+"""Finding faces nobody knows of yet: YuNet over a reduced picture, in two ranges of size."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fer_edge.shared.faces.found import Found
+from fer_edge.shared.faces.weights import Weights
+from fer_edge.shared.faces.yunet import YunetNetwork, scaled
+from fer_edge.shared.records import Box, GreyImage
+from fer_edge.stages.search.patch import cut_patch
+from fer_edge.stages.search.scout import (
+    FRAME_PX,
+    Find,
+    Range,
+    Report,
+    SearchRequest,
+    is_known,
+    padded,
+    reduced,
+)
+
+NEAR: Final = Range(320, whole_seconds=4.0, again_seconds=0.3)
+FAR: Final = Range(640, 8, 16, 12.0, again_seconds=0.3, left_seconds=4.0)
+_SMALLEST_PX: Final = 20  # that is found in a reduced picture
+_NOMINAL_NS: Final = 73.0  # a pixel, on a desktop core
+
+_LEAST: Final = 0.6  # score of what is looked at more closely
+_SURE: Final = 0.8  # score of a close look from which it is reported at once
+_KNOWN_LEAST: Final = 0.5  # score that confirms a known face
+_WINDOW: Final = 2.2  # times the face's side: the network wants to see what is around
+_LOOK_PX: Final = 128  # side of the window for a close look
+_CHECK_PX: Final = 96  # the same for a known face
+_NEAR_BY: Final = 0.6  # of a side that the centre may be off
+_SIZES: Final = (0.6, 1.7)  # ratio of sizes within which it can be the same face
+
+
+class YunetScout:
+    """Searches pictures for faces, each looked at again at a size that suits the network.
+
+    Args:
+        weights: Of the network.
+        most: Faces looked at closely in one search.
+        min_face_px: Smallest face searched, in pixels of a frame of 640.
+
+    Raises:
+        ModelError: OpenCV cannot run these weights as a YuNet.
+        DependencyError: The OpenCV at hand has no such class.
+
+    Attributes:
+        ranges: Sizes that can hold such faces, the largest first.
+    """
+
+    def __init__(self, weights: Weights, *, most: int, min_face_px: int) -> None:
+        self.ranges: Sequence[Range] = [
+            one
+            for one in (NEAR, FAR)
+            if one is NEAR or min_face_px * NEAR.side_px < _SMALLEST_PX * FRAME_PX
+        ]
+        self._min_face = min_face_px / FRAME_PX
+        self._most = most
+        # Two, for a search may be under way in another thread while a known face is checked.
+        self._network = YunetNetwork(weights, least_score=_LEAST)
+        self._near = YunetNetwork(weights, least_score=_KNOWN_LEAST)
+
+    def search(self, request: SearchRequest) -> Report:
+        """Look for faces."""
+        nominal_ms = 0.0
+        for one, region in request.ranges:
+            found, cost_ms = self._search_range(request.grey, one, region)
+            fresh = [face for face in found if not is_known(face.box, request.known)][: self._most]
+            nominal_ms += cost_ms + len(fresh) * _NOMINAL_NS * _LOOK_PX**2 / 1e6
+            looked_at = [self._look(request.grey, face) for face in fresh]
+            finds = [find for find in looked_at if find is not None]
+            if finds:
+                return Report(request, finds, one, nominal_ms)
+        return Report(request, [], None, nominal_ms)
+
+    def check(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
+        """Look for the face in a window around the place."""
+        return _face_at(self._near, grey, x, y, side, _CHECK_PX)
+
+    def confirm(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
+        """Look more closely, and be sure."""
+        found = _face_at(self._near, grey, x, y, side, _LOOK_PX)
+        return found if found is not None and found.score >= _SURE else None
+
+    def _search_range(
+        self, grey: GreyImage, one: Range, region: Box | None
+    ) -> tuple[list[Found], float]:
+        """Return faces in pixels of the picture, surest first, and the nominal cost."""
+        factor = min(1.0, one.side_px / max(grey.shape))
+        left, top, part = 0, 0, grey
+        if region is not None:
+            region = padded(region, grey)
+            left, top = region.x, region.y
+            part = grey[top : top + region.height, left : left + region.width]
+        small = reduced(part, factor)
+        across, down = small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]
+        smallest = self._min_face * max(grey.shape)
+        whole = (scaled(face, across, down, left, top) for face in self._network.find(small))
+        return [face for face in whole if face.side >= smallest], _NOMINAL_NS * small.size / 1e6
+
+    def _look(self, grey: GreyImage, face: Found) -> Find | None:
+        again = _face_at(self._network, grey, face.x, face.y, face.side, _LOOK_PX)
+        return None if again is None else Find(again, again.score >= _SURE)
+
+
+def _face_at(
+    network: YunetNetwork, grey: GreyImage, x: float, y: float, side: float, window_px: int
+) -> Found | None:
+    """Return the surest face around a point that is about so large."""
+    window = _WINDOW * side
+    patch = cut_patch(grey, x, y, window, min(1.0, window_px / window), mean=True)
+    if patch is None:
+        return None
+    low, high = _SIZES
+    for one in network.find(patch.pixels):
+        found = scaled(one, patch.across, patch.down, patch.left, patch.top)
+        off = max(abs(found.x - x), abs(found.y - y))
+        if off < _NEAR_BY * side and low < found.side / side < high:
+            return found
+    return None
