@@ -16,6 +16,7 @@ from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, FerError, ModelError
 from fer_edge.shared.faces import choice, weights
 from fer_edge.shared.faces.choice import choose
+from fer_edge.shared.faces.found import Found
 from fer_edge.shared.opencv import cv2
 from fer_edge.stages.search.scout import Scout, SearchRequest
 
@@ -124,15 +125,15 @@ class TestEveryScout:
     @pytest.mark.parametrize("look", ["check", "confirm"])
     def test_a_window_around_a_face_shows_it(self, scout, look):
         picture, box = with_face(a_wall(), 330, 230)
-        x, y = box.x + box.width / 2 + 8, box.y + box.height / 2 - 6
-        found = getattr(scout, look)(picture, x, y, box.width * 1.1)
+        near = Found(box.x + box.width / 2 + 8, box.y + box.height / 2 - 6, box.width * 1.1, 1.0)
+        found = getattr(scout, look)(picture, near)
         assert found.box.iou(box) > 0.6
 
     @pytest.mark.parametrize("look", ["check", "confirm"])
     def test_a_window_without_a_face_shows_none(self, scout, look):
         picture, _ = with_face(a_wall(), 130, 130)
-        assert getattr(scout, look)(picture, 500, 350, 90) is None
-        assert getattr(scout, look)(picture, 5000, 350, 90) is None
+        assert getattr(scout, look)(picture, Found(500, 350, 90, 1.0)) is None
+        assert getattr(scout, look)(picture, Found(5000, 350, 90, 1.0)) is None
 
 
 @needs_weights

@@ -21,7 +21,7 @@ from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.faces.haar import HaarDetector
-from fer_edge.shared.faces.yunet import YunetDetector
+from fer_edge.shared.faces.yunet_detector import YunetDetector
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.opencv import cv2

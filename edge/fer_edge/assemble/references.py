@@ -7,7 +7,7 @@ from fer_edge.settings import DetectorSettings
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.faces.haar import HaarDetector
 from fer_edge.shared.faces.weights import Weights
-from fer_edge.shared.faces.yunet import YunetDetector
+from fer_edge.shared.faces.yunet_detector import YunetDetector
 
 
 class References(NamedTuple):

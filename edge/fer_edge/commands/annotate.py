@@ -44,7 +44,7 @@ def annotate(
         thickness = max(1, round(2 * unit))
         corner = (box.x + box.width, box.y + box.height)
         cv2.rectangle(picture, (box.x, box.y), corner, colour, thickness, cv2.LINE_AA)
-        text = prediction.words(least_probability=least_probability)
+        text = reading.words(least_probability=least_probability)
         scale, weight = 0.6 * unit, max(1, round(1.4 * unit))
         (width, height), base = cv2.getTextSize(text, _FONT, scale, weight)
         # Above the box, or inside it where the box touches the top.

@@ -10,6 +10,7 @@ from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.settings import Settings
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import PictureError
+from fer_edge.shared.faces.legibility import why_unreadable
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
 from fer_edge.shared.records import Face, GreyImage, Reading
 from fer_edge.shared.whole_files import make_folder
@@ -102,7 +103,8 @@ class PictureReader:
         faces = self._detector.detect(grey)
         predictions = self._classifier.classify(grey, faces)
         return tuple(
-            Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
+            Reading(face, prediction, why=why_unreadable(grey, face))
+            for face, prediction in zip(faces, predictions, strict=True)
         )
 
 
@@ -111,7 +113,7 @@ def format_reading(seen: SeenPicture) -> str:
     if not seen.readings:
         return f"{seen.image}: no face"
     return "\n".join(
-        f"{seen.image}: {reading.prediction.words(least_probability=seen.least_probability)}"
+        f"{seen.image}: {reading.words(least_probability=seen.least_probability)}"
         f" at {reading.face.box.as_list()}"
         for reading in seen.readings
     )

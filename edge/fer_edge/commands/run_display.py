@@ -32,10 +32,7 @@ class LiveStatus:
         """Show the newest frame, if it is time to."""
         if not self._line.is_due:
             return
-        faces = ", ".join(
-            f"{reading.prediction.label} {reading.prediction.confidence:.2f}"
-            for reading in observation.readings
-        )
+        faces = ", ".join(reading.words() for reading in observation.readings)
         if observation.left_out:
             faces += f", {observation.left_out} more left out"
         seen = f"  {faces or 'no face'}" if self._tells_faces else ""

@@ -3,6 +3,7 @@
 from fer_edge.pipeline.protocols import Classifier, Smoother, Tracker
 from fer_edge.pipeline.timings import StageClock
 from fer_edge.shared.closing import Closing
+from fer_edge.shared.faces.legibility import why_unreadable
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import Frame, Observation, Reading
 
@@ -38,9 +39,10 @@ class Pipeline(Closing):
             faces = self._tracker.update(frame)
         with clock.stage("classify"):
             predictions = self._classifier.classify(frame.grey, faces)
-        readings = tuple(
-            Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
-        )
+            readings = tuple(
+                Reading(face, prediction, why=why_unreadable(frame.grey, face))
+                for face, prediction in zip(faces, predictions, strict=True)
+            )
         if self._smoother is not None:
             readings = self._smoother.update(frame, readings)
         clock.since("age", frame.monotonic_ns)

@@ -109,6 +109,7 @@ class Face:
         track_id: The same number for the same face over time; None without a tracker.
         landmarks: Where eyes, nose and mouth are; None where the technique does not know.
         roll: Degrees by which it leans, clockwise in the picture; 0 where that is not known.
+        covered: Probability that nose and mouth are hidden; 0 where that is not known.
     """
 
     box: Box
@@ -116,6 +117,7 @@ class Face:
     track_id: int | None = None
     landmarks: Landmarks | None = None
     roll: float = 0.0
+    covered: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fer_edge.shared.faces.haar import HaarDetector
 from fer_edge.shared.faces.weights import INSTALL, Weights, packaged_weights, read_weights
-from fer_edge.shared.faces.yunet import YunetDetector
+from fer_edge.shared.faces.yunet_detector import YunetDetector
 from fer_edge.shared.opencv import cv2
 
 Kind: TypeAlias = Literal["haar", "yunet"]

@@ -3,16 +3,18 @@
 Source: Wu, Peng, Yu: "YuNet: a tiny millisecond-level face detector", 2023.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
 import numpy as np
 
 from fer_edge.shared.errors import DependencyError
 from fer_edge.shared.faces.found import Found
+from fer_edge.shared.faces.patch import TurnedPatch, cut_patch, turned_patch
 from fer_edge.shared.faces.weights import Weights, refuse_foreign
-from fer_edge.shared.model.preprocess import face_square
+from fer_edge.shared.model.preprocess import LEVEL_WITHIN, face_square
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Face, GreyImage, Landmarks, Point
+from fer_edge.shared.records import GreyImage, Landmarks, Point
 
 _OVERLAP: Final = 0.3  # IoU of two finds that are one face
 _MOST: Final = 500  # finds considered, before those that overlap are dropped
@@ -20,6 +22,9 @@ _PROBE_PX: Final = 64
 _NUMBERS: Final = 15  # of a find: box, five points, score
 _LEAST_PX: Final = 16  # of a side: of less the network makes numbers without sense
 _LARGEST: Final = 2.0  # times the picture's longer side: the same
+_WINDOW: Final = 2.2  # times a face's side: the network wants to see what is around
+_NEAR_BY: Final = 0.6  # of a side that the centre may be off
+_SIZES: Final = (0.6, 1.7)  # ratio of sizes within which it can be the same face
 
 
 class YunetNetwork:
@@ -79,66 +84,73 @@ def _square(row: list[float]) -> Found:
     return Found(x, y, side, row[14], landmarks)
 
 
-def scaled(found: Found, factor_x: float, factor_y: float, left: int, top: int) -> Found:
+def scaled(found: Found, across: float, down: float, left: int, top: int) -> Found:
     """Return a find of a part of a picture, shrunk, in pixels of the whole picture."""
-    points = (Point(left + x / factor_x, top + y / factor_y) for x, y in found.landmarks or ())
+    points = (Point(left + x / across, top + y / down) for x, y in found.landmarks or ())
     return Found(
-        left + found.x / factor_x,
-        top + found.y / factor_y,
-        found.side / factor_x,
+        left + found.x / across,
+        top + found.y / down,
+        found.side / across,
         found.score,
         Landmarks(*points),
     )
 
 
-def shrunk(grey: GreyImage, side_px: int) -> tuple[GreyImage, float, float]:
-    """Return a picture whose longer side is at most `side_px`, and its scales across and down."""
+def look_at(network: YunetNetwork, grey: GreyImage, near: Found, *, window_px: int) -> Found | None:
+    """Look in a window for the face that is about where and as large as a supposed one.
+
+    The network knows upright faces best and its landmarks stand upright whatever the face does,
+    so a window that leans as the face does shows more.
+
+    Args:
+        network: To look with.
+        grey: uint8, shape (H, W).
+        near: The supposed face, with the degrees by which it leans.
+        window_px: Side of the window that the network is shown, in its pixels.
+
+    Returns:
+        The surest such face, with the same roll; None where there is none.
+    """
+    low, high = _SIZES
+    for found in _finds_around(network, grey, near, window_px):
+        off = max(abs(found.x - near.x), abs(found.y - near.y))
+        if off < _NEAR_BY * near.side and low < found.side / near.side < high:
+            return found
+    return None
+
+
+def _finds_around(
+    network: YunetNetwork, grey: GreyImage, near: Found, window_px: int
+) -> Iterator[Found]:
+    window = _WINDOW * near.side
+    if abs(near.roll) < LEVEL_WITHIN:
+        patch = cut_patch(grey, near.x, near.y, window, min(1.0, window_px / window), mean=True)
+        if patch is not None:
+            for one in network.find(patch.pixels):
+                found = scaled(one, patch.across, patch.down, patch.left, patch.top)
+                yield found._replace(roll=near.roll)
+        return
+    turned = turned_patch(grey, near.x, near.y, window, roll=near.roll, size_px=window_px)
+    if turned is not None:
+        for one in network.find(turned.pixels):
+            yield from_turned(one, turned, near.roll)
+
+
+def from_turned(found: Found, turned: TurnedPatch, roll: float) -> Found:
+    """Return a find of a patch that leans by `roll` degrees in pixels of the picture."""
+    centre = turned.in_picture(found.x, found.y)
+    points = (turned.in_picture(x, y) for x, y in found.landmarks or ())
+    side = found.side * turned.scale
+    return Found(centre.x, centre.y, side, found.score, Landmarks(*points), roll)
+
+
+def resized(grey: GreyImage, side_px: int) -> tuple[GreyImage, float, float]:
+    """Return a picture whose longer side is `side_px`, and its scales across and down."""
     height, width = grey.shape
-    factor = min(1.0, side_px / max(height, width))
+    factor = side_px / max(height, width)
     if factor == 1.0:
         return grey, 1.0, 1.0
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    small = cast("GreyImage", cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    small = cast("GreyImage", cv2.resize(grey, size, interpolation=method))
     return small, size[0] / width, size[1] / height
-
-
-class YunetDetector:
-    """Searches a whole picture, shrunk to a bounded size, for faces however they are turned.
-
-    Where a quick look finds nobody, a second one at a larger size follows: far faces are small.
-
-    Args:
-        weights: Of the network.
-        side_px: Longer side of the picture for the first look.
-        second_side_px: The same for the second; 0 for none.
-        least_score: From which a find is a face.
-
-    Raises:
-        ModelError: OpenCV cannot run these weights as a YuNet.
-        DependencyError: The OpenCV at hand has no such class.
-    """
-
-    def __init__(
-        self, weights: Weights, *, side_px: int = 320, second_side_px: int = 640,
-        least_score: float = 0.6,
-    ) -> None:  # fmt: skip
-        self._network = YunetNetwork(weights, least_score=least_score)
-        self._sides = [side_px] + [second_side_px] * (second_side_px > side_px)
-
-    def detect(self, grey: GreyImage) -> list[Face]:
-        """Return the faces of a picture, surest first.
-
-        Args:
-            grey: uint8, shape (H, W).
-
-        Returns:
-            Faces with boxes in pixels of `grey`, the square that expression networks know, and
-            landmarks; the score is the network's, 0 to 1.
-        """
-        for side_px in self._sides:
-            small, across, down = shrunk(grey, side_px)
-            found = self._network.find(small)
-            if found or small is grey:
-                break
-        whole = (scaled(one, across, down, 0, 0) for one in found)
-        return [Face(one.box, one.score, landmarks=one.landmarks) for one in whole]

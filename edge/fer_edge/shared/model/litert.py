@@ -46,10 +46,8 @@ class LitertClassifier:
 
     def __init__(self, model: ModelFile, *, threads: int = 1) -> None:
         self._model = model
-        interpreter_class = _interpreter_class()
         with _refusals(model):
-            interpreter = interpreter_class(model_content=model.flatbuffer, num_threads=threads)
-            interpreter.allocate_tensors()
+            interpreter = load_interpreter(model.flatbuffer, threads=threads)
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
             self.accelerated = _has_delegate(interpreter)
         check_tensors(model.contract, inputs, outputs, where=model.path)
@@ -98,6 +96,18 @@ class LitertClassifier:
         prepare(grey, face, self.contract.input, self._input()[0])
         self.invoke()
         return to_prediction(self._output()[0], self.contract)
+
+
+def load_interpreter(flatbuffer: bytes, *, threads: int) -> Any:
+    """Return the runtime's interpreter with its tensors allocated.
+
+    Raises:
+        DependencyError: There is no TFLite runtime.
+        ValueError, RuntimeError: The runtime refuses the network.
+    """
+    interpreter = _interpreter_class()(model_content=flatbuffer, num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def to_prediction(output: Tensor, contract: ModelContract) -> Prediction:

@@ -44,6 +44,7 @@ class Event:
         expression: Smoothed; the new one of a change, the last one of a face that left.
         previous: The one before a change, else "".
         confidence: The network's probability of that expression in this frame.
+        why: Why the expression is uncertain, where that is known; else "".
         origin: Device, model and purpose.
     """
 
@@ -56,6 +57,7 @@ class Event:
     previous: str
     confidence: float
     origin: Origin
+    why: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the message as it is sent, versioned by `schema`."""
@@ -74,6 +76,8 @@ class Event:
         }
         if self.previous:
             message["previous"] = self.previous
+        if self.why:
+            message["why"] = self.why
         return message
 
 
@@ -180,6 +184,7 @@ class FaceEvents(Deriver):
         face.expression, face.since, face.doubtful_since = label, now, None
         prediction = reading.prediction
         face.confidence = prediction.scores.get(label, prediction.confidence)
+        face.why = reading.why or "" if label == UNCERTAIN else ""
         yield self._event("changed" if previous else "appeared", track, face, previous, lasted)
 
     def _gone(self, now: float, away_seconds: float) -> Iterator[Event]:
@@ -200,6 +205,7 @@ class FaceEvents(Deriver):
             previous=previous,
             confidence=face.confidence,
             origin=self._origin,
+            why=face.why,
         )
 
 
@@ -208,11 +214,13 @@ class _Face:
 
     __slots__ = (
         "began", "confidence", "doubtful_since", "expression", "seen", "seen_at", "since",
+        "why",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self.began = self.since = self.seen = now
         self.seen_at = 0.0
         self.expression = ""
+        self.why = ""
         self.confidence = 0.0
         self.doubtful_since: float | None = None

@@ -44,12 +44,13 @@ def _face(reading: Reading) -> str:
     prediction, box = reading.prediction, reading.face.box
     labels, probabilities = prediction.labels, prediction.probabilities
     said = prediction.index
-    return _FACE % (
+    line = _FACE % (
         box.x, box.y, box.width, box.height,
         _quoted(labels[said]), probabilities[said],
         _named(labels, "%.4f") % probabilities,
         reading.face.score, _number(reading.face.track_id), _quoted(reading.stable),
     )  # fmt: skip
+    return line if reading.why is None else f'{line[:-1]},"why":{_quoted(reading.why)}}}'
 
 
 def _rest(observation: Observation) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.shared.faces.found import Found
-from fer_edge.shared.records import Box, GreyImage, Landmarks, Point
+from fer_edge.shared.records import Box, GreyImage, Point
 from fer_edge.stages.follow.template import Template
 
 _GOOD: Final = 0.6  # correlation from which the face is where the template says
@@ -85,15 +85,16 @@ class Track:
         return Box(round(self.x - self.side / 2), round(self.y - self.side / 2), side, side)
 
     @property
-    def landmarks(self) -> Landmarks | None:
-        """Those of the last check, where they have moved to since."""
-        found = self._found
-        if found.landmarks is None:
-            return None
-        return found.landmarks.moved(
-            self.x - found.x, self.y - found.y,
-            about=Point(found.x, found.y), scale=self.side / found.side,
-        )  # fmt: skip
+    def seen(self) -> Found:
+        """What the last check found, where it has moved to since."""
+        last = self._found
+        landmarks = last.landmarks and last.landmarks.moved(
+            self.x - last.x,
+            self.y - last.y,
+            about=Point(last.x, last.y),
+            scale=self.side / last.side,
+        )
+        return Found(self.x, self.y, self.side, self.score, landmarks, last.roll, last.covered)
 
     def is_gone(self, now: float, patience: Patience) -> bool:
         """Return whether it was hidden or unconfirmed for too long, or proved to be no face."""

@@ -94,11 +94,7 @@ class FaceTracker:
             if request is not None:
                 self._runner.send(request)
                 self._receive(grey, now)
-        faces = [
-            Face(track.box, track.score, track.number, track.landmarks)
-            for track in self._tracks
-            if track.reported
-        ]
+        faces = [track.seen.as_face(track.number) for track in self._tracks if track.reported]
         return sorted(faces, key=lambda face: -face.box.area) if len(faces) > 1 else faces
 
     def close(self) -> None:
@@ -173,7 +169,7 @@ class FaceTracker:
         if track is None or track.check_in > 0:
             return
         look = self._scout.check if track.reported else self._scout.confirm
-        found = look(grey, track.x, track.y, track.side)
+        found = look(grey, track.seen)
         if found is None or belongs_to_another(found, track, self._tracks):
             track.doubt(interval=self._check_frames)
         else:

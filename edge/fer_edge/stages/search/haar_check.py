@@ -8,8 +8,8 @@ from typing import Final
 
 from fer_edge.shared.faces.found import Found
 from fer_edge.shared.faces.haar import load_cascade
+from fer_edge.shared.faces.patch import cut_patch
 from fer_edge.shared.records import GreyImage
-from fer_edge.stages.search.patch import cut_patch
 
 _WINDOW: Final = 1.6  # times the face's width
 _SMALLEST, _LARGEST = 0.74, 1.4  # times the face's width

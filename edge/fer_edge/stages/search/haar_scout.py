@@ -153,13 +153,13 @@ class HaarScout:
             return None
         return Find(other, second.score >= SURE_HITS)
 
-    def check(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
+    def check(self, grey: GreyImage, near: Found) -> Found | None:
         """Look at a known face with one cascade, and with the other where that finds nothing."""
-        return first_found(self._checks, grey, x, y, side)
+        return first_found(self._checks, grey, near.x, near.y, near.side)
 
-    def confirm(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
+    def confirm(self, grey: GreyImage, near: Found) -> Found | None:
         """Ask the second opinion."""
-        found = self._confirming.check(grey, x, y, side)
+        found = self._confirming.check(grey, near.x, near.y, near.side)
         return found if found is not None and found.score >= SURE_HITS else None
 
 

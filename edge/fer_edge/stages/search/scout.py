@@ -96,12 +96,12 @@ class Scout(Protocol):
         """Look for faces that are not known, in the whole picture or a part of it."""
         ...
 
-    def check(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
-        """Return the known face that is around a point, about so large; None where it is not."""
+    def check(self, grey: GreyImage, near: Found) -> Found | None:
+        """Return the known face that is about where and as it was; None where it is not."""
         ...
 
-    def confirm(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
-        """Return what is around a point if it is surely a face."""
+    def confirm(self, grey: GreyImage, near: Found) -> Found | None:
+        """Return what is about there if it is surely a face."""
         ...
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
+from fer_edge.shared.faces.cues import FaceCues
 from fer_edge.shared.faces.found import Found
 from fer_edge.shared.faces.weights import Weights
-from fer_edge.shared.faces.yunet import YunetNetwork, scaled
+from fer_edge.shared.faces.yunet import YunetNetwork, look_at, scaled
+from fer_edge.shared.faces.yunet_detector import CLOSE_SCORE, LOOK_PX, upright
 from fer_edge.shared.records import Box, GreyImage
-from fer_edge.stages.search.patch import cut_patch
 from fer_edge.stages.search.scout import (
     FRAME_PX,
     Find,
@@ -24,14 +25,9 @@ FAR: Final = Range(640, 8, 16, 12.0, again_seconds=0.3, left_seconds=4.0)
 _SMALLEST_PX: Final = 20  # that is found in a reduced picture
 _NOMINAL_NS: Final = 73.0  # a pixel, on a desktop core
 
-_LEAST: Final = 0.6  # score of what is looked at more closely
-_SURE: Final = 0.8  # score of a close look from which it is reported at once
-_KNOWN_LEAST: Final = 0.5  # score that confirms a known face
-_WINDOW: Final = 2.2  # times the face's side: the network wants to see what is around
-_LOOK_PX: Final = 128  # side of the window for a close look
-_CHECK_PX: Final = 96  # the same for a known face
-_NEAR_BY: Final = 0.6  # of a side that the centre may be off
-_SIZES: Final = (0.6, 1.7)  # ratio of sizes within which it can be the same face
+_LEAST: Final = 0.5  # score of what is looked at more closely
+_KNOWN_LEAST: Final = 0.4  # score that confirms a known face
+_CHECK_PX: Final = 96  # side of the window in which a known face is looked for
 
 
 class YunetScout:
@@ -61,6 +57,7 @@ class YunetScout:
         # Two, for a search may be under way in another thread while a known face is checked.
         self._network = YunetNetwork(weights, least_score=_LEAST)
         self._near = YunetNetwork(weights, least_score=_KNOWN_LEAST)
+        self._cues, self._near_cues = FaceCues(), FaceCues()
 
     def search(self, request: SearchRequest) -> Report:
         """Look for faces."""
@@ -68,21 +65,25 @@ class YunetScout:
         for one, region in request.ranges:
             found, cost_ms = self._search_range(request.grey, one, region)
             fresh = [face for face in found if not is_known(face.box, request.known)][: self._most]
-            nominal_ms += cost_ms + len(fresh) * _NOMINAL_NS * _LOOK_PX**2 / 1e6
-            looked_at = [self._look(request.grey, face) for face in fresh]
+            nominal_ms += cost_ms + len(fresh) * _NOMINAL_NS * LOOK_PX**2 / 1e6
+            looked_at = [self._look(request.grey, face, one) for face in fresh]
             finds = [find for find in looked_at if find is not None]
             if finds:
                 return Report(request, finds, one, nominal_ms)
         return Report(request, [], None, nominal_ms)
 
-    def check(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
-        """Look for the face in a window around the place."""
-        return _face_at(self._near, grey, x, y, side, _CHECK_PX)
+    def check(self, grey: GreyImage, near: Found) -> Found | None:
+        """Look for the face in a window around the place, which leans as the face did."""
+        found = look_at(self._near, grey, near, window_px=_CHECK_PX)
+        if found is None:
+            return None
+        cues = self._near_cues.read(grey, found)
+        return found._replace(roll=cues.roll, covered=cues.covered)
 
-    def confirm(self, grey: GreyImage, x: float, y: float, side: float) -> Found | None:
+    def confirm(self, grey: GreyImage, near: Found) -> Found | None:
         """Look more closely, and be sure."""
-        found = _face_at(self._near, grey, x, y, side, _LOOK_PX)
-        return found if found is not None and found.score >= _SURE else None
+        found = look_at(self._near, grey, near, window_px=LOOK_PX)
+        return found if found is not None and found.score >= CLOSE_SCORE else None
 
     def _search_range(
         self, grey: GreyImage, one: Range, region: Box | None
@@ -100,23 +101,12 @@ class YunetScout:
         whole = (scaled(face, across, down, left, top) for face in self._network.find(small))
         return [face for face in whole if face.side >= smallest], _NOMINAL_NS * small.size / 1e6
 
-    def _look(self, grey: GreyImage, face: Found) -> Find | None:
-        again = _face_at(self._network, grey, face.x, face.y, face.side, _LOOK_PX)
-        return None if again is None else Find(again, again.score >= _SURE)
-
-
-def _face_at(
-    network: YunetNetwork, grey: GreyImage, x: float, y: float, side: float, window_px: int
-) -> Found | None:
-    """Return the surest face around a point that is about so large."""
-    window = _WINDOW * side
-    patch = cut_patch(grey, x, y, window, min(1.0, window_px / window), mean=True)
-    if patch is None:
-        return None
-    low, high = _SIZES
-    for one in network.find(patch.pixels):
-        found = scaled(one, patch.across, patch.down, patch.left, patch.top)
-        off = max(abs(found.x - x), abs(found.y - y))
-        if off < _NEAR_BY * side and low < found.side / side < high:
-            return found
-    return None
+    def _look(self, grey: GreyImage, face: Found, one: Range) -> Find | None:
+        """Measure a find; what is far or faint has to look like a face from near as well."""
+        measured = upright(self._network, self._cues, grey, face, window_px=LOOK_PX)
+        if one is NEAR and face.score >= CLOSE_SCORE:
+            return Find(measured, sure=True)
+        near = look_at(self._network, grey, measured, window_px=LOOK_PX)
+        if near is None:
+            return None
+        return Find(near._replace(covered=measured.covered), near.score >= CLOSE_SCORE)
