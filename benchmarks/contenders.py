@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fer_edge.assemble.parts import make_classifier, make_pipeline
-from fer_edge.settings import ModelSettings, Settings
+from fer_edge.assemble.parts import make_classifier, make_detector, make_pipeline
+from fer_edge.settings import DetectorSettings, ModelSettings, Settings
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Face, Frame, Observation
 
@@ -86,6 +86,28 @@ class WholeFrameHaar:
         )
 
 
+class WholeFrameYunet:
+    """Every frame searched wholly with YuNet, then our network: what following is measured by."""
+
+    names = ("yunet + litert",)
+
+    def __init__(self) -> None:
+        self._detector = make_detector(DetectorSettings(kind="yunet"))
+        self._classifier = make_classifier(ModelSettings())
+
+    def start_clip(self) -> None:
+        """Nothing to forget."""
+
+    def see(self, picture: Picture) -> Seen:
+        """Process the next picture."""
+        start = time.process_time()
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        faces = self._detector.detect(grey)
+        self._classifier.classify(grey, faces)
+        spent = (time.process_time() - start) * 1000
+        return Seen([face.box for face in faces], {self.names[0]: spent})
+
+
 class FerPackage:
     """PyPI's `fer`, as its README has it: its own Haar search and quantised TFLite network."""
 
@@ -111,9 +133,8 @@ class FerPackage:
 class Ours:
     """The pipeline with its default settings, in the deterministic mode that files use."""
 
-    names = ("ours",)
-
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, name: str = "ours") -> None:
+        self.names = (name,)
         self._settings = settings or Settings()
         self.observation: Observation | None = None
         self.grey_ms = 0.0

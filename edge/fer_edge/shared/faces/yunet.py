@@ -23,6 +23,7 @@ _NUMBERS: Final = 15  # of a find: box, five points, score
 _LEAST_PX: Final = 16  # of a side: of less the network makes numbers without sense
 _LARGEST: Final = 2.0  # times the picture's longer side: the same
 _WINDOW: Final = 2.2  # times a face's side: the network wants to see what is around
+_ENLARGED: Final = 3.0  # times, at most: a far face is seen better when it is enlarged
 _NEAR_BY: Final = 0.6  # of a side that the centre may be off
 _SIZES: Final = (0.6, 1.7)  # ratio of sizes within which it can be the same face
 
@@ -124,7 +125,8 @@ def _finds_around(
 ) -> Iterator[Found]:
     window = _WINDOW * near.side
     if abs(near.roll) < LEVEL_WITHIN:
-        patch = cut_patch(grey, near.x, near.y, window, min(1.0, window_px / window), mean=True)
+        scale = min(_ENLARGED, window_px / window)
+        patch = cut_patch(grey, near.x, near.y, window, scale, mean=True)
         if patch is not None:
             for one in network.find(patch.pixels):
                 found = scaled(one, patch.across, patch.down, patch.left, patch.top)

@@ -23,6 +23,7 @@ from fer_edge.stages.search.scout import (
 NEAR: Final = Range(320, whole_seconds=4.0, again_seconds=0.3)
 FAR: Final = Range(640, 8, 16, 12.0, again_seconds=0.3, left_seconds=4.0)
 _SMALLEST_PX: Final = 20  # that is found in a reduced picture
+_SLACK: Final = 0.8  # the boxes of far faces err by a fifth
 _NOMINAL_NS: Final = 73.0  # a pixel, on a desktop core
 
 _LEAST: Final = 0.5  # score of what is looked at more closely
@@ -97,7 +98,7 @@ class YunetScout:
             part = grey[top : top + region.height, left : left + region.width]
         small = reduced(part, factor)
         across, down = small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]
-        smallest = self._min_face * max(grey.shape)
+        smallest = _SLACK * self._min_face * max(grey.shape)
         whole = (scaled(face, across, down, left, top) for face in self._network.find(small))
         return [face for face in whole if face.side >= smallest], _NOMINAL_NS * small.size / 1e6
 
