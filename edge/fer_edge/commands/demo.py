@@ -15,6 +15,7 @@ from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.commands.run_display import format_tally
 from fer_edge.pipeline.loop import RunTally, read_frames, run
 from fer_edge.settings import Settings
+from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.shared.whole_files import make_folder
@@ -37,6 +38,7 @@ class DemoResult:
         pictures: Annotated frames.
         overview: All of them in one picture.
         observations: The JSON lines.
+        face_search: Technique that found the faces, and why this one.
     """
 
     tally: RunTally
@@ -44,6 +46,7 @@ class DemoResult:
     pictures: tuple[Path, ...]
     overview: Path
     observations: Path
+    face_search: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -58,6 +61,7 @@ class DemoResult:
                 name: {"p50": round(s.p50, 3), "p90": round(s.p90, 3), "p99": round(s.p99, 3)}
                 for name, s in stages.items()
             },
+            "face_search": self.face_search,
             "observations": str(self.observations),
             "overview": str(self.overview),
             "pictures": [str(path) for path in self.pictures],
@@ -109,7 +113,8 @@ def run_demo(
         write_picture(pictures[-1], picture)
     overview = folder / "overview.jpg"
     write_picture(overview, _tile([picture for _, picture in kept]))
-    return DemoResult(tally, first[0], tuple(pictures), overview, observations)
+    choice = choose(settings.detector.kind, settings.detector.file)
+    return DemoResult(tally, first[0], tuple(pictures), overview, observations, choice.words)
 
 
 def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -130,6 +135,7 @@ def format_demo(result: DemoResult) -> str:
                     ("first result", f"{result.first_result_seconds:.2f} s after the start"),
                     ("pictures", f"{result.overview} and {len(result.pictures)} single frames"),
                     ("JSON lines", str(result.observations)),
+                    ("faces by", result.face_search),
                 ]
             ),
             "The portrait is NASA's of Eileen Collins (public domain). Next, try yours:\n"
