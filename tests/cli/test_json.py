@@ -101,7 +101,7 @@ def test_demo(tmp_path):
     (result,) = json_lines(ran("demo", "--json", "--out", out))
     assert list(result) == [
         "frames", "frames_with_face", "fps", "first_result_seconds", "labels", "stages_ms",
-        "observations", "overview", "pictures",
+        "face_search", "observations", "overview", "pictures",
     ]  # fmt: skip
     assert result["frames"] == 120
     assert 60 < result["frames_with_face"] < 120, "the face leaves and returns"

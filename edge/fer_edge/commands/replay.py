@@ -12,7 +12,15 @@ from fer_edge.pipeline.loop import RunTally, run
 from fer_edge.pipeline.protocols import Sink
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.named_files import open_named
-from fer_edge.shared.records import OBSERVATION_SCHEMA, Box, Face, Observation, Prediction, Reading
+from fer_edge.shared.records import (
+    OBSERVATION_SCHEMA,
+    WHYS,
+    Box,
+    Face,
+    Observation,
+    Prediction,
+    Reading,
+)
 from fer_edge.shared.strict_json import parse_json
 
 _log = logging.getLogger(__name__)
@@ -133,7 +141,12 @@ def _parse_face(face: dict[str, Any]) -> Reading:
         None if track_id is None else int(track_id),
     )
     stable = face.get("stable")
-    return Reading(where, _parse_prediction(face), None if stable is None else str(stable))
+    return Reading(
+        where,
+        _parse_prediction(face),
+        None if stable is None else str(stable),
+        next((why for why in WHYS if why == face.get("why")), None),
+    )
 
 
 def _parse_prediction(face: dict[str, Any]) -> Prediction:

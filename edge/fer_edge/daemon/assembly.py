@@ -49,7 +49,9 @@ def make_service(
         raise
     systemd = SystemdNotifier()
     names = _names(settings, pipeline.contract)
-    _log.info("faces are found by %s", names.detector)
+    # The journal's first line; whoever sits at a prompt asks for it with -v.
+    level = logging.INFO if systemd.heard else logging.DEBUG
+    _log.log(level, "faces are found by %s", names.detector)
     return Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
         SteadyCamera(*camera_of(settings), patient=systemd.heard),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ UNCERTAIN: Final = "uncertain"
 """Stands for a smoothed label where no expression is probable enough, or none can be read."""
 Why: TypeAlias = Literal["turned away", "too small", "too dark", "covered"]
 """Why no expression can be read off a face."""
+WHYS: Final[tuple[Why, ...]] = get_args(Why)
+"""All such reasons."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ _DARK_LEVEL: Final = 60.0  # of 255: where nine in ten pixels are darker
 _DARK_SPREAD: Final = 16.0  # levels from the darkest tenth to the brightest: the same 7 in 10
 _TURNED: Final = 0.45  # of the eyes' distance that the nose is off the middle between them
 _COVERED: Final = 0.7
-_SAMPLES: Final = 24  # across and down, from which the light is judged
+_SAMPLES: Final = 10  # across and down, from which the light is judged
 
 
 def why_unreadable(grey: GreyImage, face: Face) -> Why | None:
