@@ -56,12 +56,12 @@ else:
     classifier = make_classifier(settings.model)
     pixels = read_golden(open_model("edge-small")).inputs[0]
     detector = make_detector(settings.detector)
-    box = next(found[0].box for frame in frames if (found := detector.detect(frame.grey)))
+    face = next(found[0] for frame in frames if (found := detector.detect(frame.grey)))
     for _ in range(rounds):
         if level == "network":
             classifier.raw_output(pixels)
         else:
-            classifier.classify(frames[0].grey, [box])
+            classifier.classify(frames[0].grey, [face])
 print(len(frames))
 """
 

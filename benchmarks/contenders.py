@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fer_edge.assemble.parts import make_classifier, make_pipeline
-from fer_edge.settings import ModelSettings, Settings
+from fer_edge.assemble.parts import make_classifier, make_detector, make_pipeline
+from fer_edge.settings import DetectorSettings, ModelSettings, Settings
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Box, Frame, Observation
+from fer_edge.shared.records import Box, Face, Frame, Observation
 
 Picture = Any  # uint8, (H, W, 3), BGR
 HAAR_MIN_PX = 30
@@ -74,7 +74,8 @@ class WholeFrameHaar:
         found = self._cascade.detectMultiScale(grey, 1.1, 5, 0, (HAAR_MIN_PX, HAAR_MIN_PX))
         search_ms = (time.process_time() - start) * 1000
         boxes = [Box(*map(int, box)) for box in found]
-        ways: list[Callable[[], object]] = [lambda: self._classifier.classify(grey, boxes)]
+        faces = [Face(box, 1.0) for box in boxes]
+        ways: list[Callable[[], object]] = [lambda: self._classifier.classify(grey, faces)]
         if self._keras is not None:
             network = self._keras
             ways.append(lambda: [network.predict(_crop(grey, box), verbose=0) for box in boxes])
@@ -83,6 +84,28 @@ class WholeFrameHaar:
             boxes,
             {name: search_ms + _cpu_ms(way) for name, way in zip(self.names, ways, strict=True)},
         )
+
+
+class WholeFrameYunet:
+    """Every frame searched wholly with YuNet, then our network: what following is measured by."""
+
+    names = ("yunet + litert",)
+
+    def __init__(self) -> None:
+        self._detector = make_detector(DetectorSettings(kind="yunet"))
+        self._classifier = make_classifier(ModelSettings())
+
+    def start_clip(self) -> None:
+        """Nothing to forget."""
+
+    def see(self, picture: Picture) -> Seen:
+        """Process the next picture."""
+        start = time.process_time()
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        faces = self._detector.detect(grey)
+        self._classifier.classify(grey, faces)
+        spent = (time.process_time() - start) * 1000
+        return Seen([face.box for face in faces], {self.names[0]: spent})
 
 
 class FerPackage:
@@ -110,9 +133,8 @@ class FerPackage:
 class Ours:
     """The pipeline with its default settings, in the deterministic mode that files use."""
 
-    names = ("ours",)
-
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, name: str = "ours") -> None:
+        self.names = (name,)
         self._settings = settings or Settings()
         self.observation: Observation | None = None
         self.grey_ms = 0.0
@@ -161,7 +183,7 @@ class Floor:
         height, width = grey.shape
         side = height // 5
         box = Box((width - side) // 2, (height - side) // 2, side, side)
-        self._classifier.classify(grey, [box])
+        self._classifier.classify(grey, [Face(box, 1.0)])
         return Seen([box], {self.names[0]: (time.process_time() - start) * 1000})
 
 

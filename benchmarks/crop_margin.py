@@ -12,7 +12,7 @@ from real_data import parse_arguments, report, require_data
 
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey
-from fer_edge.shared.haar import CASCADES, HaarDetector
+from fer_edge.shared.faces.haar import CASCADES, HaarDetector
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.terminal.tables import format_table
 

@@ -12,7 +12,8 @@ import numpy as np
 from clips import Clip
 
 from fer_edge.assemble.baselines import make_corrector
-from fer_edge.assemble.parts import make_pipeline, make_source
+from fer_edge.assemble.parts import make_pipeline
+from fer_edge.assemble.sources import make_source
 from fer_edge.settings import Settings, SmoothingSettings
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import UNCERTAIN, Box, Face, Frame, Prediction, Reading

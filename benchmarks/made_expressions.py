@@ -19,7 +19,7 @@ from fer_edge.pipeline.timings import percentile
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import UNCERTAIN, Box, GreyImage
+from fer_edge.shared.records import UNCERTAIN, Box, Face, GreyImage
 
 FACE_PX: Final = 80  # as on the clips
 FRAME_PX: Final = 128
@@ -223,7 +223,7 @@ def _show(
         for _ in range(round(seconds * rate)):
             frame, box = camera.see(picture, crop_margin=classifier.contract.input.crop_margin)
             face.seconds.append(len(face.seconds) / rate)
-            face.predictions += classifier.classify(frame, [box])
+            face.predictions += classifier.classify(frame, [Face(box, 1.0)])
             face.truth.append(label)
     return face
 

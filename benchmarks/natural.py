@@ -22,7 +22,7 @@ from fer_edge.models import open_model, shipped_models
 from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import decode_grey, read_grey
-from fer_edge.shared.haar import HaarDetector
+from fer_edge.shared.faces.haar import HaarDetector
 from fer_edge.shared.labels import canonical_label, label_set
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop, resize, square_crop

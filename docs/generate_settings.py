@@ -57,6 +57,7 @@ UNITS: Final = {
     "source.width": "px",
     "source.height": "px",
     "source.rotation": "degrees",
+    "detector.yunet_least_score": "-",
     "detector.scale_factor": "-",
     "detector.min_neighbours": "hits",
     "smoothing.least_probability": "-",

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from fer_edge.assemble.parts import make_source
+from fer_edge.assemble.sources import make_source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.data.jpeg import END, START
 from fer_edge.shared.errors import FerError

@@ -40,9 +40,9 @@ from fer_edge.shared.terminal.progress import ProgressLine
 def cli() -> None:
     """Facial expressions from a camera, on a Raspberry Pi or any Linux machine.
 
-    Finds faces with Haar cascades, reads their expression with an int8 TFLite network that ships
-    inside, and reports expressions, frames per second and latency. What it reports is what a face
-    shows, not what a person feels.
+    Finds faces with Haar cascades or YuNet, reads their expression with an int8 TFLite network
+    that ships inside, and reports expressions, frames per second and latency. What it reports is
+    what a face shows, not what a person feels.
 
     \b
     Try it:

@@ -152,7 +152,7 @@ def test_demo(tmp_path):
     (result,) = json_lines(ran("demo", "--json", "--out", out))
     assert list(result) == [
         "frames", "frames_with_face", "fps", "first_result_seconds", "labels", "shown_seconds",
-        "stages_ms", "observations", "overview", "pictures", "baseline",
+        "stages_ms", "face_search", "observations", "overview", "pictures", "baseline",
     ]  # fmt: skip
     assert result["frames"] == result["frames_with_face"] == 300
     assert 330 < sum(result["labels"].values()) < 570, "one of two faces leaves and returns"

@@ -8,18 +8,17 @@ import time
 import numpy as np
 import pytest
 from builders import PORTRAIT, a_frame, a_picture, encoded, write_files
+from techniques import needs_weights
 from tiny_model import tiny_model
 
 from fer_edge.assemble.parts import (
-    check_there,
-    frames_of,
     make_classifier,
     make_detector,
     make_pipeline,
     make_sink,
-    make_source,
     smoothing_for,
 )
+from fer_edge.assemble.sources import check_there, frames_of, make_source
 from fer_edge.commands.classify import PictureReader, format_reading
 from fer_edge.settings import (
     DetectorSettings,
@@ -120,8 +119,16 @@ def test_what_is_no_source(uri, error, found):
 
 def test_settings_reach_the_detector():
     grey = read_grey(PORTRAIT)
-    assert len(make_detector(DetectorSettings()).detect(grey)) == 1
-    assert make_detector(DetectorSettings(min_face_px=300)).detect(grey) == []
+    assert len(make_detector(DetectorSettings(kind="haar")).detect(grey)) == 1
+    assert make_detector(DetectorSettings(kind="haar", min_face_px=300)).detect(grey) == []
+
+
+@needs_weights
+def test_settings_reach_yunet():
+    grey = read_grey(PORTRAIT)
+    assert len(make_detector(DetectorSettings(kind="yunet")).detect(grey)) == 1
+    strict = DetectorSettings(kind="yunet", yunet_least_score=0.98)
+    assert make_detector(strict).detect(grey) == []
 
 
 def test_a_pipeline_from_settings(model):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from builders import a_picture, encoded, write_files
 from pi_machine import PI5_WATTS, a_system
+from techniques import EACH
 from tiny_model import tiny_contract, tiny_model
 
 from fer_edge.assemble.parts import make_detector, make_pipeline
@@ -251,11 +252,12 @@ def test_a_model_that_is_not_there(tiny, clip):
         run_bench(Bench(a_plan(tiny, clip=clip, models=("missing",)), System()))
 
 
+@pytest.mark.parametrize("kind", EACH)
 @pytest.mark.parametrize(("name", "faces"), list(zip(SCENES, (0, 1, 3), strict=True)))
-def test_scenes_hold_as_many_faces_as_they_say(name, faces):
+def test_scenes_hold_as_many_faces_as_they_say(name, faces, kind):
     frames = make_scene(name)
     assert {frame.shape for frame in frames} == {(480, 640)}
-    detector = make_detector(DetectorSettings())
+    detector = make_detector(DetectorSettings(kind=kind))
     assert [len(detector.detect(frames[i])) for i in (0, len(frames) // 2)] == [faces, faces]
 
 

@@ -1,5 +1,6 @@
 """What the doctor finds, on machines that are ill in known ways."""
 
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +22,12 @@ from fer_edge.commands.doctor.environment import (
 )
 from fer_edge.commands.doctor.examination import examine, format_findings, is_serious, to_json
 from fer_edge.commands.doctor.findings import Finding
-from fer_edge.commands.doctor.libraries import check_opencv, check_picamera2, check_runtime
+from fer_edge.commands.doctor.libraries import (
+    check_face_search,
+    check_opencv,
+    check_picamera2,
+    check_runtime,
+)
 from fer_edge.state.machine import Answer, System
 
 NUMPY_CLASH = """Traceback (most recent call last):
@@ -73,6 +79,31 @@ def test_this_machine_has_a_working_opencv_and_runtime():
 def test_an_unfit_opencv(tmp_path, code, output, found, fix):
     finding = only(check_opencv(answering(a_system(tmp_path), code, output)))
     assert finding.severity == "serious"
+    assert found in finding.found
+    assert fix in finding.fix
+
+
+def test_an_opencv_5_can_still_run_yunet(tmp_path):
+    said = '{"version": "5.0.0", "class": false, "cascades": false, "yunet": true}'
+    finding = only(check_opencv(answering(a_system(tmp_path), 0, said)))
+    assert finding.severity == "warning"
+    assert "only YuNet" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("answer", "severity", "found", "fix"),
+    [
+        ({"kind": "yunet", "why": "weights as known"}, "ok", "by yunet", ""),
+        ({"kind": "haar", "why": "no weights", "fix": "pip install 'fer-edge[yunet]'"}, "note",
+         "by haar", "pip install"),
+        ({"problem": "x.onnx is damaged", "fix": "pip install it again"}, "serious", "damaged",
+         "again"),
+    ],
+)  # fmt: skip
+def test_how_faces_are_found(tmp_path, answer, severity, found, fix):
+    said = json.dumps({"kind": "", "why": "", "problem": "", "fix": "", **answer})
+    finding = only(check_face_search(answering(a_system(tmp_path), 0, said)))
+    assert finding.severity == severity
     assert found in finding.found
     assert fix in finding.fix
 

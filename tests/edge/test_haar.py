@@ -7,10 +7,10 @@ import pytest
 from builders import PORTRAIT, PORTRAIT_FACE, a_picture
 
 from fer_edge.pipeline.protocols import Detector
-from fer_edge.shared import haar
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, SettingsError
-from fer_edge.shared.haar import CASCADES, HaarDetector
+from fer_edge.shared.faces import haar
+from fer_edge.shared.faces.haar import CASCADES, HaarDetector
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box
 

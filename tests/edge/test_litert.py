@@ -18,9 +18,10 @@ from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.model.litert import LitertClassifier, dequantise, to_prediction
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
-from fer_edge.shared.records import Box
+from fer_edge.shared.records import Box, Face
 
 BOXES = [Box(0, 0, 60, 60), Box(50, 30, 40, 44), Box(-10, 60, 50, 50), Box(100, 70, 48, 48)]
+FACES = [Face(box, 1.0) for box in BOXES]
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +36,16 @@ def test_it_keeps_the_protocol(classifier):
 
 def test_every_face_of_a_frame_gets_its_own_prediction(classifier):
     grey = a_picture(160, 120)
-    together = classifier.classify(grey, BOXES)
-    assert together == [classifier.classify(grey, [box])[0] for box in BOXES]
+    together = classifier.classify(grey, FACES)
+    assert together == [classifier.classify(grey, [face])[0] for face in FACES]
     assert len({prediction.probabilities for prediction in together}) > 1
 
 
 def test_predictions_outlive_the_next_one(classifier):
     grey = a_picture(160, 120)
-    (first,) = classifier.classify(grey, BOXES[:1])
+    (first,) = classifier.classify(grey, FACES[:1])
     kept = dataclasses.astuple(first)
-    classifier.classify(grey, BOXES[1:])
+    classifier.classify(grey, FACES[1:])
     assert dataclasses.astuple(first) == kept
 
 
@@ -60,21 +61,21 @@ def test_no_faces_no_predictions(classifier):
 
 
 def test_probabilities_sum_to_one(classifier):
-    for prediction in classifier.classify(a_picture(160, 120), BOXES):
+    for prediction in classifier.classify(a_picture(160, 120), FACES):
         assert sum(prediction.probabilities) == pytest.approx(1)
         assert all(type(p) is float for p in prediction.probabilities)
 
 
 def test_a_crop_is_read_alike_whichever_way_it_comes(classifier):
     crop = a_picture(70, 70)
-    (through_box,) = classifier.classify(crop, [whole_picture(crop)])
+    (through_box,) = classifier.classify(crop, [Face(whole_picture(crop), 1.0)])
     assert classifier.predict(prepare_crop(crop, classifier.contract.input)) == through_box
 
 
 def test_more_threads_say_the_same(classifier):
     grey = a_picture(160, 120)
     two = LitertClassifier(a_model(), threads=2)
-    assert two.classify(grey, BOXES) == classifier.classify(grey, BOXES)
+    assert two.classify(grey, FACES) == classifier.classify(grey, FACES)
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.01, "happy"), (1.0, "sad")])

@@ -75,7 +75,7 @@ def test_every_face_is_read(pipeline, classifier):
     seen = pipeline.process(frame)
     assert (seen.frame_index, seen.captured_at, seen.name) == (7, frame.captured_at, "seven.png")
     assert [reading.face for reading in seen.readings] == FACES
-    expected = classifier.classify(frame.grey, [face.box for face in FACES])
+    expected = classifier.classify(frame.grey, FACES)
     assert [reading.prediction for reading in seen.readings] == expected
 
 

@@ -1,12 +1,17 @@
 """From a picture and a box to the network's input."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-from builders import a_picture
+from builders import PORTRAIT, PORTRAIT_FACE, a_picture
 
+from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import (
+    cut_face,
+    face_square,
     prepare,
     prepare_crop,
     quantise,
@@ -14,7 +19,8 @@ from fer_edge.shared.model.preprocess import (
     square_crop,
     whole_picture,
 )
-from fer_edge.shared.records import Box
+from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Box, Face
 
 WIDTH, HEIGHT = 61, 43
 
@@ -145,7 +151,7 @@ def test_quantisation(spec, expected):
 def test_preparing_a_face_is_cutting_resizing_and_quantising(grey):
     spec = InputSpec(dtype="int8", zero_point=-128, crop_margin=0.25)
     box, out = Box(10, 8, 20, 16), np.zeros((48, 48, 1), np.int8)
-    prepare(grey, box, spec, out)
+    prepare(grey, Face(box, 1.0), spec, out)
     crop = naive_crop(grey, box, 0.25)
     np.testing.assert_array_equal(out[:, :, 0], resize(crop, spec).astype(int) - 128)
 
@@ -170,3 +176,38 @@ def test_the_box_of_a_whole_picture(grey):
 def test_a_strip_is_refused_before_it_fills_the_memory() -> None:
     with pytest.raises(PictureError, match="1x500000 pixels is no face crop"):
         prepare_crop(np.zeros((500_000, 1), np.uint8), InputSpec())
+
+
+class TestLeaningFaces:
+    """Turned upright in one warp."""
+
+    @pytest.mark.parametrize("degrees", [-60, -40, 20, 40])
+    def test_a_face_that_leans_is_cut_as_if_it_did_not(self, degrees):
+        portrait = read_grey(PORTRAIT)
+        middle = (PORTRAIT_FACE.x + 44.5, PORTRAIT_FACE.y + 44.5)
+        matrix = cv2.getRotationMatrix2D(middle, -degrees, 1)
+        leaning = cv2.warpAffine(portrait, matrix, (400, 400), borderMode=cv2.BORDER_REPLICATE)
+        upright = cut_face(portrait, Face(PORTRAIT_FACE, 1.0), InputSpec()).astype(int)
+        turned = cut_face(leaning, Face(PORTRAIT_FACE, 1.0, roll=degrees), InputSpec())
+        as_it_is = cut_face(leaning, Face(PORTRAIT_FACE, 1.0), InputSpec())
+        assert np.abs(turned - upright).mean() < 8
+        assert np.abs(as_it_is - upright).mean() > 20
+
+    def test_one_that_hardly_leans_is_cut_to_the_byte_as_it_stands(self, grey):
+        face = Face(Box(10, 8, 20, 20), 1.0)
+        for roll in (0.0, 11.9, -11.9):
+            np.testing.assert_array_equal(
+                cut_face(grey, dataclasses.replace(face, roll=roll), InputSpec()),
+                resize(square_crop(grey, face.box, margin=0), InputSpec()),
+            )
+
+    def test_it_may_stick_out_of_the_picture_but_not_lie_outside(self, grey):
+        height, width = grey.shape
+        face = Face(Box(-8, height - 12, 24, 24), 1.0, roll=30)
+        assert cut_face(grey, face, InputSpec()).shape == (48, 48)
+        with pytest.raises(ValueError, match="does not overlap"):
+            cut_face(grey, Face(Box(width + 5, 0, 9, 9), 1.0, roll=30), InputSpec())
+
+
+def test_yunet_s_narrow_box_becomes_the_square_that_networks_know():
+    assert face_square(100, 50, 80, 100) == (140, 100, 95)

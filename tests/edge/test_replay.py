@@ -142,3 +142,11 @@ def test_a_long_pause_is_ended_by_stopping():
 def test_a_reading_keeps_its_probabilities():
     (reading,) = parse_observation(an_observation().to_json()).readings
     assert reading.prediction == a_prediction()
+
+
+@pytest.mark.parametrize(("written", "read"), [("covered", "covered"), ("a later reason", None)])
+def test_the_reason_why_nothing_can_be_read_comes_back(written, read):
+    line = an_observation(readings=(a_reading(why="covered"),)).to_json()
+    line["faces"][0]["why"] = written
+    (reading,) = parse_observation(line).readings
+    assert reading.why == read

@@ -9,16 +9,26 @@ import numpy as np
 import pytest
 from builders import a_picture
 from moving_faces import a_wall, as_frames, with_face
+from techniques import EACH, needs_weights
 
 from fer_edge.assemble.parts import make_tracker
 from fer_edge.pipeline.protocols import Tracker
-from fer_edge.settings import Settings, resolve
+from fer_edge.settings import resolve
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame
 
+KIND = {"detector.kind": "haar"}
+
+
+@pytest.fixture(params=EACH, autouse=True)
+def kind(request, monkeypatch):
+    """Make every test hold for both techniques."""
+    monkeypatch.setitem(KIND, "detector.kind", request.param)
+    return request.param
+
 
 def a_tracker(*, frames="clip", **changes):
-    flags = {f"tracker.{key}": str(value) for key, value in changes.items()}
+    flags = {**KIND, **{f"tracker.{key}": str(value) for key, value in changes.items()}}
     settings = resolve(flags=flags, environment={}, file={}).settings
     return make_tracker(settings, frames=frames)
 
@@ -36,8 +46,8 @@ def walk(xs, *, y=200, wall=None, face_px=90):
 
 
 @pytest.fixture(params=["clip", "live", "pictures"])
-def any_tracker(request):
-    tracker = make_tracker(Settings(), frames=request.param)
+def any_tracker(request, kind):
+    tracker = a_tracker(frames=request.param)
     yield tracker
     tracker.close()
 
@@ -302,3 +312,52 @@ def test_a_live_search_that_fails_is_not_silent():
     with pytest.raises(ValueError, match="broken"):
         watch()
     tracker.close()
+
+
+def leaning(degrees):
+    """Return a picture of the face with its head so far to one side."""
+    picture, box = with_face(a_wall(), 320, 240)
+    middle = (box.x + box.width / 2, box.y + box.height / 2)
+    matrix = cv2.getRotationMatrix2D(middle, -degrees, 1)
+    return cv2.warpAffine(picture, matrix, (640, 480), borderMode=cv2.BORDER_REPLICATE)
+
+
+@needs_weights
+class TestAFacesLife:
+    """What only YuNet can follow."""
+
+    @pytest.fixture(autouse=True)
+    def kind(self, monkeypatch):
+        monkeypatch.setitem(KIND, "detector.kind", "yunet")
+
+    @pytest.mark.parametrize("most", [-45, 45])
+    def test_a_head_that_leans_far_and_comes_back_keeps_its_number(self, most):
+        swing = [most * np.sin(n / 75 * np.pi) for n in range(76)]
+        seen = follow(a_tracker(), [*[leaning(0)] * 5, *map(leaning, swing), *[leaning(0)] * 10])
+        assert all(len(faces) == 1 for faces in seen)
+        assert len({faces[0].track_id for faces in seen}) == 1
+        furthest = max(faces[0].roll * np.sign(most) for faces in seen)
+        assert furthest > 30
+        assert abs(seen[-1][0].roll) < 12
+
+    def test_a_head_that_stays_to_one_side_stays_reported(self):
+        seen = follow(a_tracker(), [*map(leaning, range(40)), *[leaning(40)] * 90])
+        assert all(len(faces) == 1 for faces in seen)
+        assert len({faces[0].track_id for faces in seen}) == 1
+
+    def test_a_hand_before_the_mouth_ends_nothing_and_is_told(self):
+        open_face, box = with_face(a_wall(), 320, 240)
+        hidden = open_face.copy()
+        hidden[box.y + 52 : box.y + 110, box.x - 8 : box.x + 98] = 170
+        seen = follow(a_tracker(), [*[open_face] * 20, *[hidden] * 45, *[open_face] * 40])
+        assert all(len(faces) == 1 for faces in seen)
+        assert len({faces[0].track_id for faces in seen}) == 1
+        assert seen[60][0].covered > 0.7
+        assert seen[15][0].covered < 0.3
+        assert seen[-1][0].covered < 0.3
+
+    def test_half_a_face_at_the_picture_s_edge_is_found(self):
+        picture, box = with_face(a_wall(), 12, 240, face_px=120)
+        assert box.x < -40
+        (face,) = follow(a_tracker(), [picture] * 15)[-1]
+        assert face.box.iou(box) > 0.4

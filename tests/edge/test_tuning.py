@@ -6,7 +6,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from techniques import EACH
 
+from fer_edge.assemble.references import make_references
 from fer_edge.cli import cli
 from fer_edge.commands.tune.candidate import Trial
 from fer_edge.commands.tune.footage import find_known_faces, record
@@ -18,7 +20,7 @@ from fer_edge.commands.tune.outcome import (
     to_toml,
 )
 from fer_edge.commands.tune.search import VALUES, Goal, Search
-from fer_edge.settings import read_settings_file, resolve
+from fer_edge.settings import DetectorSettings, read_settings_file, resolve
 from fer_edge.shared.errors import (
     DataError,
     FerError,
@@ -112,6 +114,16 @@ def test_settings_without_a_say_are_not_tried():
     assert not any(key.startswith("detector.") for changes in machine.tried for key in changes)
 
 
+@pytest.mark.parametrize("kind", ["haar", "yunet"])
+def test_the_other_technique_s_settings_are_not_tried(kind):
+    machine = Machine()
+    each = {**START, "tracker.mode": "each"}
+    Search(machine, Goal(0.95), frozenset({"tracker.mode"}), kind=kind).run(each)
+    tried = {key for changes in machine.tried for key in changes if key.startswith("detector.")}
+    assert tried
+    assert all(key.startswith("detector.yunet_") == (kind == "yunet") for key in tried)
+
+
 def test_more_false_finds_than_before_are_no_bargain():
     cheap = {"tracker.check_frames": 20}
 
@@ -183,11 +195,14 @@ def test_too_short_a_footage_is_refused(live, error):
     assert isinstance(caught.value, error)
 
 
-def test_nothing_can_be_tuned_where_nobody_is_seen():
+@pytest.mark.parametrize("kind", EACH)
+def test_nothing_can_be_tuned_where_nobody_is_seen(kind):
+    settings = DetectorSettings(kind=kind)
+    searches = make_references(settings, min_face_px=24, longest_px=64)
     source = ScriptedSource([numbered_picture(n) for n in range(40)])
     footage = record(source, seconds=1, read_timeout_seconds=1)
     with pytest.raises(DataError, match="0 faces in 40 frames"):
-        find_known_faces(footage.frames, min_face_px=24)
+        find_known_faces(footage.frames, searches, min_face_px=24)
 
 
 def test_an_earlier_picture_is_kept_unless_forced(tmp_path):

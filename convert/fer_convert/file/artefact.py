@@ -28,8 +28,8 @@ from fer_edge.shared.model.model_file import (
     sha256_hex,
     write_model,
 )
-from fer_edge.shared.model.preprocess import resize, square_crop
-from fer_edge.shared.records import Box, GreyImage
+from fer_edge.shared.model.preprocess import cut_face
+from fer_edge.shared.records import Box, Face, GreyImage
 
 PORTRAIT_NAME: Final = "assets/portrait.jpg"
 FACE: Final = Box(176, 66, 97, 97)
@@ -95,7 +95,7 @@ def _cut(portrait: GreyImage, place: Placement, spec: InputSpec, *, mirrored: bo
         side,
         side,
     )
-    crop = resize(square_crop(portrait, box, margin=spec.crop_margin), spec)
+    crop = cut_face(portrait, Face(box, 1.0), spec)
     return crop[:, ::-1] if mirrored else crop
 
 

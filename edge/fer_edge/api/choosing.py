@@ -13,7 +13,7 @@ Value: TypeAlias = str | int | float | bool
 GivenSettings: TypeAlias = "Mapping[str, Value] | str | os.PathLike[str] | Settings | None"
 """By `section.key` as --set takes them, a TOML file as --config does, or settings themselves."""
 
-_MAIN: Final = {"model": "path", "detector": "cascade", "source": "uri"}
+_MAIN: Final = {"model": "path", "detector": "kind", "source": "uri"}
 """By section the setting that a name alone is for."""
 
 

@@ -15,7 +15,8 @@ from fer_edge.api.pace import Pace
 from fer_edge.api.quiet import quiet
 from fer_edge.api.seen import Picture, View, with_stable
 from fer_edge.assemble.baselines import make_corrector, participant_corrector, use_participant
-from fer_edge.assemble.parts import Frames, make_classifier, make_pipeline, smoothing_for
+from fer_edge.assemble.parts import make_classifier, make_pipeline, smoothing_for
+from fer_edge.assemble.sources import Frames
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import PictureError

@@ -203,7 +203,9 @@ def with_stable(readings: Sequence[Reading], *, least_probability: float) -> tup
         if reading.stable is not None
         else dataclasses.replace(
             reading,
-            stable=reading.label if reading.confidence >= least_probability else UNCERTAIN,
+            stable=UNCERTAIN
+            if reading.why is not None or reading.confidence < least_probability
+            else reading.label,
         )
         for reading in readings
     )

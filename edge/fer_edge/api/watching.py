@@ -12,15 +12,8 @@ from fer_edge.api.pace import Pace
 from fer_edge.api.quiet import quiet
 from fer_edge.api.seen import View, with_stable
 from fer_edge.assemble.baselines import use_participant
-from fer_edge.assemble.parts import (
-    Frames,
-    check_source,
-    clock_of,
-    frames_of,
-    make_pipeline,
-    make_source,
-    smoothing_for,
-)
+from fer_edge.assemble.parts import make_pipeline, smoothing_for
+from fer_edge.assemble.sources import Frames, check_source, clock_of, frames_of, make_source
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.settings import Settings
 from fer_edge.shared.closing import Closing

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fer_edge.assemble.parts import frames_of
+from fer_edge.assemble.sources import frames_of
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import SettingsError
 from fer_edge.sinks.annotated.drawn import AnnotatedOutput

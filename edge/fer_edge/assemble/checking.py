@@ -11,7 +11,7 @@ from typing import Final
 
 from fer_edge.assemble.baselines import mode_of
 from fer_edge.assemble.event_sinks import broker_endpoint, check_host
-from fer_edge.assemble.parts import check_source, frames_of
+from fer_edge.assemble.sources import check_source, frames_of
 from fer_edge.settings import Settings, WebSettings
 from fer_edge.settings.names import check_run_name, spool_path
 from fer_edge.settings.secrets import credential_path, is_open_to_others

@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.assemble.baselines import participant_file
-from fer_edge.assemble.parts import (
-    frames_of,
-    make_classifier,
-    make_detector,
-    make_pipeline,
-    make_source,
-)
+from fer_edge.assemble.parts import make_classifier, make_detector, make_pipeline
+from fer_edge.assemble.sources import frames_of, make_source
 from fer_edge.pipeline.loop import read_frames
 from fer_edge.settings import BaselineSettings, Settings
 from fer_edge.shared.errors import SettingsError

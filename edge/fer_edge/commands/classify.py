@@ -57,4 +57,6 @@ def format_reading(seen: Picture) -> str:
 
 def _words(face: Reading) -> str:
     said = f"{face.label} {face.confidence:.2f}"
+    if face.why is not None:
+        return f"{UNCERTAIN}, {face.why} ({said})"
     return f"{UNCERTAIN} ({said})" if face.stable == UNCERTAIN else said

@@ -14,6 +14,7 @@ from fer_edge.assemble.parts import make_pipeline
 from fer_edge.commands.run_display import format_tally
 from fer_edge.pipeline.loop import RunTally, read_frames, run
 from fer_edge.settings import Settings
+from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.report.drawing import draw, write_picture
 from fer_edge.shared.terminal.tables import format_fields
@@ -38,6 +39,7 @@ class DemoResult:
         overview: All of them in one picture.
         observations: The JSON lines.
         baseline: What the answers are relative to.
+        face_search: Technique that found the faces, and why this one.
     """
 
     tally: RunTally
@@ -46,6 +48,7 @@ class DemoResult:
     overview: Path
     observations: Path
     baseline: str
+    face_search: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -63,6 +66,7 @@ class DemoResult:
                 name: {"p50": round(s.p50, 3), "p90": round(s.p90, 3), "p99": round(s.p99, 3)}
                 for name, s in stages.items()
             },
+            "face_search": self.face_search,
             "observations": str(self.observations),
             "overview": str(self.overview),
             "pictures": [str(path) for path in self.pictures],
@@ -115,7 +119,16 @@ def run_demo(
         write_picture(pictures[-1], picture)
     overview = folder / "overview.jpg"
     write_picture(overview, _tile([picture for _, picture in kept]))
-    return DemoResult(tally, first[0], tuple(pictures), overview, observations, pipeline.baseline)
+    choice = choose(settings.detector.kind, settings.detector.file)
+    return DemoResult(
+        tally,
+        first[0],
+        tuple(pictures),
+        overview,
+        observations,
+        baseline=pipeline.baseline,
+        face_search=choice.words,
+    )
 
 
 def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -136,6 +149,7 @@ def format_demo(result: DemoResult) -> str:
                     ("first result", f"{result.first_result_seconds:.2f} s after the start"),
                     ("pictures", f"{result.overview} and {len(result.pictures)} single frames"),
                     ("JSON lines", str(result.observations)),
+                    ("faces by", result.face_search),
                 ]
             ),
             "The portrait is NASA's of Eileen Collins (public domain). The other face is drawn by\n"

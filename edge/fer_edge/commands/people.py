@@ -244,7 +244,7 @@ def look(
             try:
                 grey = decode_grey(files.read(each.file), where=each.file)
                 faces = detector.detect(grey)
-                said = classifier.classify(grey, [face.box for face in faces[:1]])
+                said = classifier.classify(grey, faces[:1])
             except (PictureError, DataError):
                 unreadable.append(each.file)
                 continue

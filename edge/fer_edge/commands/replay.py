@@ -15,6 +15,7 @@ from fer_edge.shared.named_files import open_named
 from fer_edge.shared.records import (
     NO_BASELINE,
     OBSERVATION_SCHEMA,
+    WHYS,
     Box,
     Face,
     Observation,
@@ -161,12 +162,13 @@ def _parse_face(face: dict[str, Any]) -> Reading:
     )
     stable = face.get("stable")
     said = None if stable is None else str(stable)
+    why = next((why for why in WHYS if why == face.get("why")), None)
     if "relative" not in face:
-        return Reading(where, _parse_prediction(face["scores"], face["label"]), said)
+        return Reading(where, _parse_prediction(face["scores"], face["label"]), said, why=why)
     scores = _parse_scores(face["scores"])
     answer = _parse_prediction(face["relative"], face["label"])
     raw = Prediction(tuple(scores), tuple(scores.values()), answer.threshold)
-    return Reading(where, raw, said, answer)
+    return Reading(where, raw, said, answer, why)
 
 
 def _parse_scores(given: Any) -> dict[str, float]:

@@ -10,7 +10,7 @@ import click
 
 from fer_edge.assemble.annotations import make_annotated
 from fer_edge.assemble.checking import check_settings
-from fer_edge.assemble.parts import frames_of, source_uri
+from fer_edge.assemble.sources import frames_of, source_uri
 from fer_edge.commands.run_display import LiveStatus, format_tally
 from fer_edge.daemon.assembly import make_service
 from fer_edge.daemon.status.socket import announcing

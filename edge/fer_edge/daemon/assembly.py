@@ -6,7 +6,8 @@ from functools import partial
 from typing import Final
 
 from fer_edge.assemble.baselines import read_participant
-from fer_edge.assemble.parts import frames_of, make_pipeline, make_sinks, make_source, source_uri
+from fer_edge.assemble.parts import make_pipeline, make_sinks
+from fer_edge.assemble.sources import frames_of, make_source, source_uri
 from fer_edge.daemon.calibrating import Participants, no_participants
 from fer_edge.daemon.camera.opener import Opening
 from fer_edge.daemon.camera.steady import SteadyCamera
@@ -17,6 +18,7 @@ from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
+from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.addresses import shown_source
@@ -55,13 +57,17 @@ def make_service(
         pipeline.close()
         raise
     systemd = SystemdNotifier()
+    names = _names(settings, pipeline)
+    # The journal's first line; whoever sits at a prompt asks for it with -v.
+    level = logging.INFO if systemd.heard else logging.DEBUG
+    _log.log(level, "faces are found by %s", names.detector)
     service = Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
         SteadyCamera(*camera_of(settings, colour=colour), patient=systemd.heard),
         pipeline,
         sinks,
         controls=controls,
-        figures=Figures(_names(settings, pipeline)),
+        figures=Figures(names),
         systemd=systemd,
         reload=_Reloading(
             settings, lambda: slots.fill_in(read_settings()), controls, colour=colour
@@ -91,6 +97,7 @@ def _names(settings: Settings, pipeline: Pipeline) -> Names:
         model_problem=serving_of(settings.model).problem,
         tells_faces=settings.events.mode != "aggregate",
         baseline=pipeline.baseline,
+        detector=choose(settings.detector.kind, settings.detector.file).words,
     )
 
 

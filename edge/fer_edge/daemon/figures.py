@@ -32,6 +32,7 @@ class Names(NamedTuple):
         tells_faces: Whether the state may tell how many faces there are.
         baseline: What answers are relative to.
         calibration: How the last calibration went.
+        detector: Technique that finds the faces, and why this one.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Names(NamedTuple):
     tells_faces: bool = True
     baseline: str = NO_BASELINE
     calibration: str = ""
+    detector: str = ""
 
 
 class Figures:
@@ -94,14 +96,15 @@ class Figures:
             os.getpid(),
             self._started_at,
             time.monotonic() - self._started,
-            source=self.names.source,
-            model=self.names.model,
-            model_sha256=self.names.model_sha256,
+            self.names.source,
+            self.names.model,
+            self.names.model_sha256,
+            camera,
             model_place=self.names.model_place,
             model_problem=self.names.model_problem,
             baseline=self.names.baseline,
             calibration=self.names.calibration,
-            camera=camera,
+            detector=self.names.detector,
             frames=self._frames,
             dropped=dropped,
             frames_per_second=self._rate(),

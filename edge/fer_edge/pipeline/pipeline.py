@@ -3,6 +3,7 @@
 from fer_edge.pipeline.protocols import Classifier, Corrector, Smoother, Tracker
 from fer_edge.pipeline.timings import StageClock
 from fer_edge.shared.closing import Closing
+from fer_edge.shared.faces.legibility import why_unreadable
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import NO_BASELINE, Frame, Observation, Reading
 
@@ -57,10 +58,11 @@ class Pipeline(Closing):
         with clock.stage("detect"):
             faces = self._tracker.update(frame)
         with clock.stage("classify"):
-            predictions = self._classifier.classify(frame.grey, [face.box for face in faces])
-        readings = tuple(
-            Reading(face, prediction) for face, prediction in zip(faces, predictions, strict=True)
-        )
+            predictions = self._classifier.classify(frame.grey, faces)
+            readings = tuple(
+                Reading(face, prediction, why=why_unreadable(frame.grey, face))
+                for face, prediction in zip(faces, predictions, strict=True)
+            )
         if self.corrector is not None:
             readings = self.corrector.update(frame, readings)
         if self._smoother is not None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from fer_edge.shared.model.contract import ModelContract
-from fer_edge.shared.records import Box, Face, Frame, GreyImage, Observation, Prediction, Reading
+from fer_edge.shared.records import Face, Frame, GreyImage, Observation, Prediction, Reading
 from fer_edge.state.records import DaemonState, Figure
 
 
@@ -39,10 +39,14 @@ class Source(AbstractContextManager["Source"], Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds faces in one picture."""
+    """Finds faces in one picture, by one technique or another."""
 
     def detect(self, grey: GreyImage) -> list[Face]:
-        """Return the faces of a picture (uint8, (H, W)), largest first."""
+        """Return the faces of a picture (uint8, (H, W)), surest first.
+
+        Their boxes are the square that expression networks know. Landmarks come with them where
+        the technique knows any.
+        """
         ...
 
 
@@ -109,8 +113,8 @@ class Classifier(Protocol):
         """SHA-256 of the model's file; "" where it was never in one."""
         ...
 
-    def classify(self, grey: GreyImage, boxes: Sequence[Box]) -> list[Prediction]:
-        """Return one prediction for each box of a picture (uint8, (H, W))."""
+    def classify(self, grey: GreyImage, faces: Sequence[Face]) -> list[Prediction]:
+        """Return one prediction for each face of a picture (uint8, (H, W))."""
         ...
 
 

@@ -62,22 +62,42 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """How faces are found."""
+    """How faces are found; all but `kind` and `file` concern single pictures."""
 
+    kind: str = setting(
+        "auto",
+        "technique: auto is yunet where its weights and a fit OpenCV are at hand, else haar",
+        choices=("auto", "haar", "yunet"),
+    )
+    file: str = setting(
+        "", "YuNet's weights, an ONNX file; empty takes those of the extra fer-edge[yunet]"
+    )
+    yunet_side_px: int = setting(
+        320, "YuNet: frames are shrunk to this longer side", low=64, high=4096
+    )
+    yunet_second_side_px: int = setting(
+        640, "YuNet: the same for a second look, where the first finds nobody; 0 for none",
+        low=0, high=4096,
+    )  # fmt: skip
+    yunet_least_score: float = setting(
+        0.6, "YuNet: score from which a find is a face", low=0.1, high=0.99
+    )
     cascade: str = setting("alt2", "Haar cascade that searches", choices=("alt2", "alt", "default"))
     confirm: str = setting(
         "alt+default",
-        "cascades of which one must find a weak face again; empty asks none",
+        "Haar: cascades of which one must find a weak face again; empty asks none",
         choices=("alt+default", "alt", "alt2", "default", ""),
     )
     scale_factor: float = setting(
-        1.1, "ratio between one size searched and the next", low=1.01, high=2
+        1.1, "Haar: ratio between one size searched and the next", low=1.01, high=2
     )
-    min_neighbours: int = setting(1, "overlapping hits that make a face", low=0, high=100)
+    min_neighbours: int = setting(1, "Haar: overlapping hits that make a face", low=0, high=100)
     min_face_px: int = setting(
-        40, "smallest face searched, in pixels of the shrunk frame", low=20, high=4096
+        40, "Haar: smallest face searched, in pixels of the shrunk frame", low=20, high=4096
     )
-    max_side_px: int = setting(640, "frames are shrunk to this longer side", low=64, high=8192)
+    max_side_px: int = setting(
+        640, "Haar: frames are shrunk to this longer side", low=64, high=8192
+    )
 
 
 @dataclass(frozen=True, slots=True)

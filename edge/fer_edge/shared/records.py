@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,13 @@ ColourImage: TypeAlias = NDArray[np.uint8]
 
 OBSERVATION_SCHEMA: Final = 1
 UNCERTAIN: Final = "uncertain"
-"""Stands for a smoothed label where no expression is probable enough."""
+"""Stands for a smoothed label where no expression is probable enough, or none can be read."""
 NO_BASELINE: Final = "none"
 """Says that answers are relative to no baseline."""
+Why: TypeAlias = Literal["turned away", "too small", "too dark", "covered"]
+"""Why no expression can be read off a face."""
+WHYS: Final[tuple[Why, ...]] = get_args(Why)
+"""All such reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,32 @@ class Frame:
         return self.grey if self.colour is None else self.colour()
 
 
+class Point(NamedTuple):
+    """A place in a picture, in pixels and parts of them."""
+
+    x: float
+    y: float
+
+
+class Landmarks(NamedTuple):
+    """Five places of a face, as it is seen: the person's right eye is left in the picture."""
+
+    right_eye: Point
+    left_eye: Point
+    nose: Point
+    right_mouth: Point
+    left_mouth: Point
+
+    def moved(self, dx: float, dy: float, *, about: Point, scale: float = 1.0) -> Landmarks:
+        """Return them scaled about a point and then moved."""
+        return Landmarks(
+            *(
+                Point(about.x + (x - about.x) * scale + dx, about.y + (y - about.y) * scale + dy)
+                for x, y in self
+            )
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """A face found in a frame.
@@ -123,11 +153,17 @@ class Face:
         box: In pixels of the frame; may stick out of it.
         score: The detector's own confidence, on its own scale; larger is surer.
         track_id: The same number for the same face over time; None without a tracker.
+        landmarks: Where eyes, nose and mouth are; None where the technique does not know.
+        roll: Degrees by which it leans, clockwise in the picture; 0 where that is not known.
+        covered: Probability that nose and mouth are hidden; 0 where that is not known.
     """
 
     box: Box
     score: float
     track_id: int | None = None
+    landmarks: Landmarks | None = None
+    roll: float = 0.0
+    covered: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +222,14 @@ class Reading:
         stable: The label smoothed over time, or `UNCERTAIN`; None where nothing is smoothed.
         relative: The same answer, weighed by how common expressions are and relative to the
             face's baseline; None where neither is wanted.
+        why: Why the prediction is not to be believed; None where nothing speaks against it.
     """
 
     face: Face
     prediction: Prediction
     stable: str | None = None
     relative: Prediction | None = None
+    why: Why | None = None
 
     @property
     def answer(self) -> Prediction:
@@ -229,7 +267,7 @@ class Reading:
         return self.prediction.scores
 
     def to_json(self) -> dict[str, Any]:
-        """Return the face as it stands in JSON output."""
+        """Return the face as it stands in JSON output; `why` is there only where it says."""
         answer = self.answer
         told: dict[str, Any] = {
             "box": self.face.box.as_list(),
@@ -239,6 +277,8 @@ class Reading:
         }
         if self.relative is not None:
             told["relative"] = {label: round(p, 4) for label, p in self.relative.scores.items()}
+        if self.why is not None:
+            told["why"] = self.why
         return told
 
 

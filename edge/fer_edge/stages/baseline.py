@@ -290,7 +290,11 @@ class BaselineStage(Corrector):
         weighed = tuple(
             [
                 Reading(
-                    reading.face, reading.prediction, reading.stable, self._answer(reading, now)
+                    reading.face,
+                    reading.prediction,
+                    reading.stable,
+                    self._answer(reading, now),
+                    reading.why,
                 )
                 for reading in readings
             ]
@@ -327,6 +331,8 @@ class BaselineStage(Corrector):
         # Learnt from after it was judged: no frame is its own baseline.
         passed, face.seen_at = min(now - face.seen_at, _GAP_SECONDS), now
         neutral = said.probabilities[self._weighing.neutral or 0]
+        if reading.why is not None:
+            return answer  # what cannot be read is nobody's rest
         if self._mode == "track" or face.given < _ONE_FACE_SECONDS:
             face.given += estimate.learn(z, neutral=neutral, seconds=passed)
         return answer

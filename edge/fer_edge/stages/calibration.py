@@ -180,7 +180,7 @@ def calibrate(
     calibration = Calibration(classifier.contract, moves=False)
     for grey in pictures:
         faces = detector.detect(grey)
-        answers = classifier.classify(grey, [face.box for face in faces])
+        answers = classifier.classify(grey, faces)
         pairs = zip(faces, answers, strict=True)
         calibration.add(grey, [Reading(face, said) for face, said in pairs])
     return calibration.result(float(calibration.frames))

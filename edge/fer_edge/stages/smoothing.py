@@ -54,7 +54,13 @@ class LabelSmoother(Smoother):
             reading
             if reading.face.track_id is None
             else dataclasses.replace(
-                reading, stable=self._steady(reading.face.track_id, reading.answer, now)
+                reading,
+                stable=self._steady(
+                    reading.face.track_id,
+                    reading.answer,
+                    now,
+                    readable=reading.why is None,
+                ),
             )
             for reading in readings
         )
@@ -66,7 +72,12 @@ class LabelSmoother(Smoother):
             }
         return steadied
 
-    def _steady(self, number: int, prediction: Prediction, now: float) -> str:
+    def _steady(self, number: int, prediction: Prediction, now: float, *, readable: bool) -> str:
+        """Return the label; while nothing can be read it is none, and what is said counts not."""
+        if not readable:
+            if number in self._faces:
+                self._faces[number].seen_at = now
+            return UNCERTAIN
         weighed = _weigh(prediction)
         face = self._faces.get(number)
         if face is None:

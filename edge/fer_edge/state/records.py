@@ -71,6 +71,7 @@ class DaemonState:
         model: Its name.
         model_sha256: Of the model's file.
         model_place: Of `fer-edge model`: "a", "b", "shipped"; "" where the settings name a model.
+        detector: Technique that finds the faces, and why this one.
         model_problem: Why another model serves than the one that should; "" where none does.
         baseline: What answers are relative to: "track", "place", "participant" or "none".
         calibration: How the last calibration that was asked for went; "" where none was.
@@ -110,6 +111,7 @@ class DaemonState:
     dead_threads: tuple[str, ...] = ()
     baseline: str = "none"
     calibration: str = ""
+    detector: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `fer-edge status --json` prints."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.data.pictures import read_grey
-from fer_edge.shared.haar import HaarDetector
-from fer_edge.shared.model.preprocess import prepare_crop, resize, square_crop, whole_picture
+from fer_edge.shared.faces.choice import default_detector
+from fer_edge.shared.model.preprocess import cut_face, prepare_crop, whole_picture
 from fer_edge.shared.records import Face, GreyImage, Reading
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.wording import say, to_prediction
@@ -95,13 +95,13 @@ class RunPredictor:
         whole_pictures: Take each picture as a face crop instead of searching faces.
 
     Raises:
-        FerError: The run is unfinished or damaged, or OpenCV has no cascades.
+        FerError: The run is unfinished or damaged, or there is no way to find faces.
     """
 
     def __init__(self, run: Path, *, whole_pictures: bool) -> None:
         self._contract, self._network = load_run(run)
         self._words = load_recipe(str(run / run_folder.RECIPE)).words
-        self._detector = None if whole_pictures else HaarDetector()
+        self._detector = None if whole_pictures else default_detector()
 
     def read(self, image: str) -> SeenPicture:
         """Read one picture; one in which no face is found is taken whole, and the log says so.
@@ -112,8 +112,8 @@ class RunPredictor:
         grey = read_grey(Path(image))
         faces = self._detector.detect(grey) if self._detector else []
         if faces:
-            margin, spec = self._contract.input.crop_margin, self._contract.input
-            crops = [resize(square_crop(grey, face.box, margin=margin), spec) for face in faces]
+            spec = self._contract.input
+            crops = [cut_face(grey, face, spec) for face in faces]
         else:
             if self._detector:
                 _log.info("%s: no face found, so the whole picture is read as one", image)

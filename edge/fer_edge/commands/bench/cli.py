@@ -117,7 +117,7 @@ def bench(
     import threading
     from dataclasses import replace
 
-    from fer_edge.assemble.parts import check_there
+    from fer_edge.assemble.sources import check_there
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
     from fer_edge.commands.bench.measure.run import run_bench
     from fer_edge.commands.bench.report.page import write_report

@@ -15,6 +15,7 @@ from fer_edge.commands.doctor.environment import (
 )
 from fer_edge.commands.doctor.findings import SEVERITIES, Finding
 from fer_edge.commands.doctor.libraries import (
+    check_face_search,
     check_interlaced,
     check_opencv,
     check_picamera2,
@@ -25,6 +26,7 @@ from fer_edge.state.machine import System, board
 
 CHECKS: Final[dict[str, Callable[[System], list[Finding]]]] = {
     "OpenCV": check_opencv,
+    "face search": check_face_search,
     "interlaced video": check_interlaced,
     "picamera2": check_picamera2,
     "TFLite runtime": check_runtime,

@@ -16,6 +16,25 @@ import json, pathlib, cv2
 folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
 found = {"version": cv2.__version__, "class": hasattr(cv2, "CascadeClassifier")}
 found["cascades"] = (pathlib.Path(folder) / "haarcascade_frontalface_alt2.xml").is_file()
+found["yunet"] = hasattr(cv2, "FaceDetectorYN")
+print(json.dumps(found))
+"""
+_FACES: Final = """
+import json
+from fer_edge.shared.errors import FerError
+from fer_edge.shared.faces.choice import choose
+from fer_edge.shared.faces.weights import INSTALL, packaged_weights
+from fer_edge.shared.faces.yunet import YunetNetwork
+found = {"kind": "", "why": "", "problem": "", "fix": "", "installed": bool(packaged_weights())}
+try:
+    choice = choose()
+    if choice.weights is not None:
+        YunetNetwork(choice.weights, least_score=0.6)
+    elif not found["installed"]:
+        found["fix"] = INSTALL
+    found |= {"kind": choice.kind, "why": choice.why}
+except FerError as error:
+    found |= {"problem": error.found, "fix": error.fix}
 print(json.dumps(found))
 """
 _RUNTIME: Final = """
@@ -71,13 +90,31 @@ def check_opencv(system: System) -> list[Finding]:
     else:
         missing = "cascade files" if found["class"] else "class CascadeClassifier"
         text = f"{opencv} has no Haar ({missing} missing)"
-        findings = [Finding("opencv", "serious", text, _PIP_OPENCV)]
+        if found.get("yunet") and not found["class"]:
+            # From OpenCV 5 on there is none; that is why ours is pinned below it.
+            text += "; only YuNet can find faces with it"
+            findings = [Finding("opencv", "warning", text, _PIP_OPENCV)]
+        else:
+            findings = [Finding("opencv", "serious", text, _PIP_OPENCV)]
     several = [name for name in library_versions() if name.startswith("opencv")]
     if len(several) > 1:
         text = f"{' and '.join(several)} are installed over one another"
         fix = f"pip uninstall -y {' '.join(several)} && {_PIP_OPENCV}"
         findings.append(Finding("opencv", "warning", text, fix))
     return findings
+
+
+def check_face_search(system: System) -> list[Finding]:
+    """By which technique are faces found, and is that the better one?"""
+    found = _last_json(_try(system, _FACES))
+    if found is None:  # another check says why nothing works
+        return []
+    if found["problem"]:
+        return [Finding("face search", "serious", found["problem"], found["fix"])]
+    said = f"faces are found by {found['kind']} ({found['why']})"
+    if found["kind"] == "yunet":
+        return [Finding("face search", "ok", said)]
+    return [Finding("face search", "note", f"{said}; yunet finds more at less cost", found["fix"])]
 
 
 def check_interlaced(system: System) -> list[Finding]:

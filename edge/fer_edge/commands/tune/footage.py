@@ -1,8 +1,8 @@
 """Pictures to try settings on, kept in memory, never on disk, and the faces known in them.
 
-Nobody has drawn boxes into a user's own pictures. A face that two cascades trained apart both find,
-searched for at full size and in small steps, is one nearly always; a find that neither knows even
-with the least confirmation is none nearly always. What lies between counts for nothing.
+Nobody has drawn boxes into a user's own pictures. A face that two thorough searches both find is
+one nearly always; a find that neither knows even with the least confirmation is none nearly always.
+What lies between counts for nothing.
 """
 
 import time
@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from fer_edge.assemble.references import References
 from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.errors import DataError, SourceUnavailableError, VideoError
-from fer_edge.shared.haar import HaarDetector
 from fer_edge.shared.records import Box, Frame
 from fer_edge.stages.clocks import FRAMES_PER_SECOND
 
@@ -118,6 +118,7 @@ class KnownFaces:
 
 def find_known_faces(
     frames: Sequence[Frame],
+    searches: References,
     *,
     min_face_px: int,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
@@ -126,6 +127,7 @@ def find_known_faces(
 
     Args:
         frames: The footage.
+        searches: Thorough ones.
         min_face_px: Smallest face, pixels of the frame.
         progress: Told how many frames of how many are done.
 
@@ -135,27 +137,17 @@ def find_known_faces(
     Raises:
         DataError: Too few faces are seen to tune for.
     """
-    longest = max(frames[0].grey.shape)
-    strict, other, lenient = (
-        HaarDetector(
-            cascade=cascade,
-            confirm="",
-            scale_factor=1.05,
-            min_neighbours=neighbours,
-            min_face_px=min_face_px,
-            max_side_px=longest,
-        )
-        for cascade, neighbours in (("alt2", 4), ("default", 6), ("alt2", 1))
-    )
     step = max(1, len(frames) // _SAMPLED)
     places = range(step // 2, len(frames), step)
     known = {}
     progress(0, len(places))
     for done, place in enumerate(places):
         grey = frames[place].grey
-        first, second = ([face.box for face in search.detect(grey)] for search in (strict, other))
-        sure = tuple(box for box in first if matches(box, second))
-        loose = [face.box for face in lenient.detect(grey)]
+        first = [face.box for face in searches.strict.detect(grey)]
+        second = [face.box for face in searches.other.detect(grey)]
+        large = (box for box in first if box.width >= min_face_px)
+        sure = tuple(box for box in large if matches(box, second))
+        loose = [face.box for face in searches.lenient.detect(grey)]
         known[place] = KnownFaces(sure, (*first, *second, *loose))
         progress(done + 1, len(places))
     found = sum(len(faces.sure) for faces in known.values())

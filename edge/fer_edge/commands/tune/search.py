@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fer_edge.commands.tune.candidate import Trial, median_of
+from fer_edge.shared.faces.choice import Kind
 
 Value = str | int | float
 
@@ -16,6 +17,9 @@ VALUES: Final[Mapping[str, Sequence[Value]]] = {
     "tracker.budget_ms_per_second": (20.0, 60.0, 120.0),
     "tracker.search_seconds": (0.13, 0.3, 1.0),
     "tracker.known_search_seconds": (0.25, 0.5, 1.0),
+    "detector.yunet_side_px": (224, 320, 480),
+    "detector.yunet_second_side_px": (0, 640),
+    "detector.yunet_least_score": (0.5, 0.6, 0.7),
     "detector.max_side_px": (320, 480, 640),
     "detector.scale_factor": (1.1, 1.2, 1.3),
     "detector.min_face_px": (24, 40, 60),
@@ -29,6 +33,8 @@ VALUES: Final[Mapping[str, Sequence[Value]]] = {
 _MODE: Final = "tracker.mode"
 _ONLY_IN: Final = {"tracker": "follow", "detector": "each"}
 """Sections that have a say in one mode alone."""
+_YUNET: Final = "detector.yunet_"
+"""How settings begin that have a say in that technique alone; the other detectors' are Haar's."""
 
 _ROUNDS: Final = 2
 _FINALISTS: Final = 3
@@ -77,6 +83,7 @@ class Search:
         goal: What is wanted.
         fixed: Settings that are not to be changed, because somebody has set them.
         progress: Told what is tried, and how many trials of how many are done before it.
+        kind: Technique that finds the faces; the other one's settings have no say.
         trials: By their changes; the first is of the settings begun with.
     """
 
@@ -85,6 +92,7 @@ class Search:
     fixed: frozenset[str] = frozenset()
     progress: Callable[[str, int, int, str], None] = lambda _what, _done, _total, _detail: None
     trials: dict[tuple[tuple[str, Value], ...], Trial] = field(default_factory=dict)
+    kind: Kind = "haar"
 
     def run(self, start: Mapping[str, Value], changes: Mapping[str, Value] | None = None) -> Trial:
         """Return the best settings found.
@@ -98,7 +106,7 @@ class Search:
         for _ in range(_ROUNDS):
             before = best
             for key, value in self._steps():
-                if not _has_a_say(key, {**start, **best.changes}[_MODE]):
+                if not self._has_a_say(key, {**start, **best.changes}[_MODE]):
                     continue
                 other = {**best.changes, key: value}
                 if value == start[key]:
@@ -111,7 +119,13 @@ class Search:
         return self._final(best, first)
 
     def _total(self, mode: Value) -> int:
-        return _ROUNDS * sum(_has_a_say(key, mode) for key, _ in self._steps())
+        return _ROUNDS * sum(self._has_a_say(key, mode) for key, _ in self._steps())
+
+    def _has_a_say(self, key: str, mode: Value) -> bool:
+        section = key.partition(".")[0]
+        if section == "detector" and key.startswith(_YUNET) != (self.kind == "yunet"):
+            return False
+        return key == _MODE or _ONLY_IN.get(section, mode) == mode
 
     def _steps(self) -> Iterator[tuple[str, Value]]:
         for key, values in VALUES.items():
@@ -152,8 +166,3 @@ class Search:
         for trial in settled:
             self.trials[tuple(sorted(trial.changes.items()))] = trial
         return min(settled, key=rank)
-
-
-def _has_a_say(key: str, mode: Value) -> bool:
-    section = key.partition(".")[0]
-    return key == _MODE or _ONLY_IN.get(section, mode) == mode

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from fer_edge.assemble.references import make_references
 from fer_edge.commands.tune.candidate import Trial, attempt
 from fer_edge.commands.tune.footage import Footage, find_known_faces
 from fer_edge.commands.tune.outcome import Outcome
 from fer_edge.commands.tune.search import VALUES, Goal, Search
 from fer_edge.settings import Settings
+from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.typed_tables import flatten
 
 MODEL_KEY: Final = "model.path"
@@ -42,8 +44,12 @@ def tune(
         DataError: Too few faces are seen.
         FerError: A pipeline cannot be made.
     """
+    searches = make_references(
+        settings.detector, min_face_px=min_face_px, longest_px=max(footage.size)
+    )
     known = find_known_faces(
         footage.frames,
+        searches,
         min_face_px=min_face_px,
         progress=lambda done, total: progress("searching thoroughly", done, total, ""),
     )
@@ -52,12 +58,14 @@ def tune(
     tried: list[Trial] = []
     best: Trial | None = None
     best_model = settings.model.path
+    kind = choose(settings.detector.kind, settings.detector.file).kind
     for model in models or (settings.model.path,):
         search = Search(
             lambda changes: attempt(settings, changes, footage, known),
             goal,
             fixed,
             progress,
+            kind=kind,
         )
         given = {} if model == settings.model.path else {MODEL_KEY: model}
         chosen = search.run({key: begun_with[key] for key in VALUES}, given)

@@ -76,6 +76,8 @@ def _figures(state: DaemonState) -> list[tuple[str, str]]:
     if state.faces is not None:
         fields.append(("in view", _n(state.faces, "face")))
     fields.append(("model", f"{model}, baseline {_baseline(state)}"))
+    if state.detector:
+        fields.append(("faces by", state.detector))
     fields += [(sink.name, _sink(sink)) for sink in state.sinks]
     fields.append(("machine", _machine(state)))
     return fields

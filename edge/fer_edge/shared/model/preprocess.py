@@ -4,6 +4,7 @@ Trainer, converter and runtime all call this module, so what a network learnt fr
 fed on the device.
 """
 
+import math
 from typing import Any, Final, cast
 
 import numpy as np
@@ -13,9 +14,29 @@ from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.tensors import quantise
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Box, GreyImage
+from fer_edge.shared.records import Box, Face, GreyImage
 
 MAX_CROP_RATIO: Final = 16
+LEVEL_WITHIN: Final = 12.0
+"""Degrees of roll up to which a face is cut as it stands: turning it would bring nothing."""
+_OF_BOX: Final = 0.95  # of the longer side of YuNet's box
+
+
+def face_square(left: float, top: float, width: float, height: float) -> tuple[float, float, float]:
+    """Return the square of a face as expression networks know it, from the box that YuNet found.
+
+    They were taught with squares that a Haar cascade had found, and YuNet's box is narrower.
+
+    Args:
+        left: Of the box, in pixels of the picture.
+        top: The same.
+        width: Of the box.
+        height: The same.
+
+    Returns:
+        Centre (x, y) and side.
+    """
+    return left + width / 2, top + height / 2, max(1.0, _OF_BOX * max(width, height))
 
 
 def square_crop(grey: GreyImage, box: Box, *, margin: float) -> GreyImage:
@@ -75,19 +96,62 @@ def _uint8(image: Any) -> GreyImage:
     return cast("GreyImage", image)
 
 
-def prepare(grey: GreyImage, box: Box, spec: InputSpec, out: NDArray[np.generic]) -> None:
+def cut_face(grey: GreyImage, face: Face, spec: InputSpec) -> GreyImage:
+    """Cut a face and bring it to the model's size; one that leans is turned upright.
+
+    Args:
+        grey: uint8, shape (H, W).
+        face: In it.
+        spec: The contract's input.
+
+    Returns:
+        uint8, shape (spec.height, spec.width); may be a view.
+
+    Raises:
+        ValueError: The box has no area or lies wholly outside the picture.
+    """
+    if abs(face.roll) < LEVEL_WITHIN:
+        return resize(square_crop(grey, face.box, margin=spec.crop_margin), spec)
+    upright = _upright(grey, face.box, face.roll, spec)
+    return _uint8(cv2.equalizeHist(upright)) if spec.equalise else upright
+
+
+def _upright(grey: GreyImage, box: Box, roll: float, spec: InputSpec) -> GreyImage:
+    """Turn, crop and resize in one bilinear warp; beyond the picture its border is repeated."""
+    height, width = grey.shape
+    if box.area == 0 or box.iou(Box(0, 0, width, height)) == 0:
+        raise ValueError(f"{box} does not overlap a picture of {width}x{height} pixels")
+    side = max(box.width, box.height) * (1 + 2 * spec.crop_margin)
+    across, down = side / spec.width, side / spec.height
+    sine, cosine = math.sin(math.radians(roll)), math.cos(math.radians(roll))
+    to_picture = np.array([[across * cosine, -down * sine, 0], [across * sine, down * cosine, 0]])
+    middle = np.array([(spec.width - 1) / 2, (spec.height - 1) / 2])
+    centre = np.array([box.x + (box.width - 1) / 2, box.y + (box.height - 1) / 2])
+    to_picture[:, 2] = centre - to_picture[:, :2] @ middle
+    return _uint8(
+        cv2.warpAffine(
+            grey,
+            to_picture,
+            (spec.width, spec.height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    )
+
+
+def prepare(grey: GreyImage, face: Face, spec: InputSpec, out: NDArray[np.generic]) -> None:
     """Cut, resize and quantise one face into an input tensor.
 
     Args:
         grey: uint8, shape (H, W).
-        box: A face in it.
+        face: In it.
         spec: The contract's input.
         out: One input tensor of the model, without the batch axis; written in place.
 
     Raises:
         ValueError: The box has no area or lies wholly outside the picture.
     """
-    quantise(resize(square_crop(grey, box, margin=spec.crop_margin), spec), spec, out)
+    quantise(cut_face(grey, face, spec), spec, out)
 
 
 def whole_picture(grey: GreyImage) -> Box:

@@ -131,7 +131,9 @@ def _mark(reading: Reading, place: int) -> _Mark:
     probability = reading.answer.scores.get(stable)
     said = stable if probability is None else f"{stable} {probability:.2f}"
     texts: tuple[str, ...] = (said, stable)
-    if not certain:
+    if reading.why is not None:
+        texts = (f"{UNCERTAIN}: {reading.why}", UNCERTAIN, "?")
+    elif not certain:
         guess = f"{UNCERTAIN} ({reading.label} {reading.confidence:.2f})"
         texts = (UNCERTAIN, "?") if followed else (guess, UNCERTAIN, "?")
     number = place if reading.track_id is None else reading.track_id

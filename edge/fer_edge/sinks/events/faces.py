@@ -44,6 +44,7 @@ class Event:
         expression: Smoothed; the new one of a change, the last one of a face that left.
         previous: The one before a change, else "".
         confidence: The probability of that expression in this frame.
+        why: Why the expression is uncertain, where that is known; else "".
         origin: Device, model and purpose.
         baseline: What the expressions are relative to: "track", "place", "participant", "none".
     """
@@ -58,6 +59,7 @@ class Event:
     confidence: float
     origin: Origin
     baseline: str = NO_BASELINE
+    why: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the message as it is sent, versioned by `schema`."""
@@ -77,6 +79,8 @@ class Event:
         }
         if self.previous:
             message["previous"] = self.previous
+        if self.why:
+            message["why"] = self.why
         return message
 
 
@@ -185,6 +189,7 @@ class FaceEvents(Deriver):
         face.expression, face.since, face.doubtful_since = label, now, None
         answer = reading.answer
         face.confidence = answer.scores.get(label, answer.confidence)
+        face.why = reading.why or "" if label == UNCERTAIN else ""
         yield self._event("changed" if previous else "appeared", track, face, previous, lasted)
 
     def _gone(self, now: float, away_seconds: float) -> Iterator[Event]:
@@ -206,6 +211,7 @@ class FaceEvents(Deriver):
             confidence=face.confidence,
             origin=self._origin,
             baseline=self._baseline,
+            why=face.why,
         )
 
 
@@ -214,11 +220,13 @@ class _Face:
 
     __slots__ = (
         "began", "confidence", "doubtful_since", "expression", "seen", "seen_at", "since",
+        "why",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self.began = self.since = self.seen = now
         self.seen_at = 0.0
         self.expression = ""
+        self.why = ""
         self.confidence = 0.0
         self.doubtful_since: float | None = None

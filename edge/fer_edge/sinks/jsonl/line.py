@@ -44,13 +44,14 @@ def json_line(observation: Observation) -> str:
 def _face(reading: Reading) -> str:
     prediction, answer, box = reading.prediction, reading.answer, reading.face.box
     said = answer.index
-    return _FACE % (
+    line = _FACE % (
         box.x, box.y, box.width, box.height,
         _quoted(answer.labels[said]), answer.probabilities[said],
         _named(prediction.labels, "%.4f") % prediction.probabilities,
         "" if reading.relative is None else _relative(reading.relative),
         reading.face.score, _number(reading.face.track_id), _quoted(reading.stable),
     )  # fmt: skip
+    return line if reading.why is None else f'{line[:-1]},"why":{_quoted(reading.why)}}}'
 
 
 def _relative(prediction: Prediction) -> str:

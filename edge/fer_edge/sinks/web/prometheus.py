@@ -186,6 +186,7 @@ class PrometheusMetrics:
         self._waiting: deque[Observation] = deque()
         self._taken: defaultdict[str, _Taken] = defaultdict(_Taken)
         self._expressions: Counter[str] = Counter()
+        self._unreadable: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._text = b""
         self._text_due = 0.0
@@ -248,12 +249,22 @@ class PrometheusMetrics:
         for label, count in self._expressions.items():
             expressions.add_metric([label], count)
         yield expressions
+        unreadable = CounterMetricFamily(
+            f"{PREFIX}_unreadable",
+            "Faces of which no expression could be read, by the reason.",
+            labels=["why"],
+        )
+        for why, count in self._unreadable.items():
+            unreadable.add_metric([why], count)
+        yield unreadable
 
     def _count(self, observation: Observation) -> None:
         for stage, milliseconds in observation.timings.items():
             self._taken[stage].add(milliseconds / 1000)
         for reading in observation.readings:
             self._expressions[reading.stable or reading.answer.label] += 1
+            if reading.why is not None:
+                self._unreadable[reading.why] += 1
 
 
 class _Taken:

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from fer_edge.shared.records import Box
+from fer_edge.shared.faces.found import Found
 from fer_edge.stages.follow.track import Track
-from fer_edge.stages.search.face_check import Checked
 
 _SAME_IOU: Final = 0.3
 _REACH: Final = 1.5  # widths of a face that one lost may be from where it is expected
@@ -14,14 +13,14 @@ _CROWDED: Final = 1.2  # mean widths between two centres; nearer, one hides hair
 _TWICE_IOU: Final = 0.5
 
 
-def same_face(found: Checked, tracks: Iterable[Track]) -> Track | None:
+def same_face(found: Found, tracks: Iterable[Track]) -> Track | None:
     """Return the track that a find overlaps most, if it is the same face."""
-    box = as_box(found)
+    box = found.box
     best = max(tracks, key=lambda track: track.box.iou(box), default=None)
     return best if best is not None and best.box.iou(box) > _SAME_IOU else None
 
 
-def returned_face(found: Checked, lost: Iterable[Track], *, now: float) -> Track | None:
+def returned_face(found: Found, lost: Iterable[Track], *, now: float) -> Track | None:
     """Return the lost track whose face a find can be: the nearest to where that is expected."""
 
     def distance(track: Track) -> float:
@@ -35,9 +34,9 @@ def returned_face(found: Checked, lost: Iterable[Track], *, now: float) -> Track
     return min(possible, key=distance, default=None)
 
 
-def belongs_to_another(found: Checked, track: Track, tracks: Iterable[Track]) -> bool:
+def belongs_to_another(found: Found, track: Track, tracks: Iterable[Track]) -> bool:
     """Return whether what a check of one track found lies nearer to another one."""
-    box = as_box(found)
+    box = found.box
     own = track.box.iou(box)
     return any(other is not track and other.box.iou(box) > own for other in tracks)
 
@@ -63,9 +62,3 @@ def followed_twice(tracks: Sequence[Track]) -> list[Track]:
         overlaps = any(track.box.iou(other.box) > _TWICE_IOU for other in kept)
         (twice if overlaps else kept).append(track)
     return twice
-
-
-def as_box(found: Checked) -> Box:
-    """Return what a check found as a box of whole pixels."""
-    side = round(found.side)
-    return Box(round(found.x - found.side / 2), round(found.y - found.side / 2), side, side)

@@ -2,9 +2,9 @@
 
 from typing import Final, NamedTuple
 
+from fer_edge.shared.faces.patch import cut_patch
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
-from fer_edge.stages.search.face_check import cut_patch
 
 _FACE_PX: Final = 24  # a face is shrunk to this: what the correlation costs and how fine it is
 _INNER: Final = 0.8  # of the face is in the template; the rest is hair and background

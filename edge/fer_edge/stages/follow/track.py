@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.shared.records import Box, GreyImage
+from fer_edge.shared.faces.found import Found
+from fer_edge.shared.records import Box, GreyImage, Point
 from fer_edge.stages.follow.template import Template
-from fer_edge.stages.search.face_check import Checked
 
 _GOOD: Final = 0.6  # correlation from which the face is where the template says
 _ALIKE: Final = 0.8  # below this the face has changed so much that the template is taken anew
@@ -41,7 +41,7 @@ class Track:
     """A face that is followed.
 
     Between checks its place comes from correlation, which follows at once but slowly drifts; a
-    check by Haar does not drift but jitters by some per cent. So a check corrects the place and
+    check does not drift but jitters by some per cent. So a check corrects the place and
     size by a part of the difference only, and the box is smooth without lagging.
 
     Args:
@@ -52,26 +52,27 @@ class Track:
         sure: Whether to report it at once; else only after a surer check.
 
     Attributes:
-        score: Overlapping hits of the last check that found it.
+        score: Of the last check that found it, on the technique's own scale.
         seen_at: When correlation last found it.
         checked_at: When a check last found it.
         check_in: Frames until the next check is due.
     """
 
     __slots__ = (
-        "_failures", "_growth", "_successes", "_template", "_vx", "_vy",
+        "_failures", "_found", "_growth", "_successes", "_template", "_vx", "_vy",
         "at", "check_in", "checked_at", "number", "reported", "score", "seen_at", "side", "x", "y",
     )  # fmt: skip
 
     def __init__(
-        self, number: int, grey: GreyImage, found: Checked, *, now: float, sure: bool
+        self, number: int, grey: GreyImage, found: Found, *, now: float, sure: bool
     ) -> None:
         self.number = number
         self.x, self.y, self.side = found.x, found.y, found.side
-        self.score = float(found.hits)
+        self.score = found.score
         self.at = self.seen_at = self.checked_at = now
         self.reported = sure
         self._vx = self._vy = self._growth = 0.0
+        self._found = found
         self._successes = 1
         self._failures = 0
         self.check_in = _FIRST_CHECKS[0]
@@ -82,6 +83,18 @@ class Track:
         """The face in pixels of the frame."""
         side = round(self.side)
         return Box(round(self.x - self.side / 2), round(self.y - self.side / 2), side, side)
+
+    @property
+    def seen(self) -> Found:
+        """What the last check found, where it has moved to since."""
+        last = self._found
+        landmarks = last.landmarks and last.landmarks.moved(
+            self.x - last.x,
+            self.y - last.y,
+            about=Point(last.x, last.y),
+            scale=self.side / last.side,
+        )
+        return Found(self.x, self.y, self.side, self.score, landmarks, last.roll, last.covered)
 
     def is_gone(self, now: float, patience: Patience) -> bool:
         """Return whether it was hidden or unconfirmed for too long, or proved to be no face."""
@@ -135,7 +148,7 @@ class Track:
             self._template = Template(grey, self.x, self.y, self.side)
         return True
 
-    def confirm(self, grey: GreyImage, found: Checked, *, now: float, interval: int) -> None:
+    def confirm(self, grey: GreyImage, found: Found, *, now: float, interval: int) -> None:
         """Take in that a check found it.
 
         Args:
@@ -155,8 +168,9 @@ class Track:
         trend = growth * self._growth > 0
         self._growth = growth
         self.side *= 1 + (max(gain, _TREND_GAIN) if trend else gain) * growth
-        self.score = float(found.hits)
+        self.score = found.score
         self.seen_at = self.checked_at = now
+        self._found = found
         self._failures = 0
         self._successes += 1
         self.reported = True

@@ -14,9 +14,8 @@ from fer_edge.stages.follow.association import (
 )
 from fer_edge.stages.follow.track import Patience, Track
 from fer_edge.stages.search.background import AtOnce, Background, Runner
-from fer_edge.stages.search.face_check import FaceCheck, first_found
 from fer_edge.stages.search.schedule import SearchSchedule
-from fer_edge.stages.search.scout import SURE_HITS, HaarScout, Report, second_opinion
+from fer_edge.stages.search.scout import Report, Scout
 
 _REFUTED_SECONDS: Final = 0.5  # for which what proved to be no face is not looked at again
 _GAP_SECONDS: Final = 5.0  # without a frame; who is in the same place after it may be another
@@ -28,11 +27,11 @@ class FaceTracker:
     """Follows faces from frame to frame.
 
     Each frame, every known face is found again by correlation, and at most one of them is checked
-    by Haar in a small window. A face that correlation loses goes on where it was heading for a
+    in a small window. A face that correlation loses goes on where it was heading for a
     moment. The scout finds new faces.
 
     Args:
-        scout: Searches whole pictures.
+        scout: Searches whole pictures and looks at known faces, by its own technique.
         schedule: Says when.
         threaded: Search in a thread beside the frames; else at once, each run alike.
         clock: Tells the time of a frame; where not given, that of their capture for a thread's
@@ -49,7 +48,7 @@ class FaceTracker:
 
     def __init__(
         self,
-        scout: HaarScout,
+        scout: Scout,
         schedule: SearchSchedule,
         *,
         threaded: bool,
@@ -61,11 +60,7 @@ class FaceTracker:
         self._runner: Runner = (Background if threaded else AtOnce)(scout.search)
         self._clock: Clock = clock or (by_capture if threaded else by_index)
         self._schedule = schedule
-        self._checks = (
-            FaceCheck("alt2", face_px=32, scale_factor=1.1, min_neighbours=2),
-            FaceCheck("default", face_px=32, scale_factor=1.1, min_neighbours=2),
-        )
-        self._second = second_opinion()
+        self._scout = scout
         self._max_faces = max_faces
         self._check_frames = check_frames
         self._patience = patience
@@ -101,9 +96,7 @@ class FaceTracker:
             if request is not None:
                 self._runner.send(request)
                 self._receive(grey, now)
-        faces = [
-            Face(track.box, track.score, track.number) for track in self._tracks if track.reported
-        ]
+        faces = [track.seen.as_face(track.number) for track in self._tracks if track.reported]
         return sorted(faces, key=lambda face: -face.box.area) if len(faces) > 1 else faces
 
     def close(self) -> None:
@@ -177,11 +170,8 @@ class FaceTracker:
         track = min(self._tracks, key=lambda one: one.check_in, default=None)
         if track is None or track.check_in > 0:
             return
-        if track.reported:
-            found = first_found(self._checks, grey, track.x, track.y, track.side)
-        else:
-            found = self._second.check(grey, track.x, track.y, track.side)
-            found = found if found is not None and found.hits >= SURE_HITS else None
+        look = self._scout.check if track.reported else self._scout.confirm
+        found = look(grey, track.seen)
         if found is None or belongs_to_another(found, track, self._tracks):
             track.doubt(interval=self._check_frames)
         else:

@@ -6,13 +6,8 @@ from typing import Final
 from fer_edge.shared.model.preprocess import whole_picture
 from fer_edge.shared.records import Box, GreyImage
 from fer_edge.stages.search.motion import Motion, MotionMap
-from fer_edge.stages.search.scout import LARGE, MEDIUM, SMALL, Range, Report, SearchRequest
+from fer_edge.stages.search.scout import Range, Report, SearchRequest
 
-_RARER: Final = {LARGE: 1, MEDIUM: 3, SMALL: 8}  # times the seconds between searches of LARGE
-_RARER_KNOWN: Final = {LARGE: 1, MEDIUM: 6, SMALL: 16}  # the same while a face is known
-_WHOLE_SECONDS: Final = {LARGE: 4.0, MEDIUM: 6.0, SMALL: 12.0}
-_AGAIN_SECONDS: Final = 0.3  # small faces come in groups: after one was found, look once more
-_LEFT_SECONDS: Final = {MEDIUM: 1.0, SMALL: 4.0}  # until ranges are searched that a find put off
 _ALERT_SECONDS: Final = 1.0  # after a face was lost the search goes on as if there were none
 _ASIDE, _ABOVE = 2.0, 1.2  # widths of a face to its sides and above in which its body moves
 
@@ -55,9 +50,9 @@ class SearchSchedule:
 
     Args:
         budget: What the scout may cost.
-        search_seconds: Between two searches for large faces while no face is known.
+        search_seconds: Between two searches of the first range while no face is known.
         known_search_seconds: The same while one is.
-        ranges: Sizes of faces that are searched, the largest first.
+        ranges: Sizes of faces that are searched, in this order, each at its own rhythm.
     """
 
     def __init__(
@@ -108,9 +103,10 @@ class SearchSchedule:
         now = report.request.now
         searched = [one for one, _ in report.request.ranges]
         for one in searched[searched.index(report.found_in) + 1 :]:
-            self._planned[one] = now + _LEFT_SECONDS[one]
-        if report.found_in is not LARGE:
-            self._planned[report.found_in] = now + _AGAIN_SECONDS
+            if one.left_seconds:
+                self._planned[one] = now + one.left_seconds
+        if report.found_in.again_seconds:
+            self._planned[report.found_in] = now + report.found_in.again_seconds
 
     def request(
         self, grey: GreyImage, known: Sequence[Box], doubtful: Sequence[Box], *, now: float
@@ -125,11 +121,11 @@ class SearchSchedule:
         """
         calm = bool(known) and now >= self._alert_until
         seconds = self._known_search_seconds if calm else self._search_seconds
-        rarer = _RARER_KNOWN if calm else _RARER
         due = [
             one
             for one in self._ranges
-            if one not in self._last or now - self._last[one] >= seconds * rarer[one]
+            if one not in self._last
+            or now - self._last[one] >= seconds * (one.rarer_known if calm else one.rarer)
         ]
         planned = next((one for one, at in self._planned.items() if now >= at), None)
         if not (due or planned) or not self._budget.allows(now):
@@ -160,7 +156,7 @@ class SearchSchedule:
         for one in due:
             changed = self._motion.changed_region(self._ranges.index(one), except_in=bodies)
             self._last[one] = now
-            stale = now - self._last_whole.get(one, now) >= _WHOLE_SECONDS[one]
+            stale = now - self._last_whole.get(one, now) >= one.whole_seconds
             if fresh or (stale and not whole):
                 whole = whole or not fresh
                 self._last_whole[one] = now

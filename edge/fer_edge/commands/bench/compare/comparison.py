@@ -146,12 +146,13 @@ _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "memory": _is_memory,
     "samples": _are_samples,
     "waiting": _are_shares,
+    "face_search": _is_object,
     "valid": lambda value: isinstance(value, bool),
     "invalid_because": lambda value: isinstance(value, list),
     "accuracy": _is_accuracy,
 }
 _MOST_BYTES: Final = 64 * 2**20
-_WANTED: Final = {"schema", *_FIELDS} - {"waiting", "accuracy"}
+_WANTED: Final = {"schema", *_FIELDS} - {"waiting", "accuracy", "face_search"}
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -233,6 +234,9 @@ def _objections(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     if not _same_model(before["model"], after["model"]):
         shas = [str(report["model"].get("sha256"))[:12] for report in (before, after)]
         found.append(f"the model is {shas[0]}... and {shas[1]}...")
+    kinds = [report.get("face_search", {"kind": "haar"}).get("kind") for report in (before, after)]
+    if kinds[0] != kinds[1]:
+        found.append(f"faces are found by {kinds[0]} and {kinds[1]}")
     found += [
         f"{name} is {before['settings'].get(name)!r} and {after['settings'].get(name)!r}"
         for name in _SAME_WORK

@@ -15,7 +15,7 @@ from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import whole_picture
 from fer_edge.shared.model.selftest import read_golden, run_selftest
-from fer_edge.shared.records import Box, GreyImage
+from fer_edge.shared.records import Face, GreyImage
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def measure_models(bench: Bench) -> list[MeasuredModel]:
         DependencyError: There is no usable TFLite runtime.
     """
     picture = make_scene("one face")[0]
-    box = _face_box(picture, bench.plan.settings.detector)
+    face = _face(picture, bench.plan.settings.detector)
     measured: list[MeasuredModel] = []
     networks: dict[str, Callable[[], object]] = {}
     whole: dict[str, Callable[[], object]] = {}
@@ -91,7 +91,7 @@ def measure_models(bench: Bench) -> list[MeasuredModel]:
         passed = run_selftest(model, threads=chosen.threads).passed
         measured.append(MeasuredModel(model, chosen.threads, passed, classifier.accelerated))
         networks[f"network {index + 1}"] = network_alone(model, threads=chosen.threads)
-        whole[f"with preprocessing {index + 1}"] = partial(classifier.classify, picture, [box])
+        whole[f"with preprocessing {index + 1}"] = partial(classifier.classify, picture, [face])
     samples = measure(
         {**networks, **whole}, bench.plan.seconds, stop=bench.stop, progress=bench.progress
     )
@@ -111,6 +111,6 @@ def network_alone(model: ModelFile, *, threads: int) -> Callable[[], None]:
     return classifier.invoke
 
 
-def _face_box(picture: GreyImage, settings: DetectorSettings) -> Box:
+def _face(picture: GreyImage, settings: DetectorSettings) -> Face:
     faces = make_detector(settings).detect(picture)
-    return faces[0].box if faces else whole_picture(picture)
+    return faces[0] if faces else Face(whole_picture(picture), 0.0)

@@ -29,6 +29,8 @@ from fer_edge.commands.bench.measure.vitals import (
     energy,
     reasons_against,
 )
+from fer_edge.settings import DetectorSettings
+from fer_edge.shared.faces.choice import choose
 from fer_edge.state.machine import describe_machine
 
 SCHEMA: Final = 1
@@ -52,6 +54,7 @@ def run_bench(bench: Bench) -> dict[str, Any]:
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(bench.system),
         "model": describe(model),
+        "face_search": _face_search(plan.settings.detector),
         "settings": _settings(bench),
         "network": None,
         "network_with_preprocessing": None,
@@ -81,6 +84,13 @@ def run_bench(bench: Bench) -> dict[str, Any]:
     report["valid"], report["invalid_because"] = not reasons, reasons
     report["samples"] = report.pop("samples")  # last, because it is long
     return report
+
+
+def _face_search(settings: DetectorSettings) -> dict[str, Any]:
+    """Return by which technique faces are found, and with which weights."""
+    choice = choose(settings.kind, settings.file)
+    sha256 = None if choice.weights is None else choice.weights.sha256
+    return {"kind": choice.kind, "why": choice.why, "weights_sha256": sha256}
 
 
 def _steps(

@@ -14,6 +14,8 @@ from fer_edge.sources.portrait import PortraitClip
 SCENES: Final = ("no face", "one face", "three faces")
 MAX_FRAME_BYTES: Final = 256 * 2**20
 """Of decoded frames held at once: 870 of 640x480."""
+_PIECE_PX: Final = 80
+_STRIDE: Final = 7  # through the pieces; it and their number have no common divisor
 _SWAYING: Final = 48
 """The first frames of the portrait clip, in which the face is there throughout."""
 
@@ -21,14 +23,15 @@ _SWAYING: Final = 48
 def make_scene(name: str) -> list[GreyImage]:
     """Return a scene of 48 frames of 640x480 that can be shown in a loop.
 
-    "one face" is the portrait that ships, swaying. "no face" is the same upside down: as much
-    texture, nothing upright. "three faces" is a call of four, in tiles, of which one is empty.
+    "one face" is the portrait that ships, swaying. "no face" is the same in pieces, upside down and
+    out of order: as much texture, and nothing that either technique takes for a face. "three faces"
+    is a call of four, in tiles, of which one is empty.
     """
     one = _portrait_frames()
     if name == "one face":
         return one
     if name == "no face":
-        return [np.ascontiguousarray(frame[::-1, ::-1]) for frame in one]
+        return [_in_pieces(frame) for frame in one]
     return [_tiles(one, index) for index in range(len(one))]
 
 
@@ -70,6 +73,15 @@ def _portrait_frames() -> list[GreyImage]:
     with PortraitClip() as clip:
         read = (clip.read(1.0) for _ in range(_SWAYING))
         return [frame.grey for frame in read if frame is not None]
+
+
+def _in_pieces(frame: GreyImage) -> GreyImage:
+    rows, columns = frame.shape[0] // _PIECE_PX, frame.shape[1] // _PIECE_PX
+    pieces = frame.reshape(rows, _PIECE_PX, columns, _PIECE_PX).swapaxes(1, 2)
+    flat = pieces.reshape(-1, _PIECE_PX, _PIECE_PX)[:, ::-1]
+    mixed = flat[[_STRIDE * i % len(flat) for i in range(len(flat))]]
+    whole = mixed.reshape(rows, columns, _PIECE_PX, _PIECE_PX).swapaxes(1, 2)
+    return np.ascontiguousarray(whole.reshape(frame.shape))
 
 
 def _tiles(frames: Sequence[GreyImage], index: int) -> GreyImage:

@@ -32,8 +32,14 @@ def machine_fields(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("system", f"{machine['os']}, Linux {machine['kernel']}, {machine['architecture']}"),
         ("libraries", ", ".join(f"{name} {version}" for name, version in libraries.items())),
         ("model", f"{model['name']} {model['precision']}, sha256 {model['sha256'][:12]}..."),
+        *_face_search(report),
         ("source", report["settings"]["source"]),
     ]
+
+
+def _face_search(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = report.get("face_search")  # reports of before there were two do not tell
+    return [("faces by", f"{found['kind']} ({found['why']})")] if found else []
 
 
 def level_rows(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
