@@ -282,6 +282,7 @@ def test_settings_are_checked_as_those_of_the_command_line(options, said):
 
 
 def test_settings_in_every_form(tmp_path, monkeypatch):
+    monkeypatch.setenv("FER_EDGE_DETECTOR_KIND", "haar")  # whose setting it is
     file = tmp_path / "settings.toml"
     file.write_text("[detector]\nmin_face_px = 300\n")
     assert not fer_edge.Reader(settings=file).read(PORTRAIT)

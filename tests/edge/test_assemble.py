@@ -127,7 +127,7 @@ def test_settings_reach_the_detector():
 def test_settings_reach_yunet():
     grey = read_grey(PORTRAIT)
     assert len(make_detector(DetectorSettings(kind="yunet")).detect(grey)) == 1
-    strict = DetectorSettings(kind="yunet", yunet_least_score=0.98)
+    strict = DetectorSettings(kind="yunet", yunet_least_score=0.99)
     assert make_detector(strict).detect(grey) == []
 
 
