@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from fer_edge.shared.errors import DataError
 from fer_trainer.cli import cli
 
+ROOT = Path(__file__).parents[2]
+
 
 def listed(folder: Path) -> dict[str, dict[str, object]]:
     done = CliRunner().invoke(cli, ["runs", str(folder), "--json"], catch_exceptions=False)
@@ -75,6 +77,25 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert isinstance(done.exception, DataError)
     assert "none does not exist" in str(done.exception)
     assert "holds no run" in CliRunner().invoke(cli, ["runs", str(tmp_path)]).stderr
+
+
+def test_recipes_say_what_the_log_says() -> None:
+    done = CliRunner().invoke(cli, ["recipes", "--json"], catch_exceptions=False)
+    found = {recipe["name"]: recipe for recipe in json.loads(done.stdout)}
+    small = found["edge-small"]
+    assert (small["parameters"], small["macs"]) == (728_023, 58_725_696)
+    assert 0.7e6 < small["int8_bytes"] < 0.801e6, "the file that ships, golden vectors left out"
+    assert found["seven-wide"]["measured"] is None, "never trained to its end"
+    for name, recipe in found.items():
+        if (measured := recipe["measured"]) is not None:
+            page = ROOT / measured["log"].partition("#")[0]
+            rows = page.read_text().splitlines()
+            accuracy = f"{100 * measured['test_accuracy']:.1f}"
+            assert any(accuracy in row for row in rows if name in row or "mean" in row), name
+    lines = CliRunner().invoke(cli, ["recipes"]).stdout.splitlines()
+    assert next(line for line in lines if line.startswith("edge-nano ")).split()[2:6] == [
+        "125,671", "8.0", "137", "65.8%",
+    ]  # fmt: skip
 
 
 def test_nothing_that_lists_loads_a_framework(finished_run: Path) -> None:

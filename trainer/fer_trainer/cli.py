@@ -20,7 +20,7 @@ from fer_edge.shared.terminal.command_line import (
     verbose_option,
 )
 from fer_trainer import __version__
-from fer_trainer.overview import describe, recipes, runs
+from fer_trainer.overview import compare, describe, recipes, runs
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)
@@ -306,7 +306,7 @@ def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
     check_usable(findings)
 
 
-for _command in (recipes, describe, runs):
+for _command in (recipes, describe, runs, compare):
     cli.add_command(_command)
 
 
@@ -331,6 +331,8 @@ def _echo_scores(title: str, scores: dict[str, Any]) -> None:
         for label, recall in scores["recall"].items()
     )
     click.echo("  recall: " + ", ".join(found))
+    for remark in scores["remarks"]:
+        click.echo(f"  {remark}")
 
 
 def main() -> None:

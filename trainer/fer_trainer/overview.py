@@ -8,19 +8,19 @@ import click
 from fer_edge.shared.terminal.command_line import echo, echo_json, echo_result, json_option
 from fer_trainer.network.language import GRAMMAR
 
+_FOLDER = click.Path(path_type=Path)
+
 
 @click.command()
 @json_option
 def recipes(as_json: bool) -> None:
-    """List the recipes that ship."""
-    from fer_trainer.recipe.files import load_recipe, shipped_recipes
+    """List the recipes that ship: what their networks cost, and what was measured of them."""
+    from fer_trainer.jobs.recipes import format_recipes, list_recipes
 
-    found = [load_recipe(name) for name in shipped_recipes()]
-    if as_json:
-        echo_json([{"name": r.name, "labels": r.labels, "source": r.source} for r in found])
-        return
-    for recipe in found:
-        echo(f"{recipe.name:<18} {recipe.labels:<10} {recipe.source}")
+    found = list_recipes()
+    echo_result(
+        lambda: [each.to_json() for each in found], partial(format_recipes, found), as_json=as_json
+    )
 
 
 @click.command(epilog="\b\nThe language of networks:\n" + GRAMMAR)
@@ -34,29 +34,20 @@ def recipes(as_json: bool) -> None:
 @json_option
 def describe(recipe: str, out: Path | None, as_json: bool) -> None:
     """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
+    from fer_trainer.jobs.recipes import format_cost, recipe_cost
     from fer_trainer.recipe.files import load_recipe
 
     settings = load_recipe(recipe)
-    from fer_trainer.network.cost import network_cost
-    from fer_trainer.training.loop import new_network
-
-    network = new_network(settings)
+    cost = recipe_cost(settings)
     if out is not None:
         from fer_trainer.report.files import write_network
+        from fer_trainer.training.loop import new_network
 
-        write_network(network, out)
-    cost = network_cost(network)
+        write_network(new_network(settings), out)
     if as_json:
         echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
-        return
-    echo(f"{'layer':<22} {'kind':<24} {'output':<14} {'parameters':>10} {'MACs':>12}")
-    for layer in cost.layers:
-        shape = "x".join(str(n) for n in layer.shape)
-        echo(
-            f"{layer.name:<22} {layer.kind:<24} {shape:<14} {layer.parameters:>10,} "
-            f"{layer.macs:>12,}"
-        )
-    echo(f"{'total':<62} {cost.parameters:>10,} {cost.macs:>12,}")
+    else:
+        echo(format_cost(cost))
 
 
 @click.command()
@@ -76,3 +67,31 @@ def runs(folder: Path, as_json: bool) -> None:
     echo_result(
         lambda: [entry.to_json() for entry in found], partial(format_runs, found), as_json=as_json
     )
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="RUN RUN...", type=_FOLDER)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write the comparison as one page, curves included; an older one is replaced.",
+)
+@json_option
+def compare(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Compare RUNs: what each came to, and each against the first on the same pictures.
+
+    The test in pairs is McNemar's, on the pictures that both runs held out. It needs the same data
+    set and labels. An unfinished run is compared by its curves alone.
+    """
+    if len(paths) < 2:
+        raise click.UsageError("name two runs or more")
+    from fer_trainer.jobs.compare import compare_runs, write_comparison
+    from fer_trainer.report.comparison import format_comparison
+
+    found = compare_runs(paths)
+    if out is not None:
+        write_comparison(found, out)
+    echo_result(found.to_json, partial(format_comparison, found), as_json=as_json)
+    if out is not None:
+        click.echo(f"page: {out}", err=True)
