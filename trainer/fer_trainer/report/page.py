@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
+from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.data.files import format_counts
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
@@ -19,6 +20,7 @@ from fer_edge.shared.report.page import (
     table,
     text,
     tiles,
+    verdict,
 )
 from fer_edge.shared.scores import Share
 from fer_trainer.network.cost import int8_bytes
@@ -45,7 +47,7 @@ def render_page(contents: Contents, plots: Mapping[str, Plot], network: str) -> 
         f"{name}: training report",
         heading=name,
         lead=_lead(contents),
-        above=[tiles(_tiles(contents))],
+        above=[tiles(_tiles(contents)), *_warn(contents)],
         sections=(
             ("data", "Data", show_data(contents)),
             ("network", "Network", show_network(contents, network)),
@@ -84,6 +86,13 @@ def _tiles(contents: Contents) -> Iterator[tuple[str, str, str]]:
     size = f"about {int8_bytes(contents.cost.layers) / 1000:,.0f} kB as int8"
     yield _amount(contents.cost.parameters), "parameters", size
     yield _amount(contents.cost.macs), "multiply-accumulates", "for one picture"
+
+
+def _warn(contents: Contents) -> Iterator[str]:
+    """Say where the network is worth nothing, on the part that the tiles are of."""
+    for remark in find_remarks(contents.judgement.scores):
+        why = f"on the {contents.judgement.part} part"
+        yield verdict(remark, why, passed=False)
 
 
 def _amount(number: float) -> str:
