@@ -81,3 +81,23 @@ def test_what_is_no_run_is_refused(finished_run: Path, tmp_path: Path) -> None:
     assert isinstance(done.exception, ModelError)
     assert "is no run" in str(done.exception)
     assert CliRunner().invoke(cli, ["compare", str(finished_run)]).exit_code == 2
+
+
+def test_a_network_with_one_answer_is_told_by_evaluate(stubborn_run: Path, faces: Path) -> None:
+    remark = "THE NETWORK GIVES EVERY PICTURE THE SAME LABEL: happy"
+    arguments = ["evaluate", str(stubborn_run), str(faces)]
+    shown = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert shown.stdout.splitlines()[-1] == f"  {remark}"
+    figures = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
+    assert json.loads(figures.stdout)["remarks"] == [remark]
+
+
+def test_a_network_at_chance_is_told_by_its_report(finished_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "dealt")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["test"]["confusion"] = [[1] * 7] * 7
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    assert CliRunner().invoke(cli, ["report", str(run)], catch_exceptions=False).exit_code == 0
+    page = (run / "report.html").read_text()
+    assert "THE NETWORK IS NO BETTER THAN CHANCE: 14.29% of 49 pictures right" in page
+    assert page.index("CHANCE") < page.index("<nav>"), "above everything else"

@@ -331,7 +331,11 @@ def _echo_scores(title: str, scores: dict[str, Any]) -> None:
         for label, recall in scores["recall"].items()
     )
     click.echo("  recall: " + ", ".join(found))
-    for remark in scores["remarks"]:
+    from fer_edge.shared.chance import find_remarks
+    from fer_trainer.scores.evaluation import scores_from_json
+
+    # Anew, because the figures may be of a run that an earlier version finished.
+    for remark in find_remarks(scores_from_json(scores)):
         click.echo(f"  {remark}")
 
 

@@ -8,6 +8,7 @@ from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.models.slots import ModelSlots, Place, Pointer
 from fer_edge.models.trial import try_model
+from fer_edge.models.worth import find_remarks
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import ModelFile, parse_model, read_bytes, read_model
 from fer_edge.shared.terminal.tables import format_fields
@@ -21,11 +22,13 @@ class Change:
         changed: Whether another model serves than before.
         pointer: What serves now, and what served before it.
         model: What serves now.
+        remarks: What its contract says against it, alone and beside what served: a sentence each.
     """
 
     changed: bool
     pointer: Pointer
     model: ModelFile
+    remarks: tuple[str, ...] = ()
 
 
 def install(file: Path, slots: ModelSlots) -> Change:
@@ -46,7 +49,9 @@ def install(file: Path, slots: ModelSlots) -> Change:
         if before is not None and before.serving != "shipped":
             serving = slots.path(before.serving)
             if _holds(serving, data):
-                return Change(False, before, try_model(serving))
+                model = try_model(serving)
+                return Change(False, before, model, find_remarks(model, None))
+        served = _served(slots, before)
         slot = slots.stage(data)
         try:
             model = try_model(slots.staged_path(slot), name=str(file))
@@ -56,7 +61,7 @@ def install(file: Path, slots: ModelSlots) -> Change:
         slots.keep(slot)
         pointer = Pointer(slot, _place_to_return_to(slots, before, slot))
         slots.point(pointer)
-    return Change(True, pointer, model)
+    return Change(True, pointer, model, find_remarks(model, served))
 
 
 def roll_back(slots: ModelSlots) -> Change:
@@ -104,6 +109,14 @@ def _pointer(slots: ModelSlots) -> Pointer | None:
     try:
         return slots.pointer()
     except ModelError:
+        return None
+
+
+def _served(slots: ModelSlots, pointer: Pointer | None) -> ModelFile | None:
+    """Return what serves, to compare with; None where that is damaged."""
+    try:
+        return None if pointer is None else read_place(pointer.serving, slots)
+    except FerError:
         return None
 
 
