@@ -127,7 +127,6 @@ def show_data(contents: Contents) -> Sequence[str]:
         named = ", ".join(f"{reason} {n:,}" for reason, n in sorted(votes["left_out"].items()))
         pairs.append(("labels", f"by the votes of {votes['name']}"))
         pairs.append(("left out by the votes", named or "none"))
-        pairs.append(("soft labels from", str(votes.get("name", votes))))
     if (left_out := data.get("left_out_of_train")) is not None:
         pairs.append(("left out of train, also in validation", f"{left_out:,}"))
     if contents.metrics.get("test") is not None:
