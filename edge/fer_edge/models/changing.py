@@ -8,6 +8,7 @@ from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.models.slots import ModelSlots, Place, Pointer
 from fer_edge.models.trial import require_pass, try_model
+from fer_edge.models.worth import find_remarks
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import ModelFile, parse_model, read_bytes, read_model
 from fer_edge.shared.terminal.command_line import printable
@@ -22,11 +23,13 @@ class Change:
         changed: Whether another model serves than before.
         pointer: What serves now, and what served before it.
         model: What serves now.
+        remarks: What its contract says against it, alone and beside what served: a sentence each.
     """
 
     changed: bool
     pointer: Pointer
     model: ModelFile
+    remarks: tuple[str, ...] = ()
 
 
 def install(file: Path, slots: ModelSlots) -> Change:
@@ -47,7 +50,9 @@ def install(file: Path, slots: ModelSlots) -> Change:
         if before is not None and before.serving != "shipped":
             serving = slots.path(before.serving)
             if _holds(serving, data):
-                return Change(False, before, try_model(serving))
+                model = try_model(serving)
+                return Change(False, before, model, find_remarks(model, None))
+        served = _served(slots, before)
         slot = slots.stage(data)
         try:
             model = parse_model(slots.staged(slot), where=str(slots.staged_path(slot)))
@@ -58,7 +63,7 @@ def install(file: Path, slots: ModelSlots) -> Change:
         slots.keep(slot)
         pointer = Pointer(slot, _place_to_return_to(slots, before, slot))
         slots.point(pointer)
-    return Change(True, pointer, model)
+    return Change(True, pointer, model, find_remarks(model, served))
 
 
 def roll_back(slots: ModelSlots) -> Change:
@@ -106,6 +111,14 @@ def _pointer(slots: ModelSlots) -> Pointer | None:
     try:
         return slots.pointer()
     except ModelError:
+        return None
+
+
+def _served(slots: ModelSlots, pointer: Pointer | None) -> ModelFile | None:
+    """Return what serves, to compare with; None where that is damaged."""
+    try:
+        return None if pointer is None else read_place(pointer.serving, slots)
+    except FerError:
         return None
 
 
