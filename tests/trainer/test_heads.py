@@ -16,6 +16,7 @@ from fer_trainer.cli import cli
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.runs import list_runs
 from fer_trainer.recipe.files import dump_recipe, load_recipe
 from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.augmentation import augmented
@@ -247,3 +248,8 @@ def test_contracts_name_the_heads_own_data(headed_run: Path, votes: Path) -> Non
     assert contract.name == "headed-people"
     assert contract.provenance["data"]["votes"]["name"] == votes.name
     assert contract.provenance["split"]["train"] < 112
+
+
+def test_heads_are_listed_as_part_of_their_run(headed_run: Path) -> None:
+    (entry,) = list_runs(headed_run)
+    assert (entry.run, entry.data, entry.state) == (str(headed_run), "faces", "finished")

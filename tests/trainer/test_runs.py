@@ -60,11 +60,6 @@ def test_a_run_is_told_as_it_recorded_it(folder: Path) -> None:
     assert listed(folder)["done"]["bytes"] == size
 
 
-def test_heads_are_part_of_their_run(headed_run: Path) -> None:
-    (entry,) = listed(headed_run.parent).values()
-    assert (entry["run"], entry["data"]) == (str(headed_run), "faces")
-
-
 def test_people_get_a_table(folder: Path) -> None:
     lines = CliRunner().invoke(cli, ["runs", str(folder)]).stdout.splitlines()
     assert lines[0].split()[:3] == ["run", "recipe", "data"]
