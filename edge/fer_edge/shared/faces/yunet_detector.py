@@ -70,8 +70,8 @@ class YunetDetector:
         found = self._seen(grey, min(self._side_px, longest), surely=self._least_score)
         nearer_px = min(self._second_side_px, round(_ENLARGED * longest))
         if len(found) != 1 and nearer_px > min(self._side_px, longest):
-            larger = max(_LARGER, self._least_score)
-            surely = larger if found or nearer_px > longest else _NEVER
+            enough = max(_LARGER, self._least_score)
+            surely = enough if found or nearer_px > longest else _NEVER
             for one in self._seen(grey, nearer_px, surely=surely, known=found):
                 found = _with(found, one)
         if not found:
