@@ -54,9 +54,10 @@ bench: setup ## Measure start-up, memory, size and detection on this machine.
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/detection.py
 
-docs: setup ## Write the pages of commands and settings anew from the programs themselves.
+docs: setup ## Write the pages of commands, settings and Python anew from the programs themselves.
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_settings.py
+	$(BIN)/python docs/generate_api.py
 
 constraints: setup ## Pin the newest versions that fit together, for every supported Python.
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header \

@@ -8,7 +8,8 @@ import json
 import sys
 import time
 
-from fer_edge.assemble.parts import frames_of, make_pipeline, make_source
+from fer_edge.assemble.parts import make_pipeline
+from fer_edge.assemble.sources import frames_of, make_source
 from fer_edge.commands.options import resolve_settings
 
 

@@ -11,8 +11,11 @@ from typing import Any, Final
 import numpy as np
 from clips import Clip
 
-from fer_edge.assemble.parts import make_pipeline, make_source
+from fer_edge.assemble.baselines import make_corrector
+from fer_edge.assemble.parts import make_pipeline
+from fer_edge.assemble.sources import make_source
 from fer_edge.settings import Settings, SmoothingSettings
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import UNCERTAIN, Box, Face, Frame, Prediction, Reading
 from fer_edge.stages.clocks import by_capture
 from fer_edge.stages.smoothing import LabelSmoother
@@ -84,6 +87,38 @@ def smoothed_labels(face: WatchedFace, settings: SmoothingSettings) -> list[str]
         (steadied,) = smoother.update(frame, [Reading(where, prediction)])
         labels.append(steadied.stable or UNCERTAIN)
     return labels
+
+
+def relative_answers(
+    face: WatchedFace, settings: Settings, contract: ModelContract, *, mode: str
+) -> list[Prediction]:
+    """Return what the device's own stage makes of the same answers: priors, and a baseline.
+
+    Args:
+        face: A watched face.
+        settings: Section `expression`; of `baseline` the strength.
+        contract: Of the model.
+        mode: Of the baseline: "track", or "none" for the priors alone.
+    """
+    settings = replace(settings, baseline=replace(settings.baseline, mode=mode))
+    stage = make_corrector(settings, contract, by_capture, follows=True)
+    where = Face(Box(0, 0, 1, 1), 1.0, track_id=1)
+    answers = []
+    for index, (second, prediction) in enumerate(zip(face.seconds, face.predictions, strict=True)):
+        reading = Reading(where, prediction)
+        if stage is not None:
+            frame = Frame(index, second, round(second * 1e9), _NOTHING)
+            (reading,) = stage.update(frame, [reading])
+        answers.append(reading.answer)
+    return answers
+
+
+def relative_labels(
+    face: WatchedFace, settings: Settings, contract: ModelContract, *, mode: str
+) -> list[str]:
+    """Return the same, smoothed by the device's own smoother."""
+    answers = relative_answers(face, settings, contract, mode=mode)
+    return smoothed_labels(replace(face, predictions=answers), settings.smoothing)
 
 
 def switches(labels: Sequence[str]) -> int:

@@ -36,6 +36,10 @@ PICTURES_A_FACE: Final = 5
 SHORT_SECONDS: Final = (0.2, 0.3, 0.5, 0.75, 1.0)
 SOON_SECONDS: Final = 0.5
 LEAST_PICTURES: Final = 5
+CALM_SECONDS: Final = 20.0
+LASTING_SECONDS: Final = 600.0
+LASTING_RATE: Final = 4.0
+"""Frames a second of what lasts ten minutes."""
 _NOISES: Final = 24  # of which one is taken for each frame
 
 Pools = Mapping[str, Sequence[GreyImage]]
@@ -154,6 +158,39 @@ def passing_faces(
         ]
         faces.append(_show(shown, classifier, rate=rate, rng=rng))
     return faces
+
+
+def lasting_faces(
+    known: Pools, classifier: LitertClassifier, *, count: int, seed: int = 2
+) -> list[MadeFace]:
+    """Return faces that are neutral for a while and then show one other picture for ten minutes."""
+    chance, rng = random.Random(seed), np.random.default_rng(seed)
+    return [
+        _show(
+            [
+                ("neutral", chance.choice(known["neutral"]), CALM_SECONDS),
+                (label, chance.choice(known[label]), LASTING_SECONDS),
+            ],
+            classifier,
+            rate=LASTING_RATE,
+            rng=rng,
+        )
+        for label in sorted(known)
+        if label != "neutral"
+        for _ in range(count)
+    ]
+
+
+def drift(faces: Sequence[MadeFace], labels: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Return the share of frames with the lasting picture's label, in its first and last minute."""
+    shares: dict[str, list[float]] = {"first_minute": [], "last_minute": []}
+    for face, given in zip(faces, labels, strict=True):
+        _, begin, end = list(runs(face.truth))[-1]
+        right = [given[index] == face.truth[index] for index in range(begin, end)]
+        minute = round(60 * LASTING_RATE)
+        shares["first_minute"].append(sum(right[:minute]) / minute)
+        shares["last_minute"].append(sum(right[-minute:]) / minute)
+    return {name: round(statistics.fmean(some), 4) for name, some in shares.items()}
 
 
 def shortened(face: MadeFace, seconds: float, *, rate: float) -> MadeFace:

@@ -1,8 +1,10 @@
 """How steady a model's labels are over time, and what steadying them costs.
 
 On the clips the device's own pipeline runs once for each model; the network's answers are kept, and
-its labels as they are (`raw`) are compared with those that the smoother makes of the same answers.
-Nothing is chosen on the clips. Whether real changes are hidden is seen on faces made of FER2013's
+its labels as they are (`raw`) are compared with those that the smoother makes of the same answers:
+of the network's own (`smoothed`), of those weighed by priors (`balanced`), and of those that are
+relative to the face's baseline as well (`track`). Nothing is chosen on the clips.
+Whether real changes are hidden is seen on faces made of FER2013's
 pictures (made_expressions.py): of the test half with the settings as they are, of training
 pictures with `--sweep`, which prints what other settings would do. Given a run's split.json as
 `--split`, one for each `--model`, the sweep uses the validation pictures alone, which the network
@@ -24,6 +26,7 @@ from label_tracks import (
     WatchedFace,
     box_jitter,
     raw_labels,
+    relative_labels,
     smoothed_labels,
     steadiness,
     watch,
@@ -33,6 +36,8 @@ from made_expressions import (
     MadeFace,
     change_figures,
     changing_faces,
+    drift,
+    lasting_faces,
     passing_faces,
     passing_reported,
     pools,
@@ -54,6 +59,7 @@ from fer_edge.shared.records import GreyImage
 RATES: Final = (30, 15)
 FACES: Final = 40
 PASSING_FACES: Final = 60
+LASTING_FACES: Final = 2  # of each label
 SWEPT_SHORT: Final = (0.3, 0.5)
 MOST_PICTURES: Final = 3000  # read, from which those of the made faces are taken
 
@@ -135,6 +141,14 @@ def on_passing(
     return result
 
 
+def on_lasting(known: Any, judge: Judge, labellers: dict[str, Labeller]) -> dict[str, Any]:
+    """Return whether ten minutes of one expression are still called so at their end."""
+    faces = lasting_faces(known, judge.classifier, count=LASTING_FACES)
+    return {
+        name: drift(faces, [labels(face) for face in faces]) for name, labels in labellers.items()
+    }
+
+
 def on_made_faces(
     pictures: Pictures, judge: Judge, labellers: dict[str, Labeller]
 ) -> dict[str, Any]:
@@ -150,6 +164,7 @@ def on_made_faces(
             },
             "passing": on_passing(passing, labellers, rate=rate),
         }
+    result["lasting"] = on_lasting(known, judge, labellers)
     return result
 
 
@@ -174,10 +189,12 @@ def certainty(pictures: Pictures, judge: Judge, negatives: Path) -> list[dict[st
 
 def measure(model: str, data: Path, settings: Settings) -> dict[str, Any]:
     """Return the figures of one model on clips and test pictures."""
-    settings = with_model(settings, model)
+    settings, contract = with_model(settings, model), open_model(model).contract
     labellers: dict[str, Labeller] = {
         "raw": raw_labels,
         "smoothed": lambda face: smoothed_labels(face, settings.smoothing),
+        "balanced": lambda face: relative_labels(face, settings, contract, mode="none"),
+        "track": lambda face: relative_labels(face, settings, contract, mode="track"),
     }
     judge = make_judge(model, data)
     pictures = read_pictures(data, judge, test=True, split=None)

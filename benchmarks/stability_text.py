@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
-WAYS: Final = ("raw", "smoothed")
+WAYS: Final = ("raw", "smoothed", "balanced", "track")
 
 
 def model_name(model: str) -> str:
@@ -57,6 +57,14 @@ def as_text(result: Mapping[str, Any]) -> str:
         for rate in first["made"]
         if rate.isdigit()
     ]
+    lasting = [
+        row(title, lambda found, way, key=key: _share(found["made"]["lasting"][way][key]))
+        for title, key in (
+            ("rightly named in its first minute", "first_minute"),
+            ("in its last", "last_minute"),
+        )
+    ]
+    parts.append("ten minutes of one picture\n" + format_table(header, lasting))
     parts += [
         f"{model_name(model)}: single test pictures below a least probability\n"
         + _certainty(found["certainty"])

@@ -165,6 +165,17 @@ drop() {
     done
 }
 
+# Runs a command with the rights of the daemon's user, where there is one: what that user may have written (models,
+# answers of the daemon) is never loaded or read with root's.
+as_daemon() {
+    if [ "$(id -u)" != 0 ] || ! getent passwd "$ACCOUNT" >/dev/null; then
+        "$@"
+        return
+    fi
+    setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --init-groups --inh-caps=-all --bounding-set=-all \
+        --no-new-privs env -u XDG_RUNTIME_DIR HOME="$STATE" "$@"
+}
+
 has_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null; }
 
 # Runs systemctl where systemd runs, or where it can work on the files alone.
@@ -317,10 +328,10 @@ build_release() {
 # Does it work on this device? Nothing has been switched yet.
 try_release() {
     local program=$1/venv/bin/fer-edge pictures
-    timeout 120 "$program" selftest >&2 ||
+    as_daemon timeout 120 "$program" selftest >&2 ||
         die 1 "the new release fails its self-test; what was installed before is untouched"
     pictures=$(dirname "$("$1/venv/bin/python" -c 'import fer_edge; print(fer_edge.__file__)')")/assets
-    timeout 60 "$program" run --source "$pictures" --max-frames 1 --output - >/dev/null 2>"$1/said" || {
+    as_daemon timeout 60 "$program" run --source "$pictures" --max-frames 1 --output - >/dev/null 2>"$1/said" || {
         cat "$1/said" >&2
         die 1 "the new release cannot read a picture; what was installed before is untouched"
     }
@@ -336,8 +347,9 @@ try_release() {
         timeout 60 "$program" config check "${as_user[@]}" "$CONFIG" >&2 ||
             die 78 "the new release refuses $CONFIG; what was installed before is untouched"
     fi
-    if [ -e "$STATE/models" ] && "$PREFIX/venv/bin/fer-edge" model status --verify >/dev/null 2>&1; then
-        timeout 180 "$program" model status --verify --state "$STATE" >&2 ||
+    if [ -e "$STATE/models" ] && as_daemon timeout 180 "$PREFIX/venv/bin/fer-edge" model status --verify \
+        --state "$STATE" >/dev/null 2>&1; then
+        as_daemon timeout 180 "$program" model status --verify --state "$STATE" >&2 ||
             die 1 "the installed model fails with the new release; what was installed before is untouched"
     fi
 }
@@ -395,8 +407,8 @@ write_config() {
 
 # Asks the daemon itself whether frames come; fails where they do not, or where it does not tell.
 sees() {
-    timeout 20 "$PREFIX/venv/bin/fer-edge" status --json 2>/dev/null |
-        python3 -c 'import json, sys; sys.exit(not json.load(sys.stdin)["frames_per_second"] > 0)' 2>/dev/null
+    as_daemon timeout 20 "$PREFIX/venv/bin/fer-edge" status --json 2>/dev/null |
+        as_daemon python3 -c 'import json, sys; sys.exit(not json.load(sys.stdin)["frames_per_second"] > 0)' 2>/dev/null
 }
 
 property() { systemctl show --property="$1" --value "$UNIT"; }
@@ -423,7 +435,8 @@ become_ready() {
 
 tell_why() {
     say "the daemon's state: $(property ActiveState), last exit code $(property ExecMainStatus); its last words:"
-    journalctl --unit "$UNIT" --identifier fer-edge --lines 5 --no-pager --output cat 2>/dev/null | sed 's/^/    /' >&2 || true
+    journalctl --unit "$UNIT" --identifier fer-edge --lines 5 --no-pager --output cat 2>/dev/null |
+        sed 's/[[:cntrl:]]/?/g; s/^/    /' >&2 || true
 }
 
 # Starts what was installed. Goes back where a daemon that was running does not run any more.
@@ -477,7 +490,7 @@ install_release() {
     print=$(fingerprint)
     old=$(current_release)
     new=$old
-    if timeout 120 "$PREFIX/venv/bin/fer-edge" selftest >/dev/null 2>&1; then works=yes; fi
+    if as_daemon timeout 120 "$PREFIX/venv/bin/fer-edge" selftest >/dev/null 2>&1; then works=yes; fi
     if has_systemd; then was_active=$(property ActiveState); fi
     if [ "$was_active" = active ] && sees; then saw=yes; fi
     if [ "$force" = yes ] || [ "$works" = no ] ||
@@ -509,7 +522,7 @@ roll_back() {
     new=$(previous_release)
     is_release "$new" || die 1 "no release before this one"
     if has_systemd; then was_active=$(property ActiveState); fi
-    "$PREFIX/releases/$new/venv/bin/fer-edge" selftest >&2 || die 1 "release $new fails its self-test"
+    as_daemon "$PREFIX/releases/$new/venv/bin/fer-edge" selftest >&2 || die 1 "release $new fails its self-test"
     say "goes back from release $old to $new"
     [ "$dry" = no ] || finish
     activate "$new"

@@ -63,6 +63,8 @@ UNITS: Final = {
     "smoothing.least_probability": "-",
     "smoothing.margin": "-",
     "model.threads": "threads",
+    "expression.balance": "-",
+    "baseline.strength": "-",
     "mqtt.port": "-",
     "mqtt.in_flight": "events",
     "web.port": "-",
@@ -75,6 +77,7 @@ UNITS: Final = {
     "schedule.after_epochs": "epochs",
     "selection.patience": "epochs",
 }
+SHARES: Final = "expression.prior."
 TYPES: Final = {str: "text", bool: "true or false", int: "whole number", float: "number"}
 HEAD: Final = "| key | type | unit | range | default | what it does |\n|---|---|---|---|---|---|"
 
@@ -106,14 +109,21 @@ def _sections(settings: type, told: Any) -> Iterator[str]:
             continue
         cls: Any = section.default_factory
         about = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
-        hints = typing.get_type_hints(cls)
         # What a docstring refers to in the code means nothing to whoever writes a recipe.
         about = re.sub(r"; see `fer_[\w.]+`", "", about)
         yield f"## `[{section.name}]`\n\n{about}\n"
         yield HEAD
-        for f in dataclasses.fields(cls):
-            yield _row(f"{section.name}.{f.name}", f, hints[f.name], told(cls, f))
+        yield from _rows(cls, section.name, told)
         yield ""
+
+
+def _rows(cls: Any, place: str, told: Any) -> Iterator[str]:
+    hints = typing.get_type_hints(cls)
+    for f in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[f.name]):
+            yield from _rows(hints[f.name], f"{place}.{f.name}", told)
+        else:
+            yield _row(f"{place}.{f.name}", f, hints[f.name], told(cls, f))
 
 
 def _told_by_field(_: type, field: Any) -> str:
@@ -150,7 +160,7 @@ def _row(key: str, field: Any, hint: Any, told: str) -> str:
 
 def _unit(key: str, default: Any) -> str:
     by_name = (unit for suffix, unit in SUFFIXES.items() if key.endswith(suffix))
-    unit = UNITS.get(key) or next(by_name, "")
+    unit = UNITS.get(key) or next(by_name, "") or ("-" if key.startswith(SHARES) else "")
     section = key.partition(".")[0]
     of_the_edge = section in {section.name for section in dataclasses.fields(Settings)}
     if not unit and of_the_edge and type(default) in {int, float}:

@@ -1,6 +1,9 @@
 """What holds for every test, wherever it lies."""
 
+import os
+import shutil
 import signal
+import tempfile
 
 import left_processes
 import pytest
@@ -17,6 +20,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _obey_ctrl_c()
     config.addinivalue_line("markers", "slow: needs over a second (slow_tests.txt)")
     config.stash[_LEFT] = []
+    # What one run of the tests has found out of a model is not known to the next.
+    cache = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="fer-tests-cache-")
+    config.add_cleanup(lambda: shutil.rmtree(cache, ignore_errors=True))
     one_of_several = hasattr(config, "workerinput")  # a process of pytest-xdist
     if not one_of_several:
         left_processes.mark_run()

@@ -112,6 +112,11 @@ picture_options = options(
     help="Exit with 0 although the gate could not measure everything.",
 )
 @click.option(
+    "--accept-poor",
+    is_flag=True,
+    help="Exit with 0 although float32 itself is at chance, or gives every picture the same label.",
+)
+@click.option(
     "--c-array", is_flag=True, help="Also write int8 as C++ source for TensorFlow Lite Micro."
 )
 @click.option("--force", is_flag=True, help="Replace files of an earlier conversion.")
@@ -134,6 +139,7 @@ def convert(
     seed: int,
     try_rescue: bool,
     accept_unmeasured: bool,
+    accept_poor: bool,
     c_array: bool,
     force: bool,
     as_json: bool,
@@ -147,7 +153,8 @@ def convert(
     report.html, and prints what the conversion changed on held-out pictures.
 
     Exits with 3 where a file does not pass the gate: at least 99 % of float32's accuracy, and no
-    class that loses more than 3 points of recall beyond its interval. The files are written all
+    class that loses more than 3 points of recall beyond its interval; nor anything of a network
+    that is itself at chance, unless --accept-poor is given. The files are written all
     the same, and say so.
     """
     from fer_convert.conversion import REPORT_NAME, Plan
@@ -212,7 +219,12 @@ def convert(
         click.echo(format_report(conversion))
         for name in files:
             click.echo(f"wrote {out / name}")
-    check_gate(conversion.verdicts, poor=conversion.poor, accept_unmeasured=accept_unmeasured)
+    check_gate(
+        conversion.verdicts,
+        poor=conversion.poor,
+        accept_unmeasured=accept_unmeasured,
+        accept_poor=accept_poor,
+    )
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
 from fer_convert.file.purity import check_purity
 from fer_convert.judgement.comparison import Answers, Measurement, pictures_to_compare
-from fer_convert.judgement.gate import Verdict, find_poor
+from fer_convert.judgement.gate import Verdict, find_poor, find_remarks
 from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.judgement.measurement import ask_all, judge_all, measure_all
 from fer_convert.judgement.reading import check_reading
@@ -129,6 +129,11 @@ class Conversion:
         return find_poor(self.answers[Target.FLOAT32], self.held_out)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is wrong with float32, and what else its reader should know of its worth."""
+        return find_remarks(self.answers[Target.FLOAT32], self.held_out)
+
+    @property
     def costs(self) -> Mapping[Target, CostTable]:
         """What an inference of each target costs."""
         kinds = self.network.kinds
@@ -143,7 +148,7 @@ class Conversion:
             artefact.target.value: {
                 "file": artefact.file_name,
                 "bytes": len(artefact.data),
-                "model_sha256": artefact.model.contract.flatbuffer_sha256,
+                "model_sha256": artefact.model.sha256,
             }
             for artefact in self.artefacts
         }
@@ -167,6 +172,7 @@ class Conversion:
             "calibration": self.provenance["calibration"],
             "held_out": self.provenance["held_out"],
             "poor": list(self.poor),
+            "remarks": list(self.remarks),
             "folded": list(self.moves),
             "int8_ranges": self.provenance.get("int8_ranges"),
             "targets": targets,
@@ -226,6 +232,8 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
         run, representative, held_out, translation.network.versions, measurements
     )
     provenance["held_out"]["of"] = len(pictures.held_out)
+    if remarks := find_remarks(answers[Target.FLOAT32], held_out):
+        provenance["remarks"] = list(remarks)
     provenance["folded"] = list(translation.moves)
     if translation.ranges:
         provenance["int8_ranges"] = dict(translation.ranges)

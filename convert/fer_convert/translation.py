@@ -21,6 +21,7 @@ from fer_convert.source.job import (
     read_ranges,
 )
 from fer_convert.targets import Target
+from fer_edge.shared.address_space import TENSORFLOW_MB, require_address_space
 from fer_edge.shared.errors import ModelError
 
 _PROVEN: Final = frozenset({
@@ -79,8 +80,10 @@ def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, Netw
     Raises:
         ModelError: The network cannot be loaded, breaks its contract, or cannot be converted.
         DependencyError: TensorFlow cannot be loaded.
+        MemoryLimitError: This process may map too little for it.
         RuntimeError: The process failed for a reason of its own.
     """
+    require_address_space(TENSORFLOW_MB, of="Keras and TensorFlow")
     with tempfile.TemporaryDirectory(prefix="fer-convert-") as name:
         folder = Path(name)
         job.write(folder)
@@ -95,7 +98,8 @@ def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, Netw
             check=False,
         )
         printed = finished.stdout.decode(errors="replace")
-        _log.debug("the worker process printed:\n%s", printed)
+        for line in printed.splitlines():
+            _log.debug("the worker process printed: %s", line)
         error = read_error(folder)
         if error is not None:
             raise error

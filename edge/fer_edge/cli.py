@@ -10,9 +10,12 @@ import click
 
 from fer_edge import DEFAULT_MODEL, __version__
 from fer_edge.commands.bench.cli import bench
+from fer_edge.commands.config import config
 from fer_edge.commands.doctor.cli import doctor
+from fer_edge.commands.evaluating import calibrate, evaluate
 from fer_edge.commands.model import model as model_group
 from fer_edge.commands.options import model_option as _model_option
+from fer_edge.commands.options import participant_options
 from fer_edge.commands.options import resolve_settings as _resolve
 from fer_edge.commands.options import settings_options as _settings_options
 from fer_edge.commands.status import status
@@ -27,6 +30,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.entry import leave_on_interrupt
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
@@ -48,6 +52,7 @@ def cli() -> None:
       fer-edge run --source 0              the first camera, JSON lines on stdout
       fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
+      fer-edge calibrate --out me.json     how you look at rest, so that you are read rightly
       fer-edge status                      how the running one does
       fer-edge bench                       how fast it is on this device
       fer-edge tune                        the best settings for this device and camera
@@ -71,6 +76,7 @@ def cli() -> None:
     help="Leave a copy of each picture there, NAME-annotated.jpg, with boxes and labels drawn in.",
 )
 @_model_option
+@participant_options
 @_settings_options
 @json_option
 def classify(
@@ -78,6 +84,8 @@ def classify(
     crops: bool,
     annotate_folder: Path | None,
     model: str | None,
+    participants: str | None,
+    participant: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     as_json: bool,
@@ -87,7 +95,8 @@ def classify(
     Where none reaches the model's least probability, the likeliest is given as uncertain.
 
     With --json, prints one line a picture:
-    {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores"}]}.
+    {"image", "width", "height", "faces": [{"box": [x, y, w, h], "label", "confidence", "scores",
+    "relative"}], "baseline"}. Label and confidence are of relative, which weighs the scores.
 
     A picture that cannot be read gets a line on stderr, the others are done all the same, and the
     exit code is 1.
@@ -95,7 +104,11 @@ def classify(
     from fer_edge.commands.batch import run_batch
     from fer_edge.shared.errors import EXIT_FAILED
 
-    resolved = _resolve(config, assignments, {"model.path": model})
+    flags = {
+        "model.path": model, "baseline.participants": participants,
+        "baseline.participant": participant,
+    }  # fmt: skip
+    resolved = _resolve(config, assignments, flags)
 
     def make_worker() -> Callable[[str], None]:
         from fer_edge.commands.classify import PictureReader, format_reading
@@ -106,55 +119,12 @@ def classify(
 
         def work(image: str) -> None:
             seen = reader.read(image)
-            echo_result(seen.to_json, partial(format_reading, seen), as_json=as_json)
+            echo_result(seen.to_dict, partial(format_reading, seen), as_json=as_json)
 
         return work
 
     if run_batch(images, make_worker):
         sys.exit(EXIT_FAILED)
-
-
-@cli.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@_model_option
-@click.option(
-    "--votes",
-    type=click.Path(path_type=Path),
-    help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
-)
-@click.option(
-    "--without-copies",
-    is_flag=True,
-    help="Leave out test pictures that have the very pixels of a training picture.",
-)
-@json_option
-def evaluate(
-    data: Path, model: str | None, votes: Path | None, without_copies: bool, as_json: bool
-) -> None:
-    """Measure a model's accuracy on labelled face crops.
-
-    DATA is a folder with a folder for each expression, or with train and test folders (of which
-    test is used), or a .zip or .tar.gz of either. Class folders may have any usual name (angry,
-    anger, ...).
-    """
-    from fer_edge.assemble.parts import make_classifier
-    from fer_edge.commands.evaluate import evaluate as judge
-    from fer_edge.commands.evaluate import format_evaluation
-    from fer_edge.shared.data.ferplus import read_majority
-    from fer_edge.shared.data.labelled import LabelledPictures
-
-    resolved = _resolve(None, (), {"model.path": model})
-    classifier = make_classifier(resolved.settings.model)
-    truth = None if votes is None else read_majority(votes)
-    with LabelledPictures(data) as pictures, ProgressLine() as line:
-        result = judge(
-            pictures,
-            classifier,
-            truth=truth,
-            without_copies=without_copies,
-            progress=partial(line.count, "evaluating"),
-        )
-    echo_result(result.to_json, partial(format_evaluation, result), as_json=as_json)
 
 
 @cli.command()
@@ -168,27 +138,66 @@ def evaluate(
 @click.option(
     "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
 )
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON lines at a terminal, too, as into a pipe."
+)
+@click.option(
+    "--annotate",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Leave frames with boxes and labels there: a video (.mp4, .avi, .mkv, .mjpg), or a folder"
+    " of pictures.",
+)
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End after so many seconds of frames: of a clip, or of the clock.",
+)
 @click.option(
     "--name", metavar="NAME", help="Tells this run from others here: its status, topics and spool."
 )
+@participant_options
 @_settings_options
 def run(
     source: str | None,
     model: str | None,
     output: str | None,
+    as_json: bool,
+    annotate: Path | None,
     max_frames: int | None,
+    max_seconds: float | None,
     name: str | None,
+    participants: str | None,
+    participant: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Read frames until the source ends or Ctrl-C; print one JSON line a frame."""
-    from fer_edge.commands.run import run_daemon
+    """Read frames until the source ends or Ctrl-C; print one JSON line a frame.
 
+    At a terminal, a live line tells what is seen instead; --json or --output - print the lines
+    there, too.
+    """
+    if as_json and output not in {None, "-"}:
+        raise click.UsageError("--json prints on stdout, and --output writes to a file: give one")
+    output = "-" if as_json else output
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
+        "baseline.participants": participants, "baseline.participant": participant,
     }  # fmt: skip
-    run_daemon(lambda: _resolve(config, assignments, flags).settings, max_frames=max_frames or 0)
+    leave_on_interrupt()  # until it heeds them itself
+    from fer_edge.models.trial import begin_trial
+
+    chosen = _resolve(config, assignments, flags).settings.model
+    begin_trial(chosen.path, trust=chosen.trust)
+    from fer_edge.commands.run import run_daemon  # which takes as long as a trial
+
+    run_daemon(
+        lambda: _resolve(config, assignments, flags),
+        max_frames=max_frames or 0,
+        max_seconds=max_seconds or 0.0,
+        annotate=annotate,
+    )
 
 
 @cli.command()
@@ -249,14 +258,19 @@ def models(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|FILE]")
+@click.option("--all", "whole", is_flag=True, help="Tell its whole origin, too.")
 @json_option
-def inspect(model: str, as_json: bool) -> None:
-    """Tell what a model file is: labels, input, origin, figures. Loads no interpreter."""
-    from fer_edge.commands.inspect import describe_model, format_model
+def inspect(model: str, whole: bool, as_json: bool) -> None:
+    """Tell what a model file is: labels, input, figures, limits.
+
+    A file that does not ship is tried in a process of its own. The exit code is 78 where it fails.
+    """
+    from fer_edge.commands.inspect import inspect_model
     from fer_edge.models import open_model
 
-    opened = open_model(model)
-    echo_result(partial(describe_model, opened), partial(format_model, opened), as_json=as_json)
+    found = inspect_model(open_model(model))
+    echo_result(found.to_json, partial(found.to_text, whole=whole), as_json=as_json)
+    found.require()
 
 
 @cli.command()
@@ -265,9 +279,12 @@ def inspect(model: str, as_json: bool) -> None:
 def selftest(model: str, as_json: bool) -> None:
     """Run a model's golden vectors here and compare with the outputs recorded in it."""
     from fer_edge.models import open_model
+    from fer_edge.models.trial import require_survival
     from fer_edge.shared.model.selftest import run_selftest
 
-    result = run_selftest(open_model(model))
+    opened = open_model(model)
+    require_survival(opened)
+    result = run_selftest(opened)
     if as_json:
         echo_json(result.to_json())
     elif result.passed:
@@ -289,11 +306,11 @@ def selftest(model: str, as_json: bool) -> None:
 def demo(folder: Path, model: str | None, as_json: bool) -> None:
     """Do the main job on built-in input: no camera, no download.
 
-    A public-domain portrait becomes a clip in which the face moves, leaves and returns. Prints a
-    table of frames, faces, FPS and latency and leaves annotated pictures behind.
+    In a clip a drawn face changes its look, and a public-domain portrait comes, leaves and
+    returns. Prints a table of frames, faces, FPS and latency and leaves annotated pictures behind.
     """
     from fer_edge.commands.demo import format_demo, run_demo
-    from fer_edge.sources.portrait import FRAMES
+    from fer_edge.sources.demo_clip import FRAMES
 
     resolved = _resolve(None, (), {"model.path": model})
     with ProgressLine() as line:
@@ -336,48 +353,11 @@ def sources(as_json: bool) -> None:
         click.echo(note, err=True)
 
 
-@cli.group()
-def config() -> None:
-    """Show settings with their origin, or check a settings file."""
-
-
-@config.command()
-@_settings_options
-@json_option
-def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
-    """Print every setting as TOML, with where its value came from."""
-    from fer_edge.commands.listings import format_settings, settings_to_json
-
-    rows = _resolve(config, assignments, {}).rows()
-    echo_result(partial(settings_to_json, rows), partial(format_settings, rows), as_json=as_json)
-
-
-@config.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--on-device", is_flag=True, help="Open outputs, spool, port, broker and camera, too."
-)
-@click.option(
-    "--user", metavar="NAME", default="", help="Check with this user's rights; needs root."
-)
-def check(file: Path, on_device: bool, user: str) -> None:
-    """Say what `fer-edge run --config FILE` would say to a TOML settings file.
-
-    Checks every setting and what they are together, reads secrets and certificates, and loads the
-    model. Root sees the secrets in /etc/credstore as the service does. Opens nothing else, so the
-    file of another device can be checked, too; with --on-device it has to work here and now.
-
-    Exit codes: 0 it would start, 78 something in the file is wrong; with --on-device also 1 an
-    output cannot be written, 69 camera or broker unavailable.
-    """
-    from fer_edge.commands.check import check as check_all
-
-    check_all(_resolve(file, (), {}).settings, on_device=on_device, user=user)
-    echo(f"ok: {file}")
-
-
 cli.add_command(bench)
+cli.add_command(calibrate)
+cli.add_command(config)
 cli.add_command(doctor)
+cli.add_command(evaluate)
 cli.add_command(model_group)
 cli.add_command(status)
 cli.add_command(tune)

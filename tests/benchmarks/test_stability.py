@@ -15,9 +15,11 @@ from label_tracks import (
 )
 from made_expressions import (
     FACE_PX,
+    LASTING_RATE,
     Camera,
     MadeFace,
     change_figures,
+    drift,
     passing_reported,
     shortened,
 )
@@ -133,3 +135,10 @@ def test_the_camera_shows_the_picture_in_the_box_that_the_model_wants(margin):
     assert np.mean(sides) == pytest.approx(FACE_PX / (1 + 2 * margin), rel=0.05)
     assert len({(box.x, box.y) for _, box in seen}) > 5
     assert not np.array_equal(seen[0][0], seen[1][0])
+
+
+def test_an_expression_that_fades_while_it_lasts_is_seen():
+    minute = round(60 * LASTING_RATE)
+    truth = ["neutral"] * 10 + ["sad"] * (10 * minute)
+    given = ["neutral"] * 10 + ["sad"] * (9 * minute) + ["sad", "neutral"] * (minute // 2)
+    assert drift([a_made_face(given, truth)], [given]) == {"first_minute": 1.0, "last_minute": 0.5}

@@ -105,6 +105,7 @@ def parse(command: click.Command, name: str, arguments: list[str]) -> None:
         ("command-line.md", "generate_cli", "page"),
         ("settings.md", "generate_settings", "page"),
         ("recipe-settings.md", "generate_settings", "recipe_page"),
+        ("python.md", "generate_api", "page"),
     ],
 )
 def test_a_generated_page_is_what_make_docs_writes(page: str, writer: str, function: str) -> None:

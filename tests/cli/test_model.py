@@ -21,7 +21,7 @@ CONFIG = 78
 
 
 def sha256(data):
-    return parse_model(data, where="").contract.flatbuffer_sha256
+    return parse_model(data, where="").sha256
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def parsed(done):
 def test_install_tells_what_serves(model):
     assert parsed(model("install", NEW, "--json")) == {
         "changed": True, "serving": "a", "before": "shipped", "name": "tiny", "sha256": sha256(NEW),
+        "remarks": [],
     }  # fmt: skip
     assert parsed(model("install", NEW, "--json"))["changed"] is False
     shown = model("install", OLD)

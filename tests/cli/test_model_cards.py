@@ -32,7 +32,9 @@ def test_every_command_shows_the_accuracy_of_the_card_with_its_yardstick(name: s
     assert f"**{card}**" in (MODELS / f"{name}.md").read_text()
     (row,) = [line for line in output_of("models").splitlines() if re.match(rf"{name} .*%", line)]
     assert re.search(rf"{card.accuracy:.1%} +{re.escape(card.yardstick)} ", row)
-    assert f"{card}, on {card.n:,} pictures" in output_of("inspect", name)
+    told = output_of("inspect", name)
+    assert f"{card}, on {card.n:,} pictures" in told
+    assert told.count("\n") <= 24, "it fits a screen"
     assert str(card) in format_accuracy(accuracy_of_card(open_model(name)))
 
 

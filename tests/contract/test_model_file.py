@@ -211,6 +211,9 @@ def test_labels_txt_must_agree(labels):
         (changed(output__temperature=float("inf")), "Infinity is no number"),
         (changed(threshold=1.5), "threshold 1.5"),
         (changed(least_probability=-0.1), "least probability -0.1"),
+        (changed(balance=1.5), "balance 1.5"),
+        (changed(class_shares={"happy": 1.0}), "shares of classes"),
+        (changed(class_shares=dict.fromkeys(SEVEN, 0.2)), "shares of classes"),
     ],
 )  # fmt: skip
 def test_a_contract_that_makes_no_sense(contract, found):
@@ -308,7 +311,8 @@ def test_json_of_a_contract_is_stable():
 
 def test_a_contract_from_before_models_said_when_they_are_certain():
     older = json.loads(a_contract().to_json())
-    del older["least_probability"]
+    for name in ("least_probability", "class_shares", "balance"):
+        del older[name]
     read = ModelContract.from_json(json.dumps(older), where=WHERE)
     assert read == dataclasses.replace(a_contract(), least_probability=0.4)
     del older["threshold"]
@@ -318,8 +322,9 @@ def test_a_contract_from_before_models_said_when_they_are_certain():
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_every_shipped_model_has_its_name_and_its_card(name):
-    contract = open_model(name).contract
+    model = open_model(name)
+    contract = model.contract
     assert contract.name == name
     card = (Path(fer_edge.models.__file__).parent / f"{name}.md").read_text("utf-8")
-    assert contract.flatbuffer_sha256 in card
+    assert model.sha256 in card
     assert all(f"| {label} | " in card for label in contract.labels)

@@ -62,7 +62,7 @@ def test_the_files_are_whole_and_the_report_speaks_of_them(first):
         entry = report["targets"][target]
         assert entry["file"] == f"emotion.{target}.tflite"
         assert entry["bytes"] == Path(model.path).stat().st_size
-        assert entry["model_sha256"] == model.contract.flatbuffer_sha256
+        assert entry["model_sha256"] == model.sha256
         assert entry["n"] == 210
         assert set(entry["recall"]) == set(SEVEN)
         # float16 weights become float32 again at run time.

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from fer_convert.judgement.comparison import Answers
-from fer_convert.judgement.gate import check_gate, find_poor, judge, paired_test
+from fer_convert.judgement.gate import check_gate, find_poor, find_remarks, judge
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
+from fer_edge.shared.statistics import paired_test
 
 LABELS = ("angry", "happy", "sad")
 
@@ -107,6 +108,28 @@ def test_a_network_at_chance_does_not_pass_and_is_told_in_capitals():
     with pytest.raises(GateError, match=r"int8 has not passed.*NO BETTER.*check --pixels"):
         check_gate({Target.INT8: verdict}, accept_unmeasured=True)
     assert verdict.to_json()["failures"] == [reason]
+    check_gate({Target.INT8: verdict}, poor=(reason,), accept_poor=True)
+
+
+def test_accepting_a_poor_network_accepts_no_poorer_one():
+    dealt, wrong = answers(np.tile([0, 1, 2], 400)), answers((EVEN + 1) % 3)
+    with pytest.raises(GateError, match=r"keeps 0\.00% of float32's accuracy"):
+        check_gate({Target.INT8: judge(dealt, wrong, samples(EVEN))}, accept_poor=True)
+    few = np.repeat([0, 1, 2], 9)
+    dealt = answers(np.tile([0, 1, 2], 9))
+    with pytest.raises(GateError, match=r"could not measure int8: 27 held.*--accept-unmeasured"):
+        check_gate({Target.INT8: judge(dealt, dealt, samples(few))}, accept_poor=True)
+
+
+def test_the_commonest_label_alone_is_remarked_and_passes():
+    """Eighty of a hundred are happy; it finds most of the others, and loses more happy ones."""
+    uneven = np.repeat([1, 0, 2], [800, 100, 100])
+    given = spoil(spoil(uneven, 180, of=1, into=0), 40, of=2, into=1)
+    assert find_poor(answers(given), samples(uneven)) == ()
+    assert find_remarks(answers(given), samples(uneven)) == (
+        "FLOAT32 IS NO BETTER THAN THE COMMONEST LABEL: 78.00% of 1,000 pictures right, and "
+        "80.00% are happy",
+    )
 
 
 def test_one_answer_for_all_does_not_pass_however_common_it_is():
@@ -132,6 +155,7 @@ def test_what_beats_chance_by_more_than_luck_passes():
 def test_float32_alone_is_judged_by_itself():
     with pytest.raises(GateError, match="float32 has not passed the gate: AT CHANCE"):
         check_gate({}, poor=("AT CHANCE",))
+    check_gate({}, poor=("AT CHANCE",), accept_poor=True)
 
 
 def test_the_paired_test_of_a_textbook():

@@ -1,6 +1,7 @@
 """Opening a training run."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -17,6 +18,16 @@ def run(tmp_path):
     network = tmp_path / "network"
     network.write_bytes(b"not loaded here")
     return write_run(tmp_path / "run", network, a_contract())
+
+
+def test_pipes_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.keras")
+    with pytest.raises(ModelError, match=r"model\.keras is a pipe"):
+        open_run(tmp_path / "model.keras")
+    (tmp_path / "net.keras").write_bytes(b"PK")
+    os.mkfifo(tmp_path / "contract.json")
+    with pytest.raises(ModelError, match="it is a pipe"):
+        open_run(tmp_path / "net.keras")
 
 
 def test_a_folder_and_its_model_are_the_same_run(run):

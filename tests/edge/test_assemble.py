@@ -12,14 +12,13 @@ from techniques import needs_weights
 from tiny_model import tiny_model
 
 from fer_edge.assemble.parts import (
-    frames_of,
     make_classifier,
     make_detector,
     make_pipeline,
     make_sink,
-    make_source,
     smoothing_for,
 )
+from fer_edge.assemble.sources import check_there, frames_of, make_source
 from fer_edge.commands.classify import PictureReader, format_reading
 from fer_edge.settings import (
     DetectorSettings,
@@ -51,6 +50,14 @@ def test_a_folder_is_a_source(tmp_path):
     write_files(tmp_path, {"1.png": encoded(a_picture())})
     with make_source(SourceSettings(uri=str(tmp_path))) as source:
         assert isinstance(source, PictureFolder)
+
+
+def test_a_clip_is_looked_for_before_minutes_of_work(tmp_path):
+    with pytest.raises(VideoError, match="does not exist"):
+        check_there(SourceSettings(uri=str(tmp_path / "clip.mp4")))
+    with pytest.raises(VideoError, match="holds no pictures"):
+        check_there(SourceSettings(uri=str(tmp_path)))
+    check_there(SourceSettings(uri="63"))  # a camera is opened when it is needed
 
 
 def test_a_stream_is_a_source():
@@ -120,7 +127,7 @@ def test_settings_reach_the_detector():
 def test_settings_reach_yunet():
     grey = read_grey(PORTRAIT)
     assert len(make_detector(DetectorSettings(kind="yunet")).detect(grey)) == 1
-    strict = DetectorSettings(kind="yunet", yunet_least_score=0.98)
+    strict = DetectorSettings(kind="yunet", yunet_least_score=0.99)
     assert make_detector(strict).detect(grey) == []
 
 
@@ -163,7 +170,7 @@ def test_settings_reach_the_tracker_and_the_smoother(model):
     assert make_pipeline(settings).process(frame).readings == ()
     follow = dataclasses.replace(settings, tracker=TrackerSettings())
     (reading,) = make_pipeline(follow).process(frame).readings
-    assert reading.stable == reading.prediction.label
+    assert reading.stable == reading.answer.label
     each = dataclasses.replace(settings, tracker=TrackerSettings(mode="each"))
     (reading,) = make_pipeline(each).process(frame).readings
     assert reading.face.track_id is None
@@ -206,9 +213,9 @@ def a_reader(model, **options):
 
 def test_a_picture_is_read(model):
     seen = a_reader(model).read(str(PORTRAIT))
-    assert (seen.image, seen.width, seen.height) == (str(PORTRAIT), 400, 400)
-    (reading,) = seen.readings
-    said, box = reading.prediction, reading.face.box.as_list()
+    assert (seen.path, seen.width, seen.height) == (str(PORTRAIT), 400, 400)
+    (reading,) = seen
+    said, box = reading.answer, reading.face.box.as_list()
     assert format_reading(seen) == f"{PORTRAIT}: {said.label} {said.confidence:.2f} at {box}"
 
 
@@ -220,11 +227,11 @@ def test_a_label_that_is_only_a_guess_is_said_to_be_one(model, tmp_path):
         annotate_folder=tmp_path / "unsure",
     )
     seen = reader.read(str(PORTRAIT))
-    said = seen.readings[0].prediction
+    said = seen[0].answer
     assert said.confidence < 1
     told = f"{PORTRAIT}: uncertain ({said.label} {said.confidence:.2f}) at "
     assert format_reading(seen).startswith(told)
-    assert seen.to_json()["faces"][0]["label"] == said.label
+    assert seen.to_dict()["faces"][0]["label"] == said.label
     (drawn,) = (tmp_path / "unsure").iterdir()
     a_reader(model, annotate_folder=tmp_path / "sure").read(str(PORTRAIT))
     (sure,) = (tmp_path / "sure").iterdir()
@@ -234,7 +241,7 @@ def test_a_label_that_is_only_a_guess_is_said_to_be_one(model, tmp_path):
 def test_a_picture_without_a_face(model, tmp_path):
     (tmp_path / "dark.png").write_bytes(encoded(a_picture() // 32))
     seen = a_reader(model).read(str(tmp_path / "dark.png"))
-    assert seen.readings == ()
+    assert len(seen) == 0
     assert format_reading(seen).endswith("dark.png: no face")
 
 

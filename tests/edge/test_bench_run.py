@@ -125,6 +125,11 @@ def test_a_disturbed_run_says_so(report):
     disturbed = {**report, "waiting": {"network": 0.4}}
     assert "other programs had the processor for up to 40%" in format_report(disturbed)
     assert "up to 40%" in make_page(disturbed)
+    assert "DISTURBED: " in format_report(disturbed)
+    assert "valid" not in format_report(disturbed).partition("DISTURBED")[2]
+    assert "<b>Disturbed</b>" in make_page(disturbed)
+    quiet = {**report, "waiting": {"network": 0.01}, "valid": True, "invalid_because": []}
+    assert format_report(quiet).rpartition("\n\n")[2].startswith("valid")
 
 
 def test_samples_are_kept_for_comparisons(report):
@@ -303,7 +308,8 @@ def test_the_page_and_the_terminal_say_the_same(report):
     words = " ".join(" ".join(ET.fromstring(make_page(report)).itertext()).split())
     for line in format_report(report).splitlines():
         for cell in re.split(r"\s{2,}", line.strip()):
-            assert cell.removeprefix("valid").removeprefix("note: ") in words
+            said = re.sub(r"^(?:valid|DISTURBED: |NOT VALID: |note: )", "", cell)
+            assert said in words
 
 
 def test_names_are_escaped(report):

@@ -46,6 +46,8 @@ run_command_line(program, name="program")
 """
 LIBRARY = "libjpeg speaks"
 KINDS = {
+    "CalibrationError": 1,
+    "MemoryLimitError": 78,
     "FerError": 1, "PictureError": 1, "DataError": 1, "LabelError": 1, "VideoError": 1,
     "OutputError": 1, "GateError": 3, "RegressionError": 4, "SourceUnavailableError": 69,
     "SourceStuckError": 69, "BrokerUnavailableError": 69, "DaemonUnavailableError": 69,

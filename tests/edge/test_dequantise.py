@@ -45,3 +45,18 @@ def test_under_a_temperature_a_quantised_zero_is_a_32nd_of_a_step() -> None:
 def test_no_answer_at_all_is_even(temperature: float) -> None:
     found = dequantise(np.full((2, 4), -128, np.int8), int8(temperature))
     assert found == pytest.approx(np.full((2, 4), 0.25))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [np.nan] * 3, [np.inf, 0, 1], [np.inf] * 3, [-np.inf, 1, 1], [3e38, 3e38, 0],
+        [0, 0, np.nan],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("temperature", [1.0, 0.01, 100.0])
+def test_what_is_no_number_still_makes_probabilities(answer, temperature):
+    spec = OutputSpec(temperature=temperature)
+    found = dequantise(np.array(answer, np.float32), spec)
+    assert np.isfinite(found).all()
+    assert found.sum() == pytest.approx(1)

@@ -148,6 +148,7 @@ def test_the_message_is_one_line_with_everything_in_it(faces):
         "confidence": 1.0,
         "model_sha256": "ab" * 32,
         "purpose": "light follows who is there",
+        "baseline": "none",
     }
 
 
@@ -193,6 +194,7 @@ def test_enough_faces_are_counted_by_the_expression_shown_longest(crowd, clock):
         "expressions": {"happy": 2, "sad": 1},
         "model_sha256": "ab" * 32,
         "purpose": "light follows who is there",
+        "baseline": "none",
     }
 
 

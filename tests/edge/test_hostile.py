@@ -7,20 +7,23 @@ from pathlib import Path
 import pytest
 from builders import PORTRAIT, a_contract
 from command_line import PROGRAM, clean_environment, fer_edge, json_lines
+from peak_memory import MOST_MB, peak_of
 from tiny_model import tiny_model
 
 from fer_edge.shared.data.pictures import read_grey
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = ROOT.parent / "shared" / "data" / "hostile"
+CASES = ROOT.parent / "shared" / "cases"
 VIDEO_SUFFIXES = {".mp4", ".mkv"}
-MOST_MEMORY_KIB = 2**20
 MOST_SECONDS = 150
 
 FILES = sorted(path for path in HOSTILE.rglob("*") if path.is_file())
 MODELS = [path for path in FILES if path.suffix == ".tflite"]
 VIDEOS = [path for path in FILES if path.suffix in VIDEO_SUFFIXES]
 PICTURES = [path for path in FILES if path not in {*MODELS, *VIDEOS}]
+OTHERS = sorted(path for path in CASES.rglob("*") if path.is_file())
+"""Of cases that were filed, with pictures, videos and models among them."""
 
 pytestmark = pytest.mark.skipif(not FILES, reason="the hostile files are not here (shared/data)")
 
@@ -61,7 +64,34 @@ sys.exit(done.returncode)
     assert sorted([*read, *named]) == list(map(str, PICTURES)), "each once, read or refused"
     assert read == sorted(read), "in the order of the arguments"
     assert len(read) > 100
-    assert int(peak.split()[1]) < MOST_MEMORY_KIB
+    assert int(peak.split()[1]) / 1024 < MOST_MB
+
+
+def test_all_of_them_as_a_source_stay_within_the_units_memory(tiny, tmp_path):
+    """One folder of links to all pictures: who reads them for months holds them one by one."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, path in enumerate([*PICTURES, *OTHERS]):
+        if path.suffix not in {".tflite", *VIDEO_SUFFIXES}:
+            (folder / f"{number:04d}{path.suffix}").symlink_to(path)
+    code, said, peak = peak_of("run", "--source", folder, "--model", tiny, tmp_path=tmp_path)
+    assert code == 0, said[-500:]
+    assert "Traceback" not in said
+    assert "defect" not in said
+    assert peak < MOST_MB
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in OTHERS if path.suffix in {".tflite", ".gif", ".tif", ".jpg", ".mp4"}],
+    ids=lambda path: f"{path.parent.name}/{path.name}"[-40:],
+)
+def test_nor_does_a_case_that_was_filed(path, tiny, tmp_path):
+    options = ["--model", path, PORTRAIT] if path.suffix == ".tflite" else ["--model", tiny, path]
+    code, said, peak = peak_of("classify", *options, tmp_path=tmp_path)
+    assert code in {0, 1, 78}, said
+    assert "defect" not in said
+    assert peak < MOST_MB
 
 
 def test_whole_pictures_of_every_kind_are_read():
@@ -91,12 +121,17 @@ def test_every_model_is_refused(model, command):
 
 
 @pytest.mark.parametrize("video", VIDEOS, ids=name_of)
-def test_every_video_ends_in_order(video, tiny):
-    done = fer_edge("run", "--source", video, "--model", tiny, "--max-frames", 40)
-    assert done.returncode in {0, 1}
-    assert json_lines(done.stdout) or done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr
-    assert "defect" not in done.stderr
+def test_every_video_ends_in_order(video, tiny, tmp_path):
+    lines = tmp_path / "lines"
+    code, said, peak = peak_of(
+        *("run", "--source", video, "--model", tiny, "--max-frames", 40, "--output", lines),
+        tmp_path=tmp_path,
+    )
+    assert code in {0, 1}
+    assert (lines.exists() and json_lines(lines.read_text())) or said.startswith("error: ")
+    assert "Traceback" not in said
+    assert "defect" not in said
+    assert peak < MOST_MB
 
 
 @pytest.mark.parametrize("name", ["mp4_empty.mp4", "text_named.jpg"])

@@ -34,6 +34,7 @@ def at_random(seed):
         readings=tuple(readings),
         timings=timings,
         left_out=rng.choice([0, 3]),
+        clip_seconds=rng.choice([None, 0.0, rng.uniform(0, 9999)]),
         name=rng.choice(["", 'a "quoted"\nname.png', "nan.jpg", "ünï.png", "100 % d.png"]),
     )
 

@@ -13,7 +13,7 @@ from fer_edge.assemble.parts import make_classifier
 from fer_edge.pipeline.protocols import Classifier
 from fer_edge.settings import ModelSettings
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, ModelError
-from fer_edge.shared.model import litert
+from fer_edge.shared.model import interpreter, litert
 from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.model.litert import LitertClassifier, dequantise, to_prediction
 from fer_edge.shared.model.model_file import ModelFile
@@ -195,7 +195,7 @@ class Unaccelerated:
 @pytest.fixture
 def without_xnnpack(monkeypatch):
     pytest.importorskip("ai_edge_litert", reason="tflite-runtime has no such switch")
-    monkeypatch.setattr(litert, "_interpreter_class", lambda: Unaccelerated)
+    monkeypatch.setattr(interpreter, "load_runtime", lambda: Unaccelerated)
 
 
 def test_xnnpack_is_on_and_nothing_is_said(caplog):

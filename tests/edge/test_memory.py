@@ -1,21 +1,13 @@
 """What pictures, videos and cameras may make of memory: less than the unit's MemoryMax."""
 
-import re
-import subprocess
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 from builders import a_contract
-from command_line import PROGRAM, clean_environment
+from peak_memory import MOST_MB, peak_of
 from tiny_model import tiny_model
 
 from fer_edge.shared.opencv import cv2
 from fer_edge.testing.fakes import MjpegServer
-
-UNIT = Path(__file__).parents[2] / "systemd/fer-edge.service"
-MOST_MB = int(re.search(r"^MemoryMax=(\d+)M$", UNIT.read_text(), re.MULTILINE)[1])
 
 
 @pytest.fixture(scope="module")
@@ -23,48 +15,6 @@ def tiny(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "tiny.tflite"
     path.write_bytes(tiny_model(a_contract()))
     return path
-
-
-def family(pid):
-    """Return a process and all that descend from it."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [each for child in task.read_text().split() for each in family(child)]
-        except OSError:
-            continue
-    return found
-
-
-def resident_mb(pid):
-    total = 0
-    for each in family(pid):
-        try:
-            text = Path(f"/proc/{each}/status").read_text()
-        except OSError:
-            continue
-        total += sum(int(kb) for kb in re.findall(r"Rss(?:Anon|File|Shmem):\s+(\d+)", text))
-    return total / 1024
-
-
-def peak_of(*arguments, tmp_path):
-    """Run the program; return its exit code, its error, and the most it and its children held."""
-    said = tmp_path / "said"
-    with (
-        said.open("w") as stream,
-        subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=stream,
-            env=clean_environment(),
-        ) as process,
-    ):  # fmt: skip
-        peak, give_up = 0.0, time.monotonic() + 100
-        while process.poll() is None:
-            peak = max(peak, resident_mb(process.pid))
-            if time.monotonic() > give_up:
-                process.kill()
-                pytest.fail(f"it did not end: {said.read_text()[-500:]}")
-            time.sleep(0.01)
-    return process.returncode, said.read_text(), peak
 
 
 def plain(width, height):

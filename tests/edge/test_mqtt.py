@@ -5,15 +5,14 @@ What only a real broker shows is in tests/system/test_broker.py.
 
 import json
 import socket
-import struct
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
-from builders import a_contract, a_face, a_reading, an_observation
+from builders import a_face, a_model, a_reading, an_observation
 from command_line import clean_environment, error_line, fer_edge
+from tiny_broker import TinyBroker, wait_until
 
 from fer_edge.assemble.checking import check_settings
 from fer_edge.assemble.event_sinks import make_event_sinks
@@ -21,136 +20,10 @@ from fer_edge.settings import resolve
 from fer_edge.settings.names import announced_path, node_name, spool_path
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.sinks.mqtt.topics import describe_state, needs_telling
-from fer_edge.state.controls import Controls
+from fer_edge.state.controls import CalibrationNote, Controls
 from fer_edge.state.records import CameraHealth, DaemonState
 
 PURPOSE = "light follows who is there"
-
-
-class TinyBroker:
-    """Speaks as much MQTT as a publisher needs, and misbehaves on request.
-
-    Args:
-        behaviour: "old" knows no MQTT 5, "rude" hangs up instead of saying so, "silent" never
-            answers, "strict" lets nobody in, "forgetful" acknowledges nothing.
-    """
-
-    def __init__(self, behaviour=""):
-        self.behaviour = behaviour
-        self.levels = []
-        self.passwords = []
-        self.published = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self._channels = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        self._server.close()
-        for channel in self._channels:
-            channel.close()
-
-    def of(self, topic):
-        return [payload for name, payload in list(self.published) if name == topic]
-
-    def send(self, topic, payload, *, retained=False):
-        name = topic.encode()
-        body = struct.pack("!H", len(name)) + name + (b"\0" if self.levels[-1] == 5 else b"")
-        self._channels[-1].sendall(packet(0x30 | retained, body + payload))
-
-    def promise(self, length):
-        """Begin a message of so many bytes, and send only a few of them."""
-        self._channels[-1].sendall(heading(0x30, length) + bytes(64))
-
-    def hang_up(self):
-        self._channels[-1].shutdown(socket.SHUT_RDWR)
-
-    def _accept(self):
-        while True:
-            try:
-                channel, _ = self._server.accept()
-            except OSError:
-                return
-            self._channels.append(channel)
-            threading.Thread(target=self._serve, args=(channel,), daemon=True).start()
-
-    def _serve(self, channel):
-        try:
-            with channel.makefile("rb") as stream:
-                while head := stream.read(1):
-                    self._answer(channel, head[0], stream.read(remaining_length(stream)))
-        except (OSError, ValueError):
-            pass
-        finally:
-            channel.close()
-
-    def _answer(self, channel, head, body):
-        kind = head & 0xF0
-        if kind == 0x10:
-            self._greet(channel, body)
-        elif kind == 0x30:
-            self._take(channel, head, body)
-        elif kind == 0x80:
-            extra = b"\0" if self.levels[-1] == 5 else b""
-            channel.sendall(packet(0x90, body[:2] + extra + b"\1\1"))
-        elif kind == 0xC0:
-            channel.sendall(packet(0xD0, b""))
-
-    def _greet(self, channel, body):
-        level = body[6]
-        self.levels.append(level)
-        self.passwords.append(body)
-        newest = level == 5
-        if self.behaviour == "silent":
-            return
-        if newest and self.behaviour == "rude":
-            channel.shutdown(socket.SHUT_RDWR)
-        elif newest and self.behaviour == "old":
-            channel.sendall(packet(0x20, b"\0\1"))
-            channel.shutdown(socket.SHUT_RDWR)
-        elif self.behaviour == "strict":
-            channel.sendall(packet(0x20, b"\0\x87\0" if newest else b"\0\5"))
-        else:
-            channel.sendall(packet(0x20, b"\0\0\0" if newest else b"\0\0"))
-
-    def _take(self, channel, head, body):
-        (length,) = struct.unpack("!H", body[:2])
-        topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
-        number = rest[:2]
-        payload = rest[3 if self.levels[-1] == 5 else 2 :].decode()
-        self.published.append((topic, payload))
-        if head & 0x06 and self.behaviour != "forgetful":
-            channel.sendall(packet(0x40, number))
-
-
-def heading(head, length):
-    encoded = b""
-    while True:
-        length, digit = divmod(length, 128)
-        encoded += bytes([digit | (0x80 if length else 0)])
-        if not length:
-            return bytes([head]) + encoded
-
-
-def packet(head, body):
-    return heading(head, len(body)) + body
-
-
-def remaining_length(stream):
-    length = shift = 0
-    while True:
-        (digit,) = stream.read(1)
-        length |= (digit & 0x7F) << shift
-        shift += 7
-        if not digit & 0x80:
-            return length
-
-
-def wait_until(condition, *, seconds=20.0):
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -179,7 +52,7 @@ def sinks(tmp_path, monkeypatch):
             **{key.replace("__", "."): str(value) for key, value in changes.items()},
         }  # fmt: skip
         settings = resolve(flags=flags, environment={}, file={}).settings
-        made = make_event_sinks(settings, a_contract(), controls or Controls())
+        made = make_event_sinks(settings, a_model(), controls or Controls())
         opened.extend(made)
         return [named.sink for named in made]
 
@@ -286,7 +159,35 @@ def test_commands_may_be_switched_off(sinks, tiny_broker):
     wait_until(lambda: len(broker.of("homeassistant/device/hall/config")) == 2)
     assert controls.enabled
     described = json.loads(broker.of("homeassistant/device/hall/config")[0])
-    assert "enabled" not in described["components"]
+    assert not {"enabled", "calibrate"} & described["components"].keys()
+
+
+def test_a_calibration_is_commanded_and_acknowledged(sinks, tiny_broker):
+    broker = tiny_broker()
+    controls = Controls()
+    _, mqtt = sinks(broker.port, controls)
+    mqtt.report(a_state())
+    wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
+    wrong = (b"", b"start", b'{"seconds": 0}', b'{"seconds": true}', b'{"participant": 1}', b"[5]")
+    for payload in wrong:
+        broker.send("fer/hall/calibrate/set", payload)
+    broker.send("fer/hall/calibrate/set", b"START", retained=True)
+    wait_until(lambda: mqtt.figures()["ignored_commands"] == len(wrong) + 1)
+    assert controls.take_calibration() is None
+    for payload, wish in (
+        (b"START", 5.0), (b'{"seconds": 3}', 3.0), (b'{"participant": "anna"}', "anna"),
+    ):  # fmt: skip
+        broker.send("fer/hall/calibrate/set", payload)
+        wait_until(lambda wish=wish: controls.take_calibration() == wish)
+    for count, phase in enumerate(("running", "done"), start=1):
+        controls.calibration = CalibrationNote(phase, "steadiness 0.98 of 1")
+        mqtt.report(a_state(baseline="participant"))
+        wait_until(lambda count=count: len(broker.of("fer/hall/calibrate")) == count)
+    first, last = map(json.loads, broker.of("fer/hall/calibrate"))
+    assert (first["phase"], last["phase"]) == ("running", "done")
+    assert last == {
+        "schema": 1, "phase": "done", "text": "steadiness 0.98 of 1", "baseline": "participant",
+    }  # fmt: skip
 
 
 def test_a_message_too_long_is_not_read_to_its_end(sinks, tiny_broker):
@@ -420,7 +321,7 @@ def test_components_that_are_not_offered_any_more_are_removed(sinks, tiny_broker
     run_once(sinks, broker, mqtt__commands=False, events__mode="aggregate")
     told = json.loads(told_at(broker, CONFIG))["components"]
     bare = {name for name, entity in told.items() if entity.keys() == {"platform"}}
-    assert bare == {"present", "faces", "expression", "confidence", "enabled"}
+    assert bare == {"present", "faces", "expression", "confidence", "enabled", "calibrate"}
     run_once(sinks, broker)
     told = json.loads(told_at(broker, CONFIG))["components"]
     assert all(len(entity) > 1 for entity in told.values()), "they may come back"
@@ -533,14 +434,14 @@ def test_a_password_comes_from_a_file_or_a_credential(sinks, tiny_broker, tmp_pa
 
 def test_without_a_broker_or_a_file_there_is_no_sink(tmp_path):
     settings = resolve(flags={}, environment={}, file={}).settings
-    assert make_event_sinks(settings, a_contract(), Controls()) == []
+    assert make_event_sinks(settings, a_model(), Controls()) == []
 
 
 def test_events_may_go_to_a_file_alone(tmp_path):
     file = tmp_path / "events.jsonl"
     flags = {"events.file": str(file), "events.purpose": PURPOSE}
     settings = resolve(flags=flags, environment={}, file={}).settings
-    (named,) = make_event_sinks(settings, a_contract(), Controls())
+    (named,) = make_event_sinks(settings, a_model(), Controls())
     named.sink.emit(seen("happy"))
     assert json.loads(file.read_text())["expression"] == "happy"
     named.sink.close()
@@ -551,7 +452,7 @@ def test_a_file_that_cannot_be_opened_is_said(tmp_path):
     flags = {"events.file": str(tmp_path / "no" / "events"), "events.purpose": PURPOSE}
     settings = resolve(flags=flags, environment={}, file={}).settings
     with pytest.raises(OutputError, match=r"events\.file"):
-        make_event_sinks(settings, a_contract(), Controls())
+        make_event_sinks(settings, a_model(), Controls())
 
 
 def settings_of(**changes):

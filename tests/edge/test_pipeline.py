@@ -104,7 +104,7 @@ def test_readings_are_smoothed_and_faces_left_out_are_told(classifier):
     )
     seen = Pipeline(FixedTracker(), classifier, smoother).process(a_frame())
     (reading,) = seen.readings
-    assert reading.stable == reading.prediction.label
+    assert reading.stable == reading.answer.label
     assert seen.left_out == seen.to_json()["left_out"] == 2
 
 

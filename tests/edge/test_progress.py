@@ -127,3 +127,14 @@ def test_a_bar(share, filled):
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (125, "2:05"), (3723, "1:02:03")])
 def test_durations(seconds, text):
     assert format_duration(seconds) == text
+
+
+def test_what_exactly_is_done_stands_behind_the_time_left(clock):
+    terminal = io.StringIO()
+    line = ProgressLine(terminal, shown=True)
+    line.count("trial", 0, 40, "tracker.mode each")
+    clock.now += 10
+    line.count("trial", 20, 40, "tracker.mode x")
+    first, second = shown_of(terminal)
+    assert first == f"trial: 0 of 40  {draw_bar(0)}  tracker.mode each"
+    assert second == f"trial: 20 of 40  {draw_bar(0.5)}  2/s, 0:10 left  tracker.mode x"

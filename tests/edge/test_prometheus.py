@@ -101,6 +101,7 @@ def test_the_state_in_numbers():
     assert found["throttled"] == 0
     assert found.value("build_info", version="0.1.0") == 1
     assert found.value("model_info", model="edge-small", sha256="ab" * 32) == 1
+    assert found.value("baseline_info", mode="none") == 1
     assert found.value("outlet_emitted_total", outlet="jsonl") == 1200
     assert found.value("outlet_failures_total", outlet="mqtt") == 2
 

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 from builders import a_contract, a_picture
+from hostile_models import hostile_model
 from tiny_model import tiny_model
 
 from fer_edge.daemon.assembly import make_service
@@ -94,6 +95,19 @@ def test_another_model_serves_and_the_camera_stays(daemon, camera, caplog):
         frame.index for frame, _ in daemon.seen
     )
     assert "settings read anew: model" in caplog.text
+
+
+def test_a_model_that_crashes_the_runtime_leaves_the_old_one_serving(daemon, caplog):
+    def act(service):
+        path = daemon.folder / "crash.tflite"
+        path.write_bytes(hostile_model("null input"))
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=str(path)))
+
+    service = daemon.run(act)
+    assert service.state().model.endswith("one.tflite")
+    assert len(daemon.lines("one")) == 10
+    assert "the new settings are not used" in caplog.text
+    assert "dies of signal 11" in caplog.text
 
 
 def test_another_output_is_opened_and_the_camera_stays(daemon, camera):

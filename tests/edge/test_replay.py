@@ -101,6 +101,13 @@ def test_a_file_without_observations_is_refused(tmp_path, content):
         list(read_observations(path))
 
 
+def test_what_is_no_recording_is_said_once(tmp_path, caplog):
+    path = write(tmp_path / "a.py", *["import this"] * 100)
+    with pytest.raises(DataError, match=r"holds no observation \(line 1: "):
+        list(read_observations(path))
+    assert not caplog.messages
+
+
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(DataError, match="No such file"):
         list(read_observations(tmp_path / "a.jsonl"))

@@ -40,7 +40,7 @@ def test_result_as_json():
     model = a_model()
     assert run_selftest(model).to_json() == {
         "model": "tiny.tflite",
-        "model_sha256": model.contract.flatbuffer_sha256,
+        "model_sha256": model.sha256,
         "n": 16,
         "exact": 16,
         "mismatches": 0,

@@ -186,3 +186,11 @@ def test_rotation_is_one_of_four():
     assert resolved(file={"source": {"rotation": 270}}).settings.source.rotation == 270
     assert resolved(flags={"source.rotation": "90"}).settings.source.rotation == 90
     assert "one of 0, 90, 180, 270" in refused(flags={"source.rotation": "45"})
+
+
+def test_a_key_without_its_section_is_named_with_it():
+    with pytest.raises(SettingsError, match=r"did you mean 'tracker\.max_faces'\?"):
+        resolve(flags={"max_faces": "2"}, environment={}, file={})
+    several = r"did you mean 'detector\.min_face_px' or 'tracker\.min_face_px'\?"
+    with pytest.raises(SettingsError, match=several):
+        resolve(flags={"min_face_px": "30"}, environment={}, file={})

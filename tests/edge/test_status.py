@@ -1,17 +1,19 @@
 """What people see of a run."""
 
+import dataclasses
 import io
+import re
 from collections import Counter
 
 import pytest
-from builders import a_frame, an_observation
+from builders import a_frame, a_reading, an_observation
 
-from fer_edge.commands.annotate import write_picture
 from fer_edge.commands.listings import format_settings, settings_to_json
-from fer_edge.commands.run_display import LiveStatus, format_tally
+from fer_edge.commands.run_display import LiveStatus, format_shown, format_tally
 from fer_edge.pipeline.loop import RunTally
 from fer_edge.settings import resolve
 from fer_edge.shared.errors import OutputError
+from fer_edge.shared.report.drawing import write_picture
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.state.records import CameraHealth, DaemonState
 
@@ -29,9 +31,9 @@ def test_the_live_line_rewrites_itself():
     terminal = io.StringIO()
     status = LiveStatus(ProgressLine(terminal, shown=True))
     status.update(a_frame(), SEEN, a_tally())
-    assert terminal.getvalue() == "\r\x1b[Kframe 3  6.0 FPS  30 ms  happy 1.00"
+    assert terminal.getvalue() == "\r\x1b[K1 face: happy  6.0 FPS  30 ms"
     status.update(a_frame(), SEEN, a_tally(4))
-    assert terminal.getvalue().count("frame") == 1, "not more often than can be read"
+    assert terminal.getvalue().count("face") == 1, "not more often than can be read"
     status.clear()
     assert terminal.getvalue().endswith("\r\x1b[K")
 
@@ -41,7 +43,41 @@ def test_the_live_line_of_a_frame_without_face():
     LiveStatus(ProgressLine(terminal, shown=True)).update(
         a_frame(), an_observation(readings=(), timings=SEEN.timings), a_tally()
     )
-    assert terminal.getvalue().endswith("no face")
+    assert terminal.getvalue().endswith("no face  6.0 FPS  30 ms")
+
+
+def test_the_live_line_tells_stable_labels_and_how_the_camera_does():
+    terminal = io.StringIO()
+    status = LiveStatus(ProgressLine(terminal, shown=True))
+    status.tell(a_state("running", phase="delivering", grade="good"))
+    readings = a_reading(stable="uncertain"), a_reading(stable="sad")
+    status.update(a_frame(), dataclasses.replace(SEEN, readings=readings, left_out=1), a_tally())
+    assert terminal.getvalue().endswith(
+        "2 faces: uncertain, sad, 1 more left out  6.0 FPS  30 ms  camera good"
+    )
+
+
+def test_the_live_line_says_how_far_a_clip_is():
+    terminal = io.StringIO()
+    status = LiveStatus(
+        ProgressLine(terminal, shown=True), clip="clip.mp4", clip_seconds=lambda: 40.0
+    )
+    status.tell(a_state("waiting", phase="opening"))
+    assert terminal.getvalue().endswith("opening clip.mp4")
+    terminal.truncate(0)
+    status = LiveStatus(
+        ProgressLine(terminal, shown=True), clip="clip.mp4", clip_seconds=lambda: 40.0
+    )
+    status.update(a_frame(clip_seconds=12.2), SEEN, a_tally())
+    shown = terminal.getvalue()
+    assert re.search(r"clip 12 s of 40 s, 0:00 left  1 face: happy  6\.0 FPS  30 ms$", shown)
+
+
+def test_a_picture_of_a_folder_is_named():
+    terminal = io.StringIO()
+    status = LiveStatus(ProgressLine(terminal, shown=True), clip="folder")
+    status.update(a_frame(name="a.jpg"), SEEN, a_tally())
+    assert terminal.getvalue().endswith("\x1b[Ka.jpg  1 face: happy  6.0 FPS  30 ms")
 
 
 def test_where_only_counts_may_be_told_no_line_tells_of_a_face():
@@ -103,14 +139,31 @@ def test_no_live_line_in_a_file():
 
 def test_the_closing_table():
     lines = format_tally(a_tally(), dropped=5).splitlines()
-    assert lines[:4] == [
+    assert lines[:5] == [
         "frames       3 (3 with a face)",
         "speed        6.0 FPS",
         "expressions  happy 3",
+        "baseline     none",
         "dropped      5 frames came faster than they were processed",
     ]
-    assert lines[5].split() == ["stage", "(ms)", "mean", "p50", "p90", "p99", "max"]
-    assert [line.split()[-1] for line in lines[6:]] == ["20.00", "1.00", "30.00"]
+    assert lines[6].split() == ["stage", "(ms)", "mean", "p50", "p90", "p99", "max"]
+    assert [line.split()[-1] for line in lines[7:]] == ["20.00", "1.00", "30.00"]
+
+
+def test_the_closing_table_tells_for_how_long_each_stable_label_was_shown():
+    tally = RunTally(seconds=2.0)
+    for number, stable in enumerate(["uncertain", "uncertain", "sad", "sad", "sad", "happy"]):
+        reading = a_reading(stable=stable)
+        tally.add(an_observation(readings=(reading,), clip_seconds=number / 2))
+    assert format_shown(tally) == "sad 1.5 s, uncertain 0.5 s, happy 0.5 s"
+    assert tally.labels == Counter(sad=3, uncertain=2, happy=1)
+
+
+def test_over_a_pause_nothing_is_taken_to_have_been_shown():
+    tally = RunTally()
+    for captured_at in (100.0, 100.5, 160.0, 160.25):
+        tally.add(an_observation(captured_at=captured_at))
+    assert format_shown(tally) == "happy 0.8 s"
 
 
 def test_a_run_without_frames():

@@ -332,7 +332,7 @@ def test_people_read_aligned_lines(place):
         "latency  36.0 ms from capture to result, 99 % below 52.0 ms"
         " (find faces 0.50 ms, read expressions 0.25 ms)",
         "in view  1 face",
-        "model    edge-small (sha256 abababababab)",
+        "model    edge-small (sha256 abababababab), baseline none",
         "jsonl    1200 observations",
         "mqtt     1190 observations, 2 failures, connected, protocol 5, waiting 12, delivered 80",
         "machine  141 MB of memory, 52.1 °C, not throttled",

@@ -1,8 +1,11 @@
 """Clocks, percentiles, and the tables that show them."""
 
+import logging
+
 import pytest
 
 from fer_edge.pipeline.timings import StageClock, StageTimes, percentile, summarise
+from fer_edge.shared.terminal.command_line import JournalFormatter
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 
@@ -69,3 +72,13 @@ def test_a_table_without_header():
 
 def test_fields_align():
     assert format_fields([("a", "1"), ("long", ""), ("b", "x y")]) == "a     1\nlong\nb     x y"
+
+
+def test_what_others_write_makes_no_line_of_its_own():
+    evil = "a\nstate  fine\r\u2028\x1b[2J\u202e"
+    assert len(format_fields([("name", evil)]).split("\n")) == 1
+    assert len(format_table(["x", "y"], [[evil, "1"]]).splitlines()) == 2
+    assert "\u202e" not in format_fields([("name", evil)])
+    record = logging.LogRecord("fer_edge", logging.WARNING, "", 0, "%s", (evil,), None)
+    assert JournalFormatter().format(record).count("<4>") == 1
+    assert len(JournalFormatter().format(record).splitlines()) == 1

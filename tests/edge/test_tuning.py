@@ -91,6 +91,23 @@ def test_the_best_few_are_measured_again_so_that_one_lucky_run_does_not_win():
     assert Search(noisy, Goal(0.9)).run(START).changes == {"tracker.check_frames": 20}
 
 
+def test_each_trial_is_told_before_it_is_made():
+    told, machine = [], Machine()
+
+    def progress(what, done, total, detail):
+        told.append((what, done, total, detail, len(machine.tried)))
+
+    Search(machine, Goal(0.95), progress=progress).run(START)
+    what, done, total, detail, tried = told[0]
+    assert (what, done, detail, tried) == ("trial", 0, "nothing changed", 0)
+    assert total > 10
+    trials = [each for each in told if each[0] == "trial"]
+    assert [done for _, done, *_ in trials] == sorted(done for _, done, *_ in trials)
+    assert all(done < total for _, done, total, *_ in told)
+    assert "tracker.check_frames 20" in {detail for *_, detail, _ in trials}
+    assert told[-1][0] == "the best once more"
+
+
 def test_settings_without_a_say_are_not_tried():
     machine = Machine()
     Search(machine, Goal(0.95), frozenset({"tracker.mode"})).run(START)

@@ -60,7 +60,7 @@ def main():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     folder = Path(plan["folder"])
     note_accepted(folder / "accepted")
-    contract = open_model("edge-small").contract
+    model = open_model("edge-small")
     sinks = {}
     for node in plan["nodes"]:
         flags = {
@@ -71,7 +71,7 @@ def main():
             **plan["settings"],
         }
         settings = resolve(flags=flags, environment={}, file={}).settings
-        sinks[node] = make_event_sinks(settings, contract, Controls())
+        sinks[node] = make_event_sinks(settings, model, Controls())
     threads = [
         threading.Thread(target=emit, args=(opened[0].sink, plan["count"], plan["rate"]))
         for opened in sinks.values()

@@ -180,10 +180,7 @@ def test_settings_that_the_daemon_would_refuse_change_nothing(installed):
     before = (installed.root / "etc/fer-edge/config.toml").read_text()
     (installed.root / "root/for-root-alone").write_text("a password")
     for wrong in (
-        {"source": {"uri": "secret"}},
-        {"mqtt": {"host": "broker"}},
         {"events": {"mode": "aggregate"}, "output": {"file": "/var/lib/fer-edge/lines"}},
-        {"web": {"port": 9000, "address": "0.0.0.0"}},
         {
             "events": {"purpose": "x"},
             "mqtt": {"host": "b", "password_file": "/root/for-root-alone"},

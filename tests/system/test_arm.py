@@ -18,8 +18,8 @@ from command_line import fer_edge, json_lines
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
-from fer_edge.shared.model.preprocess import quantise
 from fer_edge.shared.model.selftest import KERNEL_TOLERANCE, read_golden
+from fer_edge.shared.model.tensors import quantise
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.video import VideoFile

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -122,3 +123,38 @@ def test_the_licence_of_the_portrait_and_the_types_travel_along(bare):
     names = {path.relative_to(bare.package).as_posix() for path in bare.package.rglob("*")}
     assert {"py.typed", "assets/README.md", "models/figures.json"} <= names
     assert f"models/{DEFAULT_MODEL}.int8.tflite" in names
+
+
+def test_the_first_example_of_the_readme_prints_a_label_and_nothing_else(bare):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example, *_) = re.findall(r"^```python\n(.*?)^```", readme, flags=re.M | re.S)
+    shown_there = "edge/fer_edge/assets/portrait.jpg"
+    assert shown_there in example
+    here = str(bare.package / "assets" / "portrait.jpg")
+    done = bare.run("python", "-c", example.replace(shown_there, here))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        r"happy [01]\.\d+ Box\(x=\d+, y=\d+, width=\d+, height=\d+\)\n", done.stdout
+    )
+
+
+def test_a_users_script_is_typed(bare):
+    script = bare.folder / "script.py"
+    script.write_text(
+        "import fer_edge\n"
+        "total: float = sum(face.confidence for face in fer_edge.read('a.jpg'))\n"
+        "with fer_edge.watch(0, settings={'tracker.max_faces': 2}) as camera:\n"
+        "    for view in camera:\n"
+        "        label: str = view[0].stable or view.faces[0].label\n"
+        "        left: int = view[0].box.x\n"
+        "        drawn = view.plot().shape\n"
+        "reveal_type(fer_edge.read('a.jpg'))\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", bare.folder / "mypy",
+         "--python-executable", bare.folder / "bin" / "python", script],
+        capture_output=True, text=True, check=False, cwd=bare.folder, env=kept,
+    )  # fmt: skip
+    assert 'Revealed type is "fer_edge.api.seen.Picture"' in done.stdout
+    assert done.returncode == 0, done.stdout

@@ -27,7 +27,7 @@ home_assistant = load("home_assistant")
 
 OF_FACES = {"face", "faces", "expression", "confidence"}
 OF_THE_DEVICE = {"frames_per_second", "latency", "temperature", "camera_problem"}
-ALL = {*OF_FACES, *OF_THE_DEVICE, "enabled"}
+ALL = {*OF_FACES, *OF_THE_DEVICE, "enabled", "calibrate"}
 
 pytestmark = [
     pytest.mark.skipif(broker.mosquitto_program() is None, reason=broker.MISSING),
@@ -137,7 +137,7 @@ def test_counts_only_leaves_nothing_of_faces_there(home, daemon):
     appear(home, "attic")
     daemon.end()
     daemon.start("attic", events__mode="aggregate")
-    appear(home, "attic", OF_THE_DEVICE | {"enabled"})
+    appear(home, "attic", OF_THE_DEVICE | {"enabled", "calibrate"})
     daemon.end()
     daemon.start("attic", events__mode="aggregate", mqtt__commands="false")
     appear(home, "attic", OF_THE_DEVICE)
@@ -169,10 +169,10 @@ def test_under_another_name_the_old_one_is_gone(home, daemon, changes):
 
 def test_after_its_restart_all_is_as_before(home, daemon):
     daemon.start("loft", mqtt__commands="false")
-    appear(home, "loft", ALL - {"enabled"})
+    appear(home, "loft", ALL - {"enabled", "calibrate"})
     home.stop()
     home.start()
-    appear(home, "loft", ALL - {"enabled"})
+    appear(home, "loft", ALL - {"enabled", "calibrate"})
     home.wait(lambda: home.states("loft")["face"] == "on")
 
 

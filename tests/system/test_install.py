@@ -59,6 +59,17 @@ def append(text):
 
 
 ANOTHER = {"fer_edge/py.typed": append("# another\n")}
+# Where it loads a model, it leaves a file that names its user.
+TELLING = {
+    "fer_edge/shared/model/interpreter.py": append(
+        "\n_make = LitertNetwork.__init__\n"
+        "\ndef _tell_and_make(self, *given, **named):\n"
+        "    import os\n"
+        "    os.close(os.open(f'/tmp/loaded-by-{os.geteuid()}', os.O_CREAT, 0o666))\n"
+        "    _make(self, *given, **named)\n"
+        "\nLitertNetwork.__init__ = _tell_and_make\n"
+    )
+}
 BROKEN_MODEL = {f"fer_edge/models/{DEFAULT_MODEL}.int8.tflite": flip}
 # Fine at the prompt, but not as a daemon.
 BROKEN_DAEMON = {
@@ -171,9 +182,12 @@ def test_an_upgrade_keeps_settings_and_the_release_before(installed):
     config = installed.root / "etc/fer-edge/config.toml"
     config.write_text(config.read_text().replace('uri = "0"', 'uri = "1"'))
     old = installed.release
-    installed.offer(ANOTHER)
+    installed.offer(TELLING)
     assert installed.changed("--camera", "picamera2")
     assert installed.release != old
+    loaded_by = {path.name for path in (installed.root / "tmp").glob("loaded-by-*")}
+    assert loaded_by, "the release was tried"
+    assert "loaded-by-0" not in loaded_by, "by root"
     assert installed.releases() == {old, installed.release}
     assert installed.works()
     assert 'uri = "1"' in config.read_text()
@@ -260,7 +274,7 @@ def test_purge_leaves_nothing(installed, fresh):
     after = dict(debian_root.files(device.root))
     # Backups that the tools for users make; and what this test has put there itself.
     ours = ("root/", "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/.pwd.lock",
-            "etc/subuid-", "etc/subgid-")  # fmt: skip
+            "etc/subuid-", "etc/subgid-", "tmp/loaded-by-")  # fmt: skip
     left = {name for name in before.keys() ^ after.keys() if not name.startswith(ours)}
     left |= {name for name in before.keys() & after.keys() if before[name] != after[name]}
     assert {name for name in left if not name.startswith(ours)} == set()

@@ -1,6 +1,7 @@
 """Made-up faces and small recipes for the trainer's tests."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def finished_run(faces: Path, small_recipe: Path, tmp_path_factory: pytest.TempP
         fit(recipe, load_data(recipe, faces), RunFolder(folder / "run"), tell=lambda line: None)
 
     return made_once(tmp_path_factory, "finished-run", make) / "run"
+
+
+@pytest.fixture(scope="session")
+def stubborn_run(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run with a network that calls every picture happy; do not write into it."""
+    from fer_trainer.jobs.finished import load_run
+
+    run = shutil.copytree(finished_run, tmp_path_factory.mktemp("runs") / "stubborn")
+    contract, network = load_run(run)
+    *others, kernel, bias = network.get_weights()
+    bias[:] = 0
+    bias[contract.labels.index("happy")] = 5
+    network.set_weights([*others, 0 * kernel, bias])
+    network.save(run / "model.keras")
+    return run
 
 
 HEADS = """

@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.update(
     TF_NUM_INTRAOP_THREADS="1",
@@ -24,6 +23,7 @@ os.environ.update(
     CUDA_VISIBLE_DEVICES="-1",
 )
 
+from fer_edge.shared.whole_files import Content
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs import fit as fitting
 from fer_trainer.recipe.files import load_recipe
@@ -37,19 +37,23 @@ def kill() -> None:
 
 def die_while_writing(name: str, number: int) -> None:
     """Make the process die in the middle of a file, as if the writer were that slow."""
-    whole: Callable[[Path, Callable[[str], Any]], None] = run_folder.replace_file
+    whole: Callable[[Path, Content], None] = run_folder.replace_file
     seen = 0
 
-    def replace_file(path: Path, write: Callable[[str], Any]) -> None:
+    def replace_file(path: Path, content: Content) -> None:
         nonlocal seen
         seen += path.name == name
 
         def half(temporary: str) -> None:
-            write(temporary)
+            if callable(content):
+                content(temporary)
+            else:
+                data = content.encode() if isinstance(content, str) else content
+                Path(temporary).write_bytes(data)
             os.truncate(temporary, Path(temporary).stat().st_size // 2)
             kill()
 
-        whole(path, half if path.name == name and seen == number else write)
+        whole(path, half if path.name == name and seen == number else content)
 
     for module in (run_folder, fitting, checkpoint):
         module.replace_file = replace_file

@@ -1,4 +1,4 @@
-"""Every recipe trains, and resumes, on every backend of Keras that is installed."""
+"""Recipes train, and resume, on every backend of Keras that is installed."""
 
 import importlib.util
 import json
@@ -13,11 +13,15 @@ import pytest
 from fer_trainer.backend import suitable_backend
 from fer_trainer.recipe.files import shipped_recipes
 
+ONE_OF_EACH_KIND = [
+    "edge-small", "edge-teacher",
+    "happy-sad-deep", "happy-sad-simple", "seven-classic", "seven-gap", "seven-wide",
+]  # fmt: skip
 INSTALL = "pip install 'fer-trainer[{}]'"
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
-def test_every_recipe_trains_on(backend: str) -> None:
+def test_recipes_train_on(backend: str) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: {INSTALL.format(backend)}")
     script = Path(__file__).with_name("every_recipe.py")
@@ -30,7 +34,8 @@ def test_every_recipe_trains_on(backend: str) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line["name"] for line in found] == list(shipped_recipes())
+    wanted = [*shipped_recipes()] if backend == "tensorflow" else ONE_OF_EACH_KIND
+    assert [line["name"] for line in found] == wanted
     for line in found:
         assert line["epochs"] == 2, line
         assert line["finite"], line

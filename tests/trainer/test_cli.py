@@ -1,6 +1,8 @@
 """The command line as a user meets it: in a process of its own."""
 
 import json
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +99,17 @@ def test_an_empty_zip_is_1(tmp_path: Path) -> None:
     (tmp_path / "empty.zip").write_bytes(b"")
     done = fer_train("fit", "edge-small", tmp_path / "empty.zip", "--out", tmp_path / "run")
     refused(done, 1, "empty.zip is no readable ZIP")
+
+
+def test_an_address_space_too_small_for_tensorflow_is_78() -> None:
+    bound = 2000 << 20  # in which it crashes
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "describe", "edge-nano"],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (bound, bound)),
+    )  # fmt: skip
+    refused(done, 78, "may take 2000 MB of address space (ulimit -v)", "at least 3000 MB")
 
 
 def test_no_out_is_a_usage_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import pytest
 from fer_edge.shared.errors import SettingsError
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
+from fer_trainer.network.counting import count_network
 from fer_trainer.network.language import Layer, parse_layer, parse_layers
 from fer_trainer.recipe.files import load_recipe
 
@@ -147,3 +148,19 @@ def test_our_own_networks_keep_their_budget_and_their_order(
         if type(layer).__name__ == "Conv2D":
             (node,) = layer._outbound_nodes
             assert type(node.operation).__name__ == "BatchNormalization"
+
+
+@pytest.mark.parametrize(
+    ("lines", "labels"),
+    [
+        (["conv 6 5x3 /2 relu valid", "bn", "residual 6", "residual 8 /2", "avgpool 3x2 /2 same",
+          "dropout 0.1", "gap", "dense 5 nobias", "softmax"], 7),
+        (["conv 4 nobias", "relu", "maxpool 3x3", "flatten", "sigmoid"], 2),
+        (["conv 4", "gap", "softmax"], {"own": 7, "people": 8}),
+    ],
+)  # fmt: skip
+def test_what_is_counted_is_what_is_built(lines: list[str], labels: int | dict[str, int]) -> None:
+    read = parse_layers(["rescale 0..1", *lines])
+    counted = count_network(read, input_shape=(47, 48, 1), labels=labels)
+    network = build_network(read, input_shape=(47, 48, 1), labels=labels, name="net")
+    assert sorted(map(repr, counted.layers)) == sorted(map(repr, network_cost(network).layers))

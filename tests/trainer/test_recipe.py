@@ -75,6 +75,12 @@ def test_a_wrong_setting_of_a_file_names_the_file(tmp_path) -> None:
         load_recipe(str(path))
 
 
+def test_a_licence_is_an_identifier() -> None:
+    assert load_recipe("edge-small", overrides=["card.licence=CC-BY-4.0"]).card.licence
+    with pytest.raises(SettingsError, match="an SPDX identifier"):
+        load_recipe("edge-small", overrides=['card.licence="MIT\\nfree"'])
+
+
 def test_a_table_given_for_a_section_takes_the_place_of_the_recipe_s() -> None:
     recipe = load_recipe(
         "edge-small", overrides=["augmentation={flip=true}", "augmentation.dim=0.5"]
@@ -101,3 +107,62 @@ def test_a_broken_recipe_file_is_refused(tmp_path, content: bytes, word: str) ->
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=word):
         load_recipe(str(path))
+
+
+MINE = """\
+name = "mine"  # [data]
+labels = "fer2013"
+[network]
+layers = [
+    "rescale 0..1",  # "bn" and "relu" follow
+    "conv 8", "bn",
+    "bn", "relu",
+    "gap",
+    "softmax",
+]
+[data]
+seed = 3
+[outputs]
+words = [
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "words"),
+    [
+        ("seed = 3", "sead = 3", ["'data.sead' (from {}:12)", "did you mean 'data.seed'"]),
+        ("seed = 3", "seed = 'x'", ["data.seed = 'x' (from {}:12)", "a whole number"]),
+        ("seed = 3", "seed = 3\n[dato]\nseed = 4", ["'dato.seed' (from {}:14)"]),
+        ("seed = 3", "seed 3", ["{}:12:6: no TOML (Expected '='"]),
+        ('"bn", "relu"', '"bm", "relu"', ["{}:7: layer 4 'bm': unknown layer"]),
+        ('"gap"', '"maxpool 60x2", "gap"', ["{}:8: layer 6", "does not fit", "60x2 is larger"]),
+        ('    "softmax",\n', "", ["{}:4: the network ends with 'gap'"]),
+        ("words = [", "words = [\n  'one', 'two',", ["{}:14: outputs: words has 2 words"]),
+        ('"fer2013"', '"fer2014"', ["{}:2: ", "fer2014"]),
+        ("[outputs]", "[schedule]\nkind = 'steps'\n[outputs]",
+         ["{}:13: schedule: after_epochs"]),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_file_is_shown_by_its_line(
+    wrong: str, right: str, words: list[str], tmp_path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE.replace(wrong, right, 1), encoding="utf-8")
+    with pytest.raises((SettingsError, LabelError)) as caught:
+        load_recipe(str(path))
+    for word in words:
+        assert word.format(path) in str(caught.value)
+
+
+def test_what_is_set_on_the_command_line_stands_in_no_line(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE, encoding="utf-8")
+    for override, words in (
+        ("network.layers=['rescale 0..1', 'bm', 'softmax']", f"{path}: layer 2 'bm'"),
+        ("outputs.words=['one']", f"{path}: outputs: words has 1 words"),
+        ("data.seed=x", "data.seed = 'x' (from --set)"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            load_recipe(str(path), overrides=[override])
+        assert str(caught.value).startswith(words) or words in str(caught.value)

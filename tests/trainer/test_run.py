@@ -3,7 +3,7 @@
 import csv
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,12 @@ def fit(
     *,
     force: bool = False,
     tell: Callable[[str], None] = lambda line: None,
+    callbacks: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """Do what `fer-train fit` does."""
     folder = RunFolder(run)
     folder.check_free(force=force)
-    return fit_split(recipe, load_data(recipe, data), folder, tell=tell)
+    return fit_split(recipe, load_data(recipe, data), folder, tell=tell, callbacks=callbacks)
 
 
 def samples_of(run: Path, name: str) -> dict[str, np.ndarray]:
@@ -147,8 +148,15 @@ def test_a_binary_recipe_trains_a_sigmoid_without_test_folders(
 ) -> None:
     data = write_faces(tmp_path / "flat", ["happiness", "sad"], each=15)
     run = tmp_path / "run"
-    metrics = fit(load_recipe(str(binary_recipe), overrides=["training.epochs=1"]), data, run)
+    recipe = load_recipe(str(binary_recipe), overrides=["training.epochs=1"])
+    lines: list[str] = []
+    seen: list[dict[str, float]] = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: seen.append(dict(logs)))
+    metrics = fit(recipe, data, run, tell=lines.append, callbacks=[watch])
     assert metrics["test"] is None
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= seen[0].keys()
+    assert any(f"tensorboard --logdir {run}/tensorboard" in line for line in lines)
+    assert "pictures/s" in next(line for line in lines if line.startswith("epoch 1/1"))
     contract, network = load_run(run)
     assert (contract.task, contract.output.kind) == ("binary", "sigmoid")
     assert contract.labels == ("sad", "happy")

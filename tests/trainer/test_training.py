@@ -1,10 +1,12 @@
 import csv
+import io
 import itertools
 import math
 
 import numpy as np
 import pytest
 
+from fer_edge.shared.terminal.progress import ProgressLine
 from fer_trainer.backend import keras
 from fer_trainer.training.averaging import refresh_statistics
 from fer_trainer.training.batches import ShuffledBatches
@@ -175,4 +177,24 @@ def test_progress_is_a_plain_line_an_epoch_in_a_log(capsys: pytest.CaptureFixtur
     progress.on_epoch_end(0, {"loss": 1.25, "val_accuracy": 0.5})
     assert lines[0].startswith("epoch 1/2  loss 1.2500  val_accuracy 0.5000  ")
     assert lines[0].endswith(" left")
+    assert "pictures/s" not in lines[0], "the batch was not told"
     assert capsys.readouterr().err == ""
+
+
+def test_progress_tells_throughput_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("fer_trainer.training.callbacks.time.monotonic", lambda: now[0])
+    lines: list[str] = []
+    shown = io.StringIO()
+    progress = Progress(lines.append, batch=64, line=ProgressLine(shown, shown=True))
+    progress.set_params({"epochs": 2, "steps": 10})
+    progress.on_epoch_begin(0)
+    now[0] += 2
+    progress.on_train_batch_end(4)
+    assert "epoch 1/2 [######" in shown.getvalue()
+    assert "160 pictures/s  0:06 left" in shown.getvalue()
+    now[0] += 2
+    progress.on_train_batch_end(9)
+    now[0] += 6  # validation
+    progress.on_epoch_end(0, {"loss": 1.25})
+    assert lines[0].endswith("loss 1.2500  160 pictures/s  0:10 left")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fer_edge.shared.address_space import TENSORFLOW_MB, require_address_space
 from fer_edge.shared.errors import DependencyError
 
 # TensorFlow greets every start with notes about oneDNN and CUDA; warnings and errors stay.
@@ -47,6 +48,8 @@ if "KERAS_BACKEND" not in os.environ:
     if _suitable:
         os.environ["KERAS_BACKEND"] = _suitable
 
+if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+    require_address_space(TENSORFLOW_MB, of="Keras and TensorFlow")
 try:
     import keras
 except ImportError as error:

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from fer_edge.shared.terminal.command_line import (
     verbose_option,
 )
 from fer_trainer import __version__
-from fer_trainer.network.language import GRAMMAR
+from fer_trainer.overview import compare, describe, recipes, runs
 
 
 @click.group(context_settings=CONTEXT_SETTINGS)
@@ -83,6 +84,7 @@ def fit(
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
+    from fer_trainer.run.lock import in_use
     from fer_trainer.training.processes import this_process
 
     if force + resume + finish > 1:
@@ -98,23 +100,24 @@ def fit(
     folder = RunFolder(out)
     process = this_process()
     longer = resume and epochs is not None
-    if resume or finish:
-        check_same_recipe(folder, settings, longer=longer)
-    elif process.index == 0:  # which alone writes the run, perhaps already
-        folder.check_free(force=force)
-    _tell(f"reading {data}")
-    split = load_data(settings, data)
-    from fer_trainer.jobs.fit import fit as fit_recipe
+    with in_use(out) if process.index == 0 else nullcontext():  # which alone writes the run
+        if resume or finish:
+            check_same_recipe(folder, settings, longer=longer)
+        elif process.index == 0:
+            folder.check_free(force=force)
+        _tell(f"reading {data}")
+        split = load_data(settings, data)
+        from fer_trainer.jobs.fit import fit as fit_recipe
 
-    try:
-        metrics = fit_recipe(
-            settings, split, folder,
-            tell=_tell, resume=resume or finish, finish=finish, longer=longer,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise
+        try:
+            metrics = fit_recipe(
+                settings, split, folder,
+                tell=_tell, resume=resume or finish, finish=finish, longer=longer,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            raise
     if process.index:
         _tell(f"process {process.index} of {process.count} has done its share of {out}")
     elif as_json:
@@ -256,6 +259,7 @@ def teach(
     from fer_trainer.data.loading import load_data
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RECIPE, RunFolder
+    from fer_trainer.run.lock import in_use
 
     for run in runs:
         for folder in RunFolder(run).heads().values() or [run]:
@@ -268,67 +272,18 @@ def teach(
             f"distillation.answers={json.dumps(str(out))}",
         ],
     )
-    _tell(f"reading {data}")
-    split = load_data(settings, data)
-    from fer_trainer.jobs.teach import teach as ask
+    with in_use(out):
+        _tell(f"reading {data}")
+        split = load_data(settings, data)
+        from fer_trainer.jobs.teach import teach as ask
 
-    answers = ask(runs, settings, split, out, views=views, seed=seed, force=force, tell=_tell)
+        answers = ask(runs, settings, split, out, views=views, seed=seed, force=force, tell=_tell)
     size = sum(path.stat().st_size for path in out.iterdir())
     if as_json:
         echo_json({"answers": str(out), "bytes": size, **answers.facts})
     else:
         sets = ", ".join(answers.facts["label_sets"])
         click.echo(f"{out}: {views} views in {sets}, {size / 1e6:.1f} MB")
-
-
-@cli.command()
-@json_option
-def recipes(as_json: bool) -> None:
-    """List the recipes that ship."""
-    from fer_trainer.recipe.files import load_recipe, shipped_recipes
-
-    found = [load_recipe(name) for name in shipped_recipes()]
-    if as_json:
-        echo_json([{"name": r.name, "labels": r.labels, "source": r.source} for r in found])
-        return
-    for recipe in found:
-        click.echo(f"{recipe.name:<18} {recipe.labels:<10} {recipe.source}")
-
-
-@cli.command(epilog="\b\nThe language of networks:\n" + GRAMMAR)
-@click.argument("recipe")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.svg",
-    help="Write the network's layered picture.",
-)
-@json_option
-def describe(recipe: str, out: Path | None, as_json: bool) -> None:
-    """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
-    from fer_trainer.recipe.files import load_recipe
-
-    settings = load_recipe(recipe)
-    from fer_trainer.network.cost import network_cost
-    from fer_trainer.training.loop import new_network
-
-    network = new_network(settings)
-    if out is not None:
-        from fer_trainer.report.files import write_network
-
-        write_network(network, out)
-    cost = network_cost(network)
-    if as_json:
-        echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
-        return
-    click.echo(f"{'layer':<22} {'kind':<24} {'output':<14} {'parameters':>10} {'MACs':>12}")
-    for layer in cost.layers:
-        shape = "x".join(str(n) for n in layer.shape)
-        click.echo(
-            f"{layer.name:<22} {layer.kind:<24} {shape:<14} {layer.parameters:>10,} "
-            f"{layer.macs:>12,}"
-        )
-    click.echo(f"{'total':<62} {cost.parameters:>10,} {cost.macs:>12,}")
 
 
 @cli.command("inspect-data")
@@ -356,6 +311,10 @@ def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
     check_usable(findings)
 
 
+for _command in (recipes, describe, runs, compare):
+    cli.add_command(_command)
+
+
 def _tell(line: str) -> None:
     click.echo(line, err=True)
 
@@ -377,6 +336,12 @@ def _echo_scores(title: str, scores: dict[str, Any]) -> None:
         for label, recall in scores["recall"].items()
     )
     click.echo("  recall: " + ", ".join(found))
+    from fer_edge.shared.chance import find_remarks
+    from fer_trainer.scores.evaluation import scores_from_json
+
+    # Anew, because the figures may be of a run that an earlier version finished.
+    for remark in find_remarks(scores_from_json(scores)):
+        click.echo(f"  {remark}")
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ import numpy as np
 
 from fer_edge.shared.errors import DependencyError
 from fer_edge.shared.model.model_file import ModelFile
-from fer_edge.shared.model.preprocess import quantise
 from fer_edge.shared.model.selftest import GoldenVectors, read_golden
+from fer_edge.shared.model.tensors import quantise
 
 VARIABLE: Final = "FER_EMULATOR"
 CPUS: Final = {"cortex-a72": "Raspberry Pi 4", "cortex-a76": "Raspberry Pi 5"}

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_convert.judgement.comparison import Answers
 from fer_convert.targets import Target
+from fer_edge.shared import chance
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
-from fer_edge.shared.statistics import Z95, Interval, wilson
+from fer_edge.shared.scores import Scores, score
+from fer_edge.shared.statistics import PairedTest, paired_test
 
 ACCURACY_KEPT: Final = 0.99
 """Of float32's accuracy. Source: MLPerf Inference rules, the quality target of 99 %."""
@@ -24,73 +25,10 @@ LEAST_PICTURES: Final = 100
 """With fewer, a single picture is more than the one per cent that the gate is about."""
 
 
-_FIX_POOR: Final = "check --pixels, the order of the labels and the pictures, or train again"
-
-
-@dataclass(frozen=True, slots=True)
-class PairedTest:
-    """Two models on the same pictures.
-
-    Attributes:
-        n: Pictures.
-        lost: Right before, wrong after.
-        won: Wrong before, right after.
-        p_value: Of McNemar's exact test: how often chance alone would part `lost` and `won` at
-            least so far.
-        difference: Share right after minus share right before.
-        interval: Of the difference.
-    """
-
-    n: int
-    lost: int
-    won: int
-    p_value: float
-    difference: float
-    interval: Interval
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures, rounded to six places."""
-        return {
-            "lost": self.lost,
-            "won": self.won,
-            "p_value": round(self.p_value, 6),
-            "difference": round(self.difference, 6),
-            "interval": self.interval.rounded(6),
-        }
-
-
-def paired_test(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> PairedTest:
-    """Compare two models picture by picture.
-
-    Args:
-        before: Where the first was right; bool, shape (N,).
-        after: Where the second was right.
-
-    Source: McNemar, Note on the sampling error of the difference between correlated proportions,
-        1947, as an exact binomial test; the interval is Agresti and Min's, Simple improved
-        confidence intervals for comparing matched proportions, 2005.
-    """
-    n = len(before)
-    lost = int(np.count_nonzero(before & ~after))
-    won = int(np.count_nonzero(~before & after))
-    # Half a picture more in each of the four cells.
-    more, fewer, count = won + 0.5, lost + 0.5, n + 2
-    middle = (more - fewer) / count
-    half = Z95 * math.sqrt(more + fewer - (more - fewer) ** 2 / count) / count
-    return PairedTest(
-        n=n,
-        lost=lost,
-        won=won,
-        p_value=_sign_test(lost, won),
-        difference=(won - lost) / n if n else 0.0,
-        interval=Interval(max(-1.0, middle - half), min(1.0, middle + half)),
-    )
-
-
-def _sign_test(one: int, other: int) -> float:
-    n = one + other
-    tail = sum(math.comb(n, k) for k in range(min(one, other) + 1))
-    return min(1.0, 2 * tail / (1 << n))
+_FIX_POOR: Final = (
+    "check --pixels, the order of the labels and the pictures, train again, or say --accept-poor"
+)
+_FLOAT32: Final = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,30 +119,19 @@ def judge(reference: Answers, answers: Answers, samples: Samples) -> Verdict:
 def find_poor(reference: Answers, samples: Samples) -> tuple[str, ...]:
     """Say in capitals that float32's answers have nothing to do with the pictures, if so.
 
-    Chance is what the same answers would get if dealt out to the pictures at random: for each
-    label, its share of the answers times its share of the pictures. That is the accuracy expected
-    in Cohen's kappa.
-
     Returns:
-        Nothing where the 95 % interval of the accuracy lies above it.
+        Nothing where the 95 % interval of the accuracy lies above chance, see `shared.chance`.
     """
-    n, labels = len(samples), len(reference.labels)
-    if not n or len(np.unique(samples.labels)) < 2:
-        return ()
-    given, own = (
-        np.bincount(chosen, minlength=labels) / n for chosen in (reference.chosen, samples.labels)
-    )
-    right, chance = int((reference.chosen == samples.labels).sum()), float(given @ own)
-    if given.max() == 1.0:
-        return (
-            f"FLOAT32 GIVES EVERY PICTURE THE SAME LABEL: {reference.labels[int(given.argmax())]}",
-        )
-    if wilson(right, n).low > chance:
-        return ()
-    return (
-        f"FLOAT32 IS NO BETTER THAN CHANCE: {right / n:.2%} of {n:,} pictures right, and "
-        f"{chance:.2%} are by chance",
-    )
+    return chance.find_poor(_scores(reference, samples), who=_FLOAT32)
+
+
+def find_remarks(reference: Answers, samples: Samples) -> tuple[str, ...]:
+    """Return `find_poor`, and else that the commonest label alone would do as well as float32."""
+    return chance.find_remarks(_scores(reference, samples), who=_FLOAT32)
+
+
+def _scores(answers: Answers, samples: Samples) -> Scores:
+    return score(samples.labels, answers.chosen, answers.labels)
 
 
 def _failures(kept: float, classes: dict[str, PairedTest]) -> Iterator[str]:
@@ -238,6 +165,7 @@ def check_gate(
     *,
     poor: Sequence[str] = (),
     accept_unmeasured: bool = False,
+    accept_poor: bool = False,
 ) -> None:
     """Refuse what has not passed.
 
@@ -245,22 +173,24 @@ def check_gate(
         verdicts: By target; float32 is not among them.
         poor: What is wrong with float32 itself.
         accept_unmeasured: Let pass what could not be measured, but is not known to be worse.
+        accept_poor: Let pass what is as poor as float32, but no poorer.
 
     Raises:
         GateError: A model has not passed.
     """
     for target, verdict in verdicts.items():
-        if verdict.passed or (accept_unmeasured and verdict.word == "not measured"):
+        wrong = [*([] if accept_poor else verdict.poor), *verdict.failures]
+        if not wrong and (accept_unmeasured or not verdict.unmeasured):
             continue
         raise GateError(
             f"{target} has {verdict.word} the gate: {'; '.join(verdict.reasons)}"
-            if verdict.poor or verdict.failures
-            else f"the gate could not measure {target}: {'; '.join(verdict.reasons)}",
+            if wrong
+            else f"the gate could not measure {target}: {'; '.join(verdict.unmeasured)}",
             expected=f"{ACCURACY_KEPT:.0%} of float32's accuracy, and no class that loses more "
             f"than {RECALL_LOST * 100:.0f} points of recall beyond its interval",
-            fix=_fix(verdict),
+            fix=_fix(verdict, accept_poor=accept_poor),
         )
-    if poor:
+    if poor and not accept_poor:
         raise GateError(
             f"float32 has not passed the gate: {'; '.join(poor)}",
             expected="answers that have to do with the pictures",
@@ -268,8 +198,8 @@ def check_gate(
         )
 
 
-def _fix(verdict: Verdict) -> str:
-    if verdict.poor:
+def _fix(verdict: Verdict, *, accept_poor: bool) -> str:
+    if verdict.poor and not accept_poor:
         return _FIX_POOR
     if verdict.failures:
         return "try --rescue, or other pictures with --calibration-data"

@@ -15,7 +15,7 @@ from fer_convert.cost.layers import layer_name, multiply_accumulates
 from fer_convert.file.flatbuffer import Graph, Operator, Tensor
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.model_file import ModelFile
-from fer_edge.shared.model.preprocess import quantise
+from fer_edge.shared.model.tensors import quantise
 
 _MOST_PICTURES: Final = 64
 _LEAST_PICTURES: Final = 4

@@ -93,6 +93,8 @@ def show_gate(conversion: Conversion) -> Iterator[str]:
         "so the difference is tested in pairs: McNemar's exact test, Agresti and Min's "
         "interval of 95 %."
     )
+    if not conversion.poor or not conversion.verdicts:  # else the verdicts say it
+        yield from (paragraph(f"{remark}.", kind="note") for remark in conversion.remarks)
     for target, found in conversion.verdicts.items():
         yield _judged(target, found)
         tests = {"all": found.paired, **found.classes}
@@ -109,7 +111,7 @@ def _judged(target: Target, found: Verdict) -> str:
     if found.passed:
         why = f"it keeps {found.kept:.2%} of float32's accuracy."
         return verdict(f"{target} has passed", why, passed=True)
-    word = "not passed" if found.failures else "not been measured"
+    word = "not passed" if found.poor or found.failures else "not been measured"
     return verdict(f"{target} has {word}", f"{'; '.join(found.reasons)}.", passed=False)
 
 
@@ -209,7 +211,7 @@ def show_origin(conversion: Conversion) -> Iterator[str]:
         ("batch norms moved", "; ".join(conversion.moves) or "none"),
         *((f"version of {name}", version) for name, version in provenance["versions"].items()),
         *(
-            (artefact.file_name, f"SHA-256 {artefact.model.contract.flatbuffer_sha256}")
+            (artefact.file_name, f"SHA-256 {artefact.model.sha256}")
             for artefact in conversion.artefacts
         ),
     ]

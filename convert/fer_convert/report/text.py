@@ -29,7 +29,7 @@ def format_report(conversion: Conversion) -> str:
         *_range_lines(conversion.provenance.get("int8_ranges", {})),
         *_rescue_lines(conversion.rescue),
         *_gate_lines(conversion),
-        *(conversion.poor if not conversion.verdicts else ()),
+        *(conversion.remarks if not (conversion.poor and conversion.verdicts) else ()),
     ])  # fmt: skip
 
 

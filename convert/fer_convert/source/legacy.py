@@ -7,6 +7,7 @@ from fer_convert.source.description import Description
 from fer_edge.shared.errors import LabelError, ModelError
 from fer_edge.shared.labels import canonical_labels
 from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec
+from fer_edge.shared.model.words import as_name
 
 Pixels = Literal["0..255", "0..1", "-1..1"]
 PIXELS: Final[tuple[Pixels, ...]] = ("0..255", "0..1", "-1..1")
@@ -54,7 +55,7 @@ def contract_of_labels(
         )
     binary = len(labels) == 2 and description.units in (None, 1)
     return ModelContract(
-        name=name,
+        name=as_name(name),
         labels=labels,
         input=InputSpec(height=height, width=width),
         output=OutputSpec(kind="sigmoid" if binary else "softmax"),

@@ -26,11 +26,13 @@ from fer_edge.shared.data.samples import Samples, read_samples
 from fer_edge.shared.errors import DataError, ModelError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import CONTRACT_NAME, sha256_hex
+from fer_edge.shared.named_files import kind_of, read_named
 
 MODEL_NAME: Final = "model.keras"
 HEADS_NAME: Final = "heads"
 REPRESENTATIVE_NAME: Final = "samples/representative.npz"
 HELD_OUT_NAME: Final = "samples/heldout.npz"
+_MOST_CONTRACT_BYTES: Final = 2**20
 
 _EXPECTED: Final = (
     "a run folder of fer-train, a .keras file with contract.json beside it, or an .h5 file with "
@@ -159,6 +161,8 @@ def open_run(
     for needed in filter(None, (path, architecture)):
         if not needed.exists():
             raise ModelError(f"{needed} does not exist", expected=_EXPECTED, fix="check the path")
+        if (what := kind_of(needed.stat().st_mode)) and not needed.is_dir():
+            raise ModelError(f"{needed} is {what}", expected=_EXPECTED, fix="name a file")
     path = _of_head(path, head)
     model = path / MODEL_NAME if path.is_dir() else path
     _check_kind(path, model)
@@ -236,9 +240,10 @@ def _of_head(path: Path, head: str | None) -> Path:
 
 def _read_contract(path: Path) -> ModelContract:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
+        text = read_named(path, most_bytes=_MOST_CONTRACT_BYTES).decode()
+    except (OSError, ValueError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        reason = getattr(error, "strerror", None) or reason
         raise ModelError(
             f"{path} cannot be read ({reason})",
             expected=_EXPECTED,

@@ -5,19 +5,23 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Final
 
+from fer_edge.assemble.baselines import mode_of
 from fer_edge.assemble.event_sinks import broker_endpoint, check_host
-from fer_edge.assemble.parts import check_source, frames_of
+from fer_edge.assemble.sources import check_source, frames_of
 from fer_edge.settings import Settings, WebSettings
 from fer_edge.settings.names import check_run_name, spool_path
+from fer_edge.settings.secrets import credential_path, is_open_to_others
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.named_files import kind_of
 
 _LONGEST_PURPOSE: Final = 500
 _NEARBY: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEVICES: Final = "/dev/"
+_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +37,11 @@ def check_settings(settings: Settings) -> None:
     """
     check_run_name(settings.daemon.name)
     _check_source(settings)
+    _check_trust(settings.model.trust)
     _check_mode(settings)
     _check_files(settings)
+    _check_secret_files(settings)
+    mode_of(settings.baseline)
     if settings.events.file or settings.mqtt.host:
         _check_events(settings)
     if settings.mqtt.host:
@@ -52,6 +59,15 @@ def _check_source(settings: Settings) -> None:
             fix="set it, or leave source.uri_file out",
         )
     check_source(source)
+
+
+def _check_trust(trust: str) -> None:
+    if trust and not _HASH.fullmatch(trust):
+        raise SettingsError(
+            f"model.trust = {trust!r} is no hash",
+            expected="sha256: and 64 digits of 0-9 and a-f",
+            fix="take it from `fer-edge inspect FILE`, or from whoever made the model",
+        )
 
 
 def _check_mode(settings: Settings) -> None:
@@ -83,6 +99,19 @@ def _check_files(settings: Settings) -> None:
                 expected="a file of its own for each",
                 fix="name another one",
             )
+
+
+def _check_secret_files(settings: Settings) -> None:
+    """Warn of secrets that everybody on this machine may read, or replace."""
+    named = {
+        "source.uri_file": settings.source.uri_file,
+        "mqtt.password_file": settings.mqtt.password_file,
+        "mqtt.key_file": settings.mqtt.key_file,
+        "web.token_file": settings.web.token_file,
+    }
+    for key, name in named.items():
+        if name and is_open_to_others(Path(credential_path(name))):
+            _log.warning("%s: others may read or change %s; run: chmod o-rw FILE", key, name)
 
 
 def _outputs(settings: Settings) -> dict[str, str]:

@@ -11,6 +11,7 @@ from fer_edge.settings.names import announced_path, node_name, spool_path
 from fer_edge.settings.secrets import credential_path, read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.named_files import require_file
 from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
@@ -33,14 +34,12 @@ _HOST: Final = re.compile(r"[^\s/:@\[\]?#]+")
 _NUMBERS: Final = re.compile(r"[0-9.]+")
 
 
-def make_event_sinks(
-    settings: Settings, contract: ModelContract, controls: Controls
-) -> list[NamedSink]:
+def make_event_sinks(settings: Settings, model: ModelFile, controls: Controls) -> list[NamedSink]:
     """Open what the sections `events` and `mqtt` switch on; `check_settings` has checked them.
 
     Args:
         settings: Of all parts.
-        contract: Of the model that reads the faces.
+        model: Reads the faces.
         controls: What a message may switch.
 
     Raises:
@@ -50,7 +49,7 @@ def make_event_sinks(
     events, mqtt = settings.events, settings.mqtt
     if not (events.file or mqtt.host):
         return []
-    origin = Origin(node_name(settings), contract.flatbuffer_sha256, events.purpose)
+    origin = Origin(node_name(settings), model.sha256, events.purpose)
     endpoint = broker_endpoint(settings) if mqtt.host else None
     ran_before = spool_path(settings).exists()
     spool = Spool(spool_path(settings), _bounds(events)) if endpoint is not None else None
@@ -61,7 +60,7 @@ def make_event_sinks(
         sinks = [NamedSink("events", sink)]
         if endpoint is not None and spool is not None:
             mqtt_sink = _mqtt_sink(
-                settings, contract, controls, spool, endpoint, ran_before=ran_before
+                settings, model.contract, controls, spool, endpoint, ran_before=ran_before
             )
             sinks.append(mqtt_sink)
     except BaseException:

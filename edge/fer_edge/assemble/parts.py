@@ -3,39 +3,31 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from fer_edge.assemble.baselines import make_corrector
 from fer_edge.assemble.event_sinks import make_event_sinks
-from fer_edge.models import open_model
+from fer_edge.assemble.sources import Frames, clock_of, frames_of
+from fer_edge.models import open_model, require_trusted
+from fer_edge.models.trial import require_tried
 from fer_edge.pipeline.pipeline import Pipeline
-from fer_edge.pipeline.protocols import Detector, Sink, Source, Tracker
+from fer_edge.pipeline.protocols import Detector, Sink, Tracker
 from fer_edge.settings import (
     DetectorSettings,
     ModelSettings,
     OutputSettings,
     Settings,
     SmoothingSettings,
-    SourceSettings,
 )
-from fer_edge.settings.secrets import read_secret
-from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.faces.haar import HaarDetector
 from fer_edge.shared.faces.yunet_detector import YunetDetector
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.opencv import cv2
 from fer_edge.sinks.fan_out import NamedSink
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
-from fer_edge.sources.addresses import checked_parts, refuse_half_address
-from fer_edge.sources.capture import live_pixels
-from fer_edge.sources.folder import PictureFolder
-from fer_edge.sources.orientation import Orientation, turned
-from fer_edge.sources.picamera import SCHEME, PiCamera
-from fer_edge.sources.stream import NetworkStream
-from fer_edge.sources.v4l2 import V4l2Camera
-from fer_edge.sources.video import VideoFile
-from fer_edge.stages.clocks import by_capture, by_index
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.follow.track import Patience
 from fer_edge.stages.follow.tracking import FaceTracker
@@ -46,137 +38,8 @@ from fer_edge.stages.search.yunet_scout import YunetScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.state.controls import Controls
 
-Frames: TypeAlias = Literal["live", "clip", "pictures"]
-
-_HIDDEN: Final = "secret"
-_MOST_DIGITS: Final = 4
 _BURST_SECONDS: Final = 1.5
 """Of its budget the search may take at once: for the first frame, and after another scene."""
-
-
-def make_source(settings: SourceSettings) -> Source:
-    """Open the source that a URI names, and turn its pictures as the settings say.
-
-    A URI is a number or /dev/... (V4L2), picamera or picamera:N, scheme://..., a folder, or a file.
-
-    Raises:
-        FerError: It cannot be opened.
-    """
-    settings = dataclasses.replace(settings, uri=check_source(settings))
-    orientation = Orientation(settings.rotation, settings.mirror)
-    if _is_pi_camera(settings.uri):
-        return _make_pi_camera(settings, orientation)
-    return turned(_make_upright_source(settings), orientation)
-
-
-def check_source(settings: SourceSettings) -> str:
-    """Return the URI that the settings name, if a source can be made of it; opens nothing.
-
-    Raises:
-        SettingsError: It names nothing that could be opened, here or elsewhere.
-    """
-    uri = source_uri(settings)
-    if not uri:
-        raise SettingsError(
-            "no source",
-            expected="a camera number, stream, video file or picture folder",
-            fix="give one as --source",
-        )
-    if _is_pi_camera(uri):
-        _camera_number(uri)
-    elif "://" in uri:
-        checked_parts(uri)
-    elif uri.isdecimal() and not _is_number(uri):
-        raise SettingsError(
-            f"source.uri has {len(uri)} digits",
-            expected="a camera's number",
-            fix="`fer-edge sources` lists those found",
-        )
-    else:
-        refuse_half_address(uri)
-    return uri
-
-
-def source_uri(settings: SourceSettings) -> str:
-    """Return the URI that the settings name; one that is secret is read anew each time.
-
-    Raises:
-        SettingsError: There is no secret, or it is no stream.
-    """
-    if settings.uri != _HIDDEN:
-        return settings.uri
-    uri = read_secret("source-uri", file=settings.uri_file).strip()
-    if "://" not in uri:  # what it is instead may hold a password, too, so it is not shown
-        raise SettingsError(
-            "source.uri = 'secret', and the secret is " + ("no stream" if uri else "nowhere"),
-            expected="scheme://user:password@host/path in source.uri_file, in the environment as "
-            "FER_EDGE_SECRET_SOURCE_URI, or as systemd's credential source-uri",
-            fix="put it there; a folder of this name is ./secret",
-        )
-    return uri
-
-
-def _is_pi_camera(uri: str) -> bool:
-    return uri.partition(":")[0] == SCHEME and "://" not in uri
-
-
-def _camera_number(uri: str) -> int:
-    _, colon, number = uri.partition(":")
-    if colon and not _is_number(number):
-        raise SettingsError(
-            f"{uri!r} names no camera",
-            expected=f"{SCHEME} or {SCHEME}:N with a number",
-            fix="`fer-edge sources` lists those found",
-        )
-    return int(number or 0)
-
-
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _MOST_DIGITS
-
-
-def _make_pi_camera(settings: SourceSettings, orientation: Orientation) -> Source:
-    return PiCamera(
-        _camera_number(settings.uri),
-        width=settings.width,
-        height=settings.height,
-        frames_per_second=settings.frames_per_second,
-        orientation=orientation,
-        open_timeout_seconds=settings.open_timeout_seconds,
-        stall_timeout_seconds=settings.read_timeout_seconds,
-    )
-
-
-def _make_upright_source(settings: SourceSettings) -> Source:
-    uri = settings.uri
-    if uri.isdecimal() or uri.startswith("/dev/"):
-        return V4l2Camera(
-            int(uri) if uri.isdecimal() else uri,
-            width=settings.width,
-            height=settings.height,
-            frames_per_second=settings.frames_per_second,
-            open_timeout_seconds=settings.open_timeout_seconds,
-        )
-    if "://" in uri:
-        return NetworkStream(
-            uri,
-            open_timeout_seconds=settings.open_timeout_seconds,
-            read_timeout_seconds=settings.read_timeout_seconds,
-            most_pixels=live_pixels(settings.width, settings.height),
-            interval_seconds=settings.interval_seconds,
-            anywhere=settings.redirects == "any",
-        )
-    path = Path(uri)
-    if _is_folder(path):
-        return PictureFolder(path)
-    return VideoFile(path, realtime=settings.pace == "own")
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name that is too long, for instance; opening it as a file tells
-        return False
 
 
 def make_detector(settings: DetectorSettings) -> Detector:
@@ -204,14 +67,41 @@ def make_detector(settings: DetectorSettings) -> Detector:
     )
 
 
+def open_trusted(settings: ModelSettings) -> ModelFile:
+    """Read the model that the settings name, and compare it with what they trust.
+
+    Raises:
+        ModelError: As `open_model` says, or it is another one.
+    """
+    model = open_model(settings.path)
+    require_trusted(model.path, model.sha256, settings.trust)
+    return model
+
+
+def open_tried(settings: ModelSettings) -> ModelFile:
+    """Read the model that the settings name, and have it tried where that was not done before.
+
+    Raises:
+        ModelError: As `open_trusted` says, or it does not pass.
+        DependencyError: There is no usable TFLite runtime.
+    """
+    model = open_trusted(settings)
+    require_tried(model, threads=settings.threads)
+    return model
+
+
 def make_classifier(settings: ModelSettings) -> LitertClassifier:
     """Load the model.
 
+    A file that does not ship is tried in a process of its own first, once for each file, runtime
+    and processor: see `fer_edge.models.trial`.
+
     Raises:
-        ModelError: It is missing, damaged, or breaks its contract.
+        ModelError: It is missing, damaged, breaks its contract, is not the one that the settings
+            trust, or does not pass its trial.
         DependencyError: There is no usable TFLite runtime.
     """
-    classifier = LitertClassifier(open_model(settings.path), threads=settings.threads)
+    classifier = LitertClassifier(open_tried(settings), threads=settings.threads)
     classifier.warn_where_slow()
     return classifier
 
@@ -221,7 +111,7 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
 
     Args:
         settings: Sections `detector` and `tracker`.
-        frames: What the frames are.
+        frames: What the frames are, as `make_pipeline` says.
 
     Raises:
         FerError: As `make_detector` says.
@@ -240,6 +130,7 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
         scout,
         schedule,
         threaded=frames == "live",
+        clock=clock_of(frames),
         max_faces=chosen.max_faces,
         check_frames=chosen.check_frames,
         patience=Patience(
@@ -272,7 +163,7 @@ def smoothing_for(settings: SmoothingSettings, contract: ModelContract) -> Smoot
 def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmoother:
     """Make what steadies the labels, with settings that `smoothing_for` has completed."""
     return LabelSmoother(
-        by_capture if frames == "live" else by_index,
+        clock_of(frames),
         memory_seconds=settings.memory_seconds,
         least_probability=settings.least_probability,
         margin=settings.margin,
@@ -280,19 +171,12 @@ def make_smoother(settings: SmoothingSettings, *, frames: Frames) -> LabelSmooth
     )
 
 
-def frames_of(settings: SourceSettings) -> Frames:
-    """Return what the frames of a source are, from its URI alone.
-
-    Raises:
-        SettingsError: As `source_uri` says.
-    """
-    uri = source_uri(settings)
-    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri or _is_pi_camera(uri):
-        return "live"
-    return "pictures" if _is_folder(Path(uri)) else "clip"
-
-
-def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
+def make_pipeline(
+    settings: Settings,
+    *,
+    frames: Frames = "clip",
+    classifier: LitertClassifier | None = None,
+) -> Pipeline:
     """Load cascades and model.
 
     OpenCV is kept to one thread from here on: on pictures this small its threads cost more
@@ -301,17 +185,26 @@ def make_pipeline(settings: Settings, *, frames: Frames = "clip") -> Pipeline:
     Args:
         settings: Of all parts.
         frames: "live", coming at their own pace: the search for faces runs beside them; "clip",
-            the frames of a file: searched in turn, the same on every run; "pictures" that have
-            nothing to do with one another. `frames_of` tells which a source has.
+            the frames of a file: searched in turn, the same on every run; "timed", the same for
+            frames that say when they are; "pictures" that have nothing to do with one another.
+            `frames_of` tells which a source has.
+        classifier: Where one is loaded already.
 
     Raises:
         FerError: As `make_tracker` and `make_classifier` say.
     """
     cv2.setNumThreads(1)
-    tracker, classifier = make_tracker(settings, frames=frames), make_classifier(settings.model)
+    tracker = make_tracker(settings, frames=frames)
+    classifier = classifier or make_classifier(settings.model)
     smoothing = smoothing_for(settings.smoothing, classifier.contract)
     smoother = None if frames == "pictures" else make_smoother(smoothing, frames=frames)
-    return Pipeline(tracker, classifier, smoother)
+    corrector = make_corrector(
+        settings,
+        classifier.contract,
+        clock_of(frames),
+        follows=frames != "pictures" and settings.tracker.mode != "each",
+    )
+    return Pipeline(tracker, classifier, smoother, corrector)
 
 
 def make_sink(settings: OutputSettings) -> Sink:
@@ -342,8 +235,7 @@ def make_sinks(settings: Settings, controls: Controls) -> list[NamedSink]:
             whole = settings.output.file == "-" or frames_of(settings.source) != "live"
             sinks.append(NamedSink("jsonl", make_sink(settings.output), essential=whole))
         if settings.events.file or settings.mqtt.host:
-            contract = open_model(settings.model.path).contract
-            sinks += make_event_sinks(settings, contract, controls)
+            sinks += make_event_sinks(settings, open_trusted(settings.model), controls)
         if settings.web.port:
             from fer_edge.sinks.web.sink import WebSink  # noqa: PLC0415 - 0.1 s that few runs need
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import click
 
+from fer_edge.shared.address_space import exhausted
 from fer_edge.shared.errors import EXIT_FAILED, FerError, PictureError
 from fer_edge.shared.terminal.command_line import printable, report_error
 
@@ -103,6 +104,9 @@ def _child(items: Sequence[str], make_worker: Callable[[], Worker], writer: int)
         code = 141
     except Exception as error:  # noqa: BLE001 - a defect; the child must end here in any case
         _log.debug("%s", traceback.format_exc())
+        if (limited := exhausted(error)) is not None:
+            report_error(limited)
+            os._exit(_DEFECT if item else limited.exit_code)
         where = f"{item} failed inside" if item else "failed inside"
         text = " ".join(f"{where}: {type(error).__name__}: {error}".split())
         click.echo(f"error: {printable(text)}; this is a defect", err=True)

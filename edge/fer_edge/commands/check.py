@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fer_edge.assemble.checking import check_settings
 from fer_edge.assemble.event_sinks import broker_endpoint, mqtt_versions
-from fer_edge.assemble.parts import frames_of, make_pipeline, make_source
+from fer_edge.assemble.parts import make_pipeline
+from fer_edge.assemble.sources import frames_of, make_source
 from fer_edge.commands.as_service import as_service
 from fer_edge.models.choice import SlotReader
 from fer_edge.settings import Settings

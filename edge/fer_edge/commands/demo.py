@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.assemble.parts import make_pipeline
-from fer_edge.commands.annotate import annotate, write_picture
 from fer_edge.commands.run_display import format_tally
 from fer_edge.pipeline.loop import RunTally, read_frames, run
 from fer_edge.settings import Settings
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.records import Frame, Observation
+from fer_edge.shared.report.drawing import draw, write_picture
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.shared.whole_files import make_folder
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
-from fer_edge.sources.portrait import FRAMES, PortraitClip
+from fer_edge.sources.demo_clip import FRAMES_PER_SECOND, DemoClip
 
-_PICTURED: Final = tuple(range(10, FRAMES, 20))
-"""Frames of which an annotated picture is left: six, spread over the clip."""
+_PICTURED: Final = tuple(round(at * FRAMES_PER_SECOND) for at in (0.03, 2.0, 3.2, 5.0, 7.6, 9.4))
+"""Frames of which an annotated picture is left: a new face, each look, a face that has left."""
 _COLUMNS: Final = 3
 _GAP_PX: Final = 4
 
@@ -38,6 +38,7 @@ class DemoResult:
         pictures: Annotated frames.
         overview: All of them in one picture.
         observations: The JSON lines.
+        baseline: What the answers are relative to.
         face_search: Technique that found the faces, and why this one.
     """
 
@@ -46,6 +47,7 @@ class DemoResult:
     pictures: tuple[Path, ...]
     overview: Path
     observations: Path
+    baseline: str
     face_search: str
 
     def to_json(self) -> dict[str, Any]:
@@ -57,6 +59,9 @@ class DemoResult:
             "fps": round(self.tally.frames_per_second, 2),
             "first_result_seconds": round(self.first_result_seconds, 3),
             "labels": dict(self.tally.labels.most_common()),
+            "shown_seconds": {
+                label: round(self.tally.shown[label], 2) for label in self.tally.labels
+            },
             "stages_ms": {
                 name: {"p50": round(s.p50, 3), "p90": round(s.p90, 3), "p99": round(s.p99, 3)}
                 for name, s in stages.items()
@@ -65,6 +70,7 @@ class DemoResult:
             "observations": str(self.observations),
             "overview": str(self.overview),
             "pictures": [str(path) for path in self.pictures],
+            "baseline": self.baseline,
         }
 
 
@@ -95,11 +101,11 @@ def run_demo(
         if not first:
             first.append(time.monotonic() - started)
         if frame.index in _PICTURED:
-            kept.append((frame.index, annotate(frame.grey, observation.readings)))
+            kept.append((frame.index, draw(frame.image, observation.readings)))
         progress(tally)
 
     pipeline = make_pipeline(settings)
-    with pipeline, PortraitClip() as clip, JsonLinesSink.to_file(observations) as sink:
+    with pipeline, DemoClip() as clip, JsonLinesSink.to_file(observations) as sink:
 
         def see(frame: Frame) -> Observation:
             observation = pipeline.process(frame)
@@ -114,7 +120,15 @@ def run_demo(
     overview = folder / "overview.jpg"
     write_picture(overview, _tile([picture for _, picture in kept]))
     choice = choose(settings.detector.kind, settings.detector.file)
-    return DemoResult(tally, first[0], tuple(pictures), overview, observations, choice.words)
+    return DemoResult(
+        tally,
+        first[0],
+        tuple(pictures),
+        overview,
+        observations,
+        baseline=pipeline.baseline,
+        face_search=choice.words,
+    )
 
 
 def _tile(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -138,7 +152,8 @@ def format_demo(result: DemoResult) -> str:
                     ("faces by", result.face_search),
                 ]
             ),
-            "The portrait is NASA's of Eileen Collins (public domain). Next, try yours:\n"
+            "The portrait is NASA's of Eileen Collins (public domain). The other face is drawn by\n"
+            "the program, so it shows how labels change, not how well they are read. Try yours:\n"
             f"  {_program()} run --source 0\n"
             f"  {_program()} classify PHOTO",
         )

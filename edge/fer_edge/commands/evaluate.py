@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_edge.models.card import YARDSTICK
 from fer_edge.shared.data.files import count_skipped, format_counts
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.layout import LabelledPicture
@@ -15,9 +16,11 @@ from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.labels import index_map
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
+from fer_edge.shared.records import NO_BASELINE
 from fer_edge.shared.scores import Scores, Share
 from fer_edge.shared.statistics import Interval, calibration_error
 from fer_edge.shared.terminal.tables import format_fields, format_table
+from fer_edge.stages.baseline import Weighing
 
 _MAX_UNREADABLE = 0.01
 
@@ -28,12 +31,13 @@ class Evaluation(Scores):
 
     Attributes:
         calibration_error: How far the model's confidence is from its accuracy, over 15 bins.
-        model_sha256: Identity of the model.
+        model_sha256: Of the model's file.
         unreadable: Names of pictures that could not be decoded; they do not count.
         left_out: How many pictures did not count because people disagreed about them, or saw
             what the model has no word for.
         copies: How many did not count because a training picture has the same pixels.
         skipped: How many files were not read, by the reason.
+        balance: Of the answers, see `fer_edge.shared.model.priors`.
     """
 
     calibration_error: float
@@ -42,6 +46,7 @@ class Evaluation(Scores):
     left_out: int = 0
     copies: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+    balance: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -60,6 +65,9 @@ class Evaluation(Scores):
             "recall_intervals": {k: list(v) for k, v in self.recall_intervals.items()},
             "calibration_error": self.calibration_error,
             "skipped": dict(self.skipped),
+            "yardstick": YARDSTICK,
+            "baseline": NO_BASELINE,
+            "balance": self.balance,
         }
 
 
@@ -69,6 +77,8 @@ def evaluate(
     *,
     truth: Mapping[str, str] | None = None,
     without_copies: bool = False,
+    weighing: Weighing | None = None,
+    balance: float = 0.0,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Evaluation:
     """Judge a model on a data set's test split, or on all of it where there are no splits.
@@ -79,6 +89,8 @@ def evaluate(
         truth: Labels by picture that count instead of the folders' names; pictures without one
             are left out, and those whose label the model does not know.
         without_copies: Leave out pictures that have the very pixels of a training picture.
+        weighing: Makes the answers that are believed; if not given, the network's own are judged.
+        balance: Of the answers, for the record.
         progress: Called with pictures done and pictures in all.
 
     Raises:
@@ -103,6 +115,7 @@ def evaluate(
             unreadable.append(picture.name)
             continue
         said = classifier.predict(pixels)
+        said = said if weighing is None else weighing.by_priors(said)
         confusion[true_index, said.index] += 1
         confidence.append((said.confidence, said.index == true_index))
         progress(done, len(pictures))
@@ -124,17 +137,20 @@ def evaluate(
         labels,
         confusion,
         calibration_error(sure, right.astype(bool)),
-        classifier.contract.flatbuffer_sha256,
+        classifier.model_sha256,
         tuple(unreadable),
         left_out=len(given) - len(pictures),
         copies=copies,
         skipped=count_skipped(data.skipped),
+        balance=balance,
     )
 
 
 def format_evaluation(result: Evaluation) -> str:
     """Return the figures for people, with 95 % intervals and the confusion matrix."""
     fields = [
+        ("yardstick", YARDSTICK),
+        ("balance", f"{result.balance:g}"),
         ("pictures", f"{result.n:,}"),
         ("accuracy", f"{result.accuracy:.1%} ({_ends(result.accuracy_interval)})"),
         ("macro recall", f"{result.macro_recall:.1%}"),

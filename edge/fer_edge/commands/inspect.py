@@ -3,19 +3,77 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from fer_edge.models.card import card_figures, conversion_figures
+from fer_edge.models.card import YARDSTICK, card_figures, conversion_figures, ships
+from fer_edge.models.trial import require_tried
+from fer_edge.shared.errors import DependencyError, ModelError
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 _TEST_HALF: Final = "FER2013's PublicTest half, int8, one crop"
+_SHIPPED: Final = "this package"
+_UNKNOWN: Final = (
+    "unknown: hashes prove that the file is whole, not who made it; model.trust pins one file"
+)
 _LONG: Final = ("conversion.metrics.", "float_metrics.")
 """Figures of the converter and the trainer by class, which `--json` prints in full."""
 
 
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A model file that was looked at.
+
+    Attributes:
+        model: The file.
+        problem: Why it may not be used here; None where nothing speaks against that.
+        trial: What its trial came to, in a few words.
+    """
+
+    model: ModelFile
+    problem: ModelError | None
+    trial: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return contract, sizes, members and trial, as `inspect --json` prints them."""
+        return {
+            **describe_model(self.model),
+            "sha256": self.model.sha256,
+            "ships": ships(self.model),
+            "passed": self.problem is None,
+            "trial": self.trial,
+        }
+
+    def to_text(self, *, whole: bool = False) -> str:
+        """Return the same for people; `whole` adds all of its origin."""
+        return format_model(self.model, trial=self.trial, whole=whole)
+
+    def require(self) -> None:
+        """Do nothing where the model may be used.
+
+        Raises:
+            ModelError: It may not.
+        """
+        if self.problem is not None:
+            raise self.problem
+
+
+def inspect_model(model: ModelFile) -> Inspected:
+    """Look at a model, and let one that does not ship be tried by a process of its own."""
+    if ships(model):
+        return Inspected(model, None, "not needed: it ships with fer-edge")
+    try:
+        require_tried(model)
+    except DependencyError as error:
+        return Inspected(model, None, f"not tried: {error.found}")
+    except ModelError as error:
+        return Inspected(model, error, error.found.removeprefix(f"{model.path}: "))
+    return Inspected(model, None, "passes its own test on this device")
+
+
 def describe_model(model: ModelFile) -> dict[str, Any]:
-    """Return contract, sizes and members, as `inspect --json` prints them."""
+    """Return contract, sizes and members."""
     return {
         "path": model.path,
         "flatbuffer_bytes": len(model.flatbuffer),
@@ -24,14 +82,22 @@ def describe_model(model: ModelFile) -> dict[str, Any]:
     }
 
 
-def format_model(model: ModelFile) -> str:
-    """Return the same for people, with one accuracy and what it was measured by."""
+def format_model(model: ModelFile, *, trial: str, whole: bool = False) -> str:
+    """Return the same for people, with one accuracy and what it was measured by.
+
+    Args:
+        model: What to tell of.
+        trial: What its trial came to.
+        whole: Whether to tell all of its origin, which fills several screens.
+    """
     contract = model.contract
     given, answer = contract.input, contract.output
     fields = [
         ("model", contract.name),
         ("file", f"{model.path} ({len(model.flatbuffer):,} bytes of network)"),
-        ("identity", f"sha256 {contract.flatbuffer_sha256}"),
+        ("identity", f"sha256:{model.sha256}"),
+        ("from", _SHIPPED if ships(model) else _UNKNOWN),
+        ("trial", trial),
         ("labels", ", ".join(contract.labels)),
         ("task", contract.task),
         (
@@ -52,8 +118,11 @@ def format_model(model: ModelFile) -> str:
         ("limits", contract.limits),
     ]
     origin = _flatten(contract.provenance)
-    fields += [(f"  {name}", text) for name, text in origin if not name.startswith(_LONG)]
-    return format_fields(fields)
+    if whole:
+        fields += [(f"  {name}", text) for name, text in origin if not name.startswith(_LONG)]
+        return format_fields(fields)
+    rest = f"{len(origin)} lines on data, training and conversion; `--all` shows them"
+    return format_fields([*fields, ("origin", rest)])
 
 
 def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
@@ -74,9 +143,10 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
         "name": name,
         "labels": list(contract.labels),
         "network_bytes": len(model.flatbuffer),
-        "model_sha256": contract.flatbuffer_sha256,
+        "model_sha256": model.sha256,
         **{key: figures.get(key) for key in keys},
         "labels_from": (data.get("votes") or data).get("name"),
+        "yardstick": f"{YARDSTICK}; true is {card.yardstick}" if card else YARDSTICK,
     }
 
 
@@ -107,7 +177,10 @@ def format_models(models: Mapping[str, ModelFile], *, default: str) -> str:
         "calibration error", "pictures",
     ]  # fmt: skip
     labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])
-    return f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}.\n\n{labels}"
+    return (
+        f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}: {YARDSTICK}.\n"
+        f"Whole photographs are another matter: `fer-edge evaluate DATA --people FILE`.\n\n{labels}"
+    )
 
 
 def _accuracy(model: ModelFile) -> str:
@@ -118,7 +191,7 @@ def _accuracy(model: ModelFile) -> str:
     if "accuracy" not in figures:
         return "not measured"
     count = f" on {figures['n']:,} held-out pictures" if "n" in figures else ""
-    return f"{figures['accuracy']:.1%}{count}, says the converter"
+    return f"{figures['accuracy']:.1%}{count}, says the converter in the file, unproven"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

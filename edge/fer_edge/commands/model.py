@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fer_edge.shared.terminal.command_line import echo, echo_json, echo_result, json_option
+from fer_edge.shared.terminal.command_line import (
+    echo,
+    echo_json,
+    echo_result,
+    json_option,
+    printable,
+)
 
 if TYPE_CHECKING:
     from fer_edge.models.changing import Change
@@ -43,7 +49,8 @@ def model() -> None:
 def install(file: Path, state: Path | None, as_json: bool) -> None:
     """Let a model serve, if it passes its own test on this device.
 
-    With --json, prints {"changed", "serving", "before", "name", "sha256"}.
+    Warns where the converter found it at chance, or worse than what serves on the same pictures.
+    With --json, prints {"changed", "serving", "before", "name", "sha256", "remarks"}.
     """
     from fer_edge.models.changing import install as change
     from fer_edge.models.slots import ModelSlots
@@ -57,7 +64,7 @@ def install(file: Path, state: Path | None, as_json: bool) -> None:
 def rollback(state: Path | None, as_json: bool) -> None:
     """Let the model serve that served before, if it still passes its test.
 
-    With --json, prints {"changed", "serving", "before", "name", "sha256"}.
+    With --json, prints {"changed", "serving", "before", "name", "sha256", "remarks"}.
     """
     from fer_edge.models.changing import roll_back
     from fer_edge.models.slots import ModelSlots
@@ -95,12 +102,15 @@ def _tell(change: "Change", *, as_json: bool) -> None:
                 "serving": pointer.serving,
                 "before": pointer.before,
                 "name": contract.name,
-                "sha256": contract.flatbuffer_sha256,
+                "sha256": change.model.sha256,
+                "remarks": list(change.remarks),
             }
         )
         return
     place = pointer.serving if pointer.serving == "shipped" else f"slot {pointer.serving}"
     served = "serves" if change.changed else "serves already"
-    echo(f"{contract.name} ({place}, sha256 {contract.flatbuffer_sha256[:12]}...) {served}")
+    echo(f"{contract.name} ({place}, sha256 {change.model.sha256[:12]}...) {served}")
+    for remark in change.remarks:
+        click.echo(f"warning: {printable(remark)}", err=True)
     if change.changed:
         click.echo("a running daemon takes it with: sudo systemctl reload fer-edge", err=True)

@@ -20,6 +20,16 @@ model_option = click.option(
 )
 
 
+participant_options = options(
+    click.option(
+        "--participants", metavar="FOLDER", help="Folder of participants' files, NAME.json each."
+    ),
+    click.option(
+        "--participant", metavar="NAME", help="Whose face it is; nobody is recognised by it."
+    ),
+)
+
+
 settings_options = options(
     click.option(
         "--config",

@@ -13,6 +13,7 @@ from fer_edge.pipeline.protocols import Sink
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.named_files import open_named
 from fer_edge.shared.records import (
+    NO_BASELINE,
     OBSERVATION_SCHEMA,
     WHYS,
     Box,
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 """A recording of several runs would otherwise pause for as long as nothing was running."""
+_MOST_UNREAD: Final = 20
 _EXPECTED: Final = "JSON lines as `fer-edge run` writes them"
 
 
@@ -34,11 +36,13 @@ def read_observations(path: Path) -> Iterator[Observation]:
     """Yield the observations of a file, one line at a time.
 
     A line that cannot be read is logged and left out; a run that is killed leaves half a line.
+    Where none of the first lines can be, the file is no recording, and that is said once.
 
     Raises:
         DataError: The file cannot be read, or holds no observation.
     """
     read = 0
+    unread: list[tuple[int, str]] = []
     try:
         with open_named(path) as file:
             for number, line in enumerate(file, start=1):
@@ -47,8 +51,13 @@ def read_observations(path: Path) -> Iterator[Observation]:
                 try:
                     observation = parse_observation(parse_json(line))
                 except ValueError as error:  # DataError and every failure of the decoder
-                    _log.warning("%s, line %d is left out: %s", path, number, _reason(error))
+                    unread.append((number, _reason(error)))
+                    if read:
+                        _tell(path, unread)
+                    elif len(unread) == _MOST_UNREAD:
+                        break
                     continue
+                _tell(path, unread)
                 read += 1
                 yield observation
     except OSError as error:
@@ -56,11 +65,20 @@ def read_observations(path: Path) -> Iterator[Observation]:
             f"{path} cannot be read ({error.strerror})", expected=_EXPECTED, fix="check the path"
         ) from error
     if not read:
+        number, reason = unread[0] if unread else (0, "")
+        first = f" (line {number}: {reason})" if unread else ""
         raise DataError(
-            f"{path} holds no observation",
+            f"{path} holds no observation{first}",
             expected=_EXPECTED,
             fix="record some with `fer-edge run --output FILE`",
         )
+
+
+def _tell(path: Path, unread: list[tuple[int, str]]) -> None:
+    """Log the lines that are left out, and forget them."""
+    for number, reason in unread:
+        _log.warning("%s, line %d is left out: %s", path, number, reason)
+    unread.clear()
 
 
 def parse_observation(line: Any) -> Observation:
@@ -80,6 +98,8 @@ def parse_observation(line: Any) -> Observation:
             tuple(_parse_face(face) for face in line["faces"]),
             timings,
             str(line.get("name", "")),
+            clip_seconds=None if (at := line.get("clip_seconds")) is None else _finite(at),
+            baseline=str(line.get("baseline", NO_BASELINE)),
         )
     except KeyError as error:
         raise _bad(f"no {error.args[0]!r}") from error
@@ -141,26 +161,33 @@ def _parse_face(face: dict[str, Any]) -> Reading:
         None if track_id is None else int(track_id),
     )
     stable = face.get("stable")
-    return Reading(
-        where,
-        _parse_prediction(face),
-        None if stable is None else str(stable),
-        next((why for why in WHYS if why == face.get("why")), None),
-    )
+    said = None if stable is None else str(stable)
+    why = next((why for why in WHYS if why == face.get("why")), None)
+    if "relative" not in face:
+        return Reading(where, _parse_prediction(face["scores"], face["label"]), said, why=why)
+    scores = _parse_scores(face["scores"])
+    answer = _parse_prediction(face["relative"], face["label"])
+    raw = Prediction(tuple(scores), tuple(scores.values()), answer.threshold)
+    return Reading(where, raw, said, answer, why)
 
 
-def _parse_prediction(face: dict[str, Any]) -> Prediction:
-    scores = {str(label): _finite(p) for label, p in face["scores"].items()}
-    if face["label"] not in scores:
-        raise _bad(f"label {face['label']!r} without a score")
+def _parse_scores(given: Any) -> dict[str, float]:
+    return {str(label): _finite(p) for label, p in given.items()}
+
+
+def _parse_prediction(given: Any, label: Any) -> Prediction:
+    """Return the answer that gave a label."""
+    scores = _parse_scores(given)
+    if label not in scores:
+        raise _bad(f"label {label!r} without a score")
     prediction = Prediction(tuple(scores), tuple(scores.values()))
-    if prediction.label == face["label"]:
+    if prediction.label == label:
         return prediction
     if len(scores) != 2:
-        raise _bad(f"label {face['label']!r}, which has not the highest score")
+        raise _bad(f"label {label!r}, which has not the highest score")
     # A binary model decides by a threshold, which is not recorded: any that says the same will do.
     second = prediction.probabilities[1]
-    says_second = face["label"] == prediction.labels[1]
+    says_second = label == prediction.labels[1]
     threshold = second if says_second else math.nextafter(second, math.inf)
     return Prediction(prediction.labels, prediction.probabilities, threshold)
 

@@ -2,9 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from fer_edge.assemble.parts import frames_of, make_pipeline, make_sinks, make_source, source_uri
+from fer_edge.assemble.baselines import read_participant
+from fer_edge.assemble.parts import make_pipeline, make_sinks
+from fer_edge.assemble.sources import frames_of, make_source, source_uri
+from fer_edge.daemon.calibrating import Participants, no_participants
 from fer_edge.daemon.camera.opener import Opening
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures, Names
@@ -20,14 +24,18 @@ from fer_edge.sinks.fan_out import FanOut
 from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
 
-_SEEING: Final = ("detector", "tracker", "smoothing", "model")
+_SEEING: Final = ("detector", "tracker", "smoothing", "model", "expression", "baseline")
 _WATCHED: Final = "source"
 
 _log = logging.getLogger(__name__)
 
 
 def make_service(
-    settings: Settings, controls: Controls, *, read_settings: Callable[[], Settings]
+    settings: Settings,
+    controls: Controls,
+    *,
+    read_settings: Callable[[], Settings],
+    colour: bool = False,
 ) -> Service:
     """Load the model, open the sinks, and begin to open the camera.
 
@@ -35,6 +43,7 @@ def make_service(
         settings: Of all parts.
         controls: What is asked of the daemon.
         read_settings: Resolves the settings anew; raises `FerError` where they are wrong.
+        colour: Whether frames keep their colours, for whoever draws on them.
 
     Raises:
         FerError: A part cannot be made.
@@ -48,35 +57,46 @@ def make_service(
         pipeline.close()
         raise
     systemd = SystemdNotifier()
-    names = _names(settings, pipeline.contract)
+    names = _names(settings, pipeline)
     # The journal's first line; whoever sits at a prompt asks for it with -v.
     level = logging.INFO if systemd.heard else logging.DEBUG
     _log.log(level, "faces are found by %s", names.detector)
-    return Service(
+    service = Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
-        SteadyCamera(*camera_of(settings), patient=systemd.heard),
+        SteadyCamera(*camera_of(settings, colour=colour), patient=systemd.heard),
         pipeline,
         sinks,
         controls=controls,
         figures=Figures(names),
         systemd=systemd,
-        reload=_Reloading(settings, lambda: slots.fill_in(read_settings()), controls),
+        reload=_Reloading(
+            settings, lambda: slots.fill_in(read_settings()), controls, colour=colour
+        ),
     )
+    service.calibrator.participants = _participants(settings, pipeline.contract)
+    return service
 
 
-def camera_of(settings: Settings) -> tuple[Opening, SourceSettings]:
+def camera_of(settings: Settings, *, colour: bool = False) -> tuple[Opening, SourceSettings]:
     """Return how the source that the settings name is opened, and how it is waited for."""
-    return lambda: make_source(settings.source), settings.source
+    return lambda: make_source(settings.source, colour=colour), settings.source
 
 
-def _names(settings: Settings, contract: ModelContract) -> Names:
+def _participants(settings: Settings, contract: ModelContract) -> Participants:
+    if not settings.baseline.participants:
+        return no_participants
+    return partial(read_participant, settings.baseline, contract)
+
+
+def _names(settings: Settings, pipeline: Pipeline) -> Names:
     return Names(
         source=shown_source(source_uri(settings.source)),
         model=serving_of(settings.model).name,
-        model_sha256=contract.flatbuffer_sha256,
+        model_sha256=pipeline.model_sha256,
         model_place=serving_of(settings.model).place,
         model_problem=serving_of(settings.model).problem,
         tells_faces=settings.events.mode != "aggregate",
+        baseline=pipeline.baseline,
         detector=choose(settings.detector.kind, settings.detector.file).words,
     )
 
@@ -88,11 +108,17 @@ class _Reloading:
     """
 
     def __init__(
-        self, settings: Settings, read_settings: Callable[[], Settings], controls: Controls
+        self,
+        settings: Settings,
+        read_settings: Callable[[], Settings],
+        controls: Controls,
+        *,
+        colour: bool,
     ) -> None:
         self._settings = settings
         self._read_settings = read_settings
         self._controls = controls
+        self._colour = colour
 
     def __call__(self, service: Service) -> None:
         """Read the settings and apply what has changed; log what is refused.
@@ -119,8 +145,9 @@ class _Reloading:
             service.pipeline.close()
             service.pipeline = pipeline
         if _WATCHED in changed:
-            service.camera.change(*camera_of(new))
-        service.figures.names = _names(new, service.pipeline.contract)
+            service.camera.change(*camera_of(new, colour=self._colour))
+        service.calibrator.participants = _participants(new, service.pipeline.contract)
+        service.figures.names = _names(new, service.pipeline)
         self._settings = new
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
 

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from fer_edge import __version__
 from fer_edge.pipeline.timings import StageTimes, percentile
-from fer_edge.shared.records import Observation
+from fer_edge.shared.records import NO_BASELINE, Observation
 from fer_edge.state.machine import System, temperature_c, throttle_bits
 from fer_edge.state.records import CameraHealth, DaemonState, Phase, SinkState
+from fer_edge.state.threads import dead_threads
 
 _REMEMBERED: Final = 300
 _RATE_SECONDS: Final = 5.0
@@ -25,10 +26,12 @@ class Names(NamedTuple):
     Attributes:
         source: As the settings name it, without passwords.
         model: Its name.
-        model_sha256: Hash of its network.
+        model_sha256: Of its file.
         model_place: Where it lies, if that is a slot; see `DaemonState`.
         model_problem: Why it is not the one that should serve.
         tells_faces: Whether the state may tell how many faces there are.
+        baseline: What answers are relative to.
+        calibration: How the last calibration went.
         detector: Technique that finds the faces, and why this one.
     """
 
@@ -38,6 +41,8 @@ class Names(NamedTuple):
     model_place: str = ""
     model_problem: str = ""
     tells_faces: bool = True
+    baseline: str = NO_BASELINE
+    calibration: str = ""
     detector: str = ""
 
 
@@ -49,7 +54,7 @@ class Figures:
         system: Where temperature and throttling are read.
 
     Attributes:
-        names: Change with a reload.
+        names: Change with a reload and with a calibration.
     """
 
     def __init__(self, names: Names, *, system: System | None = None) -> None:
@@ -68,6 +73,8 @@ class Figures:
         """Count one observation."""
         self._frames += 1
         self._faces = len(observation.readings)
+        if observation.baseline != self.names.baseline:
+            self.names = self.names._replace(baseline=observation.baseline)
         self._moments.append(time.monotonic())
         self._timings.add(observation.timings)
 
@@ -81,21 +88,23 @@ class Figures:
         self._machine.look()
         if phase != "running":
             self._forget()
-        # Not all twenty by keyword: Python 3.11 keeps each tuple of twenty names it has made for
+        # Not twenty by keyword: Python 3.11 keeps each tuple of twenty names it has made for
         # a call, up to 2,000, and takes none of them again: 400 KB in the first half hour.
         return DaemonState(
             phase,
             __version__,
             os.getpid(),
-            started_at=self._started_at,
-            uptime_seconds=time.monotonic() - self._started,
-            source=self.names.source,
-            model=self.names.model,
-            model_sha256=self.names.model_sha256,
+            self._started_at,
+            time.monotonic() - self._started,
+            self.names.source,
+            self.names.model,
+            self.names.model_sha256,
+            camera,
             model_place=self.names.model_place,
             model_problem=self.names.model_problem,
+            baseline=self.names.baseline,
+            calibration=self.names.calibration,
             detector=self.names.detector,
-            camera=camera,
             frames=self._frames,
             dropped=dropped,
             frames_per_second=self._rate(),
@@ -105,6 +114,7 @@ class Figures:
             throttled=self._machine.throttled,
             rss_mb=_rss_mb(),
             sinks=sinks,
+            dead_threads=dead_threads(),
         )
 
     def _forget(self) -> None:

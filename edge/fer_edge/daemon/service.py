@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from fer_edge.daemon.calibrating import Calibrator
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.daemon.figures import Figures
 from fer_edge.daemon.status.text import model_note, status_line
@@ -43,6 +44,7 @@ class Service(Closing):
         pipeline: May be replaced.
         sinks: May be replaced.
         figures: May be changed.
+        calibrator: Answers what is asked of calibration; knows no participants until it is told.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Service(Closing):
         self.pipeline = pipeline
         self.sinks = sinks
         self.figures = figures
+        self.calibrator = Calibrator(controls)
         self._controls = controls
         self._systemd = systemd
         self._reload = reload
@@ -69,13 +72,15 @@ class Service(Closing):
         self,
         *,
         max_frames: int = 0,
+        max_seconds: float = 0.0,
         watch: Watch[Frame] = lambda _frame, _observation, _tally: None,
         tell: Tell = lambda _state: None,
     ) -> RunTally:
-        """Run until the source ends, somebody stops it, or `max_frames` are done.
+        """Run until the source ends, somebody stops it, or enough frames are done.
 
         Args:
             max_frames: 0 is no limit.
+            max_seconds: The same, of frames.
             watch: Called after each observation.
             tell: Called with the daemon's state about once a second.
 
@@ -83,13 +88,22 @@ class Service(Closing):
             SourceUnavailableError: The camera was given up.
             OutputError: An essential sink cannot write.
         """
-        tally = run(self._turns(tell), self._see, max_frames=max_frames, watch=watch)
+        tally = run(
+            self._turns(tell),
+            self._see,
+            max_frames=max_frames,
+            max_seconds=max_seconds,
+            watch=watch,
+        )
         self._systemd.stopping()
         tell(self.state())
         return tally
 
     def state(self) -> DaemonState:
         """Return how the daemon does."""
+        note = self._controls.calibration
+        said = f"{note.phase}: {note.text}" if note.phase else ""
+        self.figures.names = self.figures.names._replace(calibration=said)
         return self.figures.state(
             self._phase(),
             self.camera.health(),
@@ -109,6 +123,7 @@ class Service(Closing):
             if self._controls.take_reload():
                 with self._systemd.reloading():
                     self._reload(self)
+            self.calibrator.turn(self.pipeline)
             frame = self._next_frame()
             yield frame
             self._live(delivered=frame is not None)
@@ -116,6 +131,7 @@ class Service(Closing):
 
     def _see(self, frame: Frame) -> Observation:
         observation = self.pipeline.process(frame)
+        self.calibrator.see(self.pipeline, frame, observation)
         self.sinks.emit(observation)
         self.figures.add(observation)
         return observation

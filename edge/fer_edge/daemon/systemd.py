@@ -12,8 +12,9 @@ from typing import Final
 
 _log = logging.getLogger(__name__)
 _BEATS_PER_DEADLINE: Final = 4
-_RELOAD_SECONDS: Final = 30.0
-"""The watchdog's deadline during a reload: loading a network takes seconds on a Pi 3."""
+_RELOAD_SECONDS: Final = 120.0
+"""The watchdog's deadline during a reload: several models may have to be tried, each for half a
+minute at most, and loading one takes seconds on a Pi 3."""
 _SEND_SECONDS: Final = 1.0
 _MOST_STATUS_CHARACTERS: Final = 300
 

@@ -39,6 +39,26 @@ def open_model(name_or_path: str) -> ModelFile:
     return read_model(path)
 
 
+def require_trusted(path: str, sha256: str, trust: str) -> None:
+    """Compare a file with the one that is trusted; nothing has loaded it yet.
+
+    Args:
+        path: Of the file, for messages.
+        sha256: Of its content.
+        trust: "sha256:" and the hash of the only file that may be used; "" trusts any.
+
+    Raises:
+        ModelError: It is another file.
+    """
+    if trust and trust != f"sha256:{sha256}":
+        raise ModelError(
+            f"{path} has the SHA-256 {sha256}",
+            expected=f"{trust}, as model.trust says",
+            fix="use the model that was meant; or, if you know where this one comes from, "
+            "set model.trust to its hash",
+        )
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()

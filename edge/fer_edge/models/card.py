@@ -14,6 +14,8 @@ from typing import Any, Final
 from fer_edge.shared.model.model_file import ModelFile
 
 FIGURES: Final = Path(__file__).with_name("figures.json")
+YARDSTICK: Final = "face crops, person unknown"
+"""What the figures of a card, of a contract and of `fer-edge evaluate DATA` are for."""
 _MOST: Final = {"n": 10**9, "accuracy": 1, "macro_recall": 1, "calibration_error": 1}
 
 
@@ -45,9 +47,15 @@ class CardFigures:
 def card_figures(model: ModelFile) -> CardFigures | None:
     """Return what a model's card says; None for a model that does not ship.
 
-    Cards are found by the network's hash, so a copy of a shipped model has its figures, too.
+    Cards are found by the file's hash: a copy of a shipped model has its figures, too, and one
+    whose labels were changed has not.
     """
-    return _cards().get(model.contract.flatbuffer_sha256)
+    return _cards().get(model.sha256)
+
+
+def ships(model: ModelFile) -> bool:
+    """Tell whether a model is one of those in the package, or a copy of one."""
+    return model.sha256 in _cards()
 
 
 def conversion_figures(model: ModelFile) -> Mapping[str, Any]:

@@ -7,9 +7,11 @@ from typing import Any, get_args
 from fer_edge import DEFAULT_MODEL
 from fer_edge.models import open_model
 from fer_edge.models.slots import ModelSlots, Place, Pointer
-from fer_edge.models.trial import try_model
+from fer_edge.models.trial import require_pass, try_model
+from fer_edge.models.worth import find_remarks
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.model_file import ModelFile, parse_model, read_bytes, read_model
+from fer_edge.shared.terminal.command_line import printable
 from fer_edge.shared.terminal.tables import format_fields
 
 
@@ -21,11 +23,13 @@ class Change:
         changed: Whether another model serves than before.
         pointer: What serves now, and what served before it.
         model: What serves now.
+        remarks: What its contract says against it, alone and beside what served: a sentence each.
     """
 
     changed: bool
     pointer: Pointer
     model: ModelFile
+    remarks: tuple[str, ...] = ()
 
 
 def install(file: Path, slots: ModelSlots) -> Change:
@@ -46,17 +50,20 @@ def install(file: Path, slots: ModelSlots) -> Change:
         if before is not None and before.serving != "shipped":
             serving = slots.path(before.serving)
             if _holds(serving, data):
-                return Change(False, before, try_model(serving))
+                model = try_model(serving)
+                return Change(False, before, model, find_remarks(model, None))
+        served = _served(slots, before)
         slot = slots.stage(data)
         try:
-            model = try_model(slots.staged_path(slot), name=str(file))
+            model = parse_model(slots.staged(slot), where=str(slots.staged_path(slot)))
+            require_pass(model, name=str(file))
         except BaseException:
             slots.discard(slot)
             raise
         slots.keep(slot)
         pointer = Pointer(slot, _place_to_return_to(slots, before, slot))
         slots.point(pointer)
-    return Change(True, pointer, model)
+    return Change(True, pointer, model, find_remarks(model, served))
 
 
 def roll_back(slots: ModelSlots) -> Change:
@@ -107,6 +114,14 @@ def _pointer(slots: ModelSlots) -> Pointer | None:
         return None
 
 
+def _served(slots: ModelSlots, pointer: Pointer | None) -> ModelFile | None:
+    """Return what serves, to compare with; None where that is damaged."""
+    try:
+        return None if pointer is None else read_place(pointer.serving, slots)
+    except FerError:
+        return None
+
+
 def _holds(path: Path, data: bytes) -> bool:
     try:
         return read_bytes(path) == data
@@ -132,7 +147,7 @@ class Holding:
 
     Attributes:
         name: The model's; "" where it cannot be read.
-        sha256: Of its network.
+        sha256: Of its file.
         problem: Why it cannot serve; "" where nothing is wrong.
     """
 
@@ -200,7 +215,7 @@ def take_inventory(slots: ModelSlots, *, verify: bool) -> Inventory:
 def format_inventory(found: Inventory) -> str:
     """Return the same for people."""
     fields = [(place, _describe(place, found)) for place in found.places]
-    return format_fields(fields) + (f"\n{found.problem}" if found.problem else "")
+    return format_fields(fields) + (f"\n{printable(found.problem)}" if found.problem else "")
 
 
 def _describe(place: Place, found: Inventory) -> str:
@@ -223,4 +238,4 @@ def _look(place: Place, slots: ModelSlots, *, verify: bool) -> Holding | None:
         model = (try_place if verify else read_place)(place, slots)
     except FerError as error:
         return Holding(problem=str(error))
-    return Holding(model.contract.name, model.contract.flatbuffer_sha256)
+    return Holding(model.contract.name, model.sha256)

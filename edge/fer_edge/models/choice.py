@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.models import open_model
+from fer_edge.models import open_model, require_trusted
 from fer_edge.models.slots import SLOT, SLOTS, ModelSlots, Place
 from fer_edge.models.trial import try_model
 from fer_edge.settings import ModelSettings, Settings
@@ -63,8 +63,10 @@ class SlotReader:
         """Return the settings with what serves now."""
         if settings.model.path != SLOT:
             return settings
-        self._known = serve(SLOT, slots=self._slots, known=self._known)
-        model = ServedModel(self._known.model, settings.model.threads, self._known)
+        self._known = serve(SLOT, slots=self._slots, known=self._known, trust=settings.model.trust)
+        model = ServedModel(
+            self._known.model, settings.model.trust, settings.model.threads, self._known
+        )
         return dataclasses.replace(settings, model=model)
 
 
@@ -75,7 +77,13 @@ def serving_of(settings: ModelSettings) -> Serving:
     return Serving(settings.path, settings.path)
 
 
-def serve(model: str, *, slots: ModelSlots | None = None, known: Serving | None = None) -> Serving:
+def serve(
+    model: str,
+    *,
+    slots: ModelSlots | None = None,
+    known: Serving | None = None,
+    trust: str = "",
+) -> Serving:
     """Return the model to use.
 
     Never fails for a slot's sake: where the active one's model does not pass its own test here,
@@ -86,6 +94,7 @@ def serve(model: str, *, slots: ModelSlots | None = None, known: Serving | None 
         model: As the settings name it; "slot" is whatever serves.
         slots: Other ones than the daemon's own.
         known: What was used so far; its file is not tried again while it is the same.
+        trust: As `require_trusted` takes it; other files in the slots are passed over.
     """
     if model != SLOT:
         return Serving(model, model)
@@ -96,7 +105,7 @@ def serve(model: str, *, slots: ModelSlots | None = None, known: Serving | None 
             break
         path = slots.path(place)
         try:
-            serving = _try(path, place, known)
+            serving = _try(path, place, known, trust)
         except FerError as error:
             _log.error("the model in slot %s is not used: %s", place, error)
             problems.append(f"slot {place}: {error.found}")
@@ -118,8 +127,9 @@ def _candidates(slots: ModelSlots, problems: list[str]) -> Iterator[Place]:
         yield from (slot for slot in SLOTS if slot != first and slots.holds(slot))
 
 
-def _try(path: Path, place: Place, known: Serving | None) -> Serving:
+def _try(path: Path, place: Place, known: Serving | None, trust: str) -> Serving:
     identity = _identity(path)
+    require_trusted(str(path), identity, trust)
     if known is not None and identity and (known.place, known.identity) == (place, identity):
         return Serving(known.model, known.name, place, identity)
     return Serving(str(path), try_model(path).contract.name, place, identity)

@@ -73,6 +73,24 @@ class Tracker(Protocol):
 
 
 @runtime_checkable
+class Corrector(Protocol):
+    """Weighs what the network answers by what is known of faces and place."""
+
+    @property
+    def mode(self) -> str:
+        """What its answers are relative to, as `Observation.baseline` says it."""
+        ...
+
+    def update(self, frame: Frame, readings: Sequence[Reading]) -> tuple[Reading, ...]:
+        """Return the readings of a frame, in their order, with `relative` filled in."""
+        ...
+
+    def close(self) -> None:
+        """Keep what is to be kept; may be called twice."""
+        ...
+
+
+@runtime_checkable
 class Smoother(Protocol):
     """Steadies readings over time."""
 
@@ -88,6 +106,11 @@ class Classifier(Protocol):
     @property
     def contract(self) -> ModelContract:
         """What the model promises."""
+        ...
+
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of the model's file; "" where it was never in one."""
         ...
 
     def classify(self, grey: GreyImage, faces: Sequence[Face]) -> list[Prediction]:

@@ -16,8 +16,11 @@ from fer_edge.settings.resolving import (
     resolve,
 )
 from fer_edge.settings.seeing import (
+    BaselineSettings,
     DetectorSettings,
+    ExpressionSettings,
     ModelSettings,
+    PriorSettings,
     SmoothingSettings,
     SourceSettings,
     TrackerSettings,
@@ -25,12 +28,15 @@ from fer_edge.settings.seeing import (
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
+    "BaselineSettings",
     "DaemonSettings",
     "DetectorSettings",
     "EventSettings",
+    "ExpressionSettings",
     "ModelSettings",
     "MqttSettings",
     "OutputSettings",
+    "PriorSettings",
     "ResolvedSettings",
     "Setting",
     "Settings",

@@ -70,6 +70,11 @@ def announced_path(settings: Settings) -> Path:
     return _state_folder() / f"announced{ending}.json"
 
 
+def place_baseline_path(settings: Settings) -> Path:
+    """Return where is kept how faces look at rest at this place."""
+    return _state_folder() / f"baseline{_ending(settings)}.json"
+
+
 def _state_folder() -> Path:
     folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if folder:

@@ -83,7 +83,7 @@ class MqttSettings:
     state_seconds: float = setting(
         30.0, "pause between two messages of state while little changes", low=1, high=3600
     )
-    commands: bool = setting(True, "whether messages may switch the camera off and on")
+    commands: bool = setting(True, "whether messages may switch the camera and calibrate")
     home_assistant: bool = setting(True, "whether the device is announced to Home Assistant")
     discovery_prefix: str = setting("homeassistant", "Home Assistant's discovery topic")
 

@@ -3,6 +3,7 @@
 Precedence: flag, then environment `FER_EDGE_SECTION_KEY`, then TOML file, then default.
 """
 
+import contextlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,9 @@ from fer_edge.settings.reporting import (
     WebSettings,
 )
 from fer_edge.settings.seeing import (
+    BaselineSettings,
     DetectorSettings,
+    ExpressionSettings,
     ModelSettings,
     SmoothingSettings,
     SourceSettings,
@@ -42,6 +45,8 @@ class Settings:
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    expression: ExpressionSettings = field(default_factory=ExpressionSettings)
+    baseline: BaselineSettings = field(default_factory=BaselineSettings)
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     events: EventSettings = field(default_factory=EventSettings)
@@ -98,6 +103,10 @@ def resolve(
         *_from_environment(environment),
         *(Given(key, value, "flag") for key, value in flags.items()),
     ]
+    known = settings_of(Settings)
+    given = [
+        each if each.key in known else each._replace(value=_table_of(each.value)) for each in given
+    ]
     resolved = typed_tables.resolve(Settings, given, from_text=True)
     found = ResolvedSettings(resolved.settings, resolved.origins)
     for row in found.rows():
@@ -126,6 +135,14 @@ def read_settings_file(path: Path) -> dict[str, Any]:
             expected="a TOML file with sections such as [source]",
             fix="`fer-edge config show` prints one to start from",
         ) from error
+
+
+def _table_of(value: Any) -> Any:
+    """Return the table that a text such as {happy = 0.5} writes; what is none as it is."""
+    if isinstance(value, str) and value.startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return tomllib.loads(f"value = {value}")["value"]
+    return value
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[Given]:

@@ -1,6 +1,7 @@
 """Secrets: from a file, the environment or a systemd credential, never from a flag."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,17 @@ def credential_path(path: str) -> str:
     if folder and path.startswith(_OF_SERVICES) and not os.path.lexists(path):
         return str(Path(folder) / Path(path).name)
     return path
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Return whether everybody on this machine may read or change a file."""
+    try:
+        lies_in = path.resolve(strict=True).parents
+        return bool(path.stat().st_mode & 0o006) and all(
+            folder.stat().st_mode & stat.S_IXOTH for folder in lies_in
+        )
+    except OSError:  # who reads it says what is wrong
+        return False
 
 
 def _read(path: Path, name: str) -> str:

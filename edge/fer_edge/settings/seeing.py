@@ -1,6 +1,6 @@
 """Settings of what is looked at, and how it is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.shared.typed_tables import setting
@@ -162,4 +162,60 @@ class ModelSettings:
     path: str = setting(
         DEFAULT_MODEL, "shipped model's name, .tflite file, or slot: `fer-edge model`"
     )
+    trust: str = setting(
+        "",
+        "the only file that may be used, as sha256:HASH, which `fer-edge inspect` shows; "
+        "empty is any",
+    )
     threads: int = setting(1, "threads of the interpreter", low=1, high=64)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorSettings:
+    """How common expressions are where the camera looks; -1 where that is not known."""
+
+    angry: float = setting(-1.0, "share of angry faces here", low=-1, high=1)
+    contempt: float = setting(-1.0, "share of contempt here", low=-1, high=1)
+    disgust: float = setting(-1.0, "share of disgust here", low=-1, high=1)
+    fear: float = setting(-1.0, "share of fear here", low=-1, high=1)
+    happy: float = setting(-1.0, "share of happy faces here", low=-1, high=1)
+    neutral: float = setting(-1.0, "share of neutral faces here", low=-1, high=1)
+    sad: float = setting(-1.0, "share of sad faces here", low=-1, high=1)
+    surprise: float = setting(-1.0, "share of surprise here", low=-1, high=1)
+
+    def known(self) -> dict[str, float]:
+        """Return the shares that are known, by label."""
+        return {f.name: share for f in fields(self) if (share := getattr(self, f.name)) >= 0}
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionSettings:
+    """How the network's answers are weighed."""
+
+    balance: float = setting(
+        -1.0,
+        "0 weighs expressions as common in training, 1 all alike; -1 takes the model's own",
+        low=-1,
+        high=1,
+    )
+    prior: PriorSettings = field(default_factory=PriorSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineSettings:
+    """What a face is compared with: its own look at rest."""
+
+    mode: str = setting(
+        "track",
+        "learnt of each face while it is followed, of all faces at this place, taken from a "
+        "participant's file, or not used",
+        choices=("track", "place", "participant", "none"),
+    )
+    file: str = setting(
+        "", "a participant's file, which `fer-edge calibrate` writes; turns track to participant"
+    )
+    participants: str = setting("", "folder of participants' files, NAME.json each; empty is none")
+    participant: str = setting("", "name of the participant in that folder")
+    strength: float = setting(
+        0.6, "share of the baseline that is taken off an answer", low=0, high=0.95
+    )

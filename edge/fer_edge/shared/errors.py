@@ -86,8 +86,18 @@ class DependencyError(FerError, ImportError):
     exit_code = EXIT_CONFIG
 
 
+class MemoryLimitError(FerError, MemoryError):
+    """The system lets this process take less memory than its libraries need to load."""
+
+    exit_code = EXIT_CONFIG
+
+
 class OutputError(FerError, OSError):
     """Something could not be written."""
+
+
+class CalibrationError(FerError, ValueError):
+    """What was looked at is no face at rest."""
 
 
 class GateError(FerError):

@@ -30,11 +30,20 @@ _CANONICAL: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """An ordered set of expression names."""
+    """An ordered set of expression names.
+
+    Attributes:
+        name: To choose it by.
+        labels: The names, in the order of a network's outputs.
+        source: Where the order comes from.
+        shares: Of each label in FER2013's training part, in the same order; of FER+ the mean of
+            the votes.
+    """
 
     name: str
     labels: tuple[str, ...]
     source: str
+    shares: tuple[float, ...]
 
 
 LABEL_SETS: Final[dict[str, LabelSet]] = {
@@ -44,13 +53,17 @@ LABEL_SETS: Final[dict[str, LabelSet]] = {
             "fer2013",
             ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
             "order of the emotion column of fer2013.csv",
+            (0.139, 0.015, 0.143, 0.251, 0.168, 0.111, 0.173),
         ),
         LabelSet(
             "ferplus",
             ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"),
             "order of the vote columns of FER+",
+            (0.334, 0.267, 0.123, 0.140, 0.086, 0.010, 0.030, 0.010),
         ),
-        LabelSet("happy-sad", ("sad", "happy"), "binary; one sigmoid output is P(happy)"),
+        LabelSet(
+            "happy-sad", ("sad", "happy"), "binary; one sigmoid output is P(happy)", (0.4, 0.6)
+        ),
     )
 }
 

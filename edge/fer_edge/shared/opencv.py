@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+from fer_edge.shared.address_space import EDGE_MB, require_address_space
+
 MAX_PICTURE_PIXELS: Final = 64_000_000
 """Above almost every camera sold, and decoded to grey within what the unit's MemoryMax leaves."""
 
@@ -16,6 +18,8 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PICTURE_PIXELS))
 # Our own messages say what happened; OpenCV's and FFmpeg's would stand beside them on stderr.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+require_address_space(EDGE_MB, of="OpenCV and the TFLite runtime")
 
 import cv2  # noqa: E402 - after the variables it reads
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 GreyImage: TypeAlias = NDArray[np.uint8]
 """uint8, shape (height, width)."""
+ColourImage: TypeAlias = NDArray[np.uint8]
+"""uint8, shape (height, width, 3), in the order blue, green, red."""
 
 OBSERVATION_SCHEMA: Final = 1
 UNCERTAIN: Final = "uncertain"
 """Stands for a smoothed label where no expression is probable enough, or none can be read."""
+NO_BASELINE: Final = "none"
+"""Says that answers are relative to no baseline."""
 Why: TypeAlias = Literal["turned away", "too small", "too dark", "covered"]
 """Why no expression can be read off a face."""
 WHYS: Final[tuple[Why, ...]] = get_args(Why)
@@ -23,7 +27,14 @@ WHYS: Final[tuple[Why, ...]] = get_args(Why)
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels; the origin is the picture's top left corner."""
+    """A rectangle in pixels; the origin is the picture's top left corner.
+
+    Attributes:
+        x: Of its left edge.
+        y: Of its upper edge.
+        width: To the right.
+        height: Downwards.
+    """
 
     x: int
     y: int
@@ -56,6 +67,29 @@ class Box:
         return max(0, width) * max(0, height)
 
 
+class Colour:
+    """A picture's colours, made when somebody first asks for them: the pipeline needs none.
+
+    Args:
+        make: Returns uint8, shape (height, width, 3), BGR; called at most once.
+    """
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], ColourImage]) -> None:
+        self._make = make
+
+    def __call__(self) -> ColourImage:
+        """Return the picture; the same array each time."""
+        made = self._make()
+        self._make = lambda: made  # what it was made of is forgotten
+        return made
+
+    def then(self, change: Callable[[ColourImage], ColourImage]) -> Colour:
+        """Return colours that are changed once they are made: turned, for instance."""
+        return Colour(lambda: change(self()))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of a source.
@@ -66,6 +100,9 @@ class Frame:
         monotonic_ns: Monotonic clock at capture; what latencies are measured from.
         grey: uint8, shape (height, width).
         name: File name where the frame comes from one, else "".
+        clip_seconds: Time within its clip; None where the frame is of no clip.
+        colour: The same picture in colour; None where the source has none, or was not asked to
+            keep it.
     """
 
     index: int
@@ -73,6 +110,13 @@ class Frame:
     monotonic_ns: int
     grey: GreyImage
     name: str = ""
+    clip_seconds: float | None = None
+    colour: Colour | None = None
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The picture in colour where that was kept, else in grey."""
+        return self.grey if self.colour is None else self.colour()
 
 
 class Point(NamedTuple):
@@ -174,36 +218,68 @@ class Reading:
 
     Attributes:
         face: Where it is.
-        prediction: The network's answer for this frame.
+        prediction: The network's answer for this frame, as it was trained.
         stable: The label smoothed over time, or `UNCERTAIN`; None where nothing is smoothed.
+        relative: The same answer, weighed by how common expressions are and relative to the
+            face's baseline; None where neither is wanted.
         why: Why the prediction is not to be believed; None where nothing speaks against it.
     """
 
     face: Face
     prediction: Prediction
     stable: str | None = None
+    relative: Prediction | None = None
     why: Why | None = None
 
-    def words(self, *, least_probability: float = 0.0) -> str:
-        """Return label and probability as people read them, and why they are uncertain."""
-        said = self.prediction.words(least_probability=least_probability)
-        if self.why is None:
-            return said
-        guess = f"{self.prediction.label} {self.prediction.confidence:.2f}"
-        return f"{UNCERTAIN}, {self.why} ({guess})"
+    @property
+    def answer(self) -> Prediction:
+        """What is believed of the face: `relative` where there is one, else `prediction`."""
+        return self.prediction if self.relative is None else self.relative
+
+    @property
+    def box(self) -> Box:
+        """Where the face is, in pixels of the picture; may stick out of it."""
+        return self.face.box
+
+    @property
+    def score(self) -> float:
+        """The detector's own confidence that this is a face, on its own scale."""
+        return self.face.score
+
+    @property
+    def track_id(self) -> int | None:
+        """The same number for the same face over time; None where faces are not followed."""
+        return self.face.track_id
+
+    @property
+    def label(self) -> str:
+        """The expression believed of this picture alone: that of `answer`."""
+        return self.answer.label
+
+    @property
+    def confidence(self) -> float:
+        """Probability of `label`, 0 to 1."""
+        return self.answer.confidence
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Probability by expression, as the network gave it."""
+        return self.prediction.scores
 
     def to_json(self) -> dict[str, Any]:
         """Return the face as it stands in JSON output; `why` is there only where it says."""
-        prediction = self.prediction
-        face: dict[str, Any] = {
+        answer = self.answer
+        told: dict[str, Any] = {
             "box": self.face.box.as_list(),
-            "label": prediction.label,
-            "confidence": round(prediction.confidence, 4),
-            "scores": {label: round(p, 4) for label, p in prediction.scores.items()},
+            "label": answer.label,
+            "confidence": round(answer.confidence, 4),
+            "scores": {label: round(p, 4) for label, p in self.prediction.scores.items()},
         }
+        if self.relative is not None:
+            told["relative"] = {label: round(p, 4) for label, p in self.relative.scores.items()}
         if self.why is not None:
-            face["why"] = self.why
-        return face
+            told["why"] = self.why
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +293,8 @@ class Observation:
         timings: Milliseconds by stage; `age` is capture to result.
         name: File name of the frame, or "".
         left_out: Faces seen that a limit keeps from being followed; in JSON where there are any.
+        clip_seconds: Time within the clip; None, and not in JSON, where the frame is of no clip.
+        baseline: What the answers are relative to: "track", "place", "participant" or "none".
     """
 
     frame_index: int
@@ -225,6 +303,8 @@ class Observation:
     timings: Mapping[str, float] = field(default_factory=dict)
     name: str = ""
     left_out: int = 0
+    clip_seconds: float | None = None
+    baseline: str = NO_BASELINE
 
     def to_json(self) -> dict[str, Any]:
         """Return one JSON line's worth, versioned by `schema`."""
@@ -243,9 +323,12 @@ class Observation:
             "captured_at": round(self.captured_at, 6),
             "faces": faces,
             "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings.items()},
+            "baseline": self.baseline,
         }
         if self.name:
             line["name"] = self.name
         if self.left_out:
             line["left_out"] = self.left_out
+        if self.clip_seconds is not None:
+            line["clip_seconds"] = round(self.clip_seconds, 3)
         return line

@@ -169,7 +169,11 @@ def from_table(
     unknown = [] if later else sorted(table.keys() - parts.keys())
     if missing or unknown:
         place = f" of {where}" if where else ""
-        raise TableError(f"fields{place} missing {missing}, unknown {unknown}")
+        near = [
+            name for key in unknown[:1] for name in get_close_matches(key[:_LONGEST_KEY], parts)
+        ]
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TableError(f"fields{place} missing {missing}, unknown {unknown}{hint}")
     values = {}
     for name in parts.keys() & table.keys():
         place = f"{where}.{name}" if where else name
@@ -253,11 +257,12 @@ def _unknown(given: Given, known: Mapping[str, Part]) -> SettingsError:
     given = given._replace(key=given.key[:_LONGEST_KEY])  # what is compared, and what is shown
     section = given.key.rpartition(".")[0]
     beside = [key for key in known if key.rpartition(".")[0] == section]
-    near = get_close_matches(given.key, known, n=1, cutoff=0.4)
+    named_so = [key for key in known if key.endswith(f".{given.key}")]
+    near = named_so or get_close_matches(given.key, known, n=1, cutoff=0.4)
     return SettingsError(
         f"unknown setting {given.key!r} (from {given.origin})",
         expected="one of " + ", ".join(beside or {key.partition(".")[0]: 0 for key in known}),
-        fix=f"did you mean {near[0]!r}?" if near else "remove it",
+        fix=f"did you mean {' or '.join(map(repr, near))}?" if near else "remove it",
     )
 
 

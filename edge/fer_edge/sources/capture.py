@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from fer_edge.shared.data.jpeg import read_header
 from fer_edge.shared.data.jpeg_decoding import decode_ended
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
-from fer_edge.shared.records import Frame, GreyImage
+from fer_edge.shared.records import Colour, ColourImage, Frame, GreyImage
 
 MAX_DAMAGED_IN_A_ROW: Final = 10
 LEAST_LIVE_PIXELS: Final = 4096 * 2304
@@ -25,6 +26,12 @@ _REDUCED_GREY: Final = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+_REDUCED_COLOUR: Final = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 _BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -34,15 +41,17 @@ class Picture(NamedTuple):
     Attributes:
         grey: uint8, shape (H, W).
         monotonic_ns: Monotonic clock at its capture.
+        colour: The same in colour, where somebody asked the capture to keep it.
     """
 
     grey: GreyImage
     monotonic_ns: int
+    colour: Colour | None = None
 
 
-def picture_now(grey: GreyImage) -> Picture:
+def picture_now(grey: GreyImage, colour: Colour | None = None) -> Picture:
     """Return a picture that was captured just now."""
-    return Picture(grey, time.monotonic_ns())
+    return Picture(grey, time.monotonic_ns(), colour)
 
 
 class SensorClock:
@@ -83,16 +92,21 @@ def _plausible_age(stamp_ns: int, now_ns: int) -> int | None:
     return None
 
 
-def to_frame(picture: Picture, *, index: int, name: str = "") -> Frame:
+def to_frame(
+    picture: Picture, *, index: int, name: str = "", clip_seconds: float | None = None
+) -> Frame:
     """Number a picture and add the wall clock of its capture."""
     age_seconds = (time.monotonic_ns() - picture.monotonic_ns) / 1e9
-    return Frame(index, time.time() - age_seconds, picture.monotonic_ns, picture.grey, name)
+    captured_at = time.time() - age_seconds
+    grey, captured_ns, colour = picture
+    return Frame(index, captured_at, captured_ns, grey, name, clip_seconds, colour)
 
 
 def read_picture(
     capture: cv2.VideoCapture,
     *,
     decode: Callable[[cv2.typing.MatLike], GreyImage | None] | None = None,
+    colour: Callable[[cv2.typing.MatLike], ColourImage] | None = None,
     patience_seconds: float = float("inf"),
     sensor_clock: SensorClock | None = None,
 ) -> Picture | None:
@@ -106,6 +120,7 @@ def read_picture(
         capture: Opened; need not really deliver.
         decode: Turns what the capture retrieves into grey, or into None where it is damaged;
             `to_grey` if not given.
+        colour: Turns the same into colour; given where the colours are to be kept.
         patience_seconds: No further attempt after this time; a stalled network stream makes
             each one take its whole read time-out.
         sensor_clock: Take the driver's time stamp where this believes it; else the time now.
@@ -127,7 +142,8 @@ def read_picture(
             if retrieved is not None and retrieved.size:
                 grey = (decode or to_grey)(retrieved)
                 if grey is not None:
-                    return Picture(grey, captured_ns)
+                    kept = None if colour is None else Colour(partial(colour, retrieved))
+                    return Picture(grey, captured_ns, kept)
         except cv2.error as error:
             # A size beyond OpenCV's limits is raised, not returned: damaged as well.
             if error.code == _NO_MEMORY:
@@ -146,6 +162,13 @@ def to_grey(picture: cv2.typing.MatLike) -> GreyImage:
     if picture.ndim == 3 and picture.shape[2] == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     return picture.reshape(picture.shape[:2]).astype(np.uint8, copy=False)
+
+
+def to_colour(picture: cv2.typing.MatLike) -> ColourImage:
+    """Return a picture (BGR, or grey that has no colours to keep) as BGR."""
+    if picture.ndim == 2 or picture.shape[2] == 1:
+        picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    return picture.astype(np.uint8, copy=False)
 
 
 def reduction(size: tuple[int, int], wanted: tuple[int, int]) -> int:
@@ -178,6 +201,33 @@ def decode_jpeg(
         PictureError: Its header claims more than is decoded of a camera.
     """
     encoded = data if isinstance(data, bytes) else data.tobytes()
+    factor = _jpeg_factor(encoded, reduced_by=reduced_by, most_pixels=most_pixels)
+    grey = None if factor is None else decode_ended(encoded, _REDUCED_GREY[factor])
+    return None if grey is None else grey.astype(np.uint8, copy=False)
+
+
+def decode_jpeg_colour(
+    data: bytes | cv2.typing.MatLike, *, reduced_by: int = 1, most_pixels: int = LEAST_LIVE_PIXELS
+) -> ColourImage:
+    """Return in colour what `decode_jpeg` returns in grey, and has returned.
+
+    Raises:
+        PictureError: It is damaged after all, or as `decode_jpeg` says.
+    """
+    encoded = data if isinstance(data, bytes) else data.tobytes()
+    factor = _jpeg_factor(encoded, reduced_by=reduced_by, most_pixels=most_pixels)
+    colour = None if factor is None else decode_ended(encoded, _REDUCED_COLOUR[factor])
+    if colour is None:
+        raise PictureError(
+            "a picture cannot be decoded in colour",
+            expected="a whole JPEG",
+            fix="take the next one",
+        )
+    return to_colour(colour)
+
+
+def _jpeg_factor(encoded: bytes, *, reduced_by: int, most_pixels: int) -> int | None:
+    """Return by how much a JPEG is shrunk while it is decoded; None where it is damaged."""
     header = read_header(encoded)
     if header is None:
         return None
@@ -194,8 +244,7 @@ def decode_jpeg(
             expected=f"at most {most_pixels / 1e6:.1f} megapixels",
             fix="have the camera send smaller ones",
         )
-    grey = decode_ended(encoded, _REDUCED_GREY[fitting[0]])
-    return None if grey is None else grey.astype(np.uint8, copy=False)
+    return fitting[0]
 
 
 def _capture_clock(capture: cv2.VideoCapture, sensor_clock: SensorClock | None) -> int:

@@ -16,8 +16,9 @@ import numpy as np
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.opencv import cv2
-from fer_edge.sources.capture import Picture
-from fer_edge.sources.ffmpeg_child import FAILED, FRAME, NOT_OPENED, OPENED, RECORD
+from fer_edge.shared.records import Colour
+from fer_edge.sources.capture import Picture, to_grey
+from fer_edge.sources.ffmpeg_child import COLOUR, FAILED, FRAME, NOT_OPENED, OPENED, RECORD
 
 MEMORY_BYTES: Final = 224 * 2**20
 """What FFmpeg may take: enough for 4K, and within the unit's MemoryMax with all else."""
@@ -56,7 +57,7 @@ def decoder_threads(number: int) -> tuple[int, ...]:
 
 
 class FfmpegDecoder(Closing):
-    """A video, decoded to grey by a process of its own.
+    """A video, decoded by a process of its own.
 
     Args:
         address: A stream's, or a file's absolute path; travels through a pipe, so that no
@@ -65,6 +66,7 @@ class FfmpegDecoder(Closing):
         options: For FFmpeg; what the user set in the environment goes before them.
         most_pixels: A frame may have.
         patience_seconds: For which damaged frames are passed over in a row.
+        colour: Whether pictures keep their colours, which then come through the pipe as well.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class FfmpegDecoder(Closing):
         options: Sequence[str] = (),
         most_pixels: int = MOST_FILE_PIXELS,
         patience_seconds: float = 1e9,
+        colour: bool = False,
     ) -> None:
         self._most_pixels = most_pixels
         self._process = subprocess.Popen(
@@ -97,6 +100,7 @@ class FfmpegDecoder(Closing):
             parameters=list(parameters),
             most_pixels=most_pixels,
             patience_seconds=patience_seconds,
+            colour=colour,
             memory_bytes=MEMORY_BYTES,
         )
 
@@ -128,11 +132,14 @@ class FfmpegDecoder(Closing):
             if outcome := self._outcome():
                 raise DecoderError(f"its decoder has crashed ({outcome})") from None
             return None
-        if kind != FRAME or not 0 < height * width <= self._most_pixels:
+        if kind not in {FRAME, COLOUR} or not 0 < height * width <= self._most_pixels:
             raise DecoderError("its decoder does not answer as it should")
-        grey = np.empty((height, width), np.uint8)
-        self._fill(grey.data.cast("B"), timeout_seconds)
-        return Picture(grey, captured_ns)
+        shape = (height, width) if kind == FRAME else (height, width, 3)
+        pixels = np.empty(shape, np.uint8)
+        self._fill(pixels.data.cast("B"), timeout_seconds)
+        if kind == FRAME:
+            return Picture(pixels, captured_ns)
+        return Picture(to_grey(pixels), captured_ns, Colour(lambda: pixels))
 
     def interrupt(self) -> None:
         """End a wait on another thread, and the decoder."""

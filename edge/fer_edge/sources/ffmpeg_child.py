@@ -17,13 +17,16 @@ from typing import Any, Final
 from fer_edge.shared.errors import FerError, PictureError
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
-from fer_edge.sources.capture import read_picture, to_grey
+from fer_edge.sources.capture import read_picture, to_colour, to_grey
 
 RECORD: Final = struct.Struct("<cqII")
 """Kind, monotonic clock of the capture, height, width; then the pixels, or as many bytes of text
 as the height says."""
 OPENED: Final = b"O"
 FRAME: Final = b"F"
+"""A picture in grey."""
+COLOUR: Final = b"C"
+"""A picture in three bytes a pixel: blue, green, red."""
 FAILED: Final = b"X"
 
 NOT_OPENED: Final = "it cannot be opened"
@@ -64,6 +67,7 @@ def _serve(request: dict[str, Any], output: int, take_messages: Callable[[], byt
         _send(output, FAILED, {"found": NOT_OPENED, "fix": ""})
         return
     most_pixels = request["most_pixels"]
+    kind, convert = (COLOUR, to_colour) if request["colour"] else (FRAME, to_grey)
     _refuse_outsized(
         int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
         int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
@@ -84,15 +88,15 @@ def _serve(request: dict[str, Any], output: int, take_messages: Callable[[], byt
                 "install opencv-python-headless 4.12",
             )
         _refuse_outsized(picture.shape[1], picture.shape[0], most_pixels)
-        return to_grey(picture)
+        return convert(picture)
 
     take_messages()
     while True:
         picture = read_picture(capture, decode=decode, patience_seconds=request["patience_seconds"])
         if picture is None:
             return
-        height, width = picture.grey.shape
-        _write(output, RECORD.pack(FRAME, picture.monotonic_ns, height, width))
+        height, width = picture.grey.shape[:2]
+        _write(output, RECORD.pack(kind, picture.monotonic_ns, height, width))
         _write(output, picture.grey.data.cast("B"))
 
 

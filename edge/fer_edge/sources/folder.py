@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.data.containers import Skipped
 from fer_edge.shared.data.files import format_skipped, is_hidden, tell_kind
-from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.data.pictures import decode_colour, decode_grey, read_picture_bytes
 from fer_edge.shared.data.signatures import HEAD_BYTES
 from fer_edge.shared.errors import PictureError, VideoError
-from fer_edge.shared.records import Frame, GreyImage
+from fer_edge.shared.records import Colour, Frame, GreyImage
 from fer_edge.sources.capture import picture_now, to_frame
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class PictureFolder(Closing):
 
     Args:
         path: The folder; folders inside it are not searched.
+        colour: Whether frames keep their colours, for whoever asks for them.
 
     Attributes:
         skipped: Number of pictures that could not be read so far; each is logged.
@@ -29,8 +31,9 @@ class PictureFolder(Closing):
         VideoError: No such folder, no pictures in it, or none that decodes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, colour: bool = False) -> None:
         self.skipped = 0
+        self._colour = colour
         self._count = 0
         names = _picture_paths(path)
         self._pictures = self._decode(names)
@@ -53,19 +56,22 @@ class PictureFolder(Closing):
         following = first or next(self._pictures, None)
         if following is None:
             return None
-        name, grey = following
+        name, grey, colour = following
         self._count += 1
-        return to_frame(picture_now(grey), index=self._count - 1, name=name)
+        return to_frame(picture_now(grey, colour), index=self._count - 1, name=name)
 
     def close(self) -> None:
         """Forget the pictures not yet read; may be called twice."""
         self._first = None
         self._pictures = iter(())
 
-    def _decode(self, paths: list[Path]) -> Iterator[tuple[str, GreyImage]]:
+    def _decode(self, paths: list[Path]) -> Iterator[tuple[str, GreyImage, Colour | None]]:
         for path in paths:
             try:
-                yield path.name, read_grey(path)
+                data = read_picture_bytes(path)
+                grey = decode_grey(data, where=str(path))
+                make = partial(decode_colour, data, where=str(path))
+                yield path.name, grey, Colour(make) if self._colour else None
             except PictureError as error:
                 self.skipped += 1
                 _log.warning("skipped: %s", error.found)

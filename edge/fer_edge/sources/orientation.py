@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Frame, GreyImage
+from fer_edge.shared.records import Frame
 
 _ROTATE: Final = {
     90: cv2.ROTATE_90_CLOCKWISE,
@@ -35,17 +36,18 @@ class Orientation:
         """Whether there is nothing to do."""
         return not self.rotation and not self.mirror
 
-    def turn(self, grey: GreyImage) -> GreyImage:
+    def turn(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the picture turned, then mirrored: the same array where nothing is to do.
 
         Args:
-            grey: uint8, shape (H, W); (W, H) comes back for 90 and 270 degrees.
+            picture: uint8, shape (H, W), or (H, W, 3) in colour; (W, H) comes back for 90 and 270
+                degrees.
         """
         if self.rotation == 180 and self.mirror:
-            return cv2.flip(grey, 0).astype(np.uint8, copy=False)  # one pass instead of two
+            return cv2.flip(picture, 0).astype(np.uint8, copy=False)  # one pass instead of two
         if self.rotation:
-            grey = cv2.rotate(grey, _ROTATE[self.rotation]).astype(np.uint8, copy=False)
-        return cv2.flip(grey, 1).astype(np.uint8, copy=False) if self.mirror else grey
+            picture = cv2.rotate(picture, _ROTATE[self.rotation]).astype(np.uint8, copy=False)
+        return cv2.flip(picture, 1).astype(np.uint8, copy=False) if self.mirror else picture
 
 
 class TurnedSource(Closing):
@@ -75,6 +77,16 @@ class TurnedSource(Closing):
         """From one picture to the next, where the source is that slow."""
         return float(getattr(self._source, "period_seconds", 0.0))
 
+    @property
+    def duration_seconds(self) -> float:
+        """Of a clip, as the source says."""
+        return float(getattr(self._source, "duration_seconds", 0.0))
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of a clip, as the source says."""
+        return float(getattr(self._source, "frames_per_second", 0.0))
+
     def read(self, timeout_seconds: float) -> Frame | None:
         """Return the source's next frame, turned.
 
@@ -84,7 +96,9 @@ class TurnedSource(Closing):
         frame = self._source.read(timeout_seconds)
         if frame is None:
             return None
-        return dataclasses.replace(frame, grey=self._orientation.turn(frame.grey))
+        turn = self._orientation.turn
+        colour = None if frame.colour is None else frame.colour.then(turn)
+        return dataclasses.replace(frame, grey=turn(frame.grey), colour=colour)
 
     def close(self) -> None:
         """Close the source; may be called twice."""

@@ -43,13 +43,14 @@ class PiCamera(NewestFrameReader):
         orientation: What the camera can do of it costs nothing.
         open_timeout_seconds: In which the first frame must come.
         stall_timeout_seconds: After which a camera that delivers nothing is given up.
+        colour: Whether frames keep their colours, for whoever asks for them.
 
     Raises:
         DependencyError: picamera2 is not installed, or does not fit the numpy here.
         SourceUnavailableError: No such camera, it is in use, or no frame comes from it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting
         self,
         number: int = 0,
         *,
@@ -59,6 +60,7 @@ class PiCamera(NewestFrameReader):
         orientation: Orientation = Orientation(),  # noqa: B008 - frozen
         open_timeout_seconds: float = 8.0,
         stall_timeout_seconds: float = 2.0,
+        colour: bool = False,
     ) -> None:
         self._number = number
         self._size = (width - width % 2, height - height % 2)
@@ -66,6 +68,7 @@ class PiCamera(NewestFrameReader):
         self._orientation = orientation
         self._open_timeout_seconds = open_timeout_seconds
         self._stall_timeout_seconds = stall_timeout_seconds
+        self._colour = colour
         self._camera: Any = None
         super().__init__(
             self._pictures,
@@ -89,12 +92,20 @@ class PiCamera(NewestFrameReader):
                 camera.start()
                 _log.info("%s delivers %s", self.name, _negotiated(camera, self._rate))
                 self._camera = camera
-                lender = BufferLender(library, stream=_STREAM, most=_buffers(camera) - _NOT_LENT)
+                lender = BufferLender(
+                    library,
+                    stream=_STREAM,
+                    most=_buffers(camera) - _NOT_LENT,
+                    colour=self._colour,
+                )
                 try:
                     for request in self._requests(camera):
                         picture = lender.lend(request)
-                        yield picture._replace(grey=turn.turn(picture.grey))
-                        del picture  # or its buffer would be held while the next one is awaited
+                        grey, captured_ns, colour = picture
+                        colour = None if colour is None else colour.then(turn.turn)
+                        yield Picture(turn.turn(grey), captured_ns, colour)
+                        # Or its buffer would be held while the next one is awaited.
+                        del picture, grey, colour
                 finally:
                     self._camera = None
                     lender.take_back()

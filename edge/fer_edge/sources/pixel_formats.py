@@ -2,21 +2,50 @@
 
 import functools
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import GreyImage
-from fer_edge.sources.capture import LEAST_LIVE_PIXELS, decode_jpeg, to_grey
+from fer_edge.shared.records import ColourImage, GreyImage
+from fer_edge.sources.capture import (
+    LEAST_LIVE_PIXELS,
+    decode_jpeg,
+    decode_jpeg_colour,
+    to_colour,
+    to_grey,
+)
 
 Decoder: TypeAlias = Callable[[cv2.typing.MatLike], GreyImage | None]
 """Returns the grey picture, or None where what it gets is damaged."""
+Colourist: TypeAlias = Callable[[cv2.typing.MatLike], ColourImage]
+"""Returns the picture in colour; is called for pictures only of which the grey one was good."""
 
 JPEG_FORMATS: Final = frozenset({"MJPG", "JPEG"})
 _PACKED_FORMATS: Final = {"YUYV": 0, "YVYU": 0, "UYVY": 1}
 """With the channel that holds the luminance."""
 _PLANAR_FORMATS: Final = frozenset({"GREY", "NV12", "NV21", "YU12", "YV12"})
+_TO_COLOUR: Final = {
+    "YUYV": cv2.COLOR_YUV2BGR_YUYV,
+    "YVYU": cv2.COLOR_YUV2BGR_YVYU,
+    "UYVY": cv2.COLOR_YUV2BGR_UYVY,
+    "NV12": cv2.COLOR_YUV2BGR_NV12,
+    "NV21": cv2.COLOR_YUV2BGR_NV21,
+    "YU12": cv2.COLOR_YUV2BGR_I420,
+    "YV12": cv2.COLOR_YUV2BGR_YV12,
+}
+
+
+class Decoding(NamedTuple):
+    """How pictures of one format are read.
+
+    Attributes:
+        grey: Of each picture.
+        colour: Of those that somebody asks for in colour.
+    """
+
+    grey: Decoder
+    colour: Colourist
 
 
 def choose_decoder(
@@ -26,7 +55,7 @@ def choose_decoder(
     height: int,
     reduced_by: int,
     most_pixels: int = LEAST_LIVE_PIXELS,
-) -> Decoder:
+) -> Decoding:
     """Have pictures handed over as they come, and take the grey out of them.
 
     Where OpenCV cannot decode a JPEG it hands out the picture before it once more, or a black
@@ -40,17 +69,25 @@ def choose_decoder(
         reduced_by: By how much to shrink JPEGs: 1, 2, 4 or 8.
         most_pixels: A JPEG may have; larger ones are shrunk further.
     """
-    decoder: Decoder
+    colour: Colourist = functools.partial(_convert, code=_TO_COLOUR.get(pixel_format))
     if pixel_format in JPEG_FORMATS:
-        decoder = functools.partial(decode_jpeg, reduced_by=reduced_by, most_pixels=most_pixels)
+        decoding = Decoding(
+            functools.partial(decode_jpeg, reduced_by=reduced_by, most_pixels=most_pixels),
+            functools.partial(decode_jpeg_colour, reduced_by=reduced_by, most_pixels=most_pixels),
+        )
     elif pixel_format in _PACKED_FORMATS:
-        decoder = functools.partial(_unpack, channel=_PACKED_FORMATS[pixel_format])
+        channel = _PACKED_FORMATS[pixel_format]
+        decoding = Decoding(functools.partial(_unpack, channel=channel), colour)
     elif pixel_format in _PLANAR_FORMATS:
-        decoder = functools.partial(_first_plane, height=height)
+        decoding = Decoding(functools.partial(_first_plane, height=height), colour)
     else:
-        return to_grey
+        return Decoding(to_grey, to_colour)
     capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-    return decoder
+    return decoding
+
+
+def _convert(picture: cv2.typing.MatLike, *, code: int | None) -> ColourImage:
+    return to_colour(picture if code is None else cv2.cvtColor(picture, code))
 
 
 def _unpack(picture: cv2.typing.MatLike, *, channel: int) -> GreyImage | None:

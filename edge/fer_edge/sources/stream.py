@@ -2,16 +2,19 @@
 
 import http.client
 from collections.abc import Generator, Iterator
+from functools import partial
 from typing import Final
 
 from fer_edge.shared.errors import PictureError, SourceUnavailableError
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Colour
 from fer_edge.sources.addresses import PORTS, checked_parts, diagnose, without_secrets
 from fer_edge.sources.capture import (
     LEAST_LIVE_PIXELS,
     MAX_DAMAGED_IN_A_ROW,
     Picture,
     decode_jpeg,
+    decode_jpeg_colour,
     picture_now,
 )
 from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder, decoder_threads
@@ -31,7 +34,7 @@ _STOPPED: Final = "the stream has stopped"
 
 
 class NetworkStream(NewestFrameReader):
-    """The newest frame of a stream, in grey. RTSP goes over TCP.
+    """The newest frame of a stream. RTSP goes over TCP.
 
     Motion JPEG over http is taken apart and decoded to grey here; everything else is FFmpeg's,
     in a process of its own. A camera that answers with a single picture is asked for the next one
@@ -45,6 +48,7 @@ class NetworkStream(NewestFrameReader):
         most_pixels: A picture may have; a larger JPEG is made smaller.
         interval_seconds: Between two single pictures.
         anywhere: Whether the camera may send us to another host.
+        colour: Whether frames keep their colours, for whoever asks for them.
 
     Attributes:
         period_seconds: Between two pictures, where that is known; else 0.
@@ -54,7 +58,7 @@ class NetworkStream(NewestFrameReader):
         SourceUnavailableError: No frame within the two times together and a little more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting
         self,
         url: str,
         *,
@@ -64,6 +68,7 @@ class NetworkStream(NewestFrameReader):
         most_pixels: int = LEAST_LIVE_PIXELS,
         interval_seconds: float = 1.0,
         anywhere: bool = False,
+        colour: bool = False,
     ) -> None:
         self._parts = checked_parts(url)
         self._name = without_secrets(url)
@@ -74,6 +79,7 @@ class NetworkStream(NewestFrameReader):
         self._most_pixels = most_pixels
         self._interval_seconds = interval_seconds
         self._anywhere = anywhere
+        self._colour = colour
         self._reading: HttpCamera | FfmpegDecoder | None = None
         self.period_seconds = 0.0
         super().__init__(
@@ -162,7 +168,7 @@ class NetworkStream(NewestFrameReader):
                     grey, refused = None, error
                 if grey is not None:
                     damaged, refused = 0, None
-                    yield picture_now(grey)
+                    yield picture_now(grey, self._colour_of(jpeg))
                     continue
                 damaged += 1
                 if damaged == MAX_DAMAGED_IN_A_ROW:
@@ -171,6 +177,11 @@ class NetworkStream(NewestFrameReader):
             if refused is not None:
                 raise refused from None
             raise
+
+    def _colour_of(self, jpeg: bytes) -> Colour | None:
+        if not self._colour:
+            return None
+        return Colour(partial(decode_jpeg_colour, jpeg, most_pixels=self._most_pixels))
 
     def _image_pictures(self, camera: HttpCamera) -> Iterator[Picture]:
         """Yield what comes of an answer that says it is a picture: JPEG after JPEG, or one."""
@@ -191,6 +202,7 @@ class NetworkStream(NewestFrameReader):
                 pause=self._pause,
                 interval_seconds=self._interval_seconds,
                 most_pixels=self._most_pixels,
+                colour=self._colour,
             )
 
     def _still(self) -> bytes:
@@ -237,6 +249,7 @@ class NetworkStream(NewestFrameReader):
             options=_FFMPEG_OPTIONS if self._anywhere else (*_FFMPEG_OPTIONS, _STAY),
             most_pixels=self._most_pixels,
             patience_seconds=self._read_timeout_seconds,
+            colour=self._colour,
         )  # fmt: skip
         self._take(decoder)
         return decoder

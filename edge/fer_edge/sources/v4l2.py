@@ -71,6 +71,7 @@ class V4l2Camera(NewestFrameReader):
         buffers: Of the driver. The capture thread empties them at once, so more do not help;
             with a single one the driver has nowhere to put a frame while one is decoded, and
             the rate halves.
+        colour: Whether frames keep their colours, for whoever asks for them.
 
     Attributes:
         negotiated: What the camera has settled on.
@@ -88,10 +89,12 @@ class V4l2Camera(NewestFrameReader):
         frames_per_second: float = 30.0,
         open_timeout_seconds: float = 8.0,
         buffers: int = 2,
+        colour: bool = False,
     ) -> None:
         self._path = _DEVICES / f"video{device}" if isinstance(device, int) else Path(device)
         self._asked = Negotiated("MJPG", width, height, frames_per_second)
         self._buffers = buffers
+        self._colour = colour
         self.negotiated: Negotiated | None = None
         super().__init__(
             self._pictures,
@@ -106,16 +109,18 @@ class V4l2Camera(NewestFrameReader):
         try:
             self._ask(capture)
             self.negotiated = self._find_negotiated(capture)
+            decoding = choose_decoder(
+                capture,
+                self.negotiated.format,
+                height=self.negotiated.height,
+                reduced_by=self.negotiated.reduced_by,
+                most_pixels=live_pixels(self._asked.width, self._asked.height),
+            )
             read = functools.partial(
                 read_picture,
                 capture,
-                decode=choose_decoder(
-                    capture,
-                    self.negotiated.format,
-                    height=self.negotiated.height,
-                    reduced_by=self.negotiated.reduced_by,
-                    most_pixels=live_pixels(self._asked.width, self._asked.height),
-                ),
+                decode=decoding.grey,
+                colour=decoding.colour if self._colour else None,
                 patience_seconds=_SELECT_TIMEOUT_SECONDS,
                 sensor_clock=SensorClock(),
             )

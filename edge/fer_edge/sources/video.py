@@ -26,7 +26,7 @@ _WHOLE: Final = 0.9
 
 
 class VideoFile(Closing):
-    """The frames of a video file, in grey, turned upright as its rotation says.
+    """The frames of a video file, turned upright as its rotation says.
 
     A damaged frame is passed over. A file that ends well before the number of frames it states
     is logged and ends there.
@@ -35,26 +35,29 @@ class VideoFile(Closing):
         path: The file.
         realtime: Deliver at the file's own frame rate instead of as fast as possible. No frame
             is left out: a reader that is late catches up.
+        colour: Whether frames keep their colours, for whoever asks for them.
 
     Attributes:
         frames_per_second: As the file states it, or 25 where that is not plausible.
+        duration_seconds: As the file states it; 0 where it does not.
 
     Raises:
         VideoError: No such file, or not a single frame in it decodes.
     """
 
-    def __init__(self, path: Path, *, realtime: bool = False) -> None:
+    def __init__(self, path: Path, *, realtime: bool = False, colour: bool = False) -> None:
         _refuse_what_is_no_video(path)
         self._path = path
         self._count = 0
         self._started: float | None = None
         # Absolute, so that FFmpeg sees a file even where the name looks like one of its protocols.
-        self._decoder = FfmpegDecoder(str(path.absolute()), parameters=_ONE_THREAD)
+        self._decoder = FfmpegDecoder(str(path.absolute()), parameters=_ONE_THREAD, colour=colour)
         self._first: Picture | None = None
         self._stated = 0
         try:
             self._stated, rate = self._decoder.opened(_OPEN_SECONDS)
             self.frames_per_second = _plausible_rate(rate)
+            self.duration_seconds = self._stated / self.frames_per_second
             self._period_seconds = 1 / self.frames_per_second if realtime else 0.0
             self._first = self._decoder.read(_FRAME_SECONDS)
         except DecoderError as error:
@@ -87,7 +90,9 @@ class VideoFile(Closing):
             return None
         self._count += 1
         # It was decoded ahead, and is captured when somebody wants it.
-        return to_frame(picture_now(picture.grey), index=self._count - 1)
+        captured = picture_now(picture.grey, picture.colour)
+        index = self._count - 1
+        return to_frame(captured, index=index, clip_seconds=index / self.frames_per_second)
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -136,8 +141,8 @@ def _refuse_what_is_no_video(path: Path) -> None:
                 head = file.read(4096)
         else:
             what = "is a folder" if path.is_dir() else "is no regular file"
-            what = what if path.exists() else "does not exist"
-            raise VideoError(f"{path} {what}", expected=_EXPECTED, fix="check the path")
+            what, fix = (what, "check the path") if path.exists() else _missing(path)
+            raise VideoError(f"{path} {what}", expected=_EXPECTED, fix=fix)
     except OSError as error:
         raise VideoError(
             f"{path} cannot be read ({error.strerror})",
@@ -155,6 +160,14 @@ def _refuse_what_is_no_video(path: Path) -> None:
     if _is_text(head):
         # FFmpeg would paint the text as a film, or follow a playlist to other files and hosts.
         raise VideoError(f"{path} holds text", expected=_EXPECTED, fix="name the video itself")
+
+
+def _missing(path: Path) -> tuple[str, str]:
+    """Return what to say of a path that is not there; a word may be meant as a camera."""
+    fix = "check the path"
+    if not path.suffix and path.name == str(path):
+        fix = "a camera is its number, such as 0, or picamera; `fer-edge sources` lists those found"
+    return "does not exist", fix
 
 
 def _is_text(head: bytes) -> bool:

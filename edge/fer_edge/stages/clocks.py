@@ -17,6 +17,11 @@ def by_capture(frame: Frame) -> float:
     return frame.monotonic_ns / 1e9
 
 
+def by_clip(frame: Frame) -> float:
+    """Return when a frame is in its clip; one of no clip, when it was captured."""
+    return by_capture(frame) if frame.clip_seconds is None else frame.clip_seconds
+
+
 def by_index(frame: Frame) -> float:
     """Return when a file's frame would come at 30 frames a second: the same on every run."""
     return frame.index / FRAMES_PER_SECOND

@@ -57,7 +57,7 @@ class LabelSmoother(Smoother):
                 reading,
                 stable=self._steady(
                     reading.face.track_id,
-                    reading.prediction,
+                    reading.answer,
                     now,
                     readable=reading.why is None,
                 ),

@@ -5,9 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 _LOOK_SECONDS: Final = 0.05
+
+
+class CalibrationNote(NamedTuple):
+    """How a calibration goes that was asked for.
+
+    Attributes:
+        phase: "running", "done", "refused"; "" where none was asked for.
+        text: What to do, how steady it was, or why it was refused.
+    """
+
+    phase: str = ""
+    text: str = ""
 
 
 class Controls:
@@ -15,21 +27,42 @@ class Controls:
 
     Attributes:
         stopping: Whether the run is to end.
+        interrupted: Whether that is because of Ctrl-C.
         enabled: Whether anything is to be looked at; the camera is released while it is not.
+        calibration: How the last calibration goes; another object at each step.
     """
 
     def __init__(self) -> None:
         # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
-        self.stopping = self._reload = False
+        self.stopping = self.interrupted = self._reload = False
         self.enabled = True
+        self.calibration = CalibrationNote()
+        self._calibrate: float | str | None = None
 
     def stop(self) -> None:
         """End after the current frame."""
         self.stopping = True
 
+    def interrupt(self) -> None:
+        """End after the current frame, because somebody at the prompt wants it."""
+        self.interrupted = self.stopping = True
+
     def reload(self) -> None:
         """Read the settings anew before the next frame."""
         self._reload = True
+
+    def calibrate(self, seconds: float) -> None:
+        """Look at the face before the camera for so long, and take that for its rest."""
+        self._calibrate = seconds
+
+    def take_participant(self, name: str) -> None:
+        """Take all faces for this participant's from now on."""
+        self._calibrate = name
+
+    def take_calibration(self) -> float | str | None:
+        """Return seconds or a participant's name, once for each wish; None where there is none."""
+        wish, self._calibrate = self._calibrate, None
+        return wish
 
     def take_reload(self) -> bool:
         """Return whether settings are to be read anew, once for each wish."""
@@ -51,7 +84,10 @@ class Controls:
 
 @contextmanager
 def obey_signals(
-    *, stop: Callable[[], None], reload: Callable[[], None] | None = None
+    *,
+    stop: Callable[[], None],
+    interrupt: Callable[[], None] | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     """Let SIGINT and SIGTERM stop, and SIGHUP reload where that is wanted.
 
@@ -59,6 +95,7 @@ def obey_signals(
 
     Args:
         stop: Called once, between any two steps of the program.
+        interrupt: Called for SIGINT instead of `stop`.
         reload: Likewise, at each SIGHUP; if not given, SIGHUP is not caught.
     """
     numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if reload else [])]
@@ -68,7 +105,10 @@ def obey_signals(
         if reload and number == signal.SIGHUP:
             reload()
             return
-        stop()
+        if number == signal.SIGINT and interrupt is not None:
+            interrupt()
+        else:
+            stop()
         signal.signal(number, previous[signal.Signals(number)])
 
     for number in numbers:

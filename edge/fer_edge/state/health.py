@@ -66,6 +66,9 @@ def why_not_well(state: DaemonState, *, age_seconds: float, alive_seconds: float
     reasons = why_not_delivering(state, age_seconds=age_seconds, alive_seconds=alive_seconds)
     if state.model_problem:
         reasons.append(f"model {state.model} serves: {state.model_problem}")
+    reasons += [
+        f"the thread {name} has died; see the log, and restart" for name in state.dead_threads
+    ]
     return reasons + [
         f"{sink.name}: {problem}" for sink in state.sinks for problem in problems_of(sink)
     ]

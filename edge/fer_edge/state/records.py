@@ -69,10 +69,12 @@ class DaemonState:
         uptime_seconds: Since the start, by the monotonic clock.
         source: As the settings name it, without passwords.
         model: Its name.
-        model_sha256: Hash of the model file's network.
+        model_sha256: Of the model's file.
         model_place: Of `fer-edge model`: "a", "b", "shipped"; "" where the settings name a model.
         detector: Technique that finds the faces, and why this one.
         model_problem: Why another model serves than the one that should; "" where none does.
+        baseline: What answers are relative to: "track", "place", "participant" or "none".
+        calibration: How the last calibration that was asked for went; "" where none was.
         camera: How the camera does.
         frames: Processed since the start.
         dropped: Frames that a newer one replaced before they were processed.
@@ -83,6 +85,7 @@ class DaemonState:
         throttled: Whether the board slows itself down now; None where it does not tell.
         rss_mb: Resident memory.
         sinks: The sinks.
+        dead_threads: Names of the daemon's own threads that a defect has ended.
     """
 
     phase: Phase
@@ -105,6 +108,9 @@ class DaemonState:
     sinks: tuple[SinkState, ...] = ()
     model_place: str = ""
     model_problem: str = ""
+    dead_threads: tuple[str, ...] = ()
+    baseline: str = "none"
+    calibration: str = ""
     detector: str = ""
 
     def to_json(self) -> dict[str, Any]:

@@ -144,11 +144,15 @@ class MappedArray(Closing):
         self._write = write
 
     def __enter__(self) -> Self:
-        """Map it: flat, or with one row a line of Y and further ones for U and V."""
+        """Map it: flat, as (H, W, 3), or with one row a line of Y and further ones for U and V."""
         stream = self._request.config[self._stream]
+        (width, height), stride = stream["size"], stream["stride"]
         self.array = np.frombuffer(self._request.buffer, np.uint8)
-        if self._reshape:
-            self.array = self.array.reshape(stream["size"][1] * 3 // 2, stream["stride"])
+        if self._reshape and stream["format"] == "RGB888":
+            shape, strides = (height, width, 3), (stride, 3, 1)
+            self.array = np.ndarray(shape, np.uint8, self._request.buffer, strides=strides)
+        elif self._reshape:
+            self.array = self.array.reshape(height * 3 // 2, stride)
         return self
 
     def close(self) -> None:
@@ -175,6 +179,7 @@ class FakePicamera2:
         self.request_lock = threading.Lock()
         self.free: list[mmap.mmap] = []
         self.controls: dict[str, Any] = {}
+        self.post_callback: Callable[[Request], None] | None = None
         self.is_open = True
         self.started = False
         self.starved = 0
@@ -216,9 +221,9 @@ class FakePicamera2:
         main: dict[str, Any],
         lores: dict[str, Any] | None = None,
         *,
-        transform: Transform,
+        transform: Transform = Transform(),
         buffer_count: int = 6,
-        controls: dict[str, Any],
+        controls: dict[str, Any] | None = None,
         display: str | None = "main",
         encode: str | None = "main",
         **others: Any,
@@ -232,7 +237,7 @@ class FakePicamera2:
         rate = {"FrameDurationLimits": (33333, 33333)} if self._sensor.modes else {}
         return {
             "main": _even(main), "lores": lores and _even(lores), "transform": transform,
-            "buffer_count": buffer_count, "controls": rate | controls,
+            "buffer_count": buffer_count, "controls": rate | (controls or {}),
             "display": display, "encode": encode, **others,
         }  # fmt: skip
 
@@ -241,17 +246,21 @@ class FakePicamera2:
         self._refuse(self.started, "Camera must be stopped before configuring")
         self._refuse(not isinstance(configuration["transform"], Transform), "Transform has ...")
         configuration = dict(configuration)
-        for name in ("main", "lores"):
+        names = [name for name in ("main", "lores") if configuration[name]]
+        for name in names:
             stream = dict(configuration[name])
             width, height = stream["size"]
             self._refuse(width % 2 or height % 2, "width and height should be even")
             if stream["format"] not in self._sensor.formats:
                 stream["format"] = self._sensor.formats[0]
-            stride = -(-width // _ALIGNMENT) * _ALIGNMENT
-            stream.update(stride=stride, framesize=stride * height * 3 // 2)
+            bytes_of_row, rows = width, height * 3 // 2
+            if stream["format"] == "RGB888":
+                bytes_of_row, rows = 3 * width, height
+            stride = -(-bytes_of_row // _ALIGNMENT) * _ALIGNMENT
+            stream.update(stride=stride, framesize=stride * rows)
             configuration[name] = stream
         (main_width, main_height), (width, height) = (
-            configuration[name]["size"] for name in ("main", "lores")
+            configuration[name]["size"] for name in ("main", names[-1])
         )
         too_large = width > main_width or height > main_height
         self._refuse(too_large, "lores stream dimensions may not exceed main stream")
@@ -262,7 +271,7 @@ class FakePicamera2:
             self._refuse(not known, f"Control {name} is not advertised by libcamera")
         self.controls = configuration["controls"]
         self._configured = configuration
-        size = configuration["lores"]["framesize"]
+        size = configuration[names[-1]]["framesize"]
         count = min(configuration["buffer_count"], self._sensor.most_buffers)
         self.libcamera_config = SimpleNamespace(at=lambda _: SimpleNamespace(buffer_count=count))
         self.free = [mmap.mmap(-1, size) for _ in range(count)]
@@ -288,6 +297,14 @@ class FakePicamera2:
         with self._lock:
             self._jobs.append(job)
         return job.result(timeout=None if wait is None or wait is True else wait)
+
+    def capture_array(self, name: str = "main") -> Any:
+        """Return the next picture of a stream, copied."""
+        request = self.capture_request(wait=10.0)
+        with MappedArray(request, name) as mapped:
+            array = mapped.array.copy()
+        request.release()
+        return array
 
     def cancel_all_and_flush(self) -> None:
         """Take all jobs out of the queue."""
@@ -317,11 +334,20 @@ class FakePicamera2:
         os.close(self.notifyme_w)
 
     def write_picture(self, buffer: mmap.mmap, number: int) -> None:
-        """Write the Y plane with padding, and grey U and V planes, as the hardware does."""
-        stream, transform = self._configured["lores"], self._configured["transform"]
+        """Write the Y plane with padding, and grey U and V planes, as the hardware does.
+
+        Without a small stream, write the main one: blue, green and red alike.
+        """
+        transform = self._configured["transform"]
+        stream = self._configured["lores"] or self._configured["main"]
         (width, height), stride = stream["size"], stream["stride"]
         picture = self.rig.draw(number, width, height)
         memory = np.frombuffer(buffer, np.uint8)
+        if stream["format"] == "RGB888":
+            memory[:] = PADDING
+            rows = memory[: stride * height].reshape(height, stride)
+            rows[:, : 3 * width] = np.repeat(picture, 3, axis=1)
+            return
         memory[:] = 128
         plane = memory[: stride * height].reshape(height, stride)
         plane[:] = PADDING
@@ -337,6 +363,8 @@ class FakePicamera2:
                 continue
             self._completed.append(Request(self, self.free.pop(0), number))
             number += 1
+            if self.post_callback is not None:
+                self.post_callback(self._completed[-1])
             with self._lock:
                 if self._jobs:
                     self._jobs.pop(0).set_result(self._completed.pop(0))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_edge.assemble.parts import make_source
+from fer_edge.assemble.sources import make_source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import EXIT_CONFIG, SettingsError
 from fer_edge.sources.addresses import checked_parts, shown_source, without_secrets

@@ -11,7 +11,7 @@ from typing import cast, get_args
 import numpy as np
 import pytest
 
-from fer_edge.assemble.parts import make_source
+from fer_edge.assemble.sources import make_source
 from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import SourceUnavailableError

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fer_edge.assemble.parts import make_source
+from fer_edge.assemble.sources import make_source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import EXIT_UNAVAILABLE, SourceUnavailableError
 from fer_edge.shared.opencv import cv2

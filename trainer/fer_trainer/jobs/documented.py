@@ -13,10 +13,10 @@ from fer_trainer.network.hdf5 import write_weights
 from fer_trainer.recipe.consistency import output_files
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
-from fer_trainer.report.contents import read_history
 from fer_trainer.report.plots import draw_confusion, draw_curve, draw_predictions
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
+from fer_trainer.run.history import read_history
 from fer_trainer.scores.calibration import temper_answers, temper_threshold
 from fer_trainer.scores.evaluation import score
 from fer_trainer.training.best_epoch import EpochSelection

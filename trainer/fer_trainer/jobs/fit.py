@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.model.contract import ModelContract, OutputSpec
+from fer_edge.shared.model.words import as_line, as_name
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.beginning import begin_from
@@ -44,7 +47,7 @@ _FROM_THE_START: Final = "no epoch done yet: from the start"
 _log = logging.getLogger(__name__)
 
 
-def fit(
+def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
     recipe: Recipe,
     split: SplitData,
     run: RunFolder,
@@ -53,6 +56,7 @@ def fit(
     resume: bool = False,
     finish: bool = False,
     longer: bool = False,
+    callbacks: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """Train as a recipe says and leave a whole run behind.
 
@@ -65,6 +69,8 @@ def fit(
         finish: When resuming, train no further: deliver what the checkpoint holds.
         longer: When resuming, the recipe may have another number of epochs than the run; a
             finished run goes on to it.
+        callbacks: Keras callbacks of the caller's own, to watch the training: they get every
+            epoch's loss, accuracy, val_loss and val_accuracy, and must change nothing.
 
     Returns:
         What `metrics.json` holds.
@@ -94,9 +100,16 @@ def fit(
     if devices.process.index:
         # Process 0 writes the run; what this one would write is the same, and thrown away.
         with tempfile.TemporaryDirectory() as scratch:
-            return _fit(recipe, split, RunFolder(Path(scratch)), devices=devices, tell=tell)
+            return _fit(
+                recipe,
+                split,
+                RunFolder(Path(scratch)),
+                devices=devices,
+                tell=tell,
+                further=callbacks,
+            )
     if not resume:
-        return _fit(recipe, split, run, devices=devices, tell=tell)
+        return _fit(recipe, split, run, devices=devices, tell=tell, further=callbacks)
     begun = _checkpoint(run)
     if finish and begun is None:
         raise SettingsError(
@@ -107,7 +120,9 @@ def fit(
     if begun is not None:
         # What has ended by its patience, and is to be longer, goes on.
         begun = replace(begun, stopped=finish or (begun.stopped and not longer))
-    return _fit(recipe, split, run, devices=devices, tell=tell, resume=True, begun=begun)
+    return _fit(
+        recipe, split, run, devices=devices, tell=tell, resume=True, begun=begun, further=callbacks
+    )
 
 
 def _check_longer(run: RunFolder, recipe: Recipe, split: SplitData) -> bool:
@@ -125,7 +140,7 @@ def _checkpoint(run: RunFolder) -> Checkpoint | None:
     return Checkpoint.read(path) if path.is_file() else None
 
 
-def _fit(
+def _fit(  # noqa: PLR0913 - as above
     recipe: Recipe,
     split: SplitData,
     run: RunFolder,
@@ -134,6 +149,7 @@ def _fit(
     tell: Callable[[str], None],
     resume: bool = False,
     begun: Checkpoint | None = None,
+    further: Sequence[Any],
 ) -> dict[str, Any]:
     network = new_network(recipe)
     source = begin_from(network, recipe, split)
@@ -146,13 +162,25 @@ def _fit(
         _write_beginning(run, recipe, split, network)
         sizes = (f"{part} {len(samples):,}" for part, samples in split.parts().items())
         tell(f"{split.origin.name}: " + ", ".join(sizes))
+        if not devices.process.index:
+            board = shlex.quote(str(run.path / run_folder.TENSORBOARD))
+            lacks = "" if find_spec("tensorboard") else " (after pip install tensorboard)"
+            tell(f"to watch: tensorboard --logdir {board}{lacks}")
         if resume:
             tell(f"going on after epoch {begun.epoch}" if begun else _FROM_THE_START)
         elif source:
             new = ", ".join(source["heads_new"])
             tell(f"begun with the weights of {source['run']}" + (f"; new: {new}" if new else ""))
         return _train_and_deliver(
-            network, recipe, split, run, devices=devices, tell=tell, begun=begun, source=source
+            network,
+            recipe,
+            split,
+            run,
+            devices=devices,
+            tell=tell,
+            begun=begun,
+            source=source,
+            further=further,
         )
 
 
@@ -166,6 +194,7 @@ def _train_and_deliver(  # noqa: PLR0913 - the whole of a run
     tell: Callable[[str], None],
     begun: Checkpoint | None,
     source: Mapping[str, Any] | None,
+    further: Sequence[Any],
 ) -> dict[str, Any]:
     revision = git_revision()
     files = RunFiles(
@@ -176,7 +205,7 @@ def _train_and_deliver(  # noqa: PLR0913 - the whole of a run
     )
     done = train(
         network, recipe, split.train, split.val,
-        files=files, tell=tell, begun=begun, callbacks=callbacks, devices=devices,
+        files=files, tell=tell, begun=begun, callbacks=callbacks, further=further, devices=devices,
         teach=partial(load_teaching, recipe),
         unlabelled=split.unlabelled, answers=stored_answers(recipe),
     )  # fmt: skip
@@ -234,7 +263,8 @@ def _explained(run: RunFolder) -> Iterator[None]:
 def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:
     """Write what is known before training: recipe, split, network, samples for the converter."""
     run.write_text(run_folder.RECIPE, dump_recipe(recipe))
-    run.write_json(run_folder.SPLIT, split_record(split))
+    # The name tells people which data it was; to be resumed, a run asks for the content alone.
+    run.write_json(run_folder.SPLIT, {"data": split.origin.name, **split_record(split)})
     run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
     if not recipe.heads:  # whose pictures go into their own folders
         _write_samples(run, recipe, split)
@@ -258,7 +288,7 @@ def _contract(
 ) -> ModelContract:
     binary = recipe.binary_threshold() is not None
     return ModelContract(
-        name=recipe.name,
+        name=as_name(recipe.name),
         labels=recipe.label_names,
         input=recipe.input_spec,
         output=OutputSpec(
@@ -267,9 +297,11 @@ def _contract(
         task="binary" if binary else "multiclass",
         threshold=measured.threshold,
         least_probability=measured.least_probability,
+        class_shares=measured.class_shares,
+        balance=measured.balance,
         licence=recipe.card.licence,
-        intended_use=recipe.card.intended_use,
-        limits=recipe.card.limits,
+        intended_use=as_line(recipe.card.intended_use),
+        limits=as_line(recipe.card.limits),
         provenance={
             "recipe": recipe.name,
             "recipe_source": recipe.source,

@@ -16,6 +16,7 @@ from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
+from fer_trainer.run.lock import is_lock
 from fer_trainer.run.metrics import read_metrics
 
 
@@ -111,7 +112,9 @@ def finished_metrics(run: RunFolder) -> dict[str, Any] | None:
 def _is_rest(entry: Path) -> bool:
     """Say whether a killed process may have left this before it wrote the recipe."""
     names = {run_folder.SAMPLES, run_folder.CHECKPOINTS}
-    return (entry.is_dir() and entry.name in names) or entry.name.startswith(WRITING)
+    return (
+        (entry.is_dir() and entry.name in names) or entry.name.startswith(WRITING) or is_lock(entry)
+    )
 
 
 def _short(value: Any) -> str:

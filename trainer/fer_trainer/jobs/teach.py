@@ -25,6 +25,7 @@ from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import AugmentationSettings, Recipe
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder, explained
+from fer_trainer.run.lock import is_lock
 from fer_trainer.training.answers import (
     MANIFEST,
     PICTURES,
@@ -158,7 +159,7 @@ def _prepare(out: Path, facts: Mapping[str, Any], *, force: bool) -> StoredAnswe
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file", expected="a folder", fix="choose another --out")
     there = manifest.is_file() and manifest.read_bytes() == text.encode()
-    if not there and not force and out.is_dir() and any(out.iterdir()):
+    if not there and not force and out.is_dir() and not all(map(is_lock, out.iterdir())):
         raise OutputError(
             f"{out} holds something other than answers of these teachers to these views",
             expected="a new or empty folder, or the same teachers, views, recipe and data",

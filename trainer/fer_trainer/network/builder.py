@@ -1,16 +1,13 @@
 """From a recipe's lines to a Keras model made of stock layers only, so it loads anywhere."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from fer_edge.shared.errors import SettingsError
 from fer_trainer.backend import keras
+from fer_trainer.network.counting import HEADS, check_answer, check_fit
 from fer_trainer.network.language import Layer
 
 layers = keras.layers
-
-HEADS: Final = "heads"
-"""Name of the layer that puts the answers of several heads side by side."""
 
 
 def build_network(
@@ -37,50 +34,13 @@ def build_network(
     Raises:
         SettingsError: A layer does not fit what comes before it.
     """
-    if lines[-1].kind == "sigmoid" and labels != 2:
-        raise SettingsError(
-            f"a sigmoid output with {labels} labels", expected="two labels", fix="use softmax"
-        )
+    check_answer(lines[-1], labels)
     pixels = keras.Input(input_shape, name="pixels")
     x = pixels
     for number, line in enumerate(lines, start=1):
-        try:
-            _check_rank(line, x)
-            _check_window(line, x)
-            x = _apply(line, x, f"{number:02d}_{line.kind}", labels)
-            _check_size(x)
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise SettingsError(
-                f"layer {number} {line.text!r} does not fit an input of shape "
-                f"{tuple(x.shape[1:])} ({reason[:160]})",
-                expected="a layer that fits what the one before it gives",
-                fix="correct [network] layers, or give it a larger [input]",
-            ) from error
+        check_fit(line, number, x.shape[1:])
+        x = _apply(line, x, f"{number:02d}_{line.kind}", labels)
     return keras.Model(pixels, x, name=name.replace("-", "_"))
-
-
-def _check_rank(line: Layer, x: Any) -> None:
-    spatial = line.kind in {"conv", "residual", "maxpool", "avgpool", "flatten", "gap"}
-    flat = line.kind in {"dense", "softmax", "sigmoid"}
-    if spatial and len(x.shape) != 4:
-        raise ValueError("the picture has been flattened before")
-    if flat and len(x.shape) != 2:
-        raise ValueError("flatten or gap must come before")
-
-
-def _check_window(line: Layer, x: Any) -> None:
-    pool = line.kind in {"maxpool", "avgpool"}
-    if (pool or line.kind == "conv") and not line.same:
-        rows, columns = x.shape[1:3]
-        if line.kernel[0] > rows or line.kernel[1] > columns:
-            window = "x".join(str(n) for n in line.kernel)
-            raise ValueError(f"a window of {window} is larger than what is left, {rows}x{columns}")
-
-
-def _check_size(x: Any) -> None:
-    if any(size is not None and size < 1 for size in x.shape):
-        raise ValueError(f"nothing is left: shape {tuple(x.shape[1:])}")
 
 
 def head_network(network: Any, head: str, *, name: str) -> Any:

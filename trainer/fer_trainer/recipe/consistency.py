@@ -7,6 +7,8 @@ from typing import Final
 
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.labels import label_set
+from fer_edge.shared.model.words import is_licence
+from fer_trainer.network.counting import count_network
 from fer_trainer.network.language import parse_layers
 from fer_trainer.recipe.settings import OutputSettings, Recipe
 from fer_trainer.run.folder import WHOLE
@@ -38,7 +40,7 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
         LabelError: There is no such label set.
     """
     labels = label_set(recipe.labels).labels
-    parse_layers(recipe.network.layers)
+    layers = parse_layers(recipe.network.layers)
     _check_schedule(recipe, where)
     if recipe.outputs.words and len(recipe.outputs.words) != len(labels):
         raise SettingsError(
@@ -67,9 +69,16 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             expected="one of the two: a picture is mixed with one other",
             fix="set one of them to 0",
         )
+    if not is_licence(recipe.card.licence):
+        raise SettingsError(
+            f"{where}: card: licence {recipe.card.licence!r}",
+            expected="an SPDX identifier, such as Apache-2.0 or CC-BY-4.0",
+            fix="correct it",
+        )
     _check_names(recipe.outputs, where)
     _check_heads(recipe, where)
     _check_teaching(recipe, where)
+    count_network(layers, input_shape=recipe.input_spec.shape, labels=recipe.answers)
 
 
 def output_files(outputs: OutputSettings) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Find, read, change and write recipes."""
 
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -7,9 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.typed_tables import Given, resolve, to_toml
 from fer_trainer.recipe.consistency import check_recipe
+from fer_trainer.recipe.lines import RecipeText
 from fer_trainer.recipe.settings import Recipe
 
 _FOLDER: Final = files("fer_trainer.recipe").joinpath("shipped")
@@ -33,11 +35,17 @@ def load_recipe(name: str, *, overrides: Iterable[str] = ()) -> Recipe:
             contradict each other, or the network's lines are not understood.
         LabelError: There is no such label set.
     """
-    table = _parse(_read(name), where=name)
-    given = [Given(key, value, name) for key, value in table.items()]
-    recipe = resolve(Recipe, [*given, *map(_parse_override, overrides)], where=name).settings
+    changed = [_parse_override(override) for override in overrides]
+    source = _read(name)
+    table = _parse(source, where=name)
+    text = RecipeText(source, name=name, overridden=[each.key for each in changed])
+    # Each from its own line; an override that came with a table stays whole.
+    recipe = resolve(Recipe, [*text.given(table), *changed], where=name).settings
     # Here, so that a mistake costs no time.
-    check_recipe(recipe, where=name)
+    try:
+        check_recipe(recipe, where=name)
+    except FerError as error:
+        raise text.point(error, network=recipe.network.layers) from error
     return recipe
 
 
@@ -69,8 +77,12 @@ def _parse(text: str, *, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        at = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        place, why = where, str(error)
+        if at is not None:
+            place, why = f"{where}:{at[1]}:{at[2]}", why[: at.start()]
         raise SettingsError(
-            f"{where} is no TOML ({error})", expected="a recipe in TOML", fix="correct that line"
+            f"{place}: no TOML ({why})", expected="a recipe in TOML", fix="correct that line"
         ) from error
 
 

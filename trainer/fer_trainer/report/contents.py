@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fer_trainer.network.cost import NetworkCost, network_cost
 from fer_trainer.report.graph import NetworkGraph, network_graph
 from fer_trainer.report.judgement import Judgement, judge
 from fer_trainer.run import folder as run_folder
+from fer_trainer.run.history import read_history
 from fer_trainer.run.metrics import read_metrics
 from fer_trainer.scores.calibration import complete, fit_temperature
 from fer_trainer.scores.evaluation import scores_from_json
@@ -110,30 +110,6 @@ def _read_samples(path: Path, contract: ModelContract) -> Samples:
         return read_samples(path, contract, fix=_AGAIN)
     except DataError as error:
         raise ModelError(error.found, expected=error.expected, fix=error.fix) from error
-
-
-def read_history(path: Path) -> dict[str, list[float]]:
-    """Return the columns of `history.csv` that hold a number in every line.
-
-    Raises:
-        ModelError: It is missing or damaged.
-    """
-    columns: dict[str, list[float]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
-        raise ModelError(
-            f"{path} cannot be read ({type(error).__name__}: {error})",
-            expected="the file as `fer-train fit` writes it",
-            fix=_AGAIN,
-        ) from error
-    for name in rows[0] if rows else ():
-        try:
-            columns[name] = [float(row[name]) for row in rows]
-        except (TypeError, ValueError):
-            continue
-    return columns
 
 
 _LACKS_CALIBRATION: Final = (

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
+from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.data.files import format_counts
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
@@ -19,6 +20,7 @@ from fer_edge.shared.report.page import (
     table,
     text,
     tiles,
+    verdict,
 )
 from fer_edge.shared.scores import Share
 from fer_trainer.network.cost import int8_bytes
@@ -45,7 +47,7 @@ def render_page(contents: Contents, plots: Mapping[str, Plot], network: str) -> 
         f"{name}: training report",
         heading=name,
         lead=_lead(contents),
-        above=[tiles(_tiles(contents))],
+        above=[tiles(_tiles(contents)), *_warn(contents)],
         sections=(
             ("data", "Data", show_data(contents)),
             ("network", "Network", show_network(contents, network)),
@@ -86,6 +88,13 @@ def _tiles(contents: Contents) -> Iterator[tuple[str, str, str]]:
     yield _amount(contents.cost.macs), "multiply-accumulates", "for one picture"
 
 
+def _warn(contents: Contents) -> Iterator[str]:
+    """Say where the network is worth nothing, on the part that the tiles are of."""
+    for remark in find_remarks(contents.judgement.scores):
+        why = f"on the {contents.judgement.part} part"
+        yield verdict(remark, why, passed=False)
+
+
 def _amount(number: float) -> str:
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= factor:
@@ -118,7 +127,6 @@ def show_data(contents: Contents) -> Sequence[str]:
         named = ", ".join(f"{reason} {n:,}" for reason, n in sorted(votes["left_out"].items()))
         pairs.append(("labels", f"by the votes of {votes['name']}"))
         pairs.append(("left out by the votes", named or "none"))
-        pairs.append(("soft labels from", str(votes.get("name", votes))))
     if (left_out := data.get("left_out_of_train")) is not None:
         pairs.append(("left out of train, also in validation", f"{left_out:,}"))
     if contents.metrics.get("test") is not None:
@@ -229,6 +237,11 @@ def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[
         "log-likelihood. Below 1 it makes a modest network surer, above 1 a bold one more modest; "
         "the label chosen stays the same."
     )
+    if contents.metrics.get("balance"):
+        words += (
+            f" The device weighs the answers with a balance of {contents.metrics['balance']:g}, "
+            "chosen on validation, too; temperature and least probability are fitted for that."
+        )
     if contents.metrics["data"].get("votes"):
         words += " Fitted and judged on the pictures on which most people agree."
     if "least_probability" in contents.metrics and contents.contract.task == "multiclass":

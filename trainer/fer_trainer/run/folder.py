@@ -17,6 +17,7 @@ from fer_edge.shared import whole_files
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError, OutputError
 from fer_edge.shared.whole_files import Content, remove_rests
+from fer_trainer.run.lock import is_lock
 
 RECIPE: Final = "recipe.toml"
 SPLIT: Final = "split.json"
@@ -60,7 +61,7 @@ class RunFolder:
             raise OutputError(
                 f"{self.path} is a file", expected="a folder", fix="choose another --out"
             )
-        if not force and self.path.is_dir() and any(self.path.iterdir()):
+        if not force and self.path.is_dir() and not all(map(is_lock, self.path.iterdir())):
             raise OutputError(
                 f"{self.path} is not empty",
                 expected="a new or empty folder",

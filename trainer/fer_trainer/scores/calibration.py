@@ -9,6 +9,7 @@ Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.model.contract import OutputSpec
 from fer_edge.shared.model.litert import dequantise
+from fer_edge.shared.model.priors import balanced_shares, shifted
 from fer_edge.shared.statistics import calibration_error, reliability
 
 COLDEST: Final = 0.25
@@ -28,6 +30,7 @@ _LEAST_AT_LEAST: Final = 0.4
 _LEAST_AT_MOST: Final = 0.6
 _LEAST_STEPS: Final = 20  # a step of 0.05
 
+_BALANCE_STEPS: Final = 20  # a step of 0.05
 _LEAST_PROBABILITY: Final = 1e-9  # as on the device, so that nothing is raised to infinity
 _INT8_STEPS: Final = 256
 
@@ -94,7 +97,9 @@ def negative_log_likelihood(probabilities: Probabilities, truth: NDArray[np.int6
     return float(-np.log(np.maximum(of_truth, _LEAST_PROBABILITY)).mean())
 
 
-def fit_temperature(probabilities: Probabilities, truth: NDArray[np.int64]) -> float:
+def fit_temperature(
+    probabilities: Probabilities, truth: NDArray[np.int64], *, shift: Sequence[float] = ()
+) -> float:
     """Return the temperature of the least negative log-likelihood, between 0.25 and 4.
 
     Golden-section search over its logarithm: for a softmax the likelihood has one minimum along
@@ -103,16 +108,66 @@ def fit_temperature(probabilities: Probabilities, truth: NDArray[np.int64]) -> f
     Args:
         probabilities: Of the validation part.
         truth: int64, shape (N,).
+        shift: What the device adds to the logarithms afterwards, as `prior_shift` returns it.
     """
 
     def loss(logarithm: float) -> float:
-        return negative_log_likelihood(temper(probabilities, math.exp(logarithm)), truth)
+        tempered = temper(probabilities, math.exp(logarithm))
+        return negative_log_likelihood(shifted(tempered, shift) if shift else tempered, truth)
 
     low, high, golden = math.log(COLDEST), math.log(HOTTEST), (math.sqrt(5) - 1) / 2
     for _ in range(40):
         left, right = high - golden * (high - low), low + golden * (high - low)
         low, high = (low, right) if loss(left) <= loss(right) else (left, high)
     return round(math.exp((low + high) / 2), 4)
+
+
+def choose_balance(
+    probabilities: Probabilities, truth: NDArray[np.int64], shares: Sequence[float]
+) -> float:
+    """Return how far answers should be freed of the classes' shares in training, 0 to 1.
+
+    Rare classes have few validation pictures, so the best figure among many is luck in part: the
+    least balance whose figure lies within one standard error of the best. The figure is the mean
+    of accuracy and macro recall.
+
+    Args:
+        probabilities: Of the validation part, tempered.
+        truth: int64, shape (N,).
+        shares: Of the classes in training.
+
+    Source: Breiman et al., Classification and Regression Trees, 1984, on the rule.
+    """
+    tried = [step / _BALANCE_STEPS for step in range(_BALANCE_STEPS + 1)]
+    figures = [_figure(_balanced(probabilities, shares, balance), truth) for balance in tried]
+    best, error = max(figures)
+    return next(
+        balance
+        for balance, (figure, _) in zip(tried, figures, strict=True)
+        if figure >= best - error
+    )
+
+
+def _balanced(
+    probabilities: Probabilities, shares: Sequence[float], balance: float
+) -> Probabilities:
+    wanted = balanced_shares(shares, balance)
+    return shifted(probabilities, np.log(np.array(wanted) / shares).tolist())
+
+
+def _figure(probabilities: Probabilities, truth: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the mean of accuracy and macro recall, and its standard error."""
+    right = probabilities.argmax(axis=1) == truth
+    accuracy = float(right.mean())
+    counts = [(float(right[of].mean()), int(of.sum())) for of in _by_class(truth)]
+    recall = float(np.mean([share for share, _ in counts]))
+    variance = sum(share * (1 - share) / n for share, n in counts) / len(counts) ** 2
+    variance += accuracy * (1 - accuracy) / len(truth)
+    return (accuracy + recall) / 2, math.sqrt(variance) / 2
+
+
+def _by_class(truth: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+    return [truth == index for index in np.unique(truth)]
 
 
 def choose_least_probability(probabilities: Probabilities, truth: NDArray[np.int64]) -> float:

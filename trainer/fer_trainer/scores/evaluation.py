@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared import scores
+from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.scores import Scores, Share
 
 
@@ -36,6 +37,7 @@ def scores_to_json(found: Scores) -> dict[str, Any]:
         "intervals": {name: intervals(name) for name in ("recall", "precision", "f1")},
         "confusion": found.confusion.tolist(),
         "labels": list(found.labels),
+        "remarks": list(find_remarks(found)),
     }
 
 

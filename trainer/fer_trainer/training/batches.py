@@ -70,6 +70,11 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._part = slice(index * part, (index + 1) * part)
         self._shuffle()
 
+    @property
+    def batch_size(self) -> int:
+        """Pictures in a batch, over all processes."""
+        return self._batch_size
+
     def __len__(self) -> int:
         return self._passed // (self._batch_size - self._of_others)
 

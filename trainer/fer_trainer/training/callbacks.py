@@ -137,30 +137,40 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         tell: Takes a line.
+        batch: Pictures in one, over all devices; 0 leaves the throughput out.
         line: Where the batch is shown; stderr.
     """
 
-    def __init__(self, tell: Callable[[str], None], *, line: ProgressLine | None = None) -> None:
+    def __init__(
+        self, tell: Callable[[str], None], *, batch: int = 0, line: ProgressLine | None = None
+    ) -> None:
         super().__init__()
         self._tell = tell
+        self._batch = batch
         self._line = line or ProgressLine()
         self._begun = time.monotonic()
         self._first_epoch: int | None = None
         self._epoch = 0
+        self._epoch_begun = self._begun
+        self._pictures, self._seconds = 0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Remember where we are."""
         if self._first_epoch is None:
             self._first_epoch, self._begun = epoch, time.monotonic()
-        self._epoch = epoch
+        self._epoch, self._epoch_begun = epoch, time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Draw the line anew, a few times a second."""
+        # Validation, which ends an epoch, is not counted.
+        self._pictures = (batch + 1) * self._batch
+        self._seconds = time.monotonic() - self._epoch_begun
         if not self._line.is_due:
             return
         share = (batch + 1) / (self.params["steps"] or 1)
         left = format_duration(self._seconds_left(self._epoch + share))
-        self._line(f"epoch {self._epoch + 1}/{self.params['epochs']} {draw_bar(share)} {left} left")
+        epoch = f"epoch {self._epoch + 1}/{self.params['epochs']}"
+        self._line(f"{epoch} {draw_bar(share)} {self._pace()}{left} left")
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Tell the epoch's figures."""
@@ -171,7 +181,15 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             if name.startswith("val_") or (name in _COLUMNS and name != "learning_rate")
         )
         left = format_duration(self._seconds_left(epoch + 1))
-        self._tell(f"epoch {epoch + 1}/{self.params['epochs']}  {figures}  {left} left")
+        self._tell(
+            f"epoch {epoch + 1}/{self.params['epochs']}  {figures}  {self._pace()}{left} left"
+        )
+
+    def _pace(self) -> str:
+        """Return the throughput of this epoch's training."""
+        if not self._pictures:
+            return ""
+        return f"{self._pictures / max(self._seconds, 1e-9):,.0f} pictures/s  "
 
     def _seconds_left(self, epochs_done: float) -> float:
         done = epochs_done - (self._first_epoch or 0)

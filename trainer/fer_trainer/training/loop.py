@@ -94,6 +94,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     tell: Callable[[str], None],
     begun: Checkpoint | None = None,
     callbacks: Sequence[Any] = (),
+    further: Sequence[Any] = (),
     devices: Devices | None = None,
     teach: Teach = lambda _precision: None,
     unlabelled: Unlabelled | None = None,
@@ -110,6 +111,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         tell: Takes a line of progress.
         begun: Where to go on; from the start without it.
         callbacks: The recipe's own, each of a class of its own; see `training.selection`.
+        further: The caller's own; they come last, and no checkpoint remembers them.
         devices: The devices to train on; one without it.
         teach: Loads the teachers, in a precision.
         unlabelled: Further pictures to fit, by what teachers say of them.
@@ -186,7 +188,8 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
                 Deliver(trained, network),
                 *kept,
                 KeepCheckpoint(files.checkpoint, kept, begun=begun, surroundings=surroundings),
-                Progress(tell),
+                Progress(tell, batch=batches.batch_size),
+                *further,
             ],
         )
     if averaging:

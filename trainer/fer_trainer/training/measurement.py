@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import LEAST_PROBABILITY
+from fer_edge.shared.model.priors import balanced_shares, shifted
 from fer_edge.shared.statistics import BINS
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.network.cost import network_cost
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.scores.calibration import (
     calibration_figures,
+    choose_balance,
     choose_least_probability,
     complete,
     fit_temperature,
@@ -38,6 +40,8 @@ class Measured:
         temperature: Fitted on the validation part.
         threshold: Of a binary network, on tempered probabilities.
         least_probability: From which a label should be given; of the validation part too.
+        class_shares: Of each label in training.
+        balance: How far answers should be freed of them; of the validation part too.
     """
 
     metrics: dict[str, Any]
@@ -45,6 +49,8 @@ class Measured:
     temperature: float
     threshold: float
     least_probability: float
+    class_shares: dict[str, float]
+    balance: float
 
 
 def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
@@ -61,10 +67,15 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
     answers = {name: predict(network, samples.pictures) for name, samples in parts.items()}
     agreed = split.val.agreed()
     said, truth = complete(answers["validation"][agreed]), split.val.labels[agreed]
-    temperature = fit_temperature(said, truth)
-    least = LEAST_PROBABILITY
+    temperature, least, balance = fit_temperature(said, truth), LEAST_PROBABILITY, 0.0
+    shares = class_shares(
+        split.train, len(recipe.label_names), adjusted=recipe.training.logit_adjustment
+    )
     if recipe.binary_threshold() is None:
-        least = choose_least_probability(temper(said, temperature), truth)
+        balance = choose_balance(temper(said, temperature), truth, shares)
+        shift = np.log(np.array(balanced_shares(shares, balance)) / shares).tolist()
+        temperature = fit_temperature(said, truth, shift=shift)
+        least = choose_least_probability(shifted(temper(said, temperature), shift), truth)
 
     def scores(name: str, chosen: NDArray[Any] | slice = slice(None)) -> dict[str, Any]:
         given, truth = answers[name][chosen], parts[name].labels[chosen]
@@ -81,12 +92,39 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
         "test_copies_of_train": int(split.test_copies.sum()),
         "calibration": calibrate(answers, parts, temperature),
         "least_probability": least,
+        "balance": balance,
+        "class_shares": dict(zip(recipe.label_names, shares, strict=True)),
         "data": summarise(split, recipe.label_names),
     }
     if split.test is not None:
         metrics["test"] = scores("test")
         metrics["test_without_train_copies"] = scores("test", ~split.test_copies)
-    return Measured(metrics, answers, temperature, temper_threshold(threshold, temperature), least)
+    return Measured(
+        metrics,
+        answers,
+        temperature,
+        temper_threshold(threshold, temperature),
+        least,
+        metrics["class_shares"],
+        balance,
+    )
+
+
+def class_shares(train: Samples, count: int, *, adjusted: float = 0.0) -> tuple[float, ...]:
+    """Return the shares of labels that a network's answers go by.
+
+    Args:
+        train: What it was fitted to; soft labels count by their sum.
+        count: Of labels.
+        adjusted: `training.logit_adjustment`, which takes the shares out of what is learnt.
+    """
+    if train.soft is not None:
+        sums = train.soft.sum(axis=0, dtype=np.float64)
+    else:
+        sums = np.bincount(train.labels, minlength=count).astype(np.float64)
+    # A label that nobody gave is rare, and no error.
+    shares = np.maximum(sums / sums.sum(), 1e-6) ** (1 - adjusted)
+    return tuple(float(share) for share in np.maximum(np.round(shares / shares.sum(), 6), 1e-6))
 
 
 def calibrate(

@@ -117,6 +117,7 @@ def bench(
     import threading
     from dataclasses import replace
 
+    from fer_edge.assemble.sources import check_there
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
     from fer_edge.commands.bench.measure.run import run_bench
     from fer_edge.commands.bench.report.page import write_report
@@ -139,6 +140,8 @@ def bench(
         frames_per_second=frames_per_second,
         data=data,
     )
+    if clip:
+        check_there(settings.source)  # before the minutes of work on all that comes first
     if folder is not None:
         make_folder(folder)  # before the minutes of work that are to be kept there
     stop = threading.Event()

@@ -21,6 +21,7 @@ from fer_edge.commands.doctor.libraries import (
     check_picamera2,
     check_runtime,
 )
+from fer_edge.shared.terminal.command_line import printable
 from fer_edge.state.machine import System, board
 
 CHECKS: Final[dict[str, Callable[[System], list[Finding]]]] = {
@@ -73,9 +74,11 @@ def format_findings(findings: Sequence[Finding]) -> str:
     width = max(len(severity) for severity in SEVERITIES)
     lines = []
     for finding in findings:
-        lines.append(f"{finding.severity.ljust(width)}  {finding.check}: {finding.found}")
+        lines.append(
+            f"{finding.severity.ljust(width)}  {finding.check}: {printable(finding.found)}"
+        )
         if finding.fix:
-            lines.append(f"{'':{width}}    -> {finding.fix}")
+            lines.append(f"{'':{width}}    -> {printable(finding.fix)}")
     serious = sum(finding.severity == "serious" for finding in findings)
     lines.append(f"\n{serious} serious" if serious else "\nnothing serious")
     return "\n".join(lines)

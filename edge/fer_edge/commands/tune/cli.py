@@ -61,7 +61,7 @@ def tune(
 
     Exits with 3 where no settings reach the goal; the best are written all the same.
     """
-    from fer_edge.assemble.parts import make_source
+    from fer_edge.assemble.sources import make_source
     from fer_edge.commands.tune.footage import record
     from fer_edge.commands.tune.outcome import draw_outcome, format_outcome, require_goal, to_toml
     from fer_edge.commands.tune.search import Goal

@@ -69,6 +69,7 @@ def record(
     """
     frames: list[Frame] = []
     kept, whole = 0, False
+    stated = round(getattr(source, "duration_seconds", 0) * getattr(source, "frames_per_second", 0))
     started = time.monotonic()
     while True:
         elapsed = time.monotonic() - started
@@ -89,6 +90,8 @@ def record(
         frames.append(Frame(index, frame.captured_at, frame.monotonic_ns, frame.grey.copy()))
         if source.live:
             progress(min(int(elapsed), int(seconds)), int(seconds))
+        elif stated:
+            progress(min(len(frames), stated), stated)
     taken = time.monotonic() - started
     if len(frames) < LEAST_FRAMES:
         kind = SourceUnavailableError if source.live else VideoError
@@ -137,6 +140,7 @@ def find_known_faces(
     step = max(1, len(frames) // _SAMPLED)
     places = range(step // 2, len(frames), step)
     known = {}
+    progress(0, len(places))
     for done, place in enumerate(places):
         grey = frames[place].grey
         first = [face.box for face in searches.strict.detect(grey)]

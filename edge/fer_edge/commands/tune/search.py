@@ -82,6 +82,7 @@ class Search:
         try_settings: Runs one set of settings.
         goal: What is wanted.
         fixed: Settings that are not to be changed, because somebody has set them.
+        progress: Told what is tried, and how many trials of how many are done before it.
         kind: Technique that finds the faces; the other one's settings have no say.
         trials: By their changes; the first is of the settings begun with.
     """
@@ -89,7 +90,7 @@ class Search:
     try_settings: Callable[[Mapping[str, Value]], Trial]
     goal: Goal
     fixed: frozenset[str] = frozenset()
-    progress: Callable[[int, int], None] = lambda _done, _total: None
+    progress: Callable[[str, int, int, str], None] = lambda _what, _done, _total, _detail: None
     trials: dict[tuple[tuple[str, Value], ...], Trial] = field(default_factory=dict)
     kind: Kind = "haar"
 
@@ -134,10 +135,17 @@ class Search:
     def _try(self, changes: Mapping[str, Value]) -> Trial:
         key = tuple(sorted(changes.items()))
         if key not in self.trials:
-            self.trials[key] = self.try_settings(changes)
             total = self._total(changes.get(_MODE, "follow"))
-            self.progress(min(len(self.trials), total), total)
+            done = min(len(self.trials), total - 1)
+            self.progress("trial", done, total, self._words(changes))
+            self.trials[key] = self.try_settings(changes)
         return self.trials[key]
+
+    def _words(self, changes: Mapping[str, Value]) -> str:
+        """Return what a trial tries, in one setting: the one that the trial before had not."""
+        before = dict(next(reversed(self.trials), ()))
+        new = [f"{key} {value}" for key, value in changes.items() if before.get(key) != value]
+        return new[-1] if new else "as before, less one change" if changes else "nothing changed"
 
     def _final(self, best: Trial, first: Trial) -> Trial:
         """Try the best few and the first again, in turn: one measurement proves little."""
@@ -148,8 +156,11 @@ class Search:
         ranked = sorted({id(t): t for t in (best, *self.trials.values())}.values(), key=rank)
         finalists = list({id(t): t for t in (first, *ranked[:_FINALISTS])}.values())
         again = [[trial] for trial in finalists]
-        for _ in range(_REPEATS - 1):
-            for trials, trial in zip(again, finalists, strict=True):
+        total = (_REPEATS - 1) * len(finalists)
+        for turn in range(_REPEATS - 1):
+            for place, (trials, trial) in enumerate(zip(again, finalists, strict=True)):
+                done = turn * len(finalists) + place
+                self.progress("the best once more", done, total, "")
                 trials.append(self.try_settings(trial.changes))
         settled = [median_of(trials) for trials in again]
         for trial in settled:

@@ -15,7 +15,7 @@ from fer_edge.shared.typed_tables import flatten
 
 MODEL_KEY: Final = "model.path"
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int, str], None]
 
 
 def tune(
@@ -26,7 +26,7 @@ def tune(
     models: Sequence[str] = (),
     fixed: frozenset[str] = frozenset(),
     min_face_px: int = 40,
-    progress: Progress = lambda _what, _done, _total: None,
+    progress: Progress = lambda _what, _done, _total, _detail: None,
 ) -> Outcome:
     """Find the cheapest settings that find enough faces.
 
@@ -38,7 +38,7 @@ def tune(
             reached with those before. None: the one of the settings.
         fixed: Settings not to be changed, `section.key`.
         min_face_px: Smallest face that has to be found, pixels of the frame.
-        progress: Told what is being done, and how much of it.
+        progress: Told what is being done, how much of how much, and what exactly.
 
     Raises:
         DataError: Too few faces are seen.
@@ -51,7 +51,7 @@ def tune(
         footage.frames,
         searches,
         min_face_px=min_face_px,
-        progress=lambda done, total: progress("searching thoroughly", done, total),
+        progress=lambda done, total: progress("searching thoroughly", done, total, ""),
     )
     faces = sum(len(frame.sure) for frame in known.values())
     begun_with = flatten(asdict(settings))
@@ -64,7 +64,7 @@ def tune(
             lambda changes: attempt(settings, changes, footage, known),
             goal,
             fixed,
-            lambda done, total: progress("trying settings", done, total),
+            progress,
             kind=kind,
         )
         given = {} if model == settings.model.path else {MODEL_KEY: model}

@@ -73,6 +73,16 @@ class SteadyCamera(Closing):
         """Frames replaced by newer ones before they were read."""
         return self._dropped + int(getattr(self._source, "dropped", 0))
 
+    @property
+    def clip_rate(self) -> float:
+        """Frames a second that a clip states; 0 for a camera."""
+        return self._of_clip("frames_per_second")
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length that a clip states; 0 where it does not, and for a camera."""
+        return self._of_clip("duration_seconds")
+
     def read(self, timeout_seconds: float) -> Frame | None:
         """Return the newest good frame; None where none has come in this time, or it has ended.
 
@@ -148,6 +158,10 @@ class SteadyCamera(Closing):
         self.ended = True
         self._release()
         self._opener.end()
+
+    def _of_clip(self, name: str) -> float:
+        source = self._source
+        return 0.0 if source is None or source.live else float(getattr(source, name, 0.0))
 
     def _phase(self) -> CameraPhase:
         if self.ended:

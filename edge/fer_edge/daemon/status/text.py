@@ -43,6 +43,7 @@ def status_line(state: DaemonState) -> str:
     for sink in state.sinks:
         if sink.problem or sink.figures.get("connected") is False:
             parts.append(f"{sink.name} {'fails' if sink.problem else 'offline'}")
+    parts += [f"thread {name} has died" for name in state.dead_threads]
     if state.throttled:
         parts.append("throttled")
     line = ", ".join(parts)
@@ -74,7 +75,7 @@ def _figures(state: DaemonState) -> list[tuple[str, str]]:
     )
     if state.faces is not None:
         fields.append(("in view", _n(state.faces, "face")))
-    fields.append(("model", model))
+    fields.append(("model", f"{model}, baseline {_baseline(state)}"))
     if state.detector:
         fields.append(("faces by", state.detector))
     fields += [(sink.name, _sink(sink)) for sink in state.sinks]
@@ -102,6 +103,11 @@ def _latency(state: DaemonState) -> str:
         f"{age['p50']:.1f} ms from capture to result, 99 % below {age['p99']:.1f} ms"
         f" ({', '.join(inside)})"
     )
+
+
+def _baseline(state: DaemonState) -> str:
+    said = f"; calibration {state.calibration}" if state.calibration else ""
+    return f"{state.baseline}{said}"
 
 
 def _sink(sink: SinkState) -> str:

@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, TextIO, TypeAlias
 from fer_edge.shared.data.archives import ARCHIVE_ERRORS
 from fer_edge.shared.data.containers import Member
 from fer_edge.shared.errors import DataError
+from fer_edge.shared.named_files import open_named
 
 CsvPath: TypeAlias = Path | Member
 """A CSV file on disk or in an archive."""
@@ -66,7 +67,7 @@ def _read(path: CsvPath) -> Iterator[tuple[int, list[str]]]:
 
 
 def _open(path: CsvPath) -> BinaryIO:
-    return path.open_binary() if isinstance(path, Member) else path.open("rb")
+    return path.open_binary() if isinstance(path, Member) else open_named(path)
 
 
 def _between(header: str) -> str:

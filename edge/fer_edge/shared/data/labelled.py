@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.data.containers import Skipped
-from fer_edge.shared.data.files import DataFiles, format_skipped, log_skipped
+from fer_edge.shared.data.files import DataFiles, format_counts, format_skipped, log_skipped
 from fer_edge.shared.data.layout import (
     LAYOUT,
     LabelledPicture,
@@ -84,7 +84,7 @@ class LabelledPictures(Closing):
             return self.pictures
         test = self.of("test")
         if not test:
-            splits = dict(Counter(str(picture.split) for picture in self.pictures))
+            splits = format_counts(Counter(str(picture.split) for picture in self.pictures))
             raise DataError(
                 f"{self._container.path} has no test pictures (only {splits})",
                 expected="a folder named test, or class folders alone",

@@ -25,6 +25,7 @@ from fer_edge.shared.data.archives import (
 from fer_edge.shared.data.containers import Container, Folder, SingleFile
 from fer_edge.shared.data.signatures import HEAD_BYTES, is_tar, kind_of
 from fer_edge.shared.errors import DataError
+from fer_edge.shared.named_files import open_named
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -49,7 +50,7 @@ def open_container(path: Path) -> Container:
     try:
         if path.is_dir():
             return Folder(path)
-        with path.open("rb") as file:
+        with open_named(path) as file:
             head = file.read(HEAD_BYTES)
         return _open_file(path, head)
     except FileNotFoundError:
@@ -74,7 +75,7 @@ def _open_file(path: Path, head: bytes) -> Container:
     if opener is not None:
         return _unpack(PackedFile(path, opener))
     if is_tar(head):
-        return TarArchive(path, path.open("rb"))
+        return TarArchive(path, open_named(path))
     if kind_of(head) == "archive" and not head.startswith(b"PK"):
         raise DataError(
             f"{path} is an archive of a kind that is not read",

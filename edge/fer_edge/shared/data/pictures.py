@@ -1,16 +1,19 @@
 """Picture files and bytes to grey arrays, upright."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_edge.shared.data.jpeg_decoding import decode_ended
 from fer_edge.shared.data.picture_bounds import why_outsized
+from fer_edge.shared.data.signatures import HEAD_BYTES, is_video
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.records import ColourImage, GreyImage
 
 PICTURE_SUFFIXES: Final = frozenset(
     {
@@ -20,6 +23,7 @@ PICTURE_SUFFIXES: Final = frozenset(
 )  # fmt: skip
 """Endings that are believed; what has another one is told by its first bytes."""
 MAX_PICTURE_BYTES: Final = 128 * 2**20
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _EXPECTED: Final = "a picture (JPEG, PNG, BMP, WebP, AVIF, JPEG 2000, TIFF, GIF or PNM)"
 
 
@@ -36,6 +40,22 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
     Raises:
         PictureError: Empty, no picture, damaged beyond decoding, or too large.
     """
+    return _decode(data, cv2.IMREAD_GRAYSCALE, where=where)
+
+
+def decode_colour(data: bytes, *, where: str) -> ColourImage:
+    """Decode a picture in its colours, upright like the grey one.
+
+    Returns:
+        uint8, shape (H, W, 3), BGR; contiguous.
+
+    Raises:
+        PictureError: As `decode_grey` says.
+    """
+    return _decode(data, cv2.IMREAD_COLOR, where=where)
+
+
+def _decode(data: bytes, flags: int, *, where: str) -> NDArray[np.uint8]:
     if not data:
         raise PictureError(f"{where} is empty", expected=_EXPECTED, fix="replace the file")
     if reason := why_outsized(data):
@@ -46,23 +66,30 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
         )
     webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     # OpenCV 4.14 heeds the orientation in every kind of file but this one.
-    flags = cv2.IMREAD_GRAYSCALE | (cv2.IMREAD_IGNORE_ORIENTATION if webp else 0)
+    turned = cv2.IMREAD_IGNORE_ORIENTATION if webp else 0
     try:
-        grey = decode_ended(data, flags)
+        picture = decode_ended(data, flags | turned)
     except cv2.error as error:  # raised, not returned as None, for sizes beyond OpenCV's limits
         raise PictureError(
             f"{where} claims a size that will not be decoded",
             expected=f"at most {MAX_PICTURE_PIXELS // 10**6} megapixels",
             fix="shrink the picture",
         ) from error
-    if grey is None or grey.ndim != 2:  # a colour PFM stays in colour, and in other units
+    # A colour PFM stays in colour where grey is asked for, and in other units.
+    if picture is None or picture.ndim != (2 if flags == cv2.IMREAD_GRAYSCALE else 3):
+        if is_video(data[:HEAD_BYTES]):
+            raise PictureError(
+                f"{where} is a video",
+                expected=_EXPECTED,
+                fix=f"use `fer-edge run --source {where}`, or fer_edge.watch in Python",
+            )
         raise PictureError(
             f"{where} cannot be decoded ({len(data):,} bytes, starting {data[:8]!r})",
             expected=_EXPECTED,
             fix="check the file, or convert it to JPEG or PNG",
         )
-    upright: GreyImage = grey.astype(np.uint8, copy=False)
-    return _turned(upright, _webp_orientation(data)) if webp else upright
+    upright: NDArray[np.uint8] = picture.astype(np.uint8, copy=False)
+    return turned_upright(upright, _webp_orientation(data)) if webp else upright
 
 
 def pixel_digest(grey: GreyImage) -> bytes:
@@ -82,6 +109,21 @@ def read_grey(path: Path) -> GreyImage:
         PictureError: Missing, a folder, unreadable, or as `decode_grey` says.
     """
     return decode_grey(read_picture_bytes(path), where=str(path))
+
+
+def refuse_address(name: str) -> None:
+    """Refuse the address of a picture, before it is taken for a file's name.
+
+    Raises:
+        PictureError: It is one.
+    """
+    if _ADDRESS.match(name):
+        raise PictureError(
+            f"{name.partition('://')[0]}://... is an address",
+            expected="a picture file",
+            fix="download the picture first; a stream is read by `fer-edge run --source ADDRESS`, "
+            "or fer_edge.watch in Python",
+        )
 
 
 def read_picture_bytes(path: Path) -> bytes:
@@ -118,13 +160,18 @@ def read_picture_bytes(path: Path) -> bytes:
     return data
 
 
-def _turned(grey: GreyImage, orientation: int) -> GreyImage:
-    """Turn a picture upright from an EXIF orientation, 1 to 8."""
+def turned_upright(picture: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn a picture upright from an EXIF orientation, 1 to 8.
+
+    Args:
+        picture: uint8, shape (H, W) or (H, W, channels).
+        orientation: Of EXIF.
+    """
     if orientation >= 5:
-        grey = grey.T
+        picture = picture.swapaxes(0, 1)
     down = -1 if orientation in {3, 4, 7, 8} else 1
     across = -1 if orientation in {2, 3, 6, 7} else 1
-    return np.ascontiguousarray(grey[::down, ::across])
+    return np.ascontiguousarray(picture[::down, ::across])
 
 
 def _webp_orientation(data: bytes) -> int:

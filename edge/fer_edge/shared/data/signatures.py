@@ -29,6 +29,16 @@ _UNREAD_PICTURES: Final = (
     (re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]",
                 re.DOTALL), "SVG"),
 )  # fmt: skip
+_VIDEOS: Final = re.compile(
+    rb".{4}ftyp(?!avi[fs]|hei|hev|mif1|msf1)"  # MP4 and QuickTime
+    rb"|.{4}(?:moov|mdat|wide)"
+    rb"|\x1a\x45\xdf\xa3"  # Matroska and WebM
+    rb"|RIFF.{4}AVI "
+    rb"|\0\0\x01[\xba\xb3]"  # MPEG
+    rb"|FLV\x01|OggS|\x30\x26\xb2\x75\x8e\x66\xcf\x11"  # the last is Windows Media
+    rb"|G.{187}G",  # MPEG transport stream
+    re.DOTALL,
+)
 _ARCHIVES: Final = (
     b"PK\3\4", b"PK\5\6",
     b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07",
@@ -57,6 +67,11 @@ def describe(head: bytes) -> str:
     if unread is not None:
         return f"{unread}, to be converted to JPEG or PNG"
     return "an archive inside, to be unpacked" if kind_of(head) == "archive" else "no picture"
+
+
+def is_video(head: bytes) -> bool:
+    """Return whether a file is a video that is no picture at the same time, as a GIF is."""
+    return _VIDEOS.match(head) is not None
 
 
 def is_tar(head: bytes) -> bool:

@@ -1,7 +1,7 @@
 """What a small network of ours reads off a face: does it lean, are nose and mouth covered?
 
 YuNet's landmarks cannot tell: on faces of less than a hundred pixels they stand upright however
-the head leans, and they show a mouth where a mask is (docs/decisions/0020).
+the head leans, and they show a mouth where a mask is (docs/decisions/0021).
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.faces.found import Found
 from fer_edge.shared.faces.patch import turned_patch
-from fer_edge.shared.model.litert import load_interpreter
+from fer_edge.shared.model.interpreter import load_runtime
 from fer_edge.shared.records import GreyImage
 
 _FILE: Final = "assets/face_cues.tflite"
@@ -46,7 +46,8 @@ class FaceCues:
 
     def __init__(self) -> None:
         content = files("fer_edge").joinpath(_FILE).read_bytes()
-        self._interpreter: Any = load_interpreter(content, threads=1)
+        self._interpreter: Any = load_runtime()(model_content=content, num_threads=1)
+        self._interpreter.allocate_tensors()
         inputs, outputs = (
             self._interpreter.get_input_details(),
             self._interpreter.get_output_details(),

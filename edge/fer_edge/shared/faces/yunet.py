@@ -20,8 +20,9 @@ _OVERLAP: Final = 0.3  # IoU of two finds that are one face
 _MOST: Final = 500  # finds considered, before those that overlap are dropped
 _PROBE_PX: Final = 64
 _NUMBERS: Final = 15  # of a find: box, five points, score
-_LEAST_PX: Final = 16  # of a side: of less the network makes numbers without sense
-_LARGEST: Final = 2.0  # times the picture's longer side: the same
+_LEAST_PX: Final = 16  # of a side: in less no face is found
+_GROUND_PX: Final = 64  # of a side: smaller ones OpenCV 4.14 now and then fills from other memory
+_LARGEST: Final = 2.0  # times the picture's longer side: no face is larger
 _WINDOW: Final = 2.2  # times a face's side: the network wants to see what is around
 _ENLARGED: Final = 3.0  # times, at most: a far face is seen better when it is enlarged
 _NEAR_BY: Final = 0.6  # of a side that the centre may be off
@@ -67,15 +68,28 @@ class YunetNetwork:
         height, width = grey.shape
         if min(width, height) < _LEAST_PX:
             return []
-        if (width, height) != self._size:
-            self._size = (width, height)
+        below, beside = max(0, _GROUND_PX - height), max(0, _GROUND_PX - width)
+        ground = (
+            cv2.copyMakeBorder(grey, 0, below, 0, beside, cv2.BORDER_REPLICATE)
+            if below or beside
+            else grey
+        )
+        if (width + beside, height + below) != self._size:
+            self._size = (width + beside, height + below)
             self._network.setInputSize(self._size)
-        _, found = self._network.detect(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+        _, found = self._network.detect(cv2.cvtColor(ground, cv2.COLOR_GRAY2BGR))
         if found is None:
             return []
         rows = found.reshape(-1, _NUMBERS).astype(float).tolist()
-        faces = [_square(row) for row in rows if max(row[2:4]) < _LARGEST * max(grey.shape)]
+        faces = [_square(row) for row in rows if _may_be(row, width, height)]
         return sorted(faces, key=lambda one: (-one.score, one.x, one.y))
+
+
+def _may_be(row: list[float], width: int, height: int) -> bool:
+    """Return whether numbers are of a face that lies in the picture."""
+    x, y = row[0] + row[2] / 2, row[1] + row[3] / 2
+    inside = 0 <= x < width and 0 <= y < height
+    return inside and max(row[2:4]) < _LARGEST * max(width, height)
 
 
 def _square(row: list[float]) -> Found:

@@ -2,22 +2,28 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from fer_edge.shared.errors import LabelError, ModelError
 from fer_edge.shared.labels import canonical_labels
+from fer_edge.shared.model.words import as_lines, complaints
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.typed_tables import TableError, from_table
 
 CONTRACT_VERSION: Final = 1
 LEAST_PROBABILITY: Final = 0.4
 """From which a label is given where a contract, made before it could, does not say."""
-_ADDED: Final = frozenset({"least_probability"})
+BALANCE: Final = 0.2
+"""Of the answers where a contract does not say; docs/log/people.md tells how it was chosen."""
+_ADDED: Final = frozenset({"least_probability", "class_shares", "balance"})
 """Fields that contracts made earlier lack."""
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
+_LARGEST_SIDE: Final = 1024
+"""Of the input, in pixels; faces are far smaller."""
+_HOTTEST: Final = 100.0
+"""Of temperatures; 1 over it is the coldest."""
 Filter = Literal["area", "linear"]
 Task = Literal["multiclass", "binary"]
 DType = Literal["int8", "uint8", "int16", "float32"]
@@ -81,18 +87,20 @@ class ModelContract:
     """All that a program must know to use a model rightly.
 
     Attributes:
-        name: Short name, for people.
+        name: Short name, for people: at most 64 letters, digits and " ._+-".
         labels: Canonical expression names in the order of the output tensor.
         input: See `InputSpec`.
         output: See `OutputSpec`.
         task: "multiclass", or "binary" with its threshold.
         threshold: P(second label) from which a binary model says the second label.
         least_probability: Below it no label should be given: the face, if it is one, is uncertain.
+        class_shares: Of each label in training; empty where it is not said.
+        balance: How far answers should be freed of these shares: 0 not at all, 1 wholly.
         provenance: Recipe, data set and its hash, split, metrics, versions, git revision.
         licence: SPDX identifier of the weights.
         intended_use: One sentence.
         limits: What it must not be used for and where it fails.
-        flatbuffer_sha256: Of the flatbuffer part; the model's identity. "" before conversion.
+        flatbuffer_sha256: Of the flatbuffer part: the network. "" before conversion.
         contract_version: Of this format.
     """
 
@@ -103,6 +111,8 @@ class ModelContract:
     task: Task = "multiclass"
     threshold: float = 0.5
     least_probability: float = LEAST_PROBABILITY
+    class_shares: Mapping[str, float] = field(default_factory=dict)
+    balance: float = BALANCE
     provenance: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "Apache-2.0"
     intended_use: str = ""
@@ -116,8 +126,13 @@ class ModelContract:
         return 1 if self.output.kind == "sigmoid" else len(self.labels)
 
     def to_json(self) -> str:
-        """Return the contract as it stands in `contract.json`: sorted, indented, one newline."""
-        text = json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, allow_nan=False)
+        """Return the contract as it stands in `contract.json`: sorted, indented, one newline.
+
+        Texts of the provenance are brought on one line: it quotes names of files and data sets.
+        """
+        fields = dataclasses.asdict(self)
+        fields["provenance"] = as_lines(fields["provenance"])
+        text = json.dumps(fields, indent=2, sort_keys=True, allow_nan=False)
         return text + "\n"
 
     @staticmethod
@@ -233,16 +248,37 @@ def _check(contract: ModelContract, *, where: str) -> None:
             f"{where}: task {contract.task!r} with {len(labels)} labels and a "
             f"{contract.output.kind} output"
         )
-    if contract.input.channels != 1 or min(contract.input.shape) < 1:
+    wrong = complaints(
+        name=contract.name,
+        licence=contract.licence,
+        texts={"intended_use": contract.intended_use, "limits": contract.limits},
+        sha256=contract.flatbuffer_sha256,
+        provenance=contract.provenance,
+    )
+    for what in wrong:
+        raise broken(f"{where}: {what}")
+    if not (min(contract.input.shape) >= 1 and max(contract.input.shape) <= _LARGEST_SIDE):
+        raise broken(f"{where}: input shape {contract.input.shape}")
+    if contract.input.channels != 1:
         raise broken(f"{where}: input shape {contract.input.shape}")
     margin, temperature = contract.input.crop_margin, contract.output.temperature
     threshold, least = contract.threshold, contract.least_probability
     within = 0 <= margin <= 2 and 0 <= threshold <= 1 and 0 <= least <= 1
-    if not (within and 0 < temperature < math.inf):
+    if not (within and 1 / _HOTTEST <= temperature <= _HOTTEST):
         raise broken(
             f"{where}: crop margin {margin}, temperature {temperature}, threshold {threshold}, "
             f"least probability {least}"
         )
+    _check_shares(contract, where=where)
+
+
+def _check_shares(contract: ModelContract, *, where: str) -> None:
+    shares = contract.class_shares
+    fit = set(shares) == set(contract.labels) and all(0 < share <= 1 for share in shares.values())
+    if shares and not (fit and abs(sum(shares.values()) - 1) <= 0.01):
+        raise broken(f"{where}: shares of classes {dict(shares)}")
+    if not 0 <= contract.balance <= 1:
+        raise broken(f"{where}: balance {contract.balance}")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

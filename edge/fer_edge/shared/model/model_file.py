@@ -28,6 +28,8 @@ GOLDEN_OUTPUTS_NAME: Final = "golden/outputs.npy"
 FLATBUFFER_MAGIC: Final = b"TFL3"
 MAX_MODEL_BYTES: Final = 64 * 2**20
 """Far above any model for these devices; bounds what a wrong path can make us read."""
+MOST_CONTRACT_BYTES: Final = 256 * 1024
+"""Many times what any contract needs."""
 ZIP_ERRORS: Final = (
     EOFError, OSError, RuntimeError, ValueError, lzma.LZMAError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -44,12 +46,16 @@ class ModelFile:
         flatbuffer: The bytes that an interpreter loads.
         contract: What it promises.
         members: Every file of the ZIP, by name.
+        sha256: Of the whole file, as `sha256sum` prints it: the model's identity, which covers the
+            network, the contract with its labels, and the golden vectors. "" where there is no file
+            yet.
     """
 
     path: str
     flatbuffer: bytes = field(repr=False)
     contract: ModelContract
     members: Mapping[str, bytes] = field(repr=False)
+    sha256: str = ""
 
 
 def sha256_hex(data: bytes) -> str:
@@ -103,8 +109,10 @@ def parse_model(data: bytes, *, where: str) -> ModelFile:
             expected="a .tflite file with its contract",
             fix=RECONVERT,
         )
-    _check_digest(data, where=where)
+    sha256 = _check_digest(data, where=where)
     members, start = _read_archive(data, where=where)
+    if len(members[CONTRACT_NAME]) > MOST_CONTRACT_BYTES:
+        raise broken(f"{where}: a contract of {len(members[CONTRACT_NAME]):,} bytes")
     contract = ModelContract.from_json(members[CONTRACT_NAME].decode(errors="replace"), where=where)
     flatbuffer = data[:start]
     if sha256_hex(flatbuffer) != contract.flatbuffer_sha256:
@@ -121,7 +129,7 @@ def parse_model(data: bytes, *, where: str) -> ModelFile:
             expected=f"{list(contract.labels)}, as {CONTRACT_NAME} says",
             fix=RECONVERT,
         )
-    return ModelFile(where, flatbuffer, contract, members)
+    return ModelFile(where, flatbuffer, contract, members, sha256)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -155,12 +163,14 @@ def _describe_start(data: bytes) -> str:
     return f"{len(data):,} bytes, starting {data[:8]!r}" if data else "the file is empty"
 
 
-def _check_digest(data: bytes, *, where: str) -> None:
-    """Check the hash at the file's end, which covers every byte before it."""
+def _check_digest(data: bytes, *, where: str) -> str:
+    """Check the hash at the file's end, which covers every byte before it; return the file's."""
     recorded = data[-_DIGEST_CHARACTERS:]
-    found = sha256_hex(data[:-_DIGEST_CHARACTERS]).encode()
+    digest = hashlib.sha256(memoryview(data)[:-_DIGEST_CHARACTERS])
+    found = digest.hexdigest().encode()
     if found == recorded:
-        return
+        digest.update(recorded)
+        return digest.hexdigest()
     if CONTRACT_NAME.encode() in data:
         raise ModelError(
             f"{where}: the file is damaged (its SHA-256 is {found[:12].decode()}...)",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.contract import InputSpec
+from fer_edge.shared.model.tensors import quantise
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Face, GreyImage
 
@@ -93,25 +94,6 @@ def resize(crop: GreyImage, spec: InputSpec) -> GreyImage:
 
 def _uint8(image: Any) -> GreyImage:
     return cast("GreyImage", image)
-
-
-def quantise(pixels: GreyImage, spec: InputSpec, out: NDArray[np.generic]) -> None:
-    """Write pixels into an input tensor of the contract's dtype.
-
-    Args:
-        pixels: uint8, shape (height, width).
-        spec: The contract's input.
-        out: Shape (height, width, 1) or (height, width), dtype of the contract; written in place.
-    """
-    target = out.reshape(pixels.shape)
-    if spec.dtype == "int8" and spec.scale == 1.0 and spec.zero_point == -128:
-        np.bitwise_xor(pixels, 0x80, out=target.view(np.uint8))
-    elif spec.dtype == "float32":
-        target[...] = pixels
-    else:
-        limits = np.iinfo(spec.dtype)
-        steps = np.rint(pixels / spec.scale) + spec.zero_point
-        target[...] = np.clip(steps, limits.min, limits.max)
 
 
 def cut_face(grey: GreyImage, face: Face, spec: InputSpec) -> GreyImage:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fer_edge.shared.arrays import read_array
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.contract import OutputSpec
-from fer_edge.shared.model.litert import LitertClassifier, Tensor
+from fer_edge.shared.model.interpreter import LitertNetwork, Tensor
 from fer_edge.shared.model.model_file import GOLDEN_INPUTS_NAME, GOLDEN_OUTPUTS_NAME, ModelFile
 
 FLOAT_TOLERANCE: Final = 1e-4
@@ -51,7 +51,7 @@ class SelftestResult:
 
     Attributes:
         model: Path of the model file.
-        model_sha256: Of its flatbuffer.
+        model_sha256: Of that file.
         n: Number of golden vectors.
         exact: How many of them gave the expected output bit by bit.
         mismatches: Indices of those whose output differs by more than the tolerance.
@@ -103,24 +103,24 @@ class SelftestResult:
 
 
 def run_selftest(model: ModelFile, *, threads: int = 1) -> SelftestResult:
-    """Run a model's golden vectors through the device's own classifier.
+    """Run a model's golden vectors through the device's own runtime.
 
     Raises:
         ModelError: The golden vectors are missing or unreadable, or the runtime refuses the model.
         DependencyError: There is no usable TFLite runtime.
     """
     golden = read_golden(model)
-    classifier = LitertClassifier(model, threads=threads)
+    network = LitertNetwork(model, threads=threads)
     tolerance = accepted_difference(
-        model.contract.output, has_xnnpack=classifier.accelerated is not False
+        model.contract.output, has_xnnpack=network.accelerated is not False
     )
     differences = [
-        float(np.abs(classifier.raw_output(pixels).astype(np.float64) - expected).max())
+        float(np.abs(network.raw_output(pixels).astype(np.float64) - expected).max())
         for pixels, expected in zip(golden.inputs, golden.outputs, strict=True)
     ]
     return SelftestResult(
         model=model.path,
-        model_sha256=model.contract.flatbuffer_sha256,
+        model_sha256=model.sha256,
         n=len(golden),
         exact=differences.count(0.0),
         # Not `d > tolerance`: NaN is a mismatch, too.

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +17,18 @@ from typing import Any, Final, NoReturn, TextIO, TypeVar
 import click
 
 from fer_edge.shared.errors import EXIT_FAILED, FerError, OutputError
+from fer_edge.shared.terminal.entry import heed_interrupts
 from fer_edge.shared.terminal.progress import ERASE_LINE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_INVISIBLE: Final = (
+    *(code for code in range(0x20) if code != ord("\t")), *range(0x7F, 0xA0), 0x061C,
+    *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF,
+)  # fmt: skip
+"""Controls, ends of lines of every kind, and what turns the direction of writing around."""
 _CONTROLS: Final = {
-    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _INVISIBLE
 }
 _ERROR: Final = "<3>"
 """Before a line of the journal: sd-daemon(3)'s mark of an error."""
@@ -68,19 +75,27 @@ def verbose_option(group: _F) -> _F:
 def printable(text: str) -> str:
     r"""Return text that can do nothing to a terminal: control characters as \x1b and the like.
 
-    Names of files and what a model file says of itself come from others. Tabs and ends of lines
-    stay.
+    Names of files and what a model file says of itself come from others, who could otherwise write
+    lines of their own: ends of lines are made visible, too. Tabs stay.
     """
     return text.translate(_CONTROLS)
+
+
+def printable_lines(text: str) -> str:
+    """Return the same of a text whose lines are ours."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def echo(text: str) -> None:
     """Print text on stdout, control characters made visible, and flush it.
 
+    Ends of lines stay: what comes from others goes through `printable` before it gets here, as
+    it does in `format_fields` and `format_table`.
+
     Raises:
         OutputError: It cannot be written; the disk is full, for instance.
     """
-    _write(printable(text))
+    _write(printable_lines(text))
 
 
 def echo_json(value: object) -> None:
@@ -118,6 +133,19 @@ def _write(text: str) -> None:
         ) from error
 
 
+def _message(record: logging.LogRecord) -> str:
+    """Return a record's message; what is put into it may come from others, who write no lines."""
+    if not isinstance(record.args, tuple):
+        return record.getMessage()
+    shown = [
+        each if isinstance(each, (int, float)) else printable(str(each)) for each in record.args
+    ]
+    try:
+        return str(record.msg) % tuple(shown) if shown else str(record.msg)
+    except (TypeError, ValueError):  # a template of a library that wants the thing itself
+        return printable(record.getMessage())
+
+
 class _TerminalFormatter(logging.Formatter):
     """Time, level, origin and message, which cannot do anything to the terminal."""
 
@@ -128,7 +156,12 @@ class _TerminalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's lines."""
-        return self._before + printable(super().format(record))
+        return self._before + printable_lines(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the record without its traceback."""
+        record.message = _message(record)
+        return super().formatMessage(record)
 
 
 def report_error(error: FerError) -> None:
@@ -177,6 +210,7 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
     formatter = JournalFormatter() if goes_to_journal(sys.stderr) else _TerminalFormatter()
     logging.getLogger().handlers[0].setFormatter(formatter)
     stdout = sys.stdout
+    heed_interrupts()
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
@@ -184,6 +218,7 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
+        _drop_unread()
         sys.exit(130)
     except SystemExit:
         if sys.stdout is not stdout:
@@ -191,15 +226,16 @@ def _run(group: click.Command, *, name: str, arguments: Sequence[str] | None) ->
             # end with the code that a shell shows of a program that SIGPIPE ended.
             sys.exit(141)
         raise
-    except FerError as error:
-        if verbose:
-            logging.getLogger(name).debug("traceback", exc_info=True)
-        report_error(error)
-        _drop_unwritten()
-        sys.exit(error.exit_code)
     except Exception as error:
         if verbose:
             logging.getLogger(name).debug("traceback", exc_info=True)
+        from fer_edge.shared.address_space import exhausted  # noqa: PLC0415 - not for --help
+
+        known = error if isinstance(error, FerError) else exhausted(error)
+        if known is not None:
+            report_error(known)
+            _drop_unwritten()
+            sys.exit(known.exit_code)
         text = printable(f"{type(error).__name__}: {' '.join(str(error).split())}")
         click.echo(
             f"error: {name} failed inside: {text}; this is a defect; "
@@ -241,6 +277,12 @@ def _drop_unwritten() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _drop_unread() -> None:
+    """Leave nothing in stdout where its reader has stopped reading, and would be waited for."""
+    if not select.select([], [sys.stdout], [], 0)[1]:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _own_stderr() -> Any:
     """Keep stderr for ourselves and send what native libraries print there to nowhere.
 
@@ -269,6 +311,11 @@ class JournalFormatter(logging.Formatter):
         marks = (mark for level, mark in _MARKS if record.levelno >= level)
         mark = next(marks, _DEBUG)
         return "\n".join(mark + line for line in super().format(record).splitlines())
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the record without its traceback."""
+        record.message = _message(record)
+        return super().formatMessage(record)
 
 
 def goes_to_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:

@@ -48,13 +48,14 @@ class ProgressLine(Closing):
             self._stream.write(ERASE_LINE + words[: shutil.get_terminal_size().columns - 1])
             self._stream.flush()
 
-    def count(self, what: str, done: int, total: int) -> None:
+    def count(self, what: str, done: int, total: int, detail: str = "") -> None:
         """Show how many of how many are done, how fast, and the time left; all done, nothing.
 
         Args:
             what: Is being done; its clock starts when it is first heard of.
             done: Ascending.
             total: That `done` will reach.
+            detail: What exactly is being done just now.
         """
         if done >= total:
             if self._counted:
@@ -65,7 +66,8 @@ class ProgressLine(Closing):
             self._counted, self._begun, self._first = what, time.monotonic(), done
         if self.is_due:
             bar, pace = draw_bar(done / total), self._pace(done, total)
-            self(f"{what}: {done:,} of {total:,}  {bar}  {pace}".rstrip())
+            parts = (f"{what}: {done:,} of {total:,}", bar, pace, detail)
+            self("  ".join(part for part in parts if part))
 
     def each(self, what: str, things: Iterable[_T], total: int | None) -> Iterator[_T]:
         """Yield things, and count them; the total may be unknown."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fer_edge.shared.records import UNCERTAIN, Observation
+from fer_edge.shared.records import NO_BASELINE, UNCERTAIN, Observation
 from fer_edge.sinks.events.faces import EVENT_SCHEMA, Deriver, Origin
 from fer_edge.sinks.spool.ids import EventIds
 
@@ -24,6 +24,7 @@ class Aggregate:
         seconds: How long the period was, by the monotonic clock.
         expressions: Faces by the expression that each showed longest.
         origin: Device, model and purpose.
+        baseline: What the expressions are relative to, as the last observation says.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Aggregate:
     seconds: float
     expressions: Mapping[str, int]
     origin: Origin
+    baseline: str = NO_BASELINE
 
     def to_json(self) -> dict[str, Any]:
         """Return the message as it is sent, versioned by `schema`; nothing in it is of one face."""
@@ -45,6 +47,7 @@ class Aggregate:
             "expressions": dict(self.expressions),
             "model_sha256": self.origin.model_sha256,
             "purpose": self.origin.purpose,
+            "baseline": self.baseline,
         }
 
 
@@ -88,12 +91,14 @@ class Aggregates(Deriver):
         self._wall_clock = wall_clock
         self._began = clock()
         self._faces: dict[int, _Presence] = {}
+        self._baseline = NO_BASELINE
         self._counted: Counter[str] = Counter()
 
     def take(self, observation: Observation) -> Iterator[Aggregate]:
         """Count the faces of an observation; yield the counts where a period is over."""
         yield from self.tick()
         now = self._clock()
+        self._baseline = observation.baseline
         for reading in observation.readings:
             track = reading.face.track_id
             if track is None:
@@ -126,7 +131,12 @@ class Aggregates(Deriver):
         seconds, self._began = now - self._began, now
         if counted.total() >= self._least_faces:
             yield Aggregate(
-                next(self._ids), self._wall_clock(), seconds, dict(counted), self._origin
+                next(self._ids),
+                self._wall_clock(),
+                seconds,
+                dict(counted),
+                self._origin,
+                self._baseline,
             )
         elif counted:
             self.withheld += 1

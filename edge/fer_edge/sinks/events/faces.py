@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from fer_edge.shared.records import UNCERTAIN, Observation, Reading
+from fer_edge.shared.records import NO_BASELINE, UNCERTAIN, Observation, Reading
 from fer_edge.sinks.spool.ids import EventIds
 
 EVENT_SCHEMA: Final = 1
@@ -20,7 +20,7 @@ class Origin:
 
     Attributes:
         node: The device's name.
-        model_sha256: Hash of the network that read the expressions.
+        model_sha256: Of the file of the model that read the expressions.
         purpose: What the events may be used for, in the operator's words.
     """
 
@@ -43,9 +43,10 @@ class Event:
         track: The face's number, unique within a run.
         expression: Smoothed; the new one of a change, the last one of a face that left.
         previous: The one before a change, else "".
-        confidence: The network's probability of that expression in this frame.
+        confidence: The probability of that expression in this frame.
         why: Why the expression is uncertain, where that is known; else "".
         origin: Device, model and purpose.
+        baseline: What the expressions are relative to: "track", "place", "participant", "none".
     """
 
     id: str
@@ -57,6 +58,7 @@ class Event:
     previous: str
     confidence: float
     origin: Origin
+    baseline: str = NO_BASELINE
     why: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +75,7 @@ class Event:
             "confidence": round(self.confidence, 3),
             "model_sha256": self.origin.model_sha256,
             "purpose": self.origin.purpose,
+            "baseline": self.baseline,
         }
         if self.previous:
             message["previous"] = self.previous
@@ -146,10 +149,12 @@ class FaceEvents(Deriver):
         self._left_seconds = left_seconds
         self._clock = clock
         self._faces: dict[int, _Face] = {}
+        self._baseline = NO_BASELINE
 
     def take(self, observation: Observation) -> Iterator[Event]:
         """Yield the events of an observation; readings without a track number have none."""
         now = self._clock()
+        self._baseline = observation.baseline
         for reading in observation.readings:
             track = reading.face.track_id
             if track is None:
@@ -182,8 +187,8 @@ class FaceEvents(Deriver):
                 return
         previous, lasted = face.expression, now - face.since
         face.expression, face.since, face.doubtful_since = label, now, None
-        prediction = reading.prediction
-        face.confidence = prediction.scores.get(label, prediction.confidence)
+        answer = reading.answer
+        face.confidence = answer.scores.get(label, answer.confidence)
         face.why = reading.why or "" if label == UNCERTAIN else ""
         yield self._event("changed" if previous else "appeared", track, face, previous, lasted)
 
@@ -205,6 +210,7 @@ class FaceEvents(Deriver):
             previous=previous,
             confidence=face.confidence,
             origin=self._origin,
+            baseline=self._baseline,
             why=face.why,
         )
 

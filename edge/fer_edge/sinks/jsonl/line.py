@@ -8,15 +8,15 @@ import json
 from functools import lru_cache
 from typing import Final
 
-from fer_edge.shared.records import OBSERVATION_SCHEMA, Observation, Reading
+from fer_edge.shared.records import OBSERVATION_SCHEMA, Observation, Prediction, Reading
 
 _FACE: Final = (
-    '{"box":[%d,%d,%d,%d],"label":%s,"confidence":%.4f,"scores":{%s},"score":%.3f,'
+    '{"box":[%d,%d,%d,%d],"label":%s,"confidence":%.4f,"scores":{%s}%s,"score":%.3f,'
     '"track_id":%s,"stable":%s}'
 )
 _FRAME: Final = (
     f'{{"schema":{OBSERVATION_SCHEMA},"frame":%d,"captured_at":%.6f,"faces":[%s],'
-    '"timings_ms":{%s}%s}'
+    '"timings_ms":{%s},"baseline":%s%s}'
 )
 
 
@@ -32,7 +32,8 @@ def json_line(observation: Observation) -> str:
         observation.captured_at,
         ",".join([_face(reading) for reading in observation.readings]),
         _named(tuple(timings), "%.3f") % tuple(timings.values()),
-        _rest(observation) if observation.name or observation.left_out else "",
+        _quoted(observation.baseline),
+        _rest(observation),
     )
     # Also a file may be named so; the encoder tells.
     if "nan" in line or "inf" in line:
@@ -41,21 +42,30 @@ def json_line(observation: Observation) -> str:
 
 
 def _face(reading: Reading) -> str:
-    prediction, box = reading.prediction, reading.face.box
-    labels, probabilities = prediction.labels, prediction.probabilities
-    said = prediction.index
+    prediction, answer, box = reading.prediction, reading.answer, reading.face.box
+    said = answer.index
     line = _FACE % (
         box.x, box.y, box.width, box.height,
-        _quoted(labels[said]), probabilities[said],
-        _named(labels, "%.4f") % probabilities,
+        _quoted(answer.labels[said]), answer.probabilities[said],
+        _named(prediction.labels, "%.4f") % prediction.probabilities,
+        "" if reading.relative is None else _relative(reading.relative),
         reading.face.score, _number(reading.face.track_id), _quoted(reading.stable),
     )  # fmt: skip
     return line if reading.why is None else f'{line[:-1]},"why":{_quoted(reading.why)}}}'
 
 
+def _relative(prediction: Prediction) -> str:
+    scores = _named(prediction.labels, "%.4f") % prediction.probabilities
+    return f',"relative":{{{scores}}}'
+
+
 def _rest(observation: Observation) -> str:
-    name = f',"name":{json.dumps(observation.name)}' if observation.name else ""
-    return f'{name},"left_out":{observation.left_out}' if observation.left_out else name
+    rest = f',"name":{json.dumps(observation.name)}' if observation.name else ""
+    if observation.left_out:
+        rest += f',"left_out":{observation.left_out}'
+    if observation.clip_seconds is not None:
+        rest += f',"clip_seconds":{observation.clip_seconds:.3f}'
+    return rest
 
 
 @lru_cache(maxsize=64)

@@ -67,6 +67,7 @@ class Announced:
         self._path = path
         self._broker = broker
         self._all = _read(path)
+        self._written: dict[str, Kept] = {}
         self._topics = tuple(topics)
         before = self._all.pop(broker, unsure)
         self._kept = Kept(
@@ -91,10 +92,13 @@ class Announced:
         """Write down what will be retained; a file that takes nothing is a warning."""
         others = dict(list(self._all.items())[1 - _MOST_BROKERS :])
         told = {**others, self._broker: self._kept}
+        if told == self._written:  # a broker that asks again and again shall not wear the card
+            return
         text = json.dumps({broker: dataclasses.asdict(kept) for broker, kept in told.items()})
         try:
             make_folder(self._path.parent, fix=_FIX)
             replace_file(self._path, text + "\n", fix=_FIX, mode=0o600)
+            self._written = told
         except FerError as error:
             _log.warning("what the broker keeps of this device is not remembered: %s", error)
 

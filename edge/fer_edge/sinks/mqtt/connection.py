@@ -1,6 +1,8 @@
 """One connection to an MQTT broker, from its beginning to its end."""
 
 import dataclasses
+import logging
+import math
 import select
 import ssl
 import time
@@ -25,11 +27,19 @@ from fer_edge.sinks.mqtt.endpoint import (
     silent,
     unreachable,
 )
+from fer_edge.sinks.mqtt.inbound import MOST_BYTES, Gate, GatedClient, require_gate
 
-_MOST_BYTES_IN: Final = 4096  # of a packet that the broker may send
 _CONNECT_SECONDS: Final = 5.0
 _NO_REASON: Final = "Unspecified error"
 _RESERVED: Final = 4  # of the broker's window for messages that are no events
+_MOST_UNANSWERED: Final = 1200
+"""Messages on their way; above the most events that the settings allow."""
+
+_MOST_LOAD: Final = 4000
+"""In a second, as `Gate.load` counts it: 200 messages, or 4,000 acknowledgements."""
+_FLOOD_PAUSE_SECONDS: Final = 0.01
+
+_log = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
@@ -110,6 +120,10 @@ class Connection(Closing):
         self._version = version
         self._accepted: ReasonCode | None = None
         self._ended = ""
+        self._unanswered: dict[int, float] = {}  # when each was sent, the oldest first
+        require_gate()
+        self._gate = Gate()
+        self._second, self._load_before = time.monotonic(), 0
         self._client = self._make_client(will)
         try:
             self._connect()
@@ -127,6 +141,8 @@ class Connection(Closing):
         info = self._client.publish(message.topic, message.payload, 1, retain=message.retained)
         if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN}:
             self._ended = self._ended or f"it cannot be written to ({info.rc.name})"
+        self._unanswered[info.mid] = time.monotonic()
+        self._expect_answers()
         self._require()
         return info.mid
 
@@ -152,12 +168,19 @@ class Connection(Closing):
             [],
             0.0 if waiting else timeout_seconds,
         )
-        if waiting or channel in readable:
-            self._client.loop_read()
-            self._refuse_long_packets()
-        if channel in writable:
-            self._client.loop_write()
-        self._client.loop_misc()
+        try:
+            if waiting or channel in readable:
+                self._client.loop_read()
+                self._slow_a_flood()
+            if channel in writable:
+                self._client.loop_write()
+            self._client.loop_misc()
+            self._expect_answers()
+        except Exception as error:  # noqa: BLE001 - the library's parser, on what others chose
+            _log.debug("what the broker sent cannot be parsed", exc_info=error)
+            self._ended = self._ended or f"it sends what is no MQTT ({type(error).__name__})"
+        if self._ended:
+            self._hang_up()
         self._require()
 
     def close(self) -> None:
@@ -168,13 +191,14 @@ class Connection(Closing):
     def _make_client(self, will: Message | None) -> Client:
         endpoint = self._endpoint
         newest = self._version == "5"
-        client = Client(
+        client = GatedClient(
             CallbackAPIVersion.VERSION2,
             client_id=endpoint.client_id,
             clean_session=None if newest else True,
             protocol=MQTTProtocolVersion.MQTTv5 if newest else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
+        client.gate = self._gate
         client.connect_timeout = _CONNECT_SECONDS
         client.max_inflight_messages = 0  # the sender keeps to the window
         if will is not None:
@@ -196,7 +220,7 @@ class Connection(Closing):
         if self._version == "5":
             options["clean_start"] = True
             options["properties"] = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            options["properties"].MaximumPacketSize = _MOST_BYTES_IN
+            options["properties"].MaximumPacketSize = MOST_BYTES
         try:
             self._client.connect(
                 endpoint.host, endpoint.port, endpoint.keepalive_seconds, **options
@@ -209,7 +233,7 @@ class Connection(Closing):
                 self.step(0.1)
             except BrokerUnavailableError as error:
                 if self._accepted is None:
-                    raise hung_up(endpoint) from error
+                    raise (silent if self._gate.breach else hung_up)(endpoint) from error
         if self._accepted is None:
             raise silent(endpoint)
         if self._accepted.is_failure:
@@ -228,12 +252,22 @@ class Connection(Closing):
                 "client of the same name (mqtt.node)",
             )
 
-    def _refuse_long_packets(self) -> None:
-        # MQTT 5 lets the broker know the limit; for 3.1.1 only the client's own buffer tells.
-        arriving = getattr(self._client, "_in_packet", {}).get("remaining_length", 0)
-        if arriving > _MOST_BYTES_IN:
-            self._ended = self._ended or f"it sends a message of {arriving} bytes"
-            self._hang_up()
+    def _expect_answers(self) -> None:
+        oldest = next(iter(self._unanswered.values()), math.inf)
+        silent_for = time.monotonic() - oldest
+        # The broker may have switched the library's own signs of life off.
+        if len(self._unanswered) > _MOST_UNANSWERED or (
+            silent_for > 2 * self._endpoint.keepalive_seconds
+        ):
+            self._ended = self._ended or "it acknowledges nothing"
+
+    def _slow_a_flood(self) -> None:
+        """Read no faster than is of use, so that the rest of the program keeps its time."""
+        now = time.monotonic()
+        if now - self._second >= 1.0:
+            self._second, self._load_before = now, self._gate.load
+        elif self._gate.load - self._load_before > _MOST_LOAD:
+            time.sleep(_FLOOD_PAUSE_SECONDS)
 
     def _hang_up(self) -> None:
         channel = self._client.socket()
@@ -253,12 +287,15 @@ class Connection(Closing):
         _properties: Properties | None,
     ) -> None:  # fmt: skip
         told = str(reason)
-        self._ended = self._ended or ("it was ended" if told == _NO_REASON else told)
+        self._ended = (
+            self._ended or self._gate.breach or ("it was ended" if told == _NO_REASON else told)
+        )
 
     def _on_publish(
         self, _client: Client, _data: Any, number: int, reason: ReasonCode,
         _properties: Properties,
     ) -> None:  # fmt: skip
+        self._unanswered.pop(number, None)
         self.answers.append(Answer(number, str(reason) if reason.is_failure else ""))
 
     def _on_subscribe(
@@ -270,7 +307,12 @@ class Connection(Closing):
             self.complaints.append(f"it refuses a subscription ({', '.join(sorted(refused))})")
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self.received.append(Received(message.topic, bytes(message.payload), message.retain))
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._ended = self._ended or "it sends a topic that is no text"
+            return
+        self.received.append(Received(topic, bytes(message.payload), message.retain))
 
 
 def try_broker(endpoint: Endpoint, versions: Sequence[Version]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from fer_edge import __version__
 from fer_edge.shared.records import UNCERTAIN
 from fer_edge.sinks.mqtt.connection import Message
-from fer_edge.sinks.mqtt.topics import OFF, OFFLINE, ON, ONLINE, Topics
+from fer_edge.sinks.mqtt.topics import OFF, OFFLINE, ON, ONLINE, START, Topics
 
 BIRTH: Final = b"online"
 """What Home Assistant says when it has started, and wants to hear of devices again."""
@@ -86,7 +86,7 @@ def _entities(
     return {
         **(_of_faces(labels) if of_faces else {}),
         **_of_the_device(),
-        **({"enabled": _switch(topics)} if commands else {}),
+        **({"enabled": _switch(topics), "calibrate": _button(topics)} if commands else {}),
     }
 
 
@@ -170,4 +170,14 @@ def _switch(topics: Topics) -> dict[str, Any]:
         "payload_on": ON,
         "payload_off": OFF,
         "value_template": "{{ value_json.enabled }}",
+    }
+
+
+def _button(topics: Topics) -> dict[str, Any]:
+    return {
+        "platform": "button",
+        "name": "Calibrate",
+        "icon": "mdi:emoticon-neutral-outline",
+        "command_topic": topics.calibrate,
+        "payload_press": START,
     }

@@ -14,12 +14,13 @@ from typing import Any, Final
 from fer_edge.pipeline.backoff import Backoff
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
-from fer_edge.shared.records import Observation
+from fer_edge.shared.records import NO_BASELINE, Observation
 from fer_edge.sinks.mqtt.announced import Announced
 from fer_edge.sinks.mqtt.connection import Answer, Connection, Message, Received
 from fer_edge.sinks.mqtt.delivery import Delivery
 from fer_edge.sinks.mqtt.endpoint import Endpoint, UnknownVersionError, Version
 from fer_edge.sinks.mqtt.home_assistant import BIRTH, birth_topic
+from fer_edge.sinks.mqtt.switching import Switch
 from fer_edge.sinks.mqtt.topics import (
     OFF,
     OFFLINE,
@@ -27,8 +28,10 @@ from fer_edge.sinks.mqtt.topics import (
     ONLINE,
     Topics,
     describe_state,
+    encode_calibration,
     encode_state,
     needs_telling,
+    read_calibrate,
 )
 from fer_edge.sinks.spool.spool import Spool
 from fer_edge.state.controls import Controls
@@ -42,6 +45,7 @@ _BIRTH_SECONDS: Final = 3.0
 """Within which a fleet answers Home Assistant, so that not all do at once."""
 _NEVER: Final = float("inf")
 _COMMANDS: Final = {ON.encode(): True, OFF.encode(): False}
+_DEAD: Final = "nothing is sent to the broker any more: the thread that does it has died"
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ class Announcing:
         discovery: For Home Assistant; None for none.
         discovery_prefix: First level of Home Assistant's topics.
         announced: What the broker keeps of this device, and should not keep any more.
-        commands: Whether messages may switch the device.
+        commands: Whether messages may switch the device and calibrate it.
         of_faces: Whether the state tells of faces.
         state_seconds: Between two states in which nothing important changes.
     """
@@ -99,6 +103,7 @@ class MqttSink(Closing):
         self._endpoint = endpoint
         self._announcing = announcing
         self._controls = controls
+        self._switch = Switch(controls)
         self._versions = versions
         self._in_flight = in_flight
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -108,10 +113,13 @@ class MqttSink(Closing):
         self._state: dict[str, Any] = {}
         self._state_due = 0.0
         self._tell = False
+        self._calibration = controls.calibration
+        self._told_calibration = self._calibration
+        self._baseline = NO_BASELINE
         self._withdrawing: dict[int, str] = {}  # topics by message number
         self._connected: Version | None = None
         self._problem = "not connected yet"
-        self._connections = self._delivered = self._ignored = 0
+        self._connections = self._delivered = self._ignored = self._defects = 0
         spool.listener = self._stir
         self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
         self._thread.start()
@@ -124,11 +132,12 @@ class MqttSink(Closing):
         """Take the state; publish it when something important changed, or it is time to.
 
         Raises:
-            OutputError: The thread has died of a defect.
+            OutputError: The thread has died.
         """
-        if not (self._thread.is_alive() or self._closed):
+        self._switch.turn()
+        if self._is_dead():
             raise OutputError(
-                "nothing is sent to the broker any more",
+                _DEAD,
                 expected="a thread that runs",
                 fix="see the log for its error, and restart fer-edge",
             )
@@ -138,7 +147,11 @@ class MqttSink(Closing):
             enabled=self._controls.enabled,
             of_faces=self._announcing.of_faces,
         )
+        self._baseline = state.baseline
         now = time.monotonic()
+        if self._controls.calibration is not self._calibration:
+            self._calibration = self._controls.calibration
+            self._stir()
         if needs_telling(told, self._state) or now >= self._state_due:
             self._state_due = now + self._announcing.state_seconds
             self._state = told
@@ -150,7 +163,8 @@ class MqttSink(Closing):
         return {
             "connected": self._connected is not None,
             "protocol": self._connected or "",
-            "problem": self._problem,
+            "problem": _DEAD if self._is_dead() else self._problem,
+            "defects": self._defects,
             "connections": self._connections,
             "delivered": self._delivered,
             "ignored_commands": self._ignored,
@@ -170,6 +184,9 @@ class MqttSink(Closing):
         if not self._thread.is_alive():  # it may hang in a connection attempt, and still need it
             os.close(self._wake)
 
+    def _is_dead(self) -> bool:
+        return not (self._thread.is_alive() or self._closed)
+
     def _stir(self) -> None:
         with suppress(BlockingIOError):  # full, so that it wakes anyway
             os.eventfd_write(self._wake, 1)
@@ -187,6 +204,10 @@ class MqttSink(Closing):
                 except BrokerUnavailableError as error:
                     self._say(str(error))
                     break
+                except Exception as error:  # noqa: BLE001 - counted and said; the thread lives on
+                    self._defects += 1
+                    self._tell_defect(error)
+                    break
                 if self._closing.is_set():
                     return
             self._closing.wait(pauses.pause())
@@ -194,7 +215,8 @@ class MqttSink(Closing):
     def _keep_connected(self, version: Version, pauses: Backoff) -> None:
         topics = self._announcing.topics
         will = Message(topics.availability, OFFLINE, retained=True)
-        subscriptions = [topics.enabled] if self._announcing.commands else []
+        commands = [topics.enabled, topics.calibrate]
+        subscriptions = commands if self._announcing.commands else []
         if self._announcing.discovery is not None:
             subscriptions.append(birth_topic(self._announcing.discovery_prefix))
         self._withdrawing.clear()
@@ -223,19 +245,23 @@ class MqttSink(Closing):
                     self._introduce(connection)
                 elif self._tell:
                     self._publish_state(connection)
+            self._answer_calibration(connection)
             delivery.send(connection)
             if self._closing.is_set():
                 leave_at = min(leave_at, now + _FAREWELL_SECONDS)
                 if delivery.is_done():
                     break
             introduction = introduce_at - now if self._state else _NEVER
-            patience = min(delivery.patience(), introduction, leave_at - now)
+            patience = min(
+                delivery.patience(), introduction, leave_at - now, self._switch.patience()
+            )
             connection.step(max(0.0, patience), wake=self._wake)
             with suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
             self._settle_withdrawals(connection.answers)
             self._delivered += delivery.settle(connection.answers)
             self._say(delivery.refusal or next(iter(connection.complaints), ""))
+            self._switch.turn()
             if self._take_commands(connection) and introduce_at == _NEVER:
                 introduce_at = now + _BIRTH_SECONDS * random.random()  # noqa: S311 - spreads load
         connection.publish(Message(self._announcing.topics.availability, OFFLINE, retained=True))
@@ -281,21 +307,44 @@ class MqttSink(Closing):
             message = connection.received.popleft()
             if message.topic == birth_topic(self._announcing.discovery_prefix):
                 born = born or (message.payload == BIRTH and not message.retained)
-            elif not self._switch(message):
+            elif not (self._obey(message) or self._calibrate(message)):
                 self._ignored += 1
         return born
 
-    def _switch(self, message: Received) -> bool:
+    def _obey(self, message: Received) -> bool:
         wanted = _COMMANDS.get(message.payload)
         # A retained command would come back with every connection, long after it was meant.
         if wanted is None or message.retained or not self._announcing.commands:
             return False
         if message.topic != self._announcing.topics.enabled:
             return False
-        if wanted != self._controls.enabled:
-            _log.info("switched %s by a message", "on" if wanted else "off")
-        self._controls.enabled = wanted
+        self._switch.want(wanted)
         return True
+
+    def _tell_defect(self, error: Exception) -> None:
+        problem = f"sending to the broker failed inside ({type(error).__name__}: {error})"
+        if problem != self._problem:
+            _log.error("%s; this is a defect", problem, exc_info=error)
+        self._problem = problem
+
+    def _calibrate(self, message: Received) -> bool:
+        if message.retained or not self._announcing.commands:
+            return False
+        if message.topic != self._announcing.topics.calibrate:
+            return False
+        wish = read_calibrate(message.payload)
+        if isinstance(wish, str):
+            self._controls.take_participant(wish)
+        elif wish is not None:
+            self._controls.calibrate(wish)
+        return wish is not None
+
+    def _answer_calibration(self, connection: Connection) -> None:
+        note = self._calibration
+        if note is not self._told_calibration:
+            self._told_calibration = note
+            answer = encode_calibration(note, baseline=self._baseline)
+            connection.publish(Message(self._announcing.topics.calibration, answer))
 
     def _say(self, problem: str) -> None:
         if problem != self._problem:

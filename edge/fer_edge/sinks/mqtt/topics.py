@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge.shared.records import UNCERTAIN, Observation
+from fer_edge.shared.strict_json import parse_json
+from fer_edge.state.controls import CalibrationNote
 from fer_edge.state.records import DaemonState
 
 STATE_SCHEMA: Final = 1
@@ -13,8 +15,12 @@ ONLINE: Final = "online"
 OFFLINE: Final = "offline"
 ON: Final = "ON"
 OFF: Final = "OFF"
+START: Final = "START"
+_SECONDS: Final = 5.0
+_SHORTEST: Final = 1
+_LONGEST: Final = 60
 
-_PROMPT: Final = ("phase", "enabled", "faces", "expression", "camera", "camera_problem")
+_PROMPT: Final = ("phase", "enabled", "faces", "expression", "camera", "camera_problem", "baseline")
 """What is worth telling at once when it changes; the rest waits for its time."""
 
 
@@ -50,6 +56,16 @@ class Topics:
         """Commands that switch it on and off."""
         return f"{self.base}/{self.node}/enabled/set"
 
+    @property
+    def calibrate(self) -> str:
+        """Commands to calibrate."""
+        return f"{self.base}/{self.node}/calibrate/set"
+
+    @property
+    def calibration(self) -> str:
+        """What becomes of such a command, not retained."""
+        return f"{self.base}/{self.node}/calibrate"
+
 
 def describe_state(
     state: DaemonState, seen: Observation | None, *, enabled: bool, of_faces: bool
@@ -76,10 +92,42 @@ def describe_state(
         "uptime_seconds": round(state.uptime_seconds),
         "version": state.version,
         "model_sha256": state.model_sha256,
+        "baseline": state.baseline,
     }
     if of_faces:
         told |= _describe_faces(seen if state.faces else None)
     return told
+
+
+def read_calibrate(payload: bytes) -> float | str | None:
+    """Return what a command to calibrate asks for; None where it makes no sense.
+
+    Args:
+        payload: START, or JSON with `seconds` (1 to 60), or with the name of a `participant`.
+
+    Returns:
+        Seconds, or a participant's name.
+    """
+    if payload == START.encode():
+        return _SECONDS
+    try:
+        wish = parse_json(payload)
+    except ValueError:
+        return None
+    if not isinstance(wish, dict) or len(wish) != 1:
+        return None
+    name, seconds = wish.get("participant"), wish.get("seconds")
+    if isinstance(name, str) and name:
+        return name
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    return float(seconds) if _SHORTEST <= seconds <= _LONGEST else None
+
+
+def encode_calibration(note: CalibrationNote, *, baseline: str) -> str:
+    """Return the answer to a command to calibrate, as one line of JSON."""
+    told = {"schema": STATE_SCHEMA, **note._asdict(), "baseline": baseline}
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
 
 
 def needs_telling(new: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
@@ -102,7 +150,7 @@ def _describe_faces(seen: Observation | None) -> dict[str, Any]:
         return {"faces": 0, "expression": None, "confidence": None}
     first = seen.readings[0]
     label = first.stable or UNCERTAIN
-    confidence = first.prediction.scores.get(label, first.prediction.confidence)
+    confidence = first.answer.scores.get(label, first.answer.confidence)
     return {
         "faces": len(seen.readings),
         "expression": label,

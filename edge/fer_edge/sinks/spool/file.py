@@ -3,56 +3,48 @@
 import logging
 import os
 import sqlite3
+import stat
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
+from fer_edge.sinks.spool.row import COUNTERS, MOST, MOST_KEPT_AT, MOST_RUN_MS, Row
+from fer_edge.sinks.spool.salvage import PAGE_BYTES, salvage
 
 _VERSION: Final = 1  # user_version of the database
-_PAGE_BYTES: Final = 1024  # a commit writes whole pages, and an event is smaller than one
-_FRAME_BYTES: Final = _PAGE_BYTES + 24  # a page in the WAL with its header
+_FRAME_BYTES: Final = PAGE_BYTES + 24  # a page in the WAL with its header
 _BLOCK_BYTES: Final = 4096  # what a file system writes at least
 _MOST_WAL_BYTES: Final = 1 << 20  # to which a WAL that grew larger is cut
 _FILE_FACTOR: Final = 2  # how much larger than its events the file may get
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-_SCHEMA: Final = f"""
-BEGIN;
-CREATE TABLE events (
+_TABLES: Final = {
+    "events": """CREATE TABLE events (
     position INTEGER PRIMARY KEY,
     kept_at REAL NOT NULL,
     payload TEXT NOT NULL
-);
-CREATE TABLE counters (
+)""",
+    "counters": """CREATE TABLE counters (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
-) WITHOUT ROWID;
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
+) WITHOUT ROWID""",
+}
+_SCHEMA: Final = f"BEGIN; {'; '.join(_TABLES.values())}; PRAGMA user_version = {_VERSION}; COMMIT;"
+_NAMES: Final = ", ".join(f"'{name}'" for name in COUNTERS)
+_UNSOUND: Final = f"""
+SELECT 'event ' || position FROM events
+WHERE position NOT BETWEEN 1 AND {MOST - 1} OR typeof(payload) <> 'text'
+    OR typeof(kept_at) <> 'real' OR abs(kept_at) >= {MOST_KEPT_AT}
+UNION ALL
+SELECT 'counter ' || name FROM counters
+WHERE name IN ({_NAMES}) AND (typeof(value) <> 'integer'
+    OR value NOT BETWEEN 0 AND iif(name = 'run_ms', {MOST_RUN_MS - 1}, {MOST - 1}))
+LIMIT 1
+"""  # noqa: S608 - made of our own names
 _log = logging.getLogger(__name__)
-
-
-class Row(NamedTuple):
-    """One event in the file.
-
-    Attributes:
-        position: Rises from event to event, and is never given again.
-        kept_at: Wall clock, seconds since the epoch; what the age is counted from.
-        payload: The message.
-    """
-
-    position: int
-    kept_at: float
-    payload: str
-
-    @property
-    def size(self) -> int:
-        """Bytes that the row takes, about."""
-        return len(self.payload.encode()) + 20
 
 
 class Extent(NamedTuple):
@@ -83,7 +75,21 @@ class Removed(NamedTuple):
 
 def is_damaged(error: sqlite3.Error) -> bool:
     """Return whether an error says that the file's content is broken."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def _text(position: int, payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise _damage(f"event {position} is no text") from error
+
+
+def _damage(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 class SpoolFile(Closing):
@@ -104,18 +110,25 @@ class SpoolFile(Closing):
     """
 
     def __init__(self, path: Path, *, most_bytes: int) -> None:
-        # Made here, so that nobody else may read it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._inode = path.stat().st_ino
         self._path = path
         self._frames = 0
         self._all_copied = True
-        self._db = self._connect()
+        is_new = _make(path)
+        with suppress(FileNotFoundError):  # of a version that had the index of the WAL in a file
+            Path(f"{path}-shm").unlink()
         try:
-            self._prepare(most_bytes, is_new=self._is_new())
-            self._sync_db = self._connect()
+            self._inode = path.stat().st_ino
+            self._db = self._connect()
+            try:
+                self._prepare(most_bytes)
+                self._sync_db = self._connect()
+            except BaseException:
+                self._db.close()
+                raise
         except BaseException:
-            self._db.close()
+            with suppress(OSError):
+                if is_new and not path.stat().st_size:
+                    path.unlink()  # an empty one would be taken for one that has lost all
             raise
 
     @classmethod
@@ -140,7 +153,7 @@ class SpoolFile(Closing):
             return False
 
     def extent(self) -> Extent:
-        """Return how much there is, by reading all of it."""
+        """Return how much there is."""
         found = self._db.execute(
             "SELECT count(*), coalesce(sum(length(CAST(payload AS BLOB)) + 20), 0),"
             " coalesce(max(position), 0) FROM events"
@@ -149,16 +162,21 @@ class SpoolFile(Closing):
 
     def counters(self) -> dict[str, int]:
         """Return every counter."""
-        return dict(self._db.execute("SELECT name, value FROM counters"))
+        query = f"SELECT name, value FROM counters WHERE name IN ({_NAMES})"  # noqa: S608
+        return dict(self._db.execute(query))
 
     def read(self, after: int, limit: int) -> list[Row]:
-        """Return the lowest rows above a position."""
+        """Return the lowest rows above a position.
+
+        Raises:
+            sqlite3.Error: They cannot be read.
+        """
         rows = self._db.execute(
-            "SELECT position, kept_at, payload FROM events WHERE position > ?"
+            "SELECT position, CAST(payload AS BLOB), kept_at FROM events WHERE position > ?"
             " ORDER BY position LIMIT ?",
             (after, limit),
         )
-        return [Row(*row) for row in rows]
+        return [Row(position, kept_at, _text(position, text)) for position, text, kept_at in rows]
 
     def commit(
         self,
@@ -228,7 +246,7 @@ class SpoolFile(Closing):
         pages: int = self._sync_db.execute("PRAGMA page_count").fetchone()[0]
         # In the WAL pages lie together, in the file each may lie in a block of its own.
         wal_blocks = -(-new * _FRAME_BYTES // _BLOCK_BYTES) + 1
-        file_blocks = min(new, -(-pages * _PAGE_BYTES // _BLOCK_BYTES))
+        file_blocks = min(new, -(-pages * PAGE_BYTES // _BLOCK_BYTES))
         return (wal_blocks + file_blocks) * _BLOCK_BYTES
 
     def close(self) -> None:
@@ -237,9 +255,16 @@ class SpoolFile(Closing):
         self._db.close()
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        # The VFS keeps the index of the WAL in memory. A file of it, mapped, would end the process
+        # with SIGBUS where somebody cuts it.
+        address = f"{self._path.absolute().as_uri()}?vfs=unix-excl"
+        db = sqlite3.connect(
+            address, uri=True, timeout=1.0, isolation_level=None, check_same_thread=False
+        )
+        # Texts of the schema may be broken, too; those of events are decoded where they are read.
+        db.text_factory = lambda data: data.decode(errors="replace")
         try:
-            db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA wal_autocheckpoint = 0")
             db.execute(f"PRAGMA journal_size_limit = {_MOST_WAL_BYTES}")
@@ -248,29 +273,77 @@ class SpoolFile(Closing):
             raise
         return db
 
-    def _is_new(self) -> bool:
-        """Return whether the file is empty; refuse a database of others before it is touched."""
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if version not in {0, _VERSION} or (version == 0 and tables):
-            raise OutputError(
-                f"{self._path} is a database, but no spool of this version",
-                expected="a file of fer-edge's own",
-                fix="name another file as events.spool, or move this one away",
-            )
-        return bool(version == 0)
-
-    def _prepare(self, most_bytes: int, *, is_new: bool) -> None:
+    def _prepare(self, most_bytes: int) -> None:
+        is_new = self._is_new()  # refuses a database of others before it is touched
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA max_page_count = {_FILE_FACTOR * most_bytes // _PAGE_BYTES + 64}")
+        self._db.execute(f"PRAGMA max_page_count = {_FILE_FACTOR * most_bytes // PAGE_BYTES + 64}")
         if is_new:
             self._db.executescript(_SCHEMA)
             return
         (said,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
-            error = sqlite3.DatabaseError(said)
-            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise error
+            raise _damage(said)
+        if unsound := self._db.execute(_UNSOUND).fetchone():
+            raise _damage(f"{unsound[0]} holds what no spool writes")
+        self._check_texts()
+
+    def _check_texts(self) -> None:
+        """Decode every event, which nothing else does before it is sent.
+
+        Raises:
+            sqlite3.Error: One is no text.
+        """
+        lenient, self._db.text_factory = self._db.text_factory, str
+        try:
+            deque(self._db.execute("SELECT payload FROM events"), maxlen=0)
+        except sqlite3.OperationalError as error:
+            if hasattr(error, "sqlite_errorcode"):  # SQLite's own, and not of the decoder
+                raise
+            raise _damage("an event is no text") from error
+        finally:
+            self._db.text_factory = lenient
+
+    def _is_new(self) -> bool:
+        """Return whether nothing is in it yet.
+
+        Raises:
+            sqlite3.Error: It is a spool whose tables are not as they were made.
+            OutputError: It is a database of another program.
+        """
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+        found = dict(self._db.execute("SELECT name, sql FROM sqlite_master").fetchall())
+        if version == _VERSION and found == _TABLES:
+            return False
+        if version == 0 and not found and pages <= 1:
+            return True
+        is_ours = version == _VERSION and not (found and found.keys().isdisjoint(_TABLES))
+        if found != _TABLES and not is_ours and (found or version):
+            raise OutputError(
+                f"{self._path} is a database, but no spool of this version",
+                expected="a file of fer-edge's own",
+                fix="name another file as events.spool, or move this one away",
+            )
+        raise _damage("its tables are not those of a spool")
+
+
+def _make(path: Path) -> bool:
+    """Make the file where there is none, so that nobody else may read it; return whether it was.
+
+    Raises:
+        sqlite3.Error: It has lost what it held.
+        OSError: It cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        found = path.stat()
+        if not found.st_size and stat.S_ISREG(found.st_mode):
+            raise _damage("it is empty") from None
+        return False
+    if os.path.lexists(f"{path}-wal"):
+        raise _damage("only its write-ahead log is there")
+    return True
 
 
 def open_or_recover(path: Path, *, most_bytes: int) -> tuple[SpoolFile, bool]:
@@ -286,40 +359,19 @@ def open_or_recover(path: Path, *, most_bytes: int) -> tuple[SpoolFile, bool]:
     """
     try:
         return SpoolFile(path, most_bytes=most_bytes), False
+    except UnicodeDecodeError:  # of a message of SQLite's, with broken names in it
+        damage = "its schema is no text"
     except sqlite3.Error as error:
         if not is_damaged(error):
             raise
-        damage = str(error)
-    rows = _readable_rows(path)
+        damage = " ".join(str(error).split())
+    found = salvage(path, most_bytes=most_bytes)
     file = SpoolFile.set_aside(path, most_bytes=most_bytes)
-    file.commit(add=rows)
+    file.commit(add=found.rows, counters=found.counters)
     _log.error(
         "the spool was damaged (%s) and put aside as %s.damaged; %d events could be read",
         damage,
         path,
-        len(rows),
+        len(found.rows),
     )
     return file, True
-
-
-def _readable_rows(path: Path) -> list[Row]:
-    """Return the rows before and after the damage, in order; the file is not changed.
-
-    A table is a tree: where a part of it is broken, its beginning can be read from one side and its
-    end from the other.
-    """
-    found = {row.position: row for order in ("ASC", "DESC") for row in _scan(path, order)}
-    return [found[position] for position in sorted(found)]
-
-
-def _scan(path: Path, order: str) -> list[Row]:
-    rows: list[Row] = []
-    query = f"SELECT position, kept_at, payload FROM events ORDER BY position {order}"  # noqa: S608
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            for position, kept_at, payload in db.execute(query):
-                if isinstance(kept_at, float) and isinstance(payload, str):
-                    rows.append(Row(position, kept_at, payload))
-    except sqlite3.Error:
-        pass  # as far as it went
-    return rows

@@ -25,7 +25,7 @@ from fer_edge.state.records import CameraHealth, DaemonState, Grade, Phase, Sink
 PREFIX: Final = "fer_edge"
 GROWING: Final = frozenset(
     {
-        "connections", "damaged_files", "delivered", "dropped_full", "dropped_old",
+        "connections", "damaged_files", "defects", "delivered", "dropped_full", "dropped_old",
         "dropped_unkept", "events", "events_aggregate", "events_appeared", "events_changed",
         "events_left", "first_kept_in_memory", "ignored_commands", "refused", "requests",
         "unwritten", "withheld_periods", "written_bytes",
@@ -76,12 +76,17 @@ def tell_state(pulse: Pulse, *, faces: bool) -> Iterator[Metric]:
 
 def _about(state: DaemonState) -> Iterator[Metric]:
     yield _info("build", "Which fer-edge runs.", {"version": state.version})
-    text = "Which network reads the faces, with the hash of its flatbuffer."
+    text = "Which network reads the faces, with the hash of its file."
     yield _info("model", text, {"model": state.model, "sha256": state.model_sha256})
+    yield _info("baseline", "What the answers are relative to.", {"mode": state.baseline})
     yield _one_hot(
         "phase", "1 for what the daemon does now, 0 for the others.", state.phase, _PHASES
     )
     yield _gauge("uptime_seconds", "Since the start.", state.uptime_seconds)
+    yield _gauge(
+        "dead_threads", "Threads that a defect has ended; 0 where all is well.",
+        len(state.dead_threads),
+    )  # fmt: skip
     if state.temperature_c is not None:
         yield _gauge("temperature_celsius", "Of the processor.", state.temperature_c)
     if state.throttled is not None:
@@ -257,7 +262,7 @@ class PrometheusMetrics:
         for stage, milliseconds in observation.timings.items():
             self._taken[stage].add(milliseconds / 1000)
         for reading in observation.readings:
-            self._expressions[reading.stable or reading.prediction.label] += 1
+            self._expressions[reading.stable or reading.answer.label] += 1
             if reading.why is not None:
                 self._unreadable[reading.why] += 1
 

@@ -33,8 +33,9 @@ class FaceTracker:
     Args:
         scout: Searches whole pictures and looks at known faces, by its own technique.
         schedule: Says when.
-        threaded: Search in a thread beside the frames, on their own clock; else at once, each
-            run alike, on a clock of 30 frames a second.
+        threaded: Search in a thread beside the frames; else at once, each run alike.
+        clock: Tells the time of a frame; where not given, that of their capture for a thread's
+            frames, and 30 a second for others.
         max_faces: Followed at the same time; further ones are left out, and that is
             logged once.
         check_frames: Between two checks of a well-known face.
@@ -51,12 +52,13 @@ class FaceTracker:
         schedule: SearchSchedule,
         *,
         threaded: bool,
+        clock: Clock | None = None,
         max_faces: int,
         check_frames: int,
         patience: Patience,
     ) -> None:
         self._runner: Runner = (Background if threaded else AtOnce)(scout.search)
-        self._clock: Clock = by_capture if threaded else by_index
+        self._clock: Clock = clock or (by_capture if threaded else by_index)
         self._schedule = schedule
         self._scout = scout
         self._max_faces = max_faces

@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_edge.commands.bench.intervals import CONFIDENCE, ratio_interval, statistic
 from fer_edge.shared.errors import DataError, FerError, RegressionError
+from fer_edge.shared.named_files import read_named
 from fer_edge.shared.strict_json import parse_json
 
 Verdict = Literal["regression", "improvement", "same", "unclear"]
@@ -150,6 +151,7 @@ _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "invalid_because": lambda value: isinstance(value, list),
     "accuracy": _is_accuracy,
 }
+_MOST_BYTES: Final = 64 * 2**20
 _WANTED: Final = {"schema", *_FIELDS} - {"waiting", "accuracy", "face_search"}
 
 
@@ -160,7 +162,7 @@ def read_report(path: Path) -> dict[str, Any]:
         DataError: It cannot be read or is none.
     """
     try:
-        report = parse_json(path.read_text(encoding="utf-8"))
+        report = parse_json(read_named(path, most_bytes=_MOST_BYTES))
     except (OSError, ValueError) as error:
         raise _no_report(path, str(error)) from error
     if not isinstance(report, dict) or not report.keys() >= _WANTED:
@@ -215,14 +217,22 @@ def compare_reports(
     return Comparison(tuple(changes), tolerance, tuple(notes))
 
 
+def _same_model(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether two reports are of one model; those made earlier knew its network's hash."""
+    shas = [model.get("sha256") for model in (before, after)]
+    networks = [model.get("network_sha256", model.get("sha256")) for model in (before, after)]
+    older = any("network_sha256" not in model for model in (before, after))
+    return networks[0] == networks[1] if older else shas[0] == shas[1]
+
+
 def _objections(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     found = [
         f"{name} is {before['machine'].get(name)!r} and {after['machine'].get(name)!r}"
         for name in _SAME_MACHINE
         if before["machine"].get(name) != after["machine"].get(name)
     ]
-    shas = [str(report["model"].get("sha256"))[:12] for report in (before, after)]
-    if shas[0] != shas[1]:
+    if not _same_model(before["model"], after["model"]):
+        shas = [str(report["model"].get("sha256"))[:12] for report in (before, after)]
         found.append(f"the model is {shas[0]}... and {shas[1]}...")
     kinds = [report.get("face_search", {"kind": "haar"}).get("kind") for report in (before, after)]
     if kinds[0] != kinds[1]:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from fer_edge.assemble.baselines import balance_of, make_weighing
 from fer_edge.assemble.parts import make_classifier
 from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.evaluate import evaluate
-from fer_edge.models.card import card_figures, conversion_figures
-from fer_edge.settings import ModelSettings
+from fer_edge.models.card import YARDSTICK, card_figures, conversion_figures
+from fer_edge.settings import ExpressionSettings, ModelSettings, Settings
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.model.model_file import ModelFile
 
@@ -40,7 +41,8 @@ def accuracy_of_card(model: ModelFile) -> dict[str, Any] | None:
     if card is None:
         return None
     names = ("yardstick", "n", "accuracy", "macro_recall")
-    return {"source": "card", **{name: getattr(card, name) for name in names}}
+    told = {name: getattr(card, name) for name in names}
+    return {"source": "card", **told, "judged_on": YARDSTICK}
 
 
 def accuracy_of_contract(model: ModelFile) -> dict[str, Any] | None:
@@ -49,7 +51,7 @@ def accuracy_of_contract(model: ModelFile) -> dict[str, Any] | None:
     if "accuracy" not in figures:
         return None
     kept = {name: figures[name] for name in ("n", "accuracy", "macro_recall") if name in figures}
-    return {"source": "contract", **kept}
+    return {"source": "contract", **kept, "judged_on": YARDSTICK}
 
 
 def _measured(bench: Bench, settings: ModelSettings, data: Path) -> dict[str, Any]:
@@ -58,12 +60,21 @@ def _measured(bench: Bench, settings: ModelSettings, data: Path) -> dict[str, An
             raise _Stopped
         bench.progress.count("accuracy", done, total)
 
+    classifier, expression = make_classifier(settings), ExpressionSettings()
     with LabelledPictures(data) as pictures:
-        result = evaluate(pictures, make_classifier(settings), progress=progress)
+        result = evaluate(
+            pictures,
+            classifier,
+            weighing=make_weighing(Settings(expression=expression), classifier.contract),
+            balance=balance_of(expression, classifier.contract),
+            progress=progress,
+        )
     return {
         "source": "measured",
         "data": data.name,
         "n": result.n,
         "accuracy": round(result.accuracy, 6),
         "macro_recall": round(result.macro_recall, 6),
+        "judged_on": YARDSTICK,
+        "balance": result.balance,
     }

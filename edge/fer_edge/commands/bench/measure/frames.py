@@ -13,7 +13,7 @@ from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.scenes import captured_now
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
-from fer_edge.shared.records import Frame, GreyImage, Observation
+from fer_edge.shared.records import NO_BASELINE, Frame, GreyImage, Observation
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class FrameTally:
         cpu_ns: Of the whole process, threads included, for each frame.
         stages: Milliseconds by stage, each with as many as frames in which it ran.
         frames_with_face: Frames with at least one.
+        baseline: What the answers are relative to.
         faces: In all frames together.
         wait_ns: Time between frames that is not the pipeline's, waiting for the next one.
         dropped: Frames that a newer one replaced; None where the source waits.
@@ -35,6 +36,7 @@ class FrameTally:
     cpu_ns: "array[int]" = field(default_factory=lambda: array("q"))
     stages: dict[str, "array[float]"] = field(default_factory=dict)
     frames_with_face: int = 0
+    baseline: str = NO_BASELINE
     faces: int = 0
     wait_ns: int = 0
     dropped: int | None = None
@@ -48,6 +50,7 @@ class FrameTally:
         self.cpu_ns.append(time.process_time_ns() - cpu)
         for stage, milliseconds in observation.timings.items():
             self.stages.setdefault(stage, array("d")).append(milliseconds)
+        self.baseline = observation.baseline
         self.frames_with_face += bool(observation.readings)
         self.faces += len(observation.readings)
         return observation
@@ -80,6 +83,7 @@ class FrameTally:
             "cpu_ms_per_frame": round(sum(self.cpu_ns) / 1e6 / frames, 4),
             "wall_ms": figures(self.wall_ms, unit=""),
             "frames_with_face": self.frames_with_face,
+            "baseline": self.baseline,
             "faces_per_frame": round(self.faces / frames, 3),
             "waiting_share": round(max(0.0, 1 - sum(self.cpu_ns) / sum(self.wall_ns)), 4),
         }

@@ -58,7 +58,8 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "name": contract.name,
         "file": model.path.rpartition("/")[2],
         "precision": precision(model),
-        "sha256": contract.flatbuffer_sha256,
+        "sha256": model.sha256,
+        "network_sha256": contract.flatbuffer_sha256,
         "bytes": len(model.flatbuffer),
         "input": [contract.input.height, contract.input.width],
         "labels": list(contract.labels),
@@ -86,8 +87,8 @@ def measure_models(bench: Bench) -> list[MeasuredModel]:
     whole: dict[str, Callable[[], object]] = {}
     for index, chosen in enumerate(bench.plan.models):
         model = open_model(chosen.path)
-        passed = run_selftest(model, threads=chosen.threads).passed
         classifier = make_classifier(chosen)
+        passed = run_selftest(model, threads=chosen.threads).passed
         measured.append(MeasuredModel(model, chosen.threads, passed, classifier.accelerated))
         networks[f"network {index + 1}"] = network_alone(model, threads=chosen.threads)
         whole[f"with preprocessing {index + 1}"] = partial(classifier.classify, picture, [face])

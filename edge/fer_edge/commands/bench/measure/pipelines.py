@@ -5,7 +5,8 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from fer_edge.assemble.parts import Frames, frames_of, make_pipeline, make_source
+from fer_edge.assemble.parts import make_pipeline
+from fer_edge.assemble.sources import Frames, frames_of, make_source
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames, process_live, warm_up
 from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.sampling import WARM_UP

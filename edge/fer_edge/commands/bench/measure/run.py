@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, Final
 
-from fer_edge.assemble.parts import make_detector
+from fer_edge.assemble.parts import make_detector, open_tried
 from fer_edge.commands.bench.measure.accuracy import model_accuracy
 from fer_edge.commands.bench.measure.footprint import measure_footprint
 from fer_edge.commands.bench.measure.frames import warm_up
@@ -29,7 +29,6 @@ from fer_edge.commands.bench.measure.vitals import (
     energy,
     reasons_against,
 )
-from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings
 from fer_edge.shared.faces.choice import choose
 from fer_edge.state.machine import describe_machine
@@ -49,11 +48,12 @@ def run_bench(bench: Bench) -> dict[str, Any]:
         FerError: A model, the source or the data cannot be loaded or read.
     """
     plan = bench.plan
+    model, *_ = [open_tried(chosen) for chosen in plan.models]
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(bench.system),
-        "model": describe(open_model(plan.models[0].path)),
+        "model": describe(model),
         "face_search": _face_search(plan.settings.detector),
         "settings": _settings(bench),
         "network": None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.commands.bench.report.text import (
+    judge,
     level_rows,
     level_table,
     machine_fields,
@@ -56,10 +57,11 @@ def make_page(report: Mapping[str, Any]) -> str:
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
+    word, why = judge(report)
     return verdict(
-        "Valid" if report["valid"] else "Not valid",
-        "; ".join(report["invalid_because"]) or "nothing speaks against these figures",
-        passed=report["valid"],
+        word.capitalize(),
+        why or "nothing speaks against these figures",
+        passed=not why,
         notes=[f"Note: {note}." for note in report_notes(report)],
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from fer_edge.shared.terminal.command_line import printable
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 if TYPE_CHECKING:
@@ -104,9 +105,10 @@ def format_accuracy(accuracy: Mapping[str, Any] | None) -> str:
         return "unknown"
     count = f" on {accuracy['n']:,}" if "n" in accuracy else ""
     judge = f" of {accuracy['yardstick']}" if "yardstick" in accuracy else ""
+    sort = f" ({accuracy['judged_on']})" if "judged_on" in accuracy else ""
     source = accuracy["source"]
     here = "measured here" if source == "measured" else f"says the {source}"
-    return f"{accuracy['accuracy']:.1%}{judge}{count}, {here}"
+    return f"{accuracy['accuracy']:.1%}{judge}{count}{sort}, {here}"
 
 
 def pipeline_table(report: Mapping[str, Any]) -> Table:
@@ -169,12 +171,6 @@ def report_notes(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a reader of a report should know before believing it."""
     if untold := report["vitals"]["not_told"]:
         yield f"this machine does not tell: {', '.join(untold)}"
-    waiting = max(report["waiting"].values(), default=0.0)
-    if waiting > _MUCH_WAITING:
-        yield (
-            f"disturbed: other programs had the processor for up to {waiting:.0%} of the time, "
-            "so times are too long; measure on a quiet machine"
-        )
     models = report.get("models", [])
     for name in (model_name(model) for model in models if not model["golden_match"]):
         yield f"{name} does not give its golden vectors here"
@@ -212,11 +208,22 @@ def _aligned(table: Table, *, leave_out: str = "") -> str:
     return format_table(cells[0], cells[1:]) if rows else ""
 
 
+def judge(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Return whether the figures can be believed, in a word or two, and why not; "" where so."""
+    waiting = max(report["waiting"].values(), default=0.0)
+    disturbed = (
+        f"other programs had the processor for up to {waiting:.0%} of the time, so times are too "
+        "long; measure on a quiet machine"
+    )
+    reasons = [*report["invalid_because"], *([disturbed] if waiting > _MUCH_WAITING else [])]
+    word = "valid" if not reasons else "disturbed" if report["valid"] else "not valid"
+    return word, "; ".join(reasons)
+
+
 def _verdict(report: Mapping[str, Any]) -> str:
     notes = "".join(f"\nnote: {note}" for note in report_notes(report))
-    if not report["valid"]:
-        return "NOT VALID: " + "; ".join(report["invalid_because"]) + notes
-    return f"valid{notes}"
+    word, why = judge(report)
+    return f"{word.upper()}: {why}{notes}" if why else f"{word}{notes}"
 
 
 def format_comparison(result: "Comparison") -> str:
@@ -234,4 +241,4 @@ def format_comparison(result: "Comparison") -> str:
     ]
     notes = [f"note: {note}" for note in result.notes]
     header = ["figure", "A", "B", "B/A", "interval", "verdict"]
-    return "\n".join([format_table(header, rows), "", *notes, result.verdict])
+    return "\n".join([format_table(header, rows), "", *map(printable, notes), result.verdict])

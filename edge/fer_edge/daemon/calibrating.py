@@ -1,0 +1,109 @@
+"""A running daemon is asked to calibrate to whoever stands before it, or to take a participant."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from fer_edge.pipeline.pipeline import Pipeline
+from fer_edge.shared.errors import FerError, SettingsError
+from fer_edge.shared.records import Frame, Observation
+from fer_edge.stages.baseline import Baseline, BaselineStage
+from fer_edge.stages.calibration import Calibration
+from fer_edge.state.controls import CalibrationNote, Controls
+
+Participants: TypeAlias = Callable[[str], Baseline]
+"""Reads the baseline of the participant with this name."""
+
+_PATIENCE_SECONDS: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+def no_participants(name: str) -> Baseline:
+    """Refuse every name.
+
+    Raises:
+        SettingsError: Always.
+    """
+    raise SettingsError(
+        f"participant {name[:80]!r} is asked for, and there is no folder of participants",
+        expected="baseline.participants",
+        fix="set it, and restart",
+    )
+
+
+class Calibrator:
+    """Answers what is asked of calibration, between two frames.
+
+    What comes of it serves until the end of the run, or until the settings change.
+
+    Args:
+        controls: What is asked, and where the answer is noted.
+        participants: Reads a participant by name.
+        clock: Monotonic, in seconds.
+
+    Attributes:
+        participants: May be replaced.
+    """
+
+    def __init__(
+        self,
+        controls: Controls,
+        participants: Participants = no_participants,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.participants = participants
+        self._controls = controls
+        self._clock = clock
+        self._calibration: Calibration | None = None
+        self._seconds = 0.0
+        self._ends_at = 0.0
+
+    def see(self, pipeline: Pipeline, frame: Frame, observation: Observation) -> None:
+        """Take a frame, where one is wanted."""
+        if self._calibration is not None:
+            self._calibration.add(frame.grey, observation.readings)
+            if self._clock() >= self._ends_at:
+                self._finish(pipeline, self._calibration)
+
+    def turn(self, pipeline: Pipeline) -> None:
+        """Begin what is asked for, and end what has waited for frames in vain."""
+        wish = self._controls.take_calibration()
+        if isinstance(wish, str):
+            self._take(pipeline, wish)
+        elif wish is not None:
+            self._calibration = Calibration(pipeline.contract)
+            self._seconds, self._ends_at = wish, self._clock() + wish
+            self._note("running", f"look at the camera, face relaxed, for {wish:g} s")
+        elif self._calibration and self._clock() >= self._ends_at + _PATIENCE_SECONDS:
+            self._finish(pipeline, self._calibration)
+
+    def _take(self, pipeline: Pipeline, name: str) -> None:
+        self._calibration = None
+        try:
+            baseline = self.participants(name)
+        except FerError as error:
+            self._note("refused", str(error))
+            return
+        self._use(pipeline, baseline)
+        self._note("done", f"participant {name}")
+
+    def _finish(self, pipeline: Pipeline, calibration: Calibration) -> None:
+        self._calibration = None
+        try:
+            baseline = calibration.result(self._seconds)
+        except FerError as error:
+            self._note("refused", str(error))
+            return
+        self._use(pipeline, baseline)
+        self._note("done", f"steadiness {baseline.steadiness:.2f} of 1")
+
+    def _use(self, pipeline: Pipeline, baseline: Baseline) -> None:
+        if isinstance(pipeline.corrector, BaselineStage):
+            pipeline.corrector.use(baseline)
+
+    def _note(self, phase: str, text: str) -> None:
+        _log.info("calibration %s: %s", phase, text)
+        self._controls.calibration = CalibrationNote(phase, text)

@@ -1,0 +1,74 @@
+"""A baseline as a file: two numbers a label, and nothing by which anybody could be known."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Final
+
+from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.named_files import read_named
+from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.typed_tables import from_table
+from fer_edge.shared.whole_files import make_folder, replace_file
+from fer_edge.stages.baseline import Baseline
+
+SCHEMA: Final = 1
+_MOST_BYTES: Final = 64 * 1024
+_FIX: Final = "make a new one with `fer-edge calibrate`"
+
+
+def write_baseline(path: Path, baseline: Baseline) -> None:
+    """Write a baseline, whole or not at all; its folder is made.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    told = {"schema": SCHEMA, **dataclasses.asdict(baseline)}
+    make_folder(path.parent)
+    replace_file(path, json.dumps(told, indent=2) + "\n")
+
+
+def read_baseline(path: Path, contract: ModelContract) -> Baseline:
+    """Read a baseline.
+
+    Args:
+        path: Of the file.
+        contract: Of the model that is to use it.
+
+    Raises:
+        SettingsError: It cannot be read, is none, or is of another model.
+    """
+    try:
+        told = parse_json(read_named(path, most_bytes=_MOST_BYTES))
+        schema = told.pop("schema", None) if isinstance(told, dict) else None
+        if schema != SCHEMA:
+            raise ValueError(f"schema {schema!r}")  # noqa: TRY301 - joins the others
+        found = from_table(Baseline, told)
+        _check_numbers(found)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(
+            f"{path} cannot be used as a baseline ({why})",
+            expected="a file that `fer-edge calibrate` wrote",
+            fix=_FIX,
+        ) from error
+    if found.labels != contract.labels or found.model_sha256 != contract.flatbuffer_sha256:
+        raise SettingsError(
+            f"{path} was calibrated with another model (sha256 {found.model_sha256[:12]})",
+            expected=f"one of {contract.name} (sha256 {contract.flatbuffer_sha256[:12]})",
+            fix=_FIX,
+        )
+    return found
+
+
+def _check_numbers(baseline: Baseline) -> None:
+    count = len(baseline.labels)
+    fit = (
+        len(baseline.log_probabilities) == len(baseline.spread) == count
+        and all(-100 <= value <= 0 for value in baseline.log_probabilities)
+        and all(0 <= value <= 100 for value in baseline.spread)
+        and baseline.seconds >= 0
+    )
+    if not fit:
+        raise ValueError("numbers that no calibration gives")

@@ -1,0 +1,100 @@
+"""The whole job of `fer-train recipes`: what ships, what it costs, how good it became."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from fer_edge.shared.terminal.tables import format_table
+from fer_trainer.network.cost import NetworkCost, int8_bytes
+from fer_trainer.network.counting import count_network
+from fer_trainer.recipe.figures import RecipeFigures, recipe_figures
+from fer_trainer.recipe.files import load_recipe, shipped_recipes
+from fer_trainer.recipe.settings import Recipe
+
+_HEADER: Final = (
+    "recipe", "labels", "parameters", "MMAC", "int8 kB", "test accuracy", "training",
+)  # fmt: skip
+_NOTES: Final = """\
+int8 kB: estimated, without contract and golden vectors. -: not trained to its end.
+Test accuracy and time of training: measured by this project on FER2013, with intervals and machines
+in docs/log/training.md and docs/log/models.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRecipe:
+    """A recipe that ships.
+
+    Attributes:
+        recipe: Its settings.
+        cost: Of its network.
+        figures: What was measured; None where it was never trained to its end.
+    """
+
+    recipe: Recipe
+    cost: NetworkCost
+    figures: RecipeFigures | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the command prints."""
+        return {
+            "name": self.recipe.name,
+            "labels": self.recipe.labels,
+            "source": self.recipe.source,
+            "parameters": self.cost.parameters,
+            "macs": self.cost.macs,
+            "int8_bytes": int8_bytes(self.cost.layers),
+            "epochs": self.recipe.training.epochs,
+            "measured": None if self.figures is None else asdict(self.figures),
+        }
+
+
+def recipe_cost(recipe: Recipe) -> NetworkCost:
+    """Count a recipe's network without building it.
+
+    Raises:
+        SettingsError: A layer does not fit what comes before it.
+    """
+    return count_network(recipe.layers, input_shape=recipe.input_spec.shape, labels=recipe.answers)
+
+
+def list_recipes() -> list[ListedRecipe]:
+    """Return the recipes that ship, by name."""
+    figures = recipe_figures()
+    return [
+        ListedRecipe(recipe, recipe_cost(recipe), figures.get(recipe.name))
+        for recipe in map(load_recipe, shipped_recipes())
+    ]
+
+
+def format_recipes(found: Sequence[ListedRecipe]) -> str:
+    """Return a line a recipe."""
+    rows = [
+        [
+            each.recipe.name,
+            each.recipe.labels,
+            f"{each.cost.parameters:,}",
+            f"{each.cost.macs / 1e6:,.1f}",
+            f"{int8_bytes(each.cost.layers) / 1000:,.0f}",
+            "-" if each.figures is None else f"{each.figures.test_accuracy:.1%}",
+            "-" if each.figures is None else _duration(each.figures),
+        ]
+        for each in found
+    ]
+    return f"{format_table(_HEADER, rows)}\n{_NOTES}"
+
+
+def format_cost(cost: NetworkCost) -> str:
+    """Return a line a layer, and their sums."""
+    rows = [
+        [layer.name, layer.kind, "x".join(map(str, layer.shape)),
+         f"{layer.parameters:,}", f"{layer.macs:,}"]
+        for layer in cost.layers
+    ]  # fmt: skip
+    total = ["total", "", "", f"{cost.parameters:,}", f"{cost.macs:,}"]
+    return format_table(("layer", "kind", "output", "parameters", "MACs"), [*rows, total])
+
+
+def _duration(figures: RecipeFigures) -> str:
+    hours, minutes = divmod(figures.training_minutes, 60)
+    time = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+    return f"{time}, {figures.cores} {'core' if figures.cores == 1 else 'cores'}"

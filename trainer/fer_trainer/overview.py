@@ -1,0 +1,97 @@
+"""Commands of `fer-train` that look at what there is: recipes, networks, runs."""
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from fer_edge.shared.terminal.command_line import echo, echo_json, echo_result, json_option
+from fer_trainer.network.language import GRAMMAR
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@json_option
+def recipes(as_json: bool) -> None:
+    """List the recipes that ship: what their networks cost, and what was measured of them."""
+    from fer_trainer.jobs.recipes import format_recipes, list_recipes
+
+    found = list_recipes()
+    echo_result(
+        lambda: [each.to_json() for each in found], partial(format_recipes, found), as_json=as_json
+    )
+
+
+@click.command(epilog="\b\nThe language of networks:\n" + GRAMMAR)
+@click.argument("recipe")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Write the network's layered picture.",
+)
+@json_option
+def describe(recipe: str, out: Path | None, as_json: bool) -> None:
+    """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
+    from fer_trainer.jobs.recipes import format_cost, recipe_cost
+    from fer_trainer.recipe.files import load_recipe
+
+    settings = load_recipe(recipe)
+    cost = recipe_cost(settings)
+    if out is not None:
+        from fer_trainer.report.files import write_network
+        from fer_trainer.training.loop import new_network
+
+        write_network(new_network(settings), out)
+    if as_json:
+        echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
+    else:
+        echo(format_cost(cost))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="runs")
+@json_option
+def runs(folder: Path, as_json: bool) -> None:
+    """List the runs in FOLDER and below it: recipe, data, epochs, best validation, size, state.
+
+    FOLDER is `runs` where none is given. An unfinished run goes on with `fer-train fit --resume`.
+    """
+    from fer_trainer.jobs.runs import format_runs, list_runs
+
+    found = list_runs(folder)
+    if not found and not as_json:
+        click.echo(f"{folder} holds no run", err=True)
+        return
+    echo_result(
+        lambda: [entry.to_json() for entry in found], partial(format_runs, found), as_json=as_json
+    )
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="RUN RUN...", type=_FOLDER)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write the comparison as one page, curves included; an older one is replaced.",
+)
+@json_option
+def compare(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Compare RUNs: what each came to, and each against the first on the same pictures.
+
+    The test in pairs is McNemar's, on the pictures that both runs held out. It needs the same data
+    set and labels. An unfinished run is compared by its curves alone.
+    """
+    if len(paths) < 2:
+        raise click.UsageError("name two runs or more")
+    from fer_trainer.jobs.compare import compare_runs, write_comparison
+    from fer_trainer.report.comparison import format_comparison
+
+    found = compare_runs(paths)
+    if out is not None:
+        write_comparison(found, out)
+    echo_result(found.to_json, partial(format_comparison, found), as_json=as_json)
+    if out is not None:
+        click.echo(f"page: {out}", err=True)
