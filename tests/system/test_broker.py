@@ -350,7 +350,7 @@ def test_aggregates_tell_of_no_single_face(start, reader, tmp_path):
     assert process.returncode == 0, said
     assert reader.count() == 0, "one face is fewer than five"
     told = "".join(payload for _, payload, _ in reader.messages)
-    for word in ("faces", "confidence", "track", '"expression"'):
+    for word in ("faces", "confidence", '"track":', '"expression"'):
         assert word not in told
 
 

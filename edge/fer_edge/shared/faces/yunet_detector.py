@@ -1,6 +1,5 @@
 """Faces of single pictures with YuNet: a quick look, and closer ones where that shows little."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from fer_edge.shared.faces.cues import FaceCues
@@ -17,7 +16,7 @@ CLOSE_SCORE: Final = 0.7
 LOOK_PX: Final = 128
 """Side of the window for a close look."""
 _NEVER: Final = 2.0  # no score is so high
-_LARGER: Final = 0.65  # score of a larger look that is believed in a group or a small picture
+_LARGER: Final = 0.65  # score of a larger look that is believed in a small picture
 _ENLARGED: Final = 2.0  # times its own size, at most, that a small picture is looked at
 _TURNS: Final = (-35.0, 35.0)  # degrees by which a picture is turned where nobody is found
 _SAME_IOU: Final = 0.3
@@ -26,10 +25,9 @@ _SAME_IOU: Final = 0.3
 class YunetDetector:
     """Searches a whole picture, shrunk to a bounded size, for faces however they lean.
 
-    Faint finds are looked at again from near. Where nobody is found, or several people, the picture
-    is looked at in a larger size, for far faces are small and come in groups. Where still nobody is
-    found it is turned to both sides, for the network knows upright faces best. So a picture of one
-    person costs least.
+    Faint finds are looked at again from near. Where nobody is found, the picture is looked at in a
+    larger size, for far faces are small, and then turned to both sides, for the network knows
+    upright faces best. So only pictures without a face cost more.
 
     Args:
         weights: Of the network.
@@ -69,11 +67,9 @@ class YunetDetector:
         longest = max(grey.shape)
         found = self._seen(grey, min(self._side_px, longest), surely=self._least_score)
         nearer_px = min(self._second_side_px, round(_ENLARGED * longest))
-        if len(found) != 1 and nearer_px > min(self._side_px, longest):
-            enough = max(_LARGER, self._least_score)
-            surely = enough if found or nearer_px > longest else _NEVER
-            for one in self._seen(grey, nearer_px, surely=surely, known=found):
-                found = _with(found, one)
+        if not found and nearer_px > min(self._side_px, longest):
+            surely = max(_LARGER, self._least_score) if nearer_px > longest else _NEVER
+            found = self._seen(grey, nearer_px, surely=surely)
         if not found:
             found = self._leaning(grey)
         measured = (
@@ -81,16 +77,12 @@ class YunetDetector:
         )
         return [one.as_face() for one in sorted(measured, key=lambda one: -one.score)]
 
-    def _seen(
-        self, grey: GreyImage, side_px: int, *, surely: float, known: Sequence[Found] = ()
-    ) -> list[Found]:
+    def _seen(self, grey: GreyImage, side_px: int, *, surely: float) -> list[Found]:
         """Look at the picture as it stands, and from near at what scores less than `surely`."""
         small, across, down = resized(grey, side_px)
         whole = (scaled(one, across, down, 0, 0) for one in self._network.find(small))
         faces = []
         for one in whole:
-            if any(one.box.iou(other.box) > _SAME_IOU for other in known):
-                continue
             if one.score < surely:
                 near = look_at(self._network, grey, one, window_px=LOOK_PX)
                 if near is None or near.score < max(CLOSE_SCORE, self._least_score):
