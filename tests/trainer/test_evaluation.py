@@ -14,11 +14,14 @@ def test_scores_by_hand() -> None:
     told = scores_to_json(found)
     assert list(told) == [
         "n", "accuracy", "accuracy_interval", "macro_recall", "recall", "precision", "f1",
-        "intervals", "confusion", "labels",
+        "intervals", "confusion", "labels", "remarks",
     ]  # fmt: skip
     assert told["confusion"] == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
     assert (told["n"], told["accuracy"], told["macro_recall"]) == (4, 0.5, 0.5)
     assert told["accuracy_interval"] == [0.15, 0.85]  # Wilson, 2 of 4
+    assert told["remarks"] == [
+        "THE NETWORK IS NO BETTER THAN CHANCE: 50.00% of 4 pictures right, and 50.00% are by chance"
+    ]
     assert told["recall"] == told["f1"] == {"angry": 0.5, "happy": 0.5, "sad": None}
     assert told["intervals"]["recall"] == {
         "angry": [0.0945, 0.9055], "happy": [0.0945, 0.9055], "sad": None,
