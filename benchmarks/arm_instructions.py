@@ -23,15 +23,20 @@ sys.path[:0] = [str(ROOT / "tests" / "system")]
 
 from emulated import Emulated, Machine, MissingError, emulate  # noqa: E402
 
+from fer_edge.shared.faces.weights import packaged_weights  # noqa: E402
+
 MACHINE: Final = Machine("arm64", "aarch64", "bookworm", "3.11", ("2_17", "2_27", "2_28"))
+WEIGHTS: Final = str(packaged_weights() or "")
+"""Of YuNet: the emulated machine reads the files of this one."""
 CPUS: Final = {"cortex-a72": "Raspberry Pi 4", "cortex-a76": "Raspberry Pi 5"}
 LEVELS: Final = {
     "network": "the network alone, with its tensors written and read",
     "face": "crop, resize, network, probabilities of one face",
-    "frame": "the whole pipeline after decoding, mean over the clip",
+    "frame haar": "the whole pipeline after decoding with Haar, mean over the clip",
+    "frame yunet": "the same with YuNet",
 }
 FRAMES: Final = 30
-ROUNDS: Final = {"network": 20, "face": 20, "frame": 1}
+ROUNDS: Final = {"network": 20, "face": 20, "frame haar": 1, "frame yunet": 1}
 
 GUEST: Final = """
 import dataclasses, sys
@@ -44,8 +49,12 @@ from fer_edge.settings import Settings
 from fer_edge.sources.portrait import PortraitClip
 from fer_edge.sources.video import VideoFile
 level, rounds, clip, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+level, _, kind = level.partition(" ")
 cv2.setNumThreads(1)
-settings = Settings(source=dataclasses.replace(Settings().source, uri="clip.mkv"))
+settings = Settings(
+    source=dataclasses.replace(Settings().source, uri="clip.mkv"),
+    detector=dataclasses.replace(Settings().detector, kind=kind or "haar", file=sys.argv[5]),
+)
 with VideoFile(Path(clip)) if clip else PortraitClip() as source:
     frames = [frame for _ in range(count) if (frame := source.read(1.0))]
 if level == "frame":
@@ -93,10 +102,11 @@ def measure(machine: Emulated, folder: Path, clip: str, frames: int) -> dict[str
     results: dict[str, Any] = {}
     for cpu in CPUS:
         for level, rounds in ROUNDS.items():
-            machine.run(cpu, "-c", GUEST, level, 1, clip, 1)  # compiles the byte code
-            once, seen = count(machine, folder, cpu, level, rounds, clip, frames)
-            twice, _ = count(machine, folder, cpu, level, 2 * rounds, clip, frames)
-            divisor = rounds * (seen if level == "frame" else 1)
+            weights = WEIGHTS if level.endswith("yunet") else ""
+            machine.run(cpu, "-c", GUEST, level, 1, clip, 1, weights)  # compiles the byte code
+            once, seen = count(machine, folder, cpu, level, rounds, clip, frames, weights)
+            twice, _ = count(machine, folder, cpu, level, 2 * rounds, clip, frames, weights)
+            divisor = rounds * (seen if level.startswith("frame") else 1)
             results.setdefault(cpu, {})[level] = round((twice - once) / divisor)
     return results
 
