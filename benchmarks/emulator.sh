@@ -28,7 +28,7 @@ python3 -m venv "$work/venv"
 if [ ! -x "$folder/qemu-aarch64" ]; then
     mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)}
     curl --fail --silent --show-error --location \
-        "$mirror/pool/main/q/qemu/qemu_$qemu+ds.orig.tar.xz" --output "$work/qemu.tar.xz"
+        "${mirror%/}/pool/main/q/qemu/qemu_$qemu+ds.orig.tar.xz" --output "$work/qemu.tar.xz"
     mkdir "$work/qemu"
     tar --extract --xz --file "$work/qemu.tar.xz" --directory "$work/qemu" --strip-components=1
     mkdir "$work/qemu/build"
