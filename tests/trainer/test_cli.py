@@ -101,10 +101,10 @@ def test_an_empty_zip_is_1(tmp_path: Path) -> None:
     refused(done, 1, "empty.zip is no readable ZIP")
 
 
-def test_an_address_space_too_small_for_tensorflow_is_78() -> None:
+def test_an_address_space_too_small_for_tensorflow_is_78(tmp_path: Path) -> None:
     bound = 2000 << 20  # in which it crashes
     done = subprocess.run(
-        [sys.executable, "-c", MAIN, "describe", "edge-nano"],
+        [sys.executable, "-c", MAIN, "describe", "edge-nano", "--out", str(tmp_path / "n.html")],
         capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "KERAS_BACKEND": "tensorflow"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (bound, bound)),
