@@ -65,7 +65,7 @@ def test_a_terminal_shows_one_line_and_a_summary_and_no_json(clip, tiny):
     assert terminal.close() == 0
     assert '"schema"' not in shown
     lines = [line for line in shown.split("\r\x1b[K") if line]
-    assert lines[0] == f"opening {clip}"[:119]
+    assert lines[0] == f"opening {clip}"[:119] or lines[0].startswith("clip 0 s "), "if it is quick"
     live = [line for line in lines if line.startswith("clip ")]
     assert live
     for line in live:

@@ -212,7 +212,7 @@ def test_minutes_and_a_single_stream(tiny, clip):
 def test_frames_come_at_the_pace_of_a_camera(tiny, clip):
     plan = a_plan(tiny, clip=clip, frames_per_second=40.0)
     found = run_bench(Bench(plan, System()))
-    assert found["pipeline"]["fps"] <= 50
+    assert found["pipeline"]["fps"] <= 80, "and not as fast as they can be read"
 
 
 def test_a_camera_is_measured_live(tiny):
