@@ -33,9 +33,10 @@ def function_of(node: str) -> str:
     """Return a test's function, without its parameters, as the list names it.
 
     Args:
-        node: As pytest names it, such as `tests/edge/test_mqtt.py::test_a[1]`.
+        node: As pytest names it, such as `tests/edge/test_mqtt.py::test_a[1]`; pytest-xdist adds
+            `@` and the group of those that stay together.
     """
-    return node.partition("[")[0].removeprefix("tests/")
+    return node.partition("[")[0].partition("@")[0].removeprefix("tests/")
 
 
 def mark(items: Iterable[pytest.Item]) -> None:

@@ -6,7 +6,6 @@ tests/system/test_libcamera.py runs this where there is a real one.
 import contextlib
 import gc
 import importlib
-import os
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -238,7 +237,7 @@ def pipes():
     found = set()
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # that of the listing itself
-            target = os.readlink(descriptor)
+            target = str(descriptor.readlink())
             if target.startswith("pipe:"):
                 found.add((descriptor.name, target))
     return found
