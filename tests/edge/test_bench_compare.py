@@ -178,6 +178,8 @@ def test_files_that_are_no_report(tmp_path, text):
         {"machine": []},
         {"settings": 1.5},
         {"memory": {"rss_mb": "80"}},
+        {"memory": {"rss_mb": 0}},
+        {"accuracy": {"accuracy": 1e-320}},
         {"samples": {"network": 1.0}},
         {"samples": {"network": [1.0, "1.0"]}},
         {"samples": {"network": [1.0, -1.0]}},

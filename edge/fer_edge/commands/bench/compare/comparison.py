@@ -18,6 +18,7 @@ _FEWEST_BEYOND: Final = 10
 """Samples that must lie beyond a percentile on either side; fewer say too little of it."""
 _MEMORY_SLACK_MB: Final = 4.0
 _MUCH_WAITING: Final = 0.1
+_LEAST: Final = 1e-6
 _SHORTEST_MS: Final = 1e-4  # to which samples are rounded
 _MOST: Final = 1e12
 _SAME_MACHINE: Final = ("board", "cpu", "architecture", "usable_cores", "governor")
@@ -115,12 +116,17 @@ def _is_number(value: Any) -> bool:
     return type(value) in {int, float} and 0 <= value <= _MOST
 
 
+def _may_divide(value: Any) -> bool:
+    """Tell a number whose ratio to another one is a number."""
+    return _is_number(value) and bool(value >= _LEAST)
+
+
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
 def _is_memory(value: Any) -> bool:
-    return not value or (isinstance(value, dict) and _is_number(value.get("rss_mb")))
+    return not value or (isinstance(value, dict) and _may_divide(value.get("rss_mb")))
 
 
 def _are_samples(value: Any) -> bool:
@@ -135,7 +141,10 @@ def _are_shares(value: Any) -> bool:
 
 
 def _is_accuracy(value: Any) -> bool:
-    return not value or (isinstance(value, dict) and _is_number(value.get("accuracy")))
+    if not value:
+        return True
+    found = value.get("accuracy") if isinstance(value, dict) else None
+    return found == 0 or _may_divide(found)
 
 
 # What the comparison relies on; a report may come from another version, or from anywhere.
