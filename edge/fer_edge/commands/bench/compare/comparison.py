@@ -144,7 +144,7 @@ def _is_accuracy(value: Any) -> bool:
     if not value:
         return True
     found = value.get("accuracy") if isinstance(value, dict) else None
-    return found == 0 or _may_divide(found)
+    return _is_number(found) and (found == 0 or _may_divide(found))
 
 
 # What the comparison relies on; a report may come from another version, or from anywhere.
@@ -346,7 +346,8 @@ def _single_changes(
         worse = b > a * (1 + tolerance) and b > a + _MEMORY_SLACK_MB
         changes.append(Change("memory MiB", a, b, b / a, None, "regression" if worse else "same"))
     measured = [report.get("accuracy") or {} for report in (before, after)]
-    same_data = len({(found.get("data"), found.get("n")) for found in measured}) == 1
+    first, second = ([found.get("data"), found.get("n")] for found in measured)
+    same_data = first == second
     if same_data and all(found.get("source") == "measured" for found in measured):
         a, b = (found["accuracy"] for found in measured)
         # The same pictures through the same network: any loss is a change, not chance.
