@@ -45,7 +45,7 @@ def a_baseline(said=CALM, **changes):
         log_probabilities=tuple(math.log(p) for p in said.probabilities),
         spread=(0.1,) * len(SEVEN),
         seconds=5.0,
-        model_sha256="ab" * 32,
+        network_sha256="ab" * 32,
     )
     return dataclasses.replace(known, **changes)
 
@@ -203,7 +203,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, text, named):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"model_sha256": "cd" * 32}, "another model"),
+        ({"network_sha256": "cd" * 32}, "another model"),
         ({"log_probabilities": (0.5,) * 7}, "numbers that no calibration gives"),
         ({"spread": (0.5,) * 6}, "numbers that no calibration gives"),
     ],
@@ -253,7 +253,7 @@ def test_a_participant_who_is_not_there_is_said(tmp_path, name, named):
 
 
 def test_a_slot_with_another_model_goes_on_without_the_participant(tmp_path, caplog):
-    write_baseline(tmp_path / "anna.json", a_baseline(model_sha256="cd" * 32))
+    write_baseline(tmp_path / "anna.json", a_baseline(network_sha256="cd" * 32))
     settings = Settings(baseline=BaselineSettings(file=str(tmp_path / "anna.json")))
     with pytest.raises(SettingsError, match="another model"):
         make_corrector(settings, CONTRACT, by_index, follows=True)

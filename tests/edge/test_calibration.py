@@ -53,7 +53,7 @@ def taken(looks, *, grey=LIGHT, **options):
 def test_a_steady_face_is_a_baseline():
     baseline = taken([a_look()] * 150)
     assert baseline.labels == SEVEN
-    assert baseline.model_sha256 == "ab" * 32
+    assert baseline.network_sha256 == "ab" * 32
     assert baseline.steadiness == 1
     assert baseline.seconds == 5
     assert np.exp(baseline.log_probabilities) == pytest.approx(

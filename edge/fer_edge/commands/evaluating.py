@@ -133,7 +133,7 @@ def _of_people(
         weighing,
         baseline=baseline,
         balance=balance_of(settings.expression, contract),
-        model=(contract.labels, contract.flatbuffer_sha256),
+        model=(contract.labels, classifier.model_sha256),
         unreadable=unreadable,
     )
 

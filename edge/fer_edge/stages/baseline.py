@@ -57,7 +57,7 @@ class Baseline:
         log_probabilities: Means of the logarithms of the network's probabilities, by label.
         spread: Their standard deviations over time.
         seconds: For how long the face was seen at rest.
-        model_sha256: Of the network that read it; another one reads otherwise.
+        network_sha256: Of the network that read it; another one reads otherwise.
         steadiness: How alike the frames were, 0 to 1.
         frames: How many they were; 0 of a place.
     """
@@ -66,7 +66,7 @@ class Baseline:
     log_probabilities: tuple[float, ...]
     spread: tuple[float, ...]
     seconds: float
-    model_sha256: str
+    network_sha256: str
     steadiness: float = 1.0
     frames: int = 0
 
@@ -351,7 +351,7 @@ class BaselineStage(Corrector):
             log_probabilities=tuple(place.mean),
             spread=place.spread,
             seconds=place.seconds,
-            model_sha256=self._contract.flatbuffer_sha256,
+            network_sha256=self._contract.flatbuffer_sha256,
         )
 
 

@@ -53,10 +53,10 @@ def read_baseline(path: Path, contract: ModelContract) -> Baseline:
             expected="a file that `fer-edge calibrate` wrote",
             fix=_FIX,
         ) from error
-    if found.labels != contract.labels or found.model_sha256 != contract.flatbuffer_sha256:
+    if found.labels != contract.labels or found.network_sha256 != contract.flatbuffer_sha256:
         raise SettingsError(
-            f"{path} was calibrated with another model (sha256 {found.model_sha256[:12]})",
-            expected=f"one of {contract.name} (sha256 {contract.flatbuffer_sha256[:12]})",
+            f"{path} was calibrated with another model (network {found.network_sha256[:12]})",
+            expected=f"one of {contract.name} (network {contract.flatbuffer_sha256[:12]})",
             fix=_FIX,
         )
     return found

@@ -101,7 +101,7 @@ class Calibration:
             log_probabilities=tuple(round(value, 4) for value in estimate.mean),
             spread=tuple(round(value, 4) for value in estimate.spread),
             seconds=round(seconds, 2),
-            model_sha256=self._contract.flatbuffer_sha256,
+            network_sha256=self._contract.flatbuffer_sha256,
             frames=self.frames,
             steadiness=round(steadiness, 3),
         )

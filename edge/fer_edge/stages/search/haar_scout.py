@@ -13,8 +13,8 @@ from fer_edge.stages.search.scout import (
     Range,
     Report,
     SearchRequest,
+    cut_out,
     is_known,
-    padded,
     reduced,
 )
 
@@ -111,11 +111,7 @@ class HaarScout:
     ) -> tuple[list[Face], float]:
         """Return faces in pixels of the picture, surest first, and the nominal cost."""
         factor = min(1.0, one.side_px / max(grey.shape))
-        left, top, part = 0, 0, grey
-        if region is not None:
-            region = padded(region, grey)
-            left, top = region.x, region.y
-            part = grey[top : top + region.height, left : left + region.width]
+        part, left, top = cut_out(grey, region)
         small = reduced(part, factor)
         if min(small.shape) < _BASE_PX:
             return [], 0.0

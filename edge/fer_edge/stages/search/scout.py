@@ -105,14 +105,19 @@ class Scout(Protocol):
         ...
 
 
-def padded(region: Box, grey: GreyImage) -> Box:
-    """Return a part of a picture with some more around it: what moved is only a part of a face."""
+def cut_out(grey: GreyImage, region: Box | None) -> tuple[GreyImage, int, int]:
+    """Return a part of a picture and where it begins, left and top; all of it without a region.
+
+    There is some more around it than the region: what moved is only a part of a face.
+    """
+    if region is None:
+        return grey, 0, 0
     height, width = grey.shape
     margin = round(_PADDING * max(height, width))
     left, top = max(0, region.x - margin), max(0, region.y - margin)
     right = min(width, region.x + region.width + margin)
     bottom = min(height, region.y + region.height + margin)
-    return Box(left, top, right - left, bottom - top)
+    return grey[top:bottom, left:right], left, top
 
 
 def reduced(grey: GreyImage, factor: float) -> GreyImage:

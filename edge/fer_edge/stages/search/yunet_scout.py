@@ -15,8 +15,8 @@ from fer_edge.stages.search.scout import (
     Range,
     Report,
     SearchRequest,
+    cut_out,
     is_known,
-    padded,
     reduced,
 )
 
@@ -91,11 +91,7 @@ class YunetScout:
     ) -> tuple[list[Found], float]:
         """Return faces in pixels of the picture, surest first, and the nominal cost."""
         factor = min(1.0, one.side_px / max(grey.shape))
-        left, top, part = 0, 0, grey
-        if region is not None:
-            region = padded(region, grey)
-            left, top = region.x, region.y
-            part = grey[top : top + region.height, left : left + region.width]
+        part, left, top = cut_out(grey, region)
         small = reduced(part, factor)
         across, down = small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]
         smallest = _SLACK * self._min_face * max(grey.shape)
