@@ -71,10 +71,10 @@ def test_damaged_ones_are_refused_and_nothing_waits(exported):
         read_signature(exported)
 
 
-def test_colour_and_no_fixed_size_are_refused(exported):
+def test_odd_channels_and_no_fixed_size_are_refused(exported):
     tensorflow = pytest.importorskip("tensorflow")
     for shape, said in (
-        ((None, 48, 48, 3), "colour pictures"),
+        ((None, 48, 48, 2), "2 channels"),
         ((None, None, None, 1), "--contract"),
     ):
         spec = tensorflow.TensorSpec(shape, tensorflow.float32)
