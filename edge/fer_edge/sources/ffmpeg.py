@@ -149,6 +149,7 @@ class FfmpegDecoder(Closing):
     def close(self) -> None:
         """End the decoder, whatever it is doing; may be called twice."""
         self._end()
+        self._pictures.forget()
 
     def _ask(self, **request: Any) -> None:
         with contextlib.suppress(BrokenPipeError):  # its end is found when it is read from

@@ -62,6 +62,10 @@ class SharedPictures:
             self._mapped[slot] = mapped
         return np.ndarray(shape, np.uint8, buffer=mapped)
 
+    def forget(self) -> None:
+        """Keep no memory but what somebody still looks at."""
+        self._mapped.clear()
+
 
 def _stride(slot_bytes: int) -> int:
     return -(-slot_bytes // _LARGEST_PAGE) * _LARGEST_PAGE
