@@ -80,7 +80,7 @@ def fit(
     train/val/test folders, a .zip or .tar.gz of either, or fer2013.csv. With --set labels=ferplus
     and --set data.votes=FILE it trains towards the votes of FER+.
     """
-    from fer_trainer.data.loading import load_data
+    from fer_trainer.data.loading import load_data, settle_labels
     from fer_trainer.jobs.resuming import check_same_recipe
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RunFolder
@@ -96,7 +96,7 @@ def fit(
     if init_from is not None:
         overrides += (f"training.init_from={json.dumps(str(init_from))}",)
     # What can be wrong with settings, folder and data shows before Keras is loaded.
-    settings = load_recipe(recipe, overrides=overrides)
+    settings = settle_labels(load_recipe(recipe, overrides=overrides), data)
     folder = RunFolder(out)
     process = this_process()
     longer = resume and epochs is not None

@@ -142,6 +142,14 @@ def make_corrector(
     mode = mode_of(settings.baseline)
     if mode in {"track", "place"} and not follows:
         mode = "none"
+    if mode in {"track", "place"} and weighing.neutral is None:
+        # Only who asked for it by name is told aloud: track is what the settings say by default.
+        level = logging.WARNING if mode == "place" else logging.INFO
+        _log.log(
+            level,
+            "answers are relative to no baseline: none of the model's labels (%s) is neutral",
+            ", ".join(contract.labels),
+        )
     if mode == "none" and not weighing.shifts and not follows:
         return None
     if mode == "participant":

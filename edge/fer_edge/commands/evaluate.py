@@ -11,9 +11,9 @@ from fer_edge.models.card import YARDSTICK
 from fer_edge.shared.data.files import count_skipped, format_counts
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.layout import LabelledPicture
-from fer_edge.shared.data.pictures import decode_grey, pixel_digest
+from fer_edge.shared.data.pictures import decode_picture, pixel_digest
 from fer_edge.shared.errors import DataError, PictureError
-from fer_edge.shared.labels import index_map
+from fer_edge.shared.labels import Vocabulary
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.records import NO_BASELINE
@@ -98,19 +98,20 @@ def evaluate(
             be read.
     """
     given = data.for_evaluation()
-    labels = classifier.contract.labels
-    pictures = given if truth is None else _relabelled(given, truth, labels)
+    contract, labels = classifier.contract, classifier.contract.labels
+    colour = contract.input.is_colour
+    pictures = given if truth is None else _relabelled(given, truth, contract.vocabulary)
     indices = _true_indices(pictures, labels)
-    known = training_pixels(data) if without_copies else frozenset()
+    known = training_pixels(data, colour=colour) if without_copies else frozenset()
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     confidence, unreadable, copies = [], [], 0
     for done, (picture, true_index) in enumerate(zip(pictures, indices, strict=True), start=1):
         try:
-            grey = decode_grey(data.read(picture), where=picture.name)
-            if pixel_digest(grey) in known:
+            seen = decode_picture(data.read(picture), where=picture.name, colour=colour)
+            if pixel_digest(seen) in known:
                 copies += 1
                 continue
-            pixels = prepare_crop(grey, classifier.contract.input)
+            pixels = prepare_crop(seen, contract.input)
         except (PictureError, DataError):
             unreadable.append(picture.name)
             continue
@@ -182,8 +183,8 @@ def _ends(interval: Interval) -> str:
     return "{:.1%} to {:.1%}".format(*interval)
 
 
-def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
-    """Return digests of the training pictures' pixels.
+def training_pixels(data: LabelledPictures, *, colour: bool = False) -> frozenset[bytes]:
+    """Return digests of the training pictures' pixels, in colour or in grey.
 
     Raises:
         DataError: The data set has no training pictures.
@@ -198,17 +199,19 @@ def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
     digests = set()
     for picture in given:
         with suppress(PictureError, DataError):  # what cannot be read is no copy of anything
-            digests.add(pixel_digest(decode_grey(data.read(picture), where=picture.name)))
+            seen = decode_picture(data.read(picture), where=picture.name, colour=colour)
+            digests.add(pixel_digest(seen))
     return frozenset(digests)
 
 
 def _relabelled(
-    pictures: Sequence[LabelledPicture], truth: Mapping[str, str], labels: Sequence[str]
+    pictures: Sequence[LabelledPicture], truth: Mapping[str, str], vocabulary: Vocabulary
 ) -> list[LabelledPicture]:
+    meant = {name: vocabulary.find(name) for name in set(truth.values())}
     found = [
-        replace(picture, label=truth[picture.name])
+        replace(picture, label=label)
         for picture in pictures
-        if truth.get(picture.name) in labels
+        if picture.name in truth and (label := meant[truth[picture.name]]) in vocabulary.labels
     ]
     if not found:
         raise DataError(
@@ -220,13 +223,12 @@ def _relabelled(
 
 
 def _true_indices(pictures: Sequence[LabelledPicture], labels: Sequence[str]) -> list[int]:
-    present = sorted({picture.label for picture in pictures})
-    indices = dict(zip(present, index_map(present, labels), strict=True))
-    foreign = [label for label, index in indices.items() if index is None]
+    indices = {label: index for index, label in enumerate(labels)}
+    foreign = sorted({picture.label for picture in pictures} - set(labels))
     if foreign:
         raise DataError(
             f"the data has {', '.join(foreign)}, which the model does not know",
             expected="labels among " + ", ".join(labels),
             fix="leave those folders out, or choose a model that knows them",
         )
-    return [index for picture in pictures if (index := indices[picture.label]) is not None]
+    return [indices[picture.label] for picture in pictures]

@@ -97,7 +97,8 @@ def _of_crops(
 
     classifier = make_classifier(settings.model)
     truth = None if votes is None else read_majority(votes)
-    with LabelledPictures(data) as pictures, ProgressLine() as line:
+    vocabulary = classifier.contract.vocabulary
+    with LabelledPictures(data, vocabulary=vocabulary) as pictures, ProgressLine() as line:
         return judge(
             pictures,
             classifier,
@@ -116,9 +117,9 @@ def _of_people(
     from fer_edge.assemble.parts import make_classifier, make_detector
     from fer_edge.commands.people import judge_people, look, read_people
 
-    photographs = read_people(people)
     classifier = make_classifier(settings.model)
     contract = classifier.contract
+    photographs = read_people(people, contract.vocabulary)
     weighing = make_weighing(settings, contract)
     with ProgressLine() as line:
         seen, unreadable = look(

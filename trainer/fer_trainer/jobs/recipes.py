@@ -38,7 +38,7 @@ class ListedRecipe:
         """Return what the command prints."""
         return {
             "name": self.recipe.name,
-            "labels": self.recipe.labels,
+            "labels": self.recipe.labels.title,
             "source": self.recipe.source,
             "parameters": self.cost.parameters,
             "macs": self.cost.macs,
@@ -71,7 +71,7 @@ def format_recipes(found: Sequence[ListedRecipe]) -> str:
     rows = [
         [
             each.recipe.name,
-            each.recipe.labels,
+            each.recipe.labels.title,
             f"{each.cost.parameters:,}",
             f"{each.cost.macs / 1e6:,.1f}",
             f"{int8_bytes(each.cost.layers) / 1000:,.0f}",

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.records import Image
 from fer_edge.shared.report.colours import BLUE, GREY, INK, ORANGE, VERMILION
 from fer_edge.shared.scores import Scores
 from fer_trainer.run.folder import replace_file
@@ -191,7 +191,7 @@ def plot_sheet(
     Args:
         name: Of the file.
         title: Above the sheet.
-        pictures: uint8, shape (N, height, width); at least one.
+        pictures: uint8, as `Pictures` says; at least one.
         captions: Under each picture.
         columns: Pictures in a row.
     """
@@ -276,12 +276,12 @@ def draw_confusion(
 
 
 def draw_predictions(
-    pictures: Sequence[GreyImage], captions: Sequence[str], *, title: str, path: Path
+    pictures: Sequence[Image], captions: Sequence[str], *, title: str, path: Path
 ) -> None:
     """Draw pictures side by side, each with what is said of it.
 
     Args:
-        pictures: uint8, shape (H, W) each; at least one.
+        pictures: uint8, shape (H, W) or (H, W, 3) in RGB each; at least one.
         captions: One for each; may have two lines.
         title: Above them.
         path: Of a PNG.
