@@ -109,7 +109,7 @@ def test_own_labels_are_found_in_any_spelling_and_by_alias():
     names = ["Smile", "happiness", "NO-SMILE", " no_smile "]
     assert [own.find(name) for name in names] == ["smile", "smile", "no smile", "no smile"]
     assert own.find("Fearful") == "fear"  # known, and none of these labels
-    with pytest.raises(LabelError, match="did you mean 'no smile'.*labels.drop"):
+    with pytest.raises(LabelError, match=r"did you mean 'no smile'.*labels\.drop"):
         own.find("no smlie")
 
 

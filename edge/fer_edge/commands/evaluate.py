@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_edge.models.card import YARDSTICK
+from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.data.files import count_skipped, format_counts
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.layout import LabelledPicture
@@ -18,7 +20,7 @@ from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.records import NO_BASELINE
 from fer_edge.shared.scores import Scores, Share
-from fer_edge.shared.statistics import Interval, calibration_error
+from fer_edge.shared.statistics import Interval, calibration_error, paired_test
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.stages.baseline import Weighing
 
@@ -38,6 +40,8 @@ class Evaluation(Scores):
         copies: How many did not count because a training picture has the same pixels.
         skipped: How many files were not read, by the reason.
         balance: Of the answers, see `fer_edge.shared.model.priors`.
+        right: Which pictures were read rightly, in their order; bool, shape (N,).
+        worse: Says in words that the model that serves is better, if so.
     """
 
     calibration_error: float
@@ -47,6 +51,31 @@ class Evaluation(Scores):
     copies: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     balance: float = 0.0
+    right: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    worse: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What speaks against the model: at chance, one label only, worse than another."""
+        return (*find_remarks(self, who="the model"), *self.worse)
+
+    def beside(self, name: str, serving: "Evaluation") -> "Evaluation":
+        """Return the same, which says where the model that serves is better on these pictures.
+
+        Args:
+            name: Of the model that serves.
+            serving: How it does on the same pictures.
+        """
+        if self.right.shape != serving.right.shape:
+            return self
+        test = paired_test(serving.right, self.right)
+        if test.interval.high >= 0:
+            return self
+        said = (
+            f"WORSE THAN WHAT SERVES: {self.accuracy:.2%} of {self.n:,} pictures right, and {name} "
+            f"has {serving.accuracy:.2%} of the same pictures"
+        )
+        return replace(self, worse=(said,))
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -68,6 +97,7 @@ class Evaluation(Scores):
             "yardstick": YARDSTICK,
             "baseline": NO_BASELINE,
             "balance": self.balance,
+            "remarks": list(self.remarks),
         }
 
 
@@ -144,6 +174,7 @@ def evaluate(
         copies=copies,
         skipped=count_skipped(data.skipped),
         balance=balance,
+        right=right.astype(bool),
     )
 
 
@@ -167,12 +198,13 @@ def format_evaluation(result: Evaluation) -> str:
         fields.append(("unreadable", f"{len(result.unreadable)}: {names}"))
     if result.skipped:
         fields.append(("files not read", format_counts(result.skipped)))
+    remarks = result.remarks
     rows = [
         [score.label, *_share(score.recall), *map(str, counts)]
         for score, counts in zip(result.by_label(), result.confusion.tolist(), strict=True)
     ]
     table = format_table(["true \\ read as", "recall", "95 % interval", *result.labels], rows)
-    return f"{format_fields(fields)}\n\n{table}"
+    return "\n\n".join([format_fields(fields), table, *(["\n".join(remarks)] if remarks else [])])
 
 
 def _share(share: Share | None) -> tuple[str, str]:

@@ -268,7 +268,7 @@ class Vocabulary:
         return LabelError(
             f"unknown expression {name!r}",
             expected="one of " + ", ".join(sorted(ALIASES)) + " (or an alias such as anger)",
-            fix=fix,
+            fix=fix + "; classes of your own are named in a recipe's labels",
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -224,7 +226,7 @@ def _finish(
     vector: bool = True,
 ) -> Plot:
     svg, png = io.StringIO(), io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), _any_letters():
         figure = Figure(figsize=size)
         draw(figure)
         figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, facecolor="white")
@@ -305,4 +307,13 @@ def _plain(text: str) -> str:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    replace_file(path, lambda temporary: figure.savefig(temporary, dpi=_DPI, format="png"))
+    with _any_letters():
+        replace_file(path, lambda temporary: figure.savefig(temporary, dpi=_DPI, format="png"))
+
+
+@contextlib.contextmanager
+def _any_letters() -> Iterator[None]:
+    """Draw a box for a letter that the font lacks, without a warning: labels are any words."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
