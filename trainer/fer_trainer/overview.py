@@ -34,7 +34,7 @@ def recipes(as_json: bool) -> None:
 @json_option
 def describe(recipe: str, out: Path | None, as_json: bool) -> None:
     """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
-    from fer_trainer.jobs.recipes import format_cost, recipe_cost
+    from fer_trainer.jobs.recipes import format_cost, format_network, recipe_cost
     from fer_trainer.recipe.files import load_recipe
 
     settings = load_recipe(recipe)
@@ -45,9 +45,12 @@ def describe(recipe: str, out: Path | None, as_json: bool) -> None:
 
         write_network(new_network(settings), out)
     if as_json:
-        echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
+        echo_json(
+            {"name": settings.name, "labels": settings.label_names, **cost.to_json(),
+             "input": list(settings.input_spec.picture_shape), "colour": settings.input.colour}
+        )  # fmt: skip
     else:
-        echo(format_cost(cost))
+        echo(f"{format_network(settings)}\n\n{format_cost(cost)}")
 
 
 @click.command()

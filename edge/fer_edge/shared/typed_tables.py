@@ -222,6 +222,9 @@ def _tables(value: Any) -> list[Mapping[str, Any]]:
 
 def toml_value(value: Any) -> str:
     """Write a plain value, or a list of them, as TOML."""
+    if isinstance(value, Mapping):
+        inner = (f"{toml_value(str(key))} = {toml_value(each)}" for key, each in value.items())
+        return "{" + ", ".join(inner) + "}"
     if isinstance(value, list | tuple):
         items = "".join(f"    {toml_value(item)},\n" for item in value)
         return f"[\n{items}]" if value else "[]"
@@ -322,6 +325,8 @@ def _name(hint: Any) -> str:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(inner)
+    if origin is types.UnionType:
+        return " or ".join(_name(each) for each in inner)
     if origin is tuple:
         return f"a list, each {_name(inner[0])}"
     return _NAMES.get(hint, "a table")

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -40,7 +40,8 @@ def load_recipe(name: str, *, overrides: Iterable[str] = ()) -> Recipe:
     table = _parse(source, where=name)
     text = RecipeText(source, name=name, overridden=[each.key for each in changed])
     # Each from its own line; an override that came with a table stays whole.
-    recipe = resolve(Recipe, [*text.given(table), *changed], where=name).settings
+    given = _spelled_out([*text.given(table), *changed])
+    recipe = resolve(Recipe, given, where=name).settings
     # Here, so that a mistake costs no time.
     try:
         check_recipe(recipe, where=name)
@@ -51,7 +52,26 @@ def load_recipe(name: str, *, overrides: Iterable[str] = ()) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """Return the recipe as TOML with every setting written out; `load_recipe` reads it."""
-    return to_toml(asdict(recipe))
+    table = asdict(recipe)
+    if not (recipe.labels.merge or recipe.labels.drop):
+        table["labels"] = recipe.labels.names
+    return to_toml(table)
+
+
+def _spelled_out(given: Iterable[Given]) -> Iterator[Given]:
+    """Yield settings with what a recipe says in short: its labels, and the size of a square."""
+    for each in given:
+        value = each.value
+        if each.key == "labels" and not isinstance(value, Mapping):
+            yield each._replace(key="labels.names")
+        elif each.key == "input.size":
+            yield from (each._replace(key=f"input.{side}") for side in ("height", "width"))
+        elif each.key == "input" and isinstance(value, Mapping) and "size" in value:
+            sides = {"height": value["size"], "width": value["size"]}
+            rest = {key: other for key, other in value.items() if key != "size"}
+            yield each._replace(value=rest | sides)
+        else:
+            yield each
 
 
 def _read(name: str) -> str:

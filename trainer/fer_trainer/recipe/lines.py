@@ -12,6 +12,8 @@ _KEY: Final = re.compile(r"\s*([\w\"'.\s-]+?)\s*=")
 _LONG: Final = re.compile(r"\"{3}(?:\\.|[^\\])*?\"{3}|'{3}.*?'{3}", re.DOTALL)
 _SHORT: Final = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'")
 _COMMENT: Final = re.compile(r"#[^\n]*")
+_WHOLE: Final = frozenset({"labels.merge"})
+"""Settings that are tables by themselves, of any names."""
 _LAYER: Final = re.compile(r"layer (\d+) '")
 
 
@@ -39,7 +41,7 @@ class RecipeText:
         """
         for name, value in table.items():
             key = prefix + name
-            if isinstance(value, Mapping) and value:
+            if isinstance(value, Mapping) and value and key not in _WHOLE:
                 yield from self.given(value, f"{key}.")
             else:
                 yield Given(key, value, self.where(key))
@@ -78,7 +80,8 @@ class RecipeText:
         elif found.startswith("the network "):
             found = f"{self.where('network.layers')}: {found}"
         else:
-            found = f"{self.where('labels')}: {found}"
+            named = re.match(r"labels\.\w+", found)
+            found = f"{self.where(named[0] if named else 'labels.names')}: {found}"
         return type(error)(found, expected=error.expected, fix=error.fix)
 
     def _layer(self, number: int, network: tuple[str, ...]) -> str:
