@@ -83,17 +83,6 @@ def format_recipes(found: Sequence[ListedRecipe]) -> str:
     return f"{format_table(_HEADER, rows)}\n{_NOTES}"
 
 
-def format_cost(cost: NetworkCost) -> str:
-    """Return a line a layer, and their sums."""
-    rows = [
-        [layer.name, layer.kind, "x".join(map(str, layer.shape)),
-         f"{layer.parameters:,}", f"{layer.macs:,}"]
-        for layer in cost.layers
-    ]  # fmt: skip
-    total = ["total", "", "", f"{cost.parameters:,}", f"{cost.macs:,}"]
-    return format_table(("layer", "kind", "output", "parameters", "MACs"), [*rows, total])
-
-
 def _duration(figures: RecipeFigures) -> str:
     hours, minutes = divmod(figures.training_minutes, 60)
     time = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
