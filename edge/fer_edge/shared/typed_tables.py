@@ -376,9 +376,22 @@ def _is(hint: Any, value: Any, *, later: bool) -> bool:
     return hint is Any or (type(value) is hint and (hint is not float or math.isfinite(value)))
 
 
+def as_written(value: Any) -> str:
+    """Return a value as people write it in TOML, on one line; texts in single quotes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {as_written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_written, value))}]"
+    if value is None:
+        return "null"
+    return repr(value) if isinstance(value, str | int | float) else str(value)
+
+
 def _short(value: Any) -> str:
     try:
-        text = repr(value)
+        text = as_written(value)
     except (ValueError, RecursionError):  # of too many digits, or nested too deeply
         return "too large to be shown"
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -9,7 +9,7 @@ from typing import Any
 
 from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
-from fer_edge.shared.typed_tables import flatten
+from fer_edge.shared.typed_tables import as_written, flatten
 from fer_edge.shared.whole_files import WRITING
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe.files import load_recipe
@@ -118,5 +118,5 @@ def _is_rest(entry: Path) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    text = as_written(value)
     return text if len(text) <= 60 else text[:57] + "..."
