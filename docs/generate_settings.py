@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.settings import Settings
-from fer_trainer.recipe.settings import Recipe
+from fer_trainer.network.language import GRAMMAR
+from fer_trainer.recipe.extending import Extension
+from fer_trainer.recipe.settings import HeadSettings, Recipe
 
 REFERENCE: Final = Path(__file__).parent / "reference"
 SETTINGS: Final = """\
@@ -46,7 +48,18 @@ A recipe is a TOML file that decides everything about a training. The [recipes](
 ship are examples. `RUN/recipe.toml` of any run holds every setting that it used.
 `--set SECTION.KEY=VALUE` changes one for a single run. An unknown key is refused, and the nearest
 one named. So are settings that contradict each other. Both happen before any picture is read. A
-setting that a recipe does not name has the default.
+setting that a recipe does not name has the default. A recipe may
+[extend another](recipes.md#extend-a-recipe); `fer-train describe` then shows what came from where.
+How to write one, step by step: [your own recipe](../guide/own-recipe.md).
+"""
+LANGUAGE: Final = f"""\
+### The language of networks
+
+A line of `network.layers` is a word and what belongs to it, in any order:
+
+```text
+{GRAMMAR}
+```
 """
 SUFFIXES: Final = {
     "_ms_per_second": "ms/s", "_mb_per_day": "MB/day", "_per_second": "1/s", "_seconds": "s",
@@ -89,18 +102,28 @@ def page() -> str:
 
 def recipe_page() -> str:
     """Return docs/reference/recipe-settings.md."""
-    parts = [RECIPES, *_top(), *_sections(Recipe, _told_by_docstring)]
+    parts = [RECIPES, *_top(), *_sections(Recipe, _told_by_docstring), *_heads()]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _top() -> Iterator[str]:
-    told = _attributes(Recipe)
+    told = {"extends": _attributes(Extension)["extends"], **_attributes(Recipe)}
     yield "## At the top\n\nThese keys stand before the first section.\n"
     yield "| key | type | what it does |\n|---|---|---|"
-    for f in dataclasses.fields(Recipe):
-        if f.default_factory is dataclasses.MISSING:
-            yield f"| `{f.name}` | text | {sentence(told[f.name])} |"
+    fields = [f.name for f in dataclasses.fields(Recipe) if not _is_section(f)]
+    for name in ("extends", *fields):
+        yield f"| `{name}` | text | {sentence(told[name])} |"
     yield ""
+
+
+def _is_section(field: Any) -> bool:
+    return field.name == "heads" or field.default_factory is not dataclasses.MISSING
+
+
+def _heads() -> Iterator[str]:
+    yield f"## `[[heads]]`\n\n{_attributes(Recipe)['heads']}\n"
+    yield HEAD
+    yield from _rows(HeadSettings, "heads", _told_by_docstring)
 
 
 def _sections(settings: type, told: Any) -> Iterator[str]:
@@ -114,6 +137,9 @@ def _sections(settings: type, told: Any) -> Iterator[str]:
         yield f"## `[{section.name}]`\n\n{about}\n"
         yield HEAD
         yield from _rows(cls, section.name, told)
+        if section.name == "network":
+            told_so = sentence(_attributes(Extension)["changes"])
+            yield f"| `network.changes` | list | - | - | empty | {told_so} |\n\n{LANGUAGE.rstrip()}"
         yield ""
 
 
@@ -145,14 +171,14 @@ def _attributes(cls: type) -> Mapping[str, str]:
 def _row(key: str, field: Any, hint: Any, told: str) -> str:
     if not told:
         raise ValueError(f"{key} is not explained where it is declared")
-    kind = typing.get_origin(hint)
+    kind, has_default = typing.get_origin(hint), field.default is not dataclasses.MISSING
     choices = typing.get_args(hint) if kind is typing.Literal else field.metadata.get("choices")
     cells = (
         f"`{key}`",
-        "list" if kind is tuple else TYPES[type(field.default)],
+        "list" if kind is tuple else TYPES[type(field.default) if has_default else hint],
         _unit(key, field.default),
         ", ".join(map(_value, choices)) if choices else _range(field.metadata),
-        _value(field.default),
+        _value(field.default) if has_default else "must be given",
         sentence(told),
     )
     return f"| {' | '.join(cells)} |"

@@ -19,10 +19,15 @@ RESIDUAL = ["rescale -1..1", "conv 8 /2 nobias", "bn", "relu", "residual 8", "re
 DEEP = ["rescale 0..1", *(["conv 8 relu", "bn", "dropout 0.1"] * 14), "maxpool", "flatten",
         *(["dense 64 relu", "dropout 0.2"] * 6), "softmax"]  # fmt: skip
 DEEP_RESIDUAL = ["rescale 0..1", *["residual 8"] * 12, "gap", "softmax"]
+INVERTED = ["rescale 0..1", "conv 8 /2 nobias", "bn", "relu", "separable 16 /2",
+            *["shortcut", "conv 32 1x1 nobias", "bn", "relu", "depthwise nobias", "bn", "relu",
+              "excite 4", "conv 16 1x1 nobias", "bn", "add"] * 2, "gap", "softmax"]  # fmt: skip
 
 
 EACH = pytest.mark.parametrize(
-    "lines", [RESIDUAL, DEEP, DEEP_RESIDUAL], ids=["residual", "deep", "both"]
+    "lines",
+    [RESIDUAL, DEEP, DEEP_RESIDUAL, INVERTED],
+    ids=["residual", "deep", "both", "inverted"],
 )
 
 

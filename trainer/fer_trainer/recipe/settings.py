@@ -76,7 +76,7 @@ class DataSettings:
         subset: Pictures with other labels than the recipe's may be left out. They always are
             where it has two labels; else they are an error.
         unlabelled: A folder or ZIP of further faces whose expressions nobody has named: teachers
-            do; "" for none. See `UnlabelledSettings`.
+            do; "" for none. See `[unlabelled]`.
     """
 
     validation_fraction: float = setting(0.1, above=0, below=1)

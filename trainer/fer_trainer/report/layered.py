@@ -23,6 +23,7 @@ LAYERS: Final[Mapping[str, str]] = {
     "InputLayer": colours.GREY,
     "Rescaling": "#c8c8c8",
     "Conv2D": colours.BLUE,
+    "DepthwiseConv2D": colours.BLUE,
     "BatchNormalization": colours.YELLOW,
     "ReLU": colours.VERMILION,
     "MaxPooling2D": colours.GREEN,
@@ -32,6 +33,7 @@ LAYERS: Final[Mapping[str, str]] = {
     "Flatten": colours.SKY,
     "Dense": colours.ORANGE,
     "Add": colours.PURPLE,
+    "Multiply": colours.PURPLE,
 }
 """By Keras class; those of one role may share a colour."""
 
@@ -45,10 +47,12 @@ UP: Final = 0.24
 
 _TALLEST: Final = 120.0
 _SEAM: Final = 1.5
-_LEADING: Final = ("InputLayer", "Conv2D", "Dense", "Flatten", "GlobalAveragePooling2D")
+_LEADING: Final = (
+    "InputLayer", "Conv2D", "DepthwiseConv2D", "Dense", "Flatten", "GlobalAveragePooling2D",
+)  # fmt: skip
 _WORDS: Final = {
-    "InputLayer": "input", "Conv2D": "conv", "Dense": "dense", "Flatten": "flatten",
-    "GlobalAveragePooling2D": "mean",
+    "InputLayer": "input", "Conv2D": "conv", "DepthwiseConv2D": "depthwise", "Dense": "dense",
+    "Flatten": "flatten", "GlobalAveragePooling2D": "mean",
 }  # fmt: skip
 
 Point: TypeAlias = tuple[float, float]
