@@ -80,6 +80,14 @@ def test_blocks_stand_apart(lines: Sequence[str]) -> None:
             assert beside or other[1] >= bottom or other[3] <= top
 
 
+def test_a_shortcut_past_another_is_drawn_above_it() -> None:
+    root = ET.fromstring(draw_layered(network_graph(a_network(INVERTED))))
+    words = [text for text in root.iter(f"{SVG}text") if text.text == "unchanged"]
+    assert len(words) == 4  # of two sums, and of two products inside them
+    assert len({text.attrib["y"] for text in words}) >= 2
+    assert len({(text.attrib["x"], text.attrib["y"]) for text in words}) == 4
+
+
 def test_a_long_network_is_broken_into_rows() -> None:
     heights = [
         float(ET.fromstring(draw_layered(network_graph(a_network(lines)))).attrib["height"])
