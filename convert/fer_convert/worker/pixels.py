@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fer_convert.source.legacy import PIXELS, Pixels
 from fer_convert.worker.flattening import graph_of, is_inert
+from fer_edge.shared.data.samples import with_channels
 from fer_edge.shared.errors import ModelError
 
 _MOVING: Final = (
@@ -76,7 +77,7 @@ def rescaling_for(network: Any, pixels: Pixels | None, path: Path) -> Any:
 
 def scale(pictures: NDArray[np.uint8], pixels: Pixels | None) -> NDArray[np.float32]:
     """Return pictures as the user's own program feeds them: float32, a channel axis added."""
-    raw = pictures[..., np.newaxis].astype(np.float32)
+    raw = with_channels(pictures).astype(np.float32)
     if pixels == "0..1":
         return raw / np.float32(255)
     return raw / np.float32(127.5) - np.float32(1) if pixels == "-1..1" else raw

@@ -78,6 +78,15 @@ def open_trusted(settings: ModelSettings) -> ModelFile:
     return model
 
 
+def looks_at_colour(settings: ModelSettings) -> bool:
+    """Tell whether frames must keep their colours for the model that the settings name.
+
+    Raises:
+        ModelError: As `open_trusted` says.
+    """
+    return open_trusted(settings).contract.input.is_colour
+
+
 def open_tried(settings: ModelSettings) -> ModelFile:
     """Read the model that the settings name, and have it tried where that was not done before.
 

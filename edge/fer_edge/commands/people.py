@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from fer_edge.pipeline.protocols import Detector
 from fer_edge.shared.data.csv_rows import read_header, read_rows
 from fer_edge.shared.data.opening import open_container
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_colour, decode_grey
 from fer_edge.shared.errors import DataError, LabelError, PictureError
-from fer_edge.shared.labels import canonical_label
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.records import Prediction
 from fer_edge.shared.statistics import Interval
@@ -165,8 +165,12 @@ class PeopleEvaluation:
         }
 
 
-def read_people(path: Path) -> list[Photograph]:
+def read_people(path: Path, vocabulary: Vocabulary = KNOWN_EXPRESSIONS) -> list[Photograph]:
     """Read the table of people: `file`, `person` and `expression` by the header, others ignored.
+
+    Args:
+        path: The CSV file.
+        vocabulary: What expressions are called.
 
     Raises:
         DataError: It cannot be read, lacks a column, or has an unknown expression.
@@ -193,7 +197,7 @@ def read_people(path: Path) -> list[Photograph]:
             continue
         try:
             name = PurePosixPath(file).as_posix()
-            found.append(Photograph(name, person, canonical_label(expression)))
+            found.append(Photograph(name, person, vocabulary.read(expression)))
         except LabelError as error:
             raise DataError(
                 f"{path}, line {line}: {error.found}", expected=error.expected, fix=error.fix
@@ -231,6 +235,7 @@ def look(
         DataError: A file is missing, or too many cannot be read.
     """
     seen, unreadable = [], []
+    colour = classifier.contract.input.is_colour
     with open_container(data) as files:
         known = {*files.names}
         absent = [each.file for each in photographs if each.file not in known]
@@ -244,7 +249,8 @@ def look(
             try:
                 grey = decode_grey(files.read(each.file), where=each.file)
                 faces = detector.detect(grey)
-                said = classifier.classify(grey, faces[:1])
+                picture = decode_colour(files.read(each.file), where=each.file) if colour else grey
+                said = classifier.classify(picture, faces[:1])
             except (PictureError, DataError):
                 unreadable.append(each.file)
                 continue

@@ -43,7 +43,8 @@ def make_service(
         settings: Of all parts.
         controls: What is asked of the daemon.
         read_settings: Resolves the settings anew; raises `FerError` where they are wrong.
-        colour: Whether frames keep their colours, for whoever draws on them.
+        colour: Whether frames keep their colours, for whoever draws on them; a network that looks
+            at colours has them in any case.
 
     Raises:
         FerError: A part cannot be made.
@@ -63,7 +64,10 @@ def make_service(
     _log.log(level, "faces are found by %s", names.detector)
     service = Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
-        SteadyCamera(*camera_of(settings, colour=colour), patient=systemd.heard),
+        SteadyCamera(
+            *camera_of(settings, colour=colour or pipeline.contract.input.is_colour),
+            patient=systemd.heard,
+        ),
         pipeline,
         sinks,
         controls=controls,
@@ -141,11 +145,13 @@ class _Reloading:
                 pipeline.close()
             _refuse(refused)
             return
+        saw_colour = service.pipeline.contract.input.is_colour
         if pipeline is not None:
             service.pipeline.close()
             service.pipeline = pipeline
-        if _WATCHED in changed:
-            service.camera.change(*camera_of(new, colour=self._colour))
+        sees_colour = service.pipeline.contract.input.is_colour
+        if _WATCHED in changed or (sees_colour != saw_colour and not self._colour):
+            service.camera.change(*camera_of(new, colour=self._colour or sees_colour))
         service.calibrator.participants = _participants(new, service.pipeline.contract)
         service.figures.names = _names(new, service.pipeline)
         self._settings = new

@@ -14,6 +14,9 @@ GreyImage: TypeAlias = NDArray[np.uint8]
 ColourImage: TypeAlias = NDArray[np.uint8]
 """uint8, shape (height, width, 3), in the order blue, green, red."""
 
+Image: TypeAlias = NDArray[np.uint8]
+"""uint8, grey or in colour: a `GreyImage` or a `ColourImage`."""
+
 OBSERVATION_SCHEMA: Final = 1
 UNCERTAIN: Final = "uncertain"
 """Stands for a smoothed label where no expression is probable enough, or none can be read."""

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import reduce
 from typing import Any, Final
 
 from fer_edge.shared.terminal.tables import format_fields, format_table
-from fer_edge.shared.typed_tables import flatten, toml_value
+from fer_edge.shared.typed_tables import settings_of
+from fer_edge.shared.written_values import as_written
+from fer_trainer.jobs.recipes import format_network
 from fer_trainer.network.cost import LayerCost, NetworkCost
 from fer_trainer.recipe.extending import LAYERS
-from fer_trainer.recipe.written import WrittenRecipe
+from fer_trainer.recipe.settings import Recipe
+from fer_trainer.recipe.written import DEFAULT, WrittenRecipe
 
-DEFAULT: Final = "default"
 _NUMBER: Final = re.compile(r"(\d+)_")
 _LONGEST: Final = 60
 _HEADER: Final = ("setting", "value", "from")
@@ -24,6 +27,8 @@ def described_to_json(written: WrittenRecipe, cost: NetworkCost) -> dict[str, An
     return {
         "name": recipe.name,
         "labels": recipe.label_names,
+        "input": list(recipe.input_spec.picture_shape),
+        "colour": recipe.input.colour,
         "extends": list(written.names[1:]),
         "settings": {
             key: {"value": value, "from": written.origins[key]}
@@ -48,12 +53,16 @@ def format_described(written: WrittenRecipe, cost: NetworkCost) -> str:
         f"{written.recipe.name}: {', which extends '.join(written.names)}\n\n"
         f"{format_fields(fields)}\n"
         "All other settings have their defaults.\n\n"
+        f"{format_network(written.recipe)}\n\n"
         f"{_format_layers(written, cost)}"
     )
 
 
 def _settings(written: WrittenRecipe) -> Mapping[str, Any]:
-    return flatten(asdict(written.recipe))
+    """Return every setting by dotted key, in the order of the reference."""
+    recipe = written.recipe
+    values = {key: reduce(getattr, key.split("."), recipe) for key in settings_of(Recipe)}
+    return values | {"heads": [asdict(head) for head in recipe.heads]}
 
 
 def _short(key: str, value: Any) -> str:
@@ -62,10 +71,7 @@ def _short(key: str, value: Any) -> str:
         return f"{len(value)} lines"
     if key == "heads":
         return ", ".join(head["name"] for head in value)
-    if isinstance(value, list | tuple):
-        text = f"[{', '.join(map(toml_value, value))}]"
-    else:
-        text = toml_value(value)
+    text = as_written(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 

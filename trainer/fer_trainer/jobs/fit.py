@@ -300,6 +300,8 @@ def _contract(
         least_probability=measured.least_probability,
         class_shares=measured.class_shares,
         balance=measured.balance,
+        merged=recipe.labels.merged,
+        dropped=recipe.labels.dropped,
         licence=recipe.card.licence,
         intended_use=as_line(recipe.card.intended_use),
         limits=as_line(recipe.card.limits),

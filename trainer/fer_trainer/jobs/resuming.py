@@ -9,8 +9,9 @@ from typing import Any
 
 from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
-from fer_edge.shared.typed_tables import as_written, flatten
+from fer_edge.shared.typed_tables import flatten
 from fer_edge.shared.whole_files import WRITING
+from fer_edge.shared.written_values import as_written
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe

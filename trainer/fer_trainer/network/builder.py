@@ -22,14 +22,14 @@ def build_network(
 
     Args:
         lines: As `language.parse_layers` returns them.
-        input_shape: (height, width, 1).
+        input_shape: (height, width, channels).
         labels: Number of labels; decides the size of the output. Of several heads on one body:
             by the head's name.
         name: Of the model.
 
     Returns:
-        A functional `keras.Model` from raw pixels, float32 (N, height, width, 1) in 0..255, to
-        probabilities, float32 (N, labels) or (N, 1) for a sigmoid; those of several heads stand
+        A functional `keras.Model` from raw pixels, float32 (N, height, width, channels) in 0..255,
+        to probabilities, float32 (N, labels) or (N, 1) for a sigmoid; those of several heads stand
         side by side.
 
     Raises:

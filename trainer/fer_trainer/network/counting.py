@@ -32,7 +32,7 @@ def count_network(
 
     Args:
         lines: As `language.parse_layers` returns them.
-        input_shape: (height, width, 1).
+        input_shape: (height, width, channels).
         labels: Number of labels; of several heads by the head's name.
 
     Raises:

@@ -25,10 +25,9 @@ from fer_trainer.recipe.extending import (
 )
 from fer_trainer.recipe.lines import RecipeText
 from fer_trainer.recipe.settings import HeadSettings, Recipe
-from fer_trainer.recipe.written import Texts, WrittenRecipe
+from fer_trainer.recipe.written import SET, Texts, WrittenRecipe
 
 _FOLDER: Final = files("fer_trainer.recipe").joinpath("shipped")
-_SET: Final = "--set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +79,17 @@ def read_recipe(name: str, *, overrides: Iterable[str] = ()) -> WrittenRecipe:
     settings = [given for each in reversed(chain) for given in _given(each, chain)]
     settings += [each for each in changed if each.key != CHANGES]
     if any(each.extension.changes for each in chain) or _last(changed, CHANGES):
-        where = next((each.text.where(CHANGES) for each in chain if each.extension.changes), _SET)
+        where = next((each.text.where(CHANGES) for each in chain if each.extension.changes), SET)
         settings.append(Given(LAYERS, [line.text for line in lines], where))
     # Each from its own line; an override that came with a table stays whole.
-    resolved = resolve(Recipe, settings, where=name)
+    resolved = resolve(Recipe, _spelled_out(settings), where=name)
     overridden = frozenset(LAYERS if each.key == CHANGES else each.key for each in changed)
-    texts = Texts([each.text for each in chain], overridden, [line.where for line in lines])
+    texts = Texts(
+        [each.text for each in chain],
+        overridden,
+        resolved.origins,
+        [line.where for line in lines],
+    )
     # Here, so that a mistake costs no time.
     try:
         check_recipe(resolved.settings, where=name)
@@ -98,7 +102,26 @@ def read_recipe(name: str, *, overrides: Iterable[str] = ()) -> WrittenRecipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """Return the recipe as TOML with every setting written out; `load_recipe` reads it."""
-    return to_toml(asdict(recipe))
+    table = asdict(recipe)
+    if not (recipe.labels.merge or recipe.labels.drop):
+        table["labels"] = recipe.labels.names
+    return to_toml(table)
+
+
+def _spelled_out(given: Iterable[Given]) -> Iterator[Given]:
+    """Yield settings with what a recipe says in short: its labels, and the size of a square."""
+    for each in given:
+        value = each.value
+        if each.key == "labels" and not isinstance(value, Mapping):
+            yield each._replace(key="labels.names")
+        elif each.key == "input.size":
+            yield from (each._replace(key=f"input.{side}") for side in ("height", "width"))
+        elif each.key == "input" and isinstance(value, Mapping) and "size" in value:
+            sides = {"height": value["size"], "width": value["size"]}
+            rest = {key: other for key, other in value.items() if key != "size"}
+            yield each._replace(value=rest | sides)
+        else:
+            yield each
 
 
 def _chain(name: str) -> list[_Source]:
@@ -185,8 +208,8 @@ def _network(chain: Sequence[_Source], changed: Sequence[Given]) -> list[Line]:
     if isinstance(layers, list) and all(isinstance(each, str) for each in layers):
         lines = [Line(each, chain[0].name) for each in layers]
     if (changes := _last(changed, CHANGES)) is not None:
-        given = take_extension({"network": {"changes": changes}}, RecipeText("", name=_SET))
-        lines = changed_lines(lines, (Line(each, _SET) for each in given.changes), of=of)
+        given = take_extension({"network": {"changes": changes}}, RecipeText("", name=SET))
+        lines = changed_lines(lines, (Line(each, SET) for each in given.changes), of=of)
     return lines
 
 
@@ -245,4 +268,4 @@ def _parse_override(override: str) -> Given:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    return Given(key, value, _SET)
+    return Given(key, value, SET)

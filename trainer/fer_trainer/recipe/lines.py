@@ -14,6 +14,8 @@ _COMMENT: Final = re.compile(r"#[^\n]*")
 _WORDS: Final = re.compile(
     f"{_LONG.pattern}|{_SHORT.pattern}|{_COMMENT.pattern}", re.DOTALL
 )  # strings and comments
+_WHOLE: Final = frozenset({"labels.merge"})
+"""Settings that are tables by themselves, of any names."""
 
 
 class RecipeText:
@@ -38,7 +40,7 @@ class RecipeText:
         """
         for name, value in table.items():
             key = prefix + name
-            if isinstance(value, Mapping) and value:
+            if isinstance(value, Mapping) and value and key not in _WHOLE:
                 yield from self.given(value, f"{key}.")
             else:
                 yield Given(key, value, self.where(key))

@@ -10,6 +10,10 @@ from fer_trainer.recipe.extending import CHANGES, LAYERS
 from fer_trainer.recipe.lines import RecipeText
 from fer_trainer.recipe.settings import Recipe
 
+DEFAULT: Final = "default"
+SET: Final = "--set"
+"""Origins that are no line of a file; the first is `typed_tables`' own word."""
+
 _LAYER: Final = re.compile(r"layer (\d+) '")
 _KEY: Final = re.compile(r"[a-z_]+(?:\.[a-z0-9_]+)*")
 _DOTTED: Final = re.compile(r"\b[a-z_]+(?:\.[a-z0-9_]+)+\b")
@@ -39,11 +43,13 @@ class Texts:
     Attributes:
         texts: The recipe's own, and of those that it extends, the nearest first.
         overridden: Dotted keys that are not as any text says.
+        origins: By dotted key: the file and line, "--set" or "default".
         layers: Where each line of the network stands.
     """
 
     texts: Sequence[RecipeText]
     overridden: frozenset[str]
+    origins: Mapping[str, str]
     layers: Sequence[str]
 
     @property
@@ -56,6 +62,8 @@ class Texts:
 
         Where the setting, or one of the section's, is not a text's own, no line is named.
         """
+        if (origin := self.origins.get(key, DEFAULT)) not in {DEFAULT, SET}:
+            return origin
         while key:
             if self._is_overridden(key):
                 return self.name
@@ -90,7 +98,8 @@ class Texts:
             key = min((CHANGES, LAYERS), key=self._rank)
             found = f"{self.where(key)}: {found}"
         else:
-            found = f"{self.where('labels')}: {found}"
+            named = re.match(r"labels\.\w+", found)
+            found = f"{self.where(named[0] if named else 'labels.names')}: {found}"
         return type(error)(found, expected=error.expected, fix=error.fix)
 
     def _is_overridden(self, key: str) -> bool:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
+import numpy as np
+
 from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.data.files import format_counts
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.records import Image
 from fer_edge.shared.report.page import (
     facts,
     heading,
@@ -31,6 +33,7 @@ from fer_trainer.report.plots import Plot
 from fer_trainer.scores.calibration import COLDEST, HOTTEST, LOST
 from fer_trainer.scores.evaluation import scores_from_json
 
+_COLOUR_AXES: Final = 3
 _PARTS: Final = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -359,13 +362,15 @@ def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "unlabelled faces", f"{words}; {faces['note'] or 'no note on their licence'}"
 
 
-def thumbnail(picture: GreyImage, *, alt: str) -> str:
+def thumbnail(picture: Image, *, alt: str) -> str:
     """Return a small picture.
 
     Args:
-        picture: uint8, shape (height, width).
+        picture: uint8, shape (height, width), or with 3 behind in RGB.
         alt: What it shows.
     """
+    if picture.ndim == _COLOUR_AXES:
+        picture = np.ascontiguousarray(picture[..., ::-1])  # as OpenCV writes it
     encoded = cv2.imencode(".png", picture)[1].tobytes()
     return f'<img class="face" src="{_data_uri("image/png", encoded)}" alt="{text(alt)}"/>'
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.data.samples import Pictures, Samples
+from fer_edge.shared.data.samples import Pictures, Samples, with_channels
 from fer_trainer.backend import keras
 from fer_trainer.data.unlabelled import Unlabelled
 from fer_trainer.network.builder import build_network
@@ -259,14 +259,14 @@ def predict(network: Any, pictures: Pictures) -> NDArray[np.float32]:
 
     Args:
         network: From raw float pixels to probabilities.
-        pictures: uint8, shape (N, H, W).
+        pictures: uint8, as `Pictures` says.
 
     Returns:
         float32, shape (N, outputs).
     """
     answers = [
         keras.ops.convert_to_numpy(
-            network(pictures[start : start + EVALUATION_BATCH, ..., None].astype(np.float32))
+            network(with_channels(pictures[start : start + EVALUATION_BATCH]).astype(np.float32))
         )
         for start in range(0, len(pictures), EVALUATION_BATCH)
     ]

@@ -13,7 +13,7 @@ from fer_edge.shared.data.picture_bounds import why_outsized
 from fer_edge.shared.data.signatures import HEAD_BYTES, is_video
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
-from fer_edge.shared.records import ColourImage, GreyImage
+from fer_edge.shared.records import ColourImage, GreyImage, Image
 
 PICTURE_SUFFIXES: Final = frozenset(
     {
@@ -55,6 +55,11 @@ def decode_colour(data: bytes, *, where: str) -> ColourImage:
     return _decode(data, cv2.IMREAD_COLOR, where=where)
 
 
+def decode_picture(data: bytes, *, where: str, colour: bool) -> Image:
+    """Decode a picture in its colours or in grey, as `decode_colour` and `decode_grey` do."""
+    return decode_colour(data, where=where) if colour else decode_grey(data, where=where)
+
+
 def _decode(data: bytes, flags: int, *, where: str) -> NDArray[np.uint8]:
     if not data:
         raise PictureError(f"{where} is empty", expected=_EXPECTED, fix="replace the file")
@@ -92,10 +97,10 @@ def _decode(data: bytes, flags: int, *, where: str) -> NDArray[np.uint8]:
     return turned_upright(upright, _webp_orientation(data)) if webp else upright
 
 
-def pixel_digest(grey: GreyImage) -> bytes:
+def pixel_digest(picture: Image) -> bytes:
     """Return a hash of a picture's size and pixels; equal exactly where these are."""
-    digest = hashlib.sha256(repr(grey.shape).encode())
-    digest.update(np.ascontiguousarray(grey).data)  # no copy, as a rule
+    digest = hashlib.sha256(repr(picture.shape).encode())
+    digest.update(np.ascontiguousarray(picture).data)  # no copy, as a rule
     return digest.digest()
 
 
