@@ -9,6 +9,8 @@ import dataclasses
 import inspect
 import re
 import sys
+import textwrap
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -92,6 +94,7 @@ UNITS: Final = {
 }
 SHARES: Final = "expression.prior."
 TYPES: Final = {str: "text", bool: "true or false", int: "whole number", float: "number"}
+KINDS: Final = {tuple: "list", types.UnionType: "text or list", Mapping: "table"}
 HEAD: Final = "| key | type | unit | range | default | what it does |\n|---|---|---|---|---|---|"
 
 
@@ -110,27 +113,29 @@ def _top() -> Iterator[str]:
     told = {"extends": _attributes(Extension)["extends"], **_attributes(Recipe)}
     yield "## At the top\n\nThese keys stand before the first section.\n"
     yield "| key | type | what it does |\n|---|---|---|"
-    fields = [f.name for f in dataclasses.fields(Recipe) if not _is_section(f)]
-    for name in ("extends", *fields):
-        yield f"| `{name}` | text | {sentence(told[name])} |"
+    plain = [
+        f.name
+        for f in dataclasses.fields(Recipe)
+        if f.default_factory is dataclasses.MISSING and f.name != "heads"
+    ]
+    for name in ("extends", *plain):
+        kind = "text or list" if name == "labels" else "text"
+        yield f"| `{name}` | {kind} | {sentence(told[name])} |"
     yield ""
 
 
-def _is_section(field: Any) -> bool:
-    return field.name == "heads" or field.default_factory is not dataclasses.MISSING
-
-
 def _heads() -> Iterator[str]:
-    yield f"## `[[heads]]`\n\n{_attributes(Recipe)['heads']}\n"
+    about = textwrap.fill(_attributes(Recipe)["heads"], 110)
+    yield f"## `[[heads]]`\n\n{about}\n"
     yield HEAD
     yield from _rows(HeadSettings, "heads", _told_by_docstring)
 
 
 def _sections(settings: type, told: Any) -> Iterator[str]:
     for section in dataclasses.fields(settings):
-        if section.default_factory is dataclasses.MISSING:
+        cls = typing.get_type_hints(settings)[section.name]
+        if not dataclasses.is_dataclass(cls):
             continue
-        cls: Any = section.default_factory
         about = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
         # What a docstring refers to in the code means nothing to whoever writes a recipe.
         about = re.sub(r"; see `fer_[\w.]+`", "", about)
@@ -171,14 +176,17 @@ def _attributes(cls: type) -> Mapping[str, str]:
 def _row(key: str, field: Any, hint: Any, told: str) -> str:
     if not told:
         raise ValueError(f"{key} is not explained where it is declared")
-    kind, has_default = typing.get_origin(hint), field.default is not dataclasses.MISSING
+    kind = typing.get_origin(hint)
     choices = typing.get_args(hint) if kind is typing.Literal else field.metadata.get("choices")
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
     cells = (
         f"`{key}`",
-        "list" if kind is tuple else TYPES[type(field.default) if has_default else hint],
-        _unit(key, field.default),
+        KINDS.get(kind) or TYPES[hint if default is dataclasses.MISSING else type(default)],
+        _unit(key, default),
         ", ".join(map(_value, choices)) if choices else _range(field.metadata),
-        _value(field.default) if has_default else "must be given",
+        "must be given" if default is dataclasses.MISSING else _value(default),
         sentence(told),
     )
     return f"| {' | '.join(cells)} |"
@@ -204,7 +212,7 @@ def _range(told: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    if value in {"", ()}:
+    if value in ("", (), {}):
         return "empty"
     if isinstance(value, bool):
         return str(value).lower()

@@ -54,6 +54,8 @@ _NEEDED: Final[dict[str, str]] = {
     "rescale": "range", "conv": "size", "dense": "size", "residual": "size", "dropout": "rate",
     "separable": "size", "excite": "size",
 }  # fmt: skip
+KINDS: Final = tuple(_OPTIONS)
+"""First words of a line."""
 OUTPUTS: Final = ("softmax", "sigmoid")
 
 

@@ -300,7 +300,8 @@ class Recipe:
 
     Attributes:
         name: Short name, which the model gets, too.
-        labels: See `LabelSettings`.
+        labels: What the network is to tell apart; a text or a list here is short for
+            `labels.names`.
         source: Where the recipe comes from.
         heads: Several answers of one network; the first one's labels are the recipe's, and its
             pictures are those that are split. Empty: one answer, in the recipe's labels.
