@@ -80,12 +80,12 @@ def test_the_example_is_done_as_it_stands(desk: Path, write_faces: Callable[...,
     ]  # fmt: skip
     labels = load_recipe("smile.toml").label_names
     write_faces(desk / "faces/train", labels, each=210, seed=1)
-    write_faces(desk / "faces/test", labels, each=20, seed=2)
+    write_faces(desk / "faces/test", labels, each=60, seed=2)
     told = {}
     for words in commands():
         if words[-1] != "cut_faces.py":
             told[" ".join(words[:2])] = typed([*words, *shorter(words)])
-    assert re.search(r"^total +423 +42$", told[".venv/bin/fer-train inspect-data"], flags=re.M)
+    assert re.search(r"^total +423 +122$", told[".venv/bin/fer-train inspect-data"], flags=re.M)
     assert "smile: smile.toml, which extends edge-nano" in told[".venv/bin/fer-train describe"]
     assert (desk / "runs/compared.html").is_file()
     assert "gate, int8: passed" in told[".venv/bin/fer-convert runs/smile"]

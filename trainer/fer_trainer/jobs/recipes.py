@@ -20,7 +20,7 @@ _HEADER: Final = (
 _NOTES: Final = """\
 int8 kB: estimated, without contract and golden vectors. -: not trained to its end.
 Test accuracy and time of training: measured by this project on FER2013, with intervals and machines
-in docs/log/training.md and docs/log/models.md."""
+in docs/log/training.md and docs/log/models.md. The sources themselves publish no accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
