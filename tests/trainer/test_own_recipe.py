@@ -34,11 +34,14 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands() -> Iterator[list[str]]:
-    """Yield what a reader is told to type; a camera is at nobody's hand here."""
+    """Yield what a reader is told to type.
+
+    A camera is at nobody's hand here, and to train a second time and compare is tested elsewhere.
+    """
     for block in blocks(PAGE, "bash"):
         for line in block.splitlines():
             words = shlex.split(line)
-            if "--source" not in words:
+            if "--source" not in words and "runs/smile-small" not in words:
                 yield words
 
 
@@ -87,7 +90,6 @@ def test_the_example_is_done_as_it_stands(desk: Path, write_faces: Callable[...,
             told[" ".join(words[:2])] = typed([*words, *shorter(words)])
     assert re.search(r"^total +423 +122$", told[".venv/bin/fer-train inspect-data"], flags=re.M)
     assert "smile: smile.toml, which extends edge-nano" in told[".venv/bin/fer-train describe"]
-    assert (desk / "runs/compared.html").is_file()
     assert "gate, int8: passed" in told[".venv/bin/fer-convert runs/smile"]
     (accuracy,) = re.findall(r"accuracy +([\d.]+)", told[".venv/bin/fer-edge evaluate"])[:1]
     assert float(accuracy) > 0.9
