@@ -117,6 +117,13 @@ picture_options = options(
     help="Exit with 0 although float32 itself is at chance, or gives every picture the same label.",
 )
 @click.option(
+    "--against",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A model file with the same labels, that of the device for instance: say where the new "
+    "one is worse on the held-out pictures.",
+)
+@click.option(
     "--c-array", is_flag=True, help="Also write int8 as C++ source for TensorFlow Lite Micro."
 )
 @click.option("--force", is_flag=True, help="Replace files of an earlier conversion.")
@@ -140,6 +147,7 @@ def convert(
     try_rescue: bool,
     accept_unmeasured: bool,
     accept_poor: bool,
+    against: Path | None,
     c_array: bool,
     force: bool,
     as_json: bool,
@@ -161,6 +169,7 @@ def convert(
     from fer_convert.conversion import convert as convert_run
     from fer_convert.cost.emulation import emulate, find_emulator
     from fer_convert.judgement.gate import check_gate
+    from fer_convert.judgement.rival import compare_with, open_rival, say_rival
     from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
     from fer_convert.report.page import PAGE_NAME, render_page
     from fer_convert.report.text import format_report
@@ -187,6 +196,7 @@ def convert(
         labels=[label.strip() for label in labels.split(",")] if labels else (),
         pixels=pixels,
     )
+    rival = None if against is None else open_rival(against, opened.contract)
     with ProgressLine() as progress:
         conversion = convert_run(opened, plan, progress)
         verdict = conversion.verdicts.get(Target.INT8)
@@ -198,6 +208,10 @@ def convert(
             model = conversion.artefact(Target.INT8).model
             conversion = dataclasses.replace(conversion, emulation=emulate(model, emulator))
     report = conversion.to_json()
+    if rival is not None:
+        report["against"] = compare_with(
+            rival, conversion.answers[conversion.artefacts[0].target], conversion.held_out
+        )
     files = {artefact.file_name: artefact.data for artefact in conversion.artefacts}
     if c_array and Target.INT8.file_name not in files:
         click.echo("no C++ source: only 16-bit activations passed the gate", err=True)
@@ -216,7 +230,7 @@ def convert(
     if as_json:
         echo_json(report)
     else:
-        click.echo(format_report(conversion))
+        click.echo("\n".join([format_report(conversion), *say_rival(report.get("against"))]))
         for name in files:
             click.echo(f"wrote {out / name}")
     check_gate(

@@ -135,6 +135,11 @@ def test_folders_name_the_labels_and_aliases_are_one():
     assert labels_of_names(["anger", "angry", "0_happy", "bored"]) == ("angry", "bored", "happy")
 
 
+def test_what_names_no_labels_cannot_be_used():
+    with pytest.raises(LabelError, match="label 'a#b' has '#'"):
+        labels_of_names(["a#b", "c"])
+
+
 def test_a_label_is_found_by_what_it_means():
     assert find_label(("x", "Calm"), "neutral") == 1
     assert find_label(("smile", "no smile"), "neutral") is None

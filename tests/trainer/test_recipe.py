@@ -72,7 +72,7 @@ def test_a_wrong_setting_of_a_file_names_the_file(tmp_path) -> None:
     with pytest.raises(SettingsError, match=r"mine\.toml.*did you mean 'training\.epochs'"):
         load_recipe(str(path))
     path.write_text('name = "mine"\n', encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"mine\.toml: setting labels is missing"):
+    with pytest.raises(SettingsError, match=r"mine\.toml: setting labels\.names is missing"):
         load_recipe(str(path))
 
 

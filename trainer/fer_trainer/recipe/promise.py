@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Final
 
 from fer_edge.shared.errors import LabelError
@@ -18,6 +19,7 @@ from fer_edge.shared.typed_tables import setting
 
 FOLDERS: Final = "folders"
 """Stands for the names of the data's class folders."""
+_NEARLY: Final = 0.75
 _UNSETTLED: Final = ("first", "second")
 """Stand for the folders' names until the data is known."""
 
@@ -154,11 +156,13 @@ class LabelSettings:
                     fix="leave it out of one of them",
                 )
             seen.add(found)
-            if not (self.of_folders or found in given or label in given or is_expression(name)):
+            # A name that the data alone has is fine; one that is nearly a label is a slip.
+            own = self.of_folders or found in given or label in given or is_expression(name)
+            if not own and (near := get_close_matches(found, given, n=1, cutoff=_NEARLY)):
                 raise LabelError(
                     f"labels.{place} names {name!r}, which is no label",
-                    expected="one of " + ", ".join(given),
-                    fix="correct it",
+                    expected="one of " + ", ".join(given) + ", or what the data calls a class",
+                    fix=f"did you mean {near[0]!r}?",
                 )
         if empty := [label for label, names in self.merge.items() if not names]:
             raise LabelError(
@@ -168,6 +172,12 @@ class LabelSettings:
             )
         if not self.of_folders:
             check_labels(self.all)
+            if lost := [label for label in self.merged if label not in self.all]:
+                raise LabelError(
+                    f"labels.merge.{lost[0]} takes the place of no label",
+                    expected=f"it among labels.names, or one of {', '.join(given)} merged in it",
+                    fix="name it in labels.names, or merge others",
+                )
 
 
 def _among(base: Vocabulary, name: str) -> str:

@@ -63,8 +63,12 @@ def _move(pictures: Any, drawn: Drawn) -> Any:
     offset = drawn["right"], drawn["below"]
     if len(pictures.shape) != COLOUR_AXES:
         return warp(pictures, matrix, offset)
-    channels = range(pictures.shape[-1])
-    return ops.stack([warp(pictures[..., at], matrix, offset) for at in channels], axis=-1)
+    _, height, width, deep = pictures.shape
+    # Channels behind one another, so that one gather fetches them all.
+    planes = ops.reshape(ops.transpose(pictures, (3, 0, 1, 2)), (-1, height, width))
+    xx, xy, yx, yy, right, below = (ops.tile(value, (deep,)) for value in (*matrix, *offset))
+    moved = ops.reshape(warp(planes, (xx, xy, yx, yy), (right, below)), (deep, -1, height, width))
+    return ops.transpose(moved, (1, 2, 3, 0))
 
 
 def channelled(pictures: Any) -> Any:
