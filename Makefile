@@ -66,7 +66,8 @@ constraints: setup ## Pin the newest versions that fit together, for every suppo
 	  --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --no-emit-package fer-edge \
 	  --group dev edge/pyproject.toml convert/pyproject.toml \
-	  trainer/pyproject.toml --extra tensorflow --extra yunet --output-file constraints.txt
+	  trainer/pyproject.toml --extra tensorflow --extra tensorboard --extra yunet \
+	  --output-file constraints.txt
 
 clean: ## Remove the virtual environments and what was built.
 	rm -rf $(VENV) $(EDGE_VENV) build dist demo-output

@@ -8,7 +8,7 @@ from fer_convert.conversion import Conversion
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
-from fer_convert.report.text import loss_table
+from fer_convert.report.text import loss_table, say_ranges
 from fer_convert.targets import Target
 from fer_edge.shared.report.page import facts, heading, page, paragraph, table, tiles, verdict
 from fer_edge.shared.report.plot import plots
@@ -205,7 +205,7 @@ def show_origin(conversion: Conversion) -> Iterator[str]:
         ("left out as extreme", calibration["trimmed"]),
         ("left out as held out, too", calibration["copies_left_out"]),
         ("seed", calibration["seed"]),
-        ("int8 ranges", provenance.get("int8_ranges", "none")),
+        ("int8 ranges", say_ranges(provenance.get("int8_ranges", {}))),
         ("SHA-256 of the held-out pictures", held_out["sha256"]),
         ("SHA-256 of the network", provenance["network_sha256"]),
         ("batch norms moved", "; ".join(conversion.moves) or "none"),

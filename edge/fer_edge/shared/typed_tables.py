@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.written_values import as_written
 
 _T = TypeVar("_T")
 
@@ -383,7 +384,7 @@ def _is(hint: Any, value: Any, *, later: bool) -> bool:
 
 def _short(value: Any) -> str:
     try:
-        text = repr(value)
+        text = as_written(value)
     except (ValueError, RecursionError):  # of too many digits, or nested too deeply
         return "too large to be shown"
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -20,7 +20,7 @@ _HEADER: Final = (
 _NOTES: Final = """\
 int8 kB: estimated, without contract and golden vectors. -: not trained to its end.
 Test accuracy and time of training: measured by this project on FER2013, with intervals and machines
-in docs/log/training.md and docs/log/models.md."""
+in docs/log/training.md and docs/log/models.md. The sources themselves publish no accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +113,6 @@ def _beside_usual(recipe: Recipe) -> str:
     height, width, _ = _USUAL
     times = recipe_cost(recipe).macs / max(1, usual)
     return f", {times:.2f} times the multiply-accumulates of grey {width}x{height}"
-
-
-def format_cost(cost: NetworkCost) -> str:
-    """Return a line a layer, and their sums."""
-    rows = [
-        [layer.name, layer.kind, "x".join(map(str, layer.shape)),
-         f"{layer.parameters:,}", f"{layer.macs:,}"]
-        for layer in cost.layers
-    ]  # fmt: skip
-    total = ["total", "", "", f"{cost.parameters:,}", f"{cost.macs:,}"]
-    return format_table(("layer", "kind", "output", "parameters", "MACs"), [*rows, total])
 
 
 def _duration(figures: RecipeFigures) -> str:

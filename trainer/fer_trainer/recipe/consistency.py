@@ -5,7 +5,7 @@ import string
 from pathlib import PurePosixPath
 from typing import Final
 
-from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.errors import LabelError, SettingsError
 from fer_edge.shared.labels import ALIASES, label_set
 from fer_edge.shared.model.words import is_licence
 from fer_trainer.network.counting import count_network
@@ -99,11 +99,18 @@ def _check_heads(recipe: Recipe, where: str) -> None:
     names = [head.name for head in recipe.heads]
     if not names:
         return
-    for head in recipe.heads:
-        _ = label_set(head.labels)
-        if not _HEAD_NAME.fullmatch(head.name) or names.count(head.name) > 1:
+    for number, head in enumerate(recipe.heads, start=1):
+        try:
+            _ = label_set(head.labels)
+        except LabelError as error:
+            raise LabelError(
+                f"{where}: heads.{number}.labels: {error.found}",
+                expected=error.expected,
+                fix=error.fix,
+            ) from error
+        if not _HEAD_NAME.fullmatch(head.name) or head.name in names[: number - 1]:
             raise SettingsError(
-                f"{where}: heads: name is {head.name!r}",
+                f"{where}: heads.{number}.name is {head.name!r}",
                 expected="a name of its own, of small letters, digits, - and _",
                 fix="choose another name",
             )

@@ -43,7 +43,7 @@ class DataSettings:
         subset: Pictures with other labels than the recipe's may be left out. They always are
             where it has two labels; else they are an error.
         unlabelled: A folder or ZIP of further faces whose expressions nobody has named: teachers
-            do; "" for none. See `UnlabelledSettings`.
+            do; "" for none. See `[unlabelled]`.
     """
 
     validation_fraction: float = setting(0.1, above=0, below=1)
@@ -300,7 +300,8 @@ class Recipe:
 
     Attributes:
         name: Short name, which the model gets, too.
-        labels: See `LabelSettings`.
+        labels: What the network is to tell apart; a text or a list here is short for
+            `labels.names`.
         source: Where the recipe comes from.
         heads: Several answers of one network; the first one's labels are the recipe's, and its
             pictures are those that are split. Empty: one answer, in the recipe's labels.
