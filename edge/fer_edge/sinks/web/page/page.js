@@ -23,7 +23,7 @@ let here = "";
 function go(moved) {
   const name = location.hash.slice(1) in places ? location.hash.slice(1) : "live";
   if (name === here) return;
-  places[here]?.leave?.();
+  places[here]?.leave();
   here = name;
   for (const other of Object.keys(places)) byId(other).hidden = other !== name;
   for (const link of byId("places").children) {
@@ -33,7 +33,7 @@ function go(moved) {
   const heading = byId(name).querySelector("h2");
   document.title = `${heading.textContent} – FER edge`;
   if (moved) heading.focus({ preventScroll: true });
-  places[name].enter?.();
+  places[name].enter();
   scrollTo(0, 0);
 }
 
@@ -51,15 +51,15 @@ new Stream({
   frame: (frame) => live.frame(frame),
   event: (event) => places.history.event(event),
   state: (state) => {
-    const [text, mood] = PHASES[state.phase] ?? [state.phase, "wait"];
-    showPhase(text, mood);
+    showPhase(...(PHASES[state.phase] ?? [state.phase, "wait"]));
     live.state(state);
     device.state(state);
   },
   link: (there) => {
-    if (there !== connected || !there) live.link(there);
-    if (there && !connected) places[here].enter?.();
+    if (there && !connected) places[here].enter();
     connected = there;
-    if (!there) showPhase("No connection", "bad");
+    if (there) return;
+    showPhase("No connection", "bad");
+    live.lost();
   },
 });

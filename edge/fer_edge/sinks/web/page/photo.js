@@ -5,8 +5,8 @@ import { FaceBoxes, tell } from "./faces.js";
 
 export class Photo {
   constructor() {
-    const texts = { title: byId("photo-title"), label: byId("photo-label"), why: byId("photo-why"), bars: byId("photo-bars") };
-    this.boxes = new FaceBoxes(byId("photo-boxes"), (face) => tell(face, texts));
+    const [title, label, why, bars] = ["title", "label", "why", "bars"].map((name) => byId(`photo-${name}`));
+    this.boxes = new FaceBoxes(byId("photo-boxes"), (face) => tell(face, { title, label, why, bars }));
     for (const input of [byId("choose"), byId("take")]) {
       input.addEventListener("change", () => {
         this.read(input.files[0]);
@@ -16,6 +16,10 @@ export class Photo {
     this.takeDrops(byId("photo"), byId("drop"));
     byId("annotated").addEventListener("click", () => this.annotated());
   }
+
+  enter() {}
+
+  leave() {}
 
   takeDrops(place, shown) {
     const over = (on) => (event) => {
