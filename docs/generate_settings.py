@@ -68,6 +68,8 @@ UNITS: Final = {
     "mqtt.port": "-",
     "mqtt.in_flight": "events",
     "web.port": "-",
+    "web.view_fps": "1/s",
+    "web.viewers": "viewers",
     "input.height": "px",
     "input.width": "px",
     "augmentation.blur_sigma": "px",

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,21 +35,28 @@ _HOST: Final = re.compile(r"[^\s/:@\[\]?#]+")
 _NUMBERS: Final = re.compile(r"[0-9.]+")
 
 
-def make_event_sinks(settings: Settings, model: ModelFile, controls: Controls) -> list[NamedSink]:
-    """Open what the sections `events` and `mqtt` switch on; `check_settings` has checked them.
+def make_event_sinks(
+    settings: Settings,
+    model: ModelFile,
+    controls: Controls,
+    *,
+    tell: Callable[[str], None] | None = None,
+) -> list[NamedSink]:
+    """Open what makes events, and what the section `mqtt` switches on.
+
+    `check_settings` has checked the sections.
 
     Args:
         settings: Of all parts.
         model: Reads the faces.
         controls: What a message may switch.
+        tell: Gets the events, too, wherever else they go; returns at once.
 
     Raises:
         SettingsError: As `broker_endpoint` says.
         OutputError: The spool or the file cannot be opened.
     """
     events, mqtt = settings.events, settings.mqtt
-    if not (events.file or mqtt.host):
-        return []
     origin = Origin(node_name(settings), model.sha256, events.purpose)
     endpoint = broker_endpoint(settings) if mqtt.host else None
     ran_before = spool_path(settings).exists()
@@ -56,7 +64,7 @@ def make_event_sinks(settings: Settings, model: ModelFile, controls: Controls) -
     try:
         ids = EventIds() if spool is None else spool.ids
         file = open_event_file(Path(events.file)) if events.file else None
-        sink = EventSink(_make_deriver(events, ids, origin), spool=spool, file=file)
+        sink = EventSink(_make_deriver(events, ids, origin), spool=spool, file=file, tell=tell)
         sinks = [NamedSink("events", sink)]
         if endpoint is not None and spool is not None:
             mqtt_sink = _mqtt_sink(

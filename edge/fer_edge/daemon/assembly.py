@@ -8,6 +8,7 @@ from typing import Final
 from fer_edge.assemble.baselines import read_participant
 from fer_edge.assemble.parts import make_pipeline, make_sinks
 from fer_edge.assemble.sources import frames_of, make_source, source_uri
+from fer_edge.assemble.window import keep_window, renew_window
 from fer_edge.daemon.calibrating import Participants, no_participants
 from fer_edge.daemon.camera.opener import Opening
 from fer_edge.daemon.camera.steady import SteadyCamera
@@ -149,6 +150,7 @@ class _Reloading:
         service.calibrator.participants = _participants(new, service.pipeline.contract)
         service.figures.names = _names(new, service.pipeline)
         self._settings = new
+        renew_window(service.sinks, new)
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
 
     def _changed(self, new: Settings) -> list[str]:
@@ -164,11 +166,12 @@ class _Reloading:
 
     def _open_sinks(self, service: Service, new: Settings) -> FerError | None:
         """Replace the sinks; return why that is refused, if it is."""
+        window = keep_window(service.sinks, self._settings, new)
         service.sinks.close()  # files and ports can be held only once
         try:
-            service.sinks = FanOut(make_sinks(new, self._controls))
+            service.sinks = FanOut(make_sinks(new, self._controls, window=window))
         except FerError as error:
-            service.sinks = FanOut(make_sinks(self._settings, self._controls))
+            service.sinks = FanOut(make_sinks(self._settings, self._controls, window=window))
             return error
         return None
 
