@@ -41,7 +41,8 @@ export class History {
     this.bins = Array.from({ length: count }, (_, i) => ({ time: first + i * width, empty: true }));
     for (const bin of told.bins) this.bins[Math.round((bin.time - first) / width)] = bin;
     byId("history-moment").hidden = !told.bins.length;
-    say(byId("history-span"), told.bins.length ? `Since ${clock(told.bins[0].time)}; a bar is ${span(width)}` : "Nothing has been seen yet.");
+    const since = told.bins.length ? `Since ${clock(told.bins[0].time)}; a bar is ${span(width)}` : "Nothing was seen yet";
+    say(byId("history-span"), since);
     this.rows(told);
     for (const event of told.events) this.events.set(event.id, event);
     this.list();
@@ -99,22 +100,26 @@ export class History {
 
   list() {
     const newest = [...this.events.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, MOST_EVENTS);
-    this.events = new Map(newest.map((event) => [event.id, event]));
-    const lines = newest.map((event) => make("li", {}, make("time", {}, clockWithSeconds(event.at)), make("span", {}, eventInWords(event))));
-    byId("events").replaceChildren(...(lines.length ? lines : [make("li", { class: "faint" }, "–", "No face has come or gone yet.")]));
+    this.events = new Map(newest.map((event) => [event.id, event])); // the stream may tell what is known
+    const line = (event) => make("li", {}, make("time", {}, clockWithSeconds(event.at)), make("span", {}, told(event)));
+    const none = make("li", {}, make("span", {}, "–"), "No face has come or gone yet");
+    byId("events").replaceChildren(...(newest.length ? newest.map(line) : [none]));
   }
 }
 
 function row(name, kind, bins, share, total) {
-  const drawn = document.createElementNS(SVG, "svg");
-  drawn.setAttribute("viewBox", `0 0 ${bins.length} 100`);
-  drawn.setAttribute("preserveAspectRatio", "none");
-  drawn.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
   const height = (bin) => (bin.empty ? 0 : Math.min(1, share(bin)) * 96);
-  path.setAttribute("d", bins.map((bin, i) => (height(bin) ? `M${i} 100V${(100 - height(bin)).toFixed(1)}h1V100z` : "")).join(""));
-  drawn.append(path);
-  return make("div", { class: `row ${kind}` }, make("span", {}, name), make("div", { class: "plot" }, drawn, make("i", { class: "cursor" })), make("span", {}, total));
+  const bar = (bin, i) => (height(bin) ? `M${i} 100V${(100 - height(bin)).toFixed(1)}h1V100z` : "");
+  const drawn = draw("svg", { viewBox: `0 0 ${bins.length} 100`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  drawn.append(draw("path", { d: bins.map(bar).join("") }));
+  const plot = make("div", { class: "plot" }, drawn, make("i", { class: "cursor" }));
+  return make("div", { class: `row ${kind}` }, make("span", {}, name), plot, make("span", {}, total));
+}
+
+function draw(tag, attributes) {
+  const drawn = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) drawn.setAttribute(name, value);
+  return drawn;
 }
 
 function axis(bins, width) {
@@ -133,11 +138,11 @@ function axis(bins, width) {
 
 function inWords(bin) {
   if (bin.empty) return "no frames";
-  const shown = Object.entries(bin.seconds).sort((a, b) => b[1] - a[1]).map(([label, seconds]) => `${label} ${span(seconds)}`);
-  return shown.length ? shown.join(", ") : "nobody";
+  const shown = Object.entries(bin.seconds).sort((a, b) => b[1] - a[1]);
+  return shown.map(([label, seconds]) => `${label} ${span(seconds)}`).join(", ") || "nobody";
 }
 
-function eventInWords({ kind, track, expression, previous, seconds, why }) {
+function told({ kind, track, expression, previous, seconds, why }) {
   const now = why ? `${expression} (${why})` : expression;
   if (kind === "appeared") return `Face ${track} appeared, ${now}`;
   if (kind === "changed") return `Face ${track} changed from ${previous} to ${now} after ${span(seconds)}`;

@@ -52,6 +52,8 @@ new Stream({
   event: (event) => places.history.event(event),
   state: (state) => {
     showPhase(...(PHASES[state.phase] ?? [state.phase, "wait"]));
+    // Only a device that asks for a token counts wrong ones.
+    byId("logout").hidden = !state.sinks.some(({ figures }) => "wrong_tokens" in figures);
     live.state(state);
     device.state(state);
   },
