@@ -51,6 +51,8 @@ def run_daemon(
         SystemExit: Ctrl-C came before the first frame.
     """
 
+    port = 0  # of the page, and the same for the whole run
+
     def read_checked() -> Settings:
         nonlocal port
         resolved = read_settings()
@@ -61,7 +63,6 @@ def run_daemon(
         check_settings(settings)
         return settings
 
-    port = 0  # of the page; the same for the whole run
     settings = read_checked()
     controls = Controls()
     tells_faces = settings.events.mode != "aggregate"
