@@ -12,6 +12,7 @@ from fer_edge.assemble.annotations import make_annotated
 from fer_edge.assemble.checking import check_settings
 from fer_edge.assemble.sources import frames_of, source_uri
 from fer_edge.commands.run_display import LiveStatus, format_tally
+from fer_edge.commands.view import choose_port, page_note, with_page
 from fer_edge.daemon.assembly import make_service
 from fer_edge.daemon.status.socket import announcing
 from fer_edge.daemon.systemd import tell_where_it_hung
@@ -32,6 +33,7 @@ def run_daemon(
     max_frames: int = 0,
     max_seconds: float = 0.0,
     annotate: Path | None = None,
+    view: bool = False,
 ) -> None:
     """Run until the source ends, a signal comes, or enough is done; tell what it came to.
 
@@ -42,14 +44,22 @@ def run_daemon(
         max_frames: 0 is no limit.
         max_seconds: The same, of frames.
         annotate: Where to leave frames with what was read drawn in.
+        view: Whether to have a page, and to say where.
 
     Raises:
         FerError: A part cannot be made, the camera was given up, or a sink cannot write.
         SystemExit: Ctrl-C came before the first frame.
     """
 
+    port = 0  # of the page, and the same for the whole run
+
     def read_checked() -> Settings:
-        settings = _for_people(read_settings())
+        nonlocal port
+        resolved = read_settings()
+        settings = _for_people(resolved)
+        if view:
+            port = port or choose_port(settings)
+            settings = with_page(resolved, settings, port=port)
         check_settings(settings)
         return settings
 
@@ -67,9 +77,11 @@ def run_daemon(
         tell = enter(announcing(settings))
         service = enter(
             make_service(
-                settings, controls, read_settings=read_checked, colour=annotate is not None
+                settings, controls, read_settings=read_checked, colour=view or annotate is not None
             )
         )
+        if view:
+            click.echo(page_note(settings.web), err=True)
         camera = service.camera
         line = LiveStatus(
             ProgressLine(shown=None if _has_the_terminal(settings) else False),
