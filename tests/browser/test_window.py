@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from builders import PORTRAIT, PORTRAIT_FACE
-from window import ARGUMENTS, PLACES, TOKEN, Visit, find_chromium, running_device
+from browser_visits import ARGUMENTS, PLACES, TOKEN, Visit, find_chromium, running_device
 
 pytestmark = pytest.mark.xdist_group("browser")
 
