@@ -10,6 +10,7 @@ import click
 
 from fer_edge.assemble.annotations import make_annotated
 from fer_edge.assemble.checking import check_settings
+from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.assemble.sources import frames_of, source_uri
 from fer_edge.commands.run_display import LiveStatus, format_tally
 from fer_edge.daemon.assembly import make_service
@@ -47,10 +48,13 @@ def run_daemon(
         FerError: A part cannot be made, the camera was given up, or a sink cannot write.
         SystemExit: Ctrl-C came before the first frame.
     """
+    origins: dict[str, str] = {}
 
     def read_checked() -> Settings:
-        settings = _for_people(read_settings())
+        resolved = read_settings()
+        settings = _for_people(resolved)
         check_settings(settings)
+        origins.update(resolved.origins)
         return settings
 
     settings = read_checked()
@@ -67,7 +71,11 @@ def run_daemon(
         tell = enter(announcing(settings))
         service = enter(
             make_service(
-                settings, controls, read_settings=read_checked, colour=annotate is not None
+                settings,
+                controls,
+                read_settings=read_checked,
+                colour=annotate is not None,
+                facts=RunFacts(lambda: origins, keeps_pictures=annotate is not None),
             )
         )
         camera = service.camera
