@@ -106,6 +106,13 @@ def test_what_is_kept_is_bounded():
     assert told_by(history)["bins"] == [], "nothing is older than it says"
 
 
+def test_labels_of_a_model_before_stay_as_long_as_they_were_shown():
+    history, clock, wall = a_history()
+    run(history, clock, wall, ["contempt"], frames=2)
+    run(history, clock, wall, ["happy"], frames=1)
+    assert told_by(history)["labels"] == [*SEVEN, "contempt", "uncertain"]
+
+
 def test_where_faces_may_not_be_told_of_nothing_is_kept():
     history, clock, wall = a_history(faces=False)
     run(history, clock, wall, ["happy"], frames=9)

@@ -34,10 +34,14 @@ def who_does(code, **limits):
     return Photos({}, PhotoLimits(**limits), program=program)
 
 
-def said_of(data, *, most_pixels=25_000_000):
+def answer_to(data, *, annotated=False):
     """Return what the process that reads photos would tell, without starting one."""
-    wish = {"settings": SETTINGS, "most_pixels": most_pixels, "annotated": False}
-    return json.loads(answer(wish, data))
+    wish = {"settings": SETTINGS, "most_pixels": 25_000_000, "annotated": annotated}
+    return answer(wish, data)
+
+
+def said_of(data):
+    return json.loads(answer_to(data))
 
 
 def a_bomb(side):
@@ -59,10 +63,17 @@ def test_a_photo_is_read_as_classify_reads_it():
 
 
 def test_the_annotated_copy_is_a_picture_of_bounded_size():
-    large = encoded(a_picture(3000, 2000), ".jpg")
-    status, _, body = handed_in(Photos(SETTINGS), large, "/photo/annotated")
-    assert status == 200
-    assert decode_colour(body, where="it").shape == (1365, 2048, 3)
+    large = answer_to(encoded(a_picture(2100, 1400), ".jpg"), annotated=True)
+    assert decode_colour(large, where="it").shape == (1365, 2048, 3)
+    small = answer_to(PORTRAIT.read_bytes(), annotated=True)
+    assert decode_colour(small, where="it").shape == (400, 400, 3)
+
+
+def test_the_annotated_copy_is_answered_as_a_picture_and_nothing_else_is():
+    jpeg = who_does("os.write(1, b'\\xff\\xd8\\xff' + data.splitlines()[1])")
+    assert handed_in(jpeg, b"x", "/photo/annotated")[::2] == (200, b"\xff\xd8\xffx")
+    page = who_does("print('<script>')")
+    assert handed_in(page, b"x", "/photo/annotated")[0] == 422
 
 
 @pytest.mark.parametrize(

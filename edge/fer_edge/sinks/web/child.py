@@ -52,34 +52,36 @@ async def ask_child(
         TooMuchError: It prints more; likewise.
         OSError: It cannot be started.
     """
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**_environment(), **environment},
-        start_new_session=True,  # so that Ctrl-C is for us, and its own children end with it
-    )
+    with open(_in_memory(given), "rb") as handed:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", *arguments),
+            stdin=handed,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**_environment(), **environment},
+            start_new_session=True,  # so that Ctrl-C is for us, and its own children end with it
+        )
     try:
         async with asyncio.timeout(seconds):
-            sending = asyncio.ensure_future(_send(child, given))
-            try:
-                output = await _receive(child, most_bytes)
-            finally:
-                sending.cancel()
+            output = await _receive(child, most_bytes)
             return Answered(output, await child.wait())
     finally:
         await _end(child)
 
 
-async def _send(child: asyncio.subprocess.Process, given: Sequence[bytes]) -> None:
-    if child.stdin is None:
-        return
-    with contextlib.suppress(ConnectionError):  # it has ended: its exit code says more
+def _in_memory(given: Sequence[bytes]) -> int:
+    """Return a descriptor of a file that is in no folder and on no disk, at its beginning."""
+    handle = os.memfd_create("handed-over")
+    try:
         for piece in given:
-            child.stdin.write(piece)
-            await child.stdin.drain()
-        child.stdin.close()
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+        os.lseek(handle, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 async def _receive(child: asyncio.subprocess.Process, most_bytes: int) -> bytes:

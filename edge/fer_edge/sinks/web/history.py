@@ -93,7 +93,7 @@ class History:
         with self._lock:
             bins = list(self._told())
             events = list(self._events)
-            labels = [*self._labels, UNCERTAIN] if self._labels else []
+            labels = list(self._told_labels(bins))
         told = json.dumps(
             {
                 "bin_seconds": BIN_SECONDS,
@@ -110,6 +110,15 @@ class History:
         for each in self._bins:
             if each.number > oldest:
                 yield each.to_json(self._wall(self._began + each.number * BIN_SECONDS))
+
+    def _told_labels(self, bins: list[dict[str, Any]]) -> dict[str, None]:
+        """Return the model's labels in its order, those of one before, and what is uncertain."""
+        shown = {label: None for each in bins for label in each["seconds"]}
+        known = {**self._labels, **shown}
+        if known:
+            known.pop(UNCERTAIN, None)
+            known[UNCERTAIN] = None
+        return known
 
     def _bin(self, now: float) -> _Bin:
         number = self._number(now)

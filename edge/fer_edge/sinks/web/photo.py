@@ -1,7 +1,7 @@
 """Photos that somebody hands to the page: each read by a process of its own, within bounds.
 
 A fork would take the daemon's threads, and what they hold, by surprise; so a fresh process is
-started for each photo. It gets the bytes through a pipe, and neither end writes them anywhere.
+started for each photo. It gets the bytes in a file of memory: neither end writes them to a disk.
 """
 
 import asyncio
