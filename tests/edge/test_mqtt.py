@@ -16,6 +16,7 @@ from builders import a_face, a_model, a_picture, a_reading, an_observation
 from command_line import clean_environment, error_line, fer_edge
 from tiny_broker import TinyBroker, wait_until
 
+from fer_edge.assemble import window
 from fer_edge.assemble.checking import check_settings
 from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.assemble.window import page_address
@@ -510,7 +511,6 @@ def test_a_frame_that_waited_for_the_broker_is_not_sent():
         ({}, ""),
         ({"web.view": "off", "web.address": "192.0.2.7"}, ""),
         ({"web.address": "127.0.0.1"}, ""),
-        ({"web.address": "0.0.0.0"}, ""),
         ({"web.address": "192.0.2.7"}, "http://192.0.2.7:9834/"),
         ({"web.address": "2001:db8::7"}, "http://[2001:db8::7]:9834/"),
         ({"web.address": "0.0.0.0", "web.names": "hall.example, hall"}, "http://hall.example:9834/"),
@@ -523,6 +523,15 @@ def test_a_frame_that_waited_for_the_broker_is_not_sent():
 def test_the_page_is_linked_where_it_can_be_opened(changes, address):
     flags = {"web.port": "9834", "web.view": "boxes", **changes}
     assert page_address(resolve(flags=flags, environment={}, file={}).settings.web) == address
+
+
+def test_a_device_without_a_name_is_linked_by_its_address(monkeypatch):
+    flags = {"web.port": "9834", "web.view": "boxes", "web.address": "0.0.0.0"}
+    settings = resolve(flags=flags, environment={}, file={}).settings.web
+    monkeypatch.setattr(window, "own_address", lambda: "192.0.2.9")
+    assert page_address(settings) == "http://192.0.2.9:9834/"
+    monkeypatch.setattr(window, "own_address", lambda: "127.0.0.1")
+    assert page_address(settings) == "", "it is in no network"
 
 
 # Settings.

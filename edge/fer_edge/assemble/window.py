@@ -3,7 +3,9 @@
 What they need takes 0.1 s to import, and is imported only where there is a listener.
 """
 
+import contextlib
 import logging
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "web"
 _ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to be compared with
+_NOWHERE: Final = "192.0.2.1"
+"""An address that is nobody's (RFC 5737): of which network it would be reached through is asked."""
 _OF_WINDOW: Final = ("web", "daemon")
 
 _log = logging.getLogger(__name__)
@@ -51,19 +55,27 @@ def make_window(settings: Settings, controls: Controls, facts: RunFacts) -> "Web
 def page_address(settings: WebSettings) -> str:
     """Return where others open the device's page; "" where they cannot, or it is not known.
 
-    A device that listens to all addresses does not know by which of them it is reached: the first
-    of its names is taken.
+    Of a device that listens to all addresses it is the first of its names, or the address by
+    which it would itself reach others.
     """
     from fer_edge.sinks.web.guard import is_loopback  # noqa: PLC0415
 
     host = settings.address
     if host in _ANY_ADDRESS:
-        host = next((name.strip() for name in settings.names.split(",")), "")
+        host = settings.names.partition(",")[0].strip() or own_address()
     if not (settings.port and host) or settings.view == "off" or is_loopback(host):
         return ""
     scheme = "https" if settings.certificate else "http"
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return f"{scheme}://{host}:{settings.port}/"
+
+
+def own_address() -> str:
+    """Return the address that other machines know this one by, as far as it can be told."""
+    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as attempt:
+        attempt.connect((_NOWHERE, 9))  # sends nothing
+        return str(attempt.getsockname()[0])
+    return "127.0.0.1"
 
 
 def events_for(window: "WebSink | None", settings: Settings) -> Callable[[str], None] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from fer_edge.assemble.baselines import read_participant
 from fer_edge.assemble.parts import make_pipeline, make_sinks
 from fer_edge.assemble.run_facts import RunFacts
-from fer_edge.assemble.sources import frames_of, make_source, source_uri
+from fer_edge.assemble.sources import colour_is_free, frames_of, make_source, source_uri
 from fer_edge.assemble.window import keep_window, renew_window
 from fer_edge.daemon.calibrating import Participants, no_participants
 from fer_edge.daemon.camera.opener import Opening
@@ -86,7 +86,14 @@ def make_service(
 
 
 def camera_of(settings: Settings, *, colour: bool = False) -> tuple[Opening, SourceSettings]:
-    """Return how the source that the settings name is opened, and how it is waited for."""
+    """Return how the source that the settings name is opened, and how it is waited for.
+
+    Args:
+        settings: Of all parts.
+        colour: Whether frames keep their colours whatever that costs; for a page that shows the
+            picture they do where it costs nothing.
+    """
+    colour = colour or (settings.web.view == "picture" and colour_is_free(settings.source))
     return lambda: make_source(settings.source, colour=colour), settings.source
 
 
@@ -154,7 +161,7 @@ class _Reloading:
         if pipeline is not None:
             service.pipeline.close()
             service.pipeline = pipeline
-        if _WATCHED in changed:
+        if _WATCHED in changed or new.web.view != self._settings.web.view:
             service.camera.change(*camera_of(new, colour=self._colour))
         service.calibrator.participants = _participants(new, service.pipeline.contract)
         service.figures.names = _names(new, service.pipeline)
