@@ -2,7 +2,7 @@
 
 docs/reference/settings.md holds those of `fer-edge`, docs/reference/recipe-settings.md those of a
 recipe. Key, type, range, default and sentence are the program's own. A unit is the one in the key's
-name, else the one named below: a new number of `fer-edge` without either is an error here.
+name, else one that is named: a new number of `fer-edge` without either is an error here.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.settings import Settings
+from fer_edge.settings.units import NO_UNIT, unit_of
 from fer_trainer.recipe.settings import Recipe
 
 REFERENCE: Final = Path(__file__).parent / "reference"
@@ -48,28 +49,7 @@ ship are examples. `RUN/recipe.toml` of any run holds every setting that it used
 one named. So are settings that contradict each other. Both happen before any picture is read. A
 setting that a recipe does not name has the default.
 """
-SUFFIXES: Final = {
-    "_ms_per_second": "ms/s", "_mb_per_day": "MB/day", "_per_second": "1/s", "_seconds": "s",
-    "_px": "px", "_mb": "MB", "_days": "days", "_frames": "frames", "_faces": "faces",
-    "_degrees": "degrees",
-}  # fmt: skip
-UNITS: Final = {
-    "source.width": "px",
-    "source.height": "px",
-    "source.rotation": "degrees",
-    "detector.yunet_least_score": "-",
-    "detector.scale_factor": "-",
-    "detector.min_neighbours": "hits",
-    "smoothing.least_probability": "-",
-    "smoothing.margin": "-",
-    "model.threads": "threads",
-    "expression.balance": "-",
-    "baseline.strength": "-",
-    "mqtt.port": "-",
-    "mqtt.in_flight": "events",
-    "web.port": "-",
-    "web.view_fps": "1/s",
-    "web.viewers": "viewers",
+UNITS_OF_RECIPES: Final = {
     "input.height": "px",
     "input.width": "px",
     "augmentation.blur_sigma": "px",
@@ -79,7 +59,6 @@ UNITS: Final = {
     "schedule.after_epochs": "epochs",
     "selection.patience": "epochs",
 }
-SHARES: Final = "expression.prior."
 TYPES: Final = {str: "text", bool: "true or false", int: "whole number", float: "number"}
 HEAD: Final = "| key | type | unit | range | default | what it does |\n|---|---|---|---|---|---|"
 
@@ -161,13 +140,12 @@ def _row(key: str, field: Any, hint: Any, told: str) -> str:
 
 
 def _unit(key: str, default: Any) -> str:
-    by_name = (unit for suffix, unit in SUFFIXES.items() if key.endswith(suffix))
-    unit = UNITS.get(key) or next(by_name, "") or ("-" if key.startswith(SHARES) else "")
+    unit = UNITS_OF_RECIPES.get(key) or unit_of(key)
     section = key.partition(".")[0]
     of_the_edge = section in {section.name for section in dataclasses.fields(Settings)}
     if not unit and of_the_edge and type(default) in {int, float}:
-        raise ValueError(f"{key} has no unit: name it so, or add it to UNITS of {__file__}")
-    return unit or "-"
+        raise ValueError(f"{key} has no unit: name it so, or add it to fer_edge.settings.units")
+    return unit or NO_UNIT
 
 
 def _range(told: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fer_edge.assemble.privacy import sends_stills
+from fer_edge.assemble.window import page_address
 from fer_edge.settings import EventSettings, MqttSettings, Settings
 from fer_edge.settings.names import announced_path, node_name, spool_path
 from fer_edge.settings.secrets import credential_path, read_secret
@@ -131,9 +133,13 @@ def _announcing(
 ) -> "Announcing":
     from fer_edge.sinks.mqtt import home_assistant as ha  # noqa: PLC0415 - knows paho's messages
     from fer_edge.sinks.mqtt.sink import Announcing  # noqa: PLC0415
+    from fer_edge.sinks.mqtt.stills import Stills  # noqa: PLC0415
 
     mqtt, topics = settings.mqtt, Topics(settings.mqtt.base, endpoint.client_id)
     of_faces = settings.events.mode == "faces"
+    pictures = sends_stills(settings)
+    everything = ha.Offer(pictures=True)
+    offer = ha.Offer(of_faces=of_faces, commands=mqtt.commands, pictures=pictures)
     place = ha.config_topic(topics, mqtt.discovery_prefix)
     path, broker = announced_path(settings), str(endpoint)
     # The same device may have run under another name.
@@ -142,17 +148,15 @@ def _announcing(
         path,
         broker,
         topics=[topics.state, topics.availability, *([place] if mqtt.home_assistant else [])],
-        components=ha.platforms(topics, of_faces=of_faces, commands=mqtt.commands)
-        if mqtt.home_assistant
-        else {},
-        unsure=Kept((place,), ha.platforms(topics)) if ran_before else Kept(),
+        components=ha.platforms(topics, offer) if mqtt.home_assistant else {},
+        unsure=Kept((place,), ha.platforms(topics, everything)) if ran_before else Kept(),
     )
     described = ha.discovery(
         topics,
         mqtt.discovery_prefix,
         labels=contract.labels,
-        of_faces=of_faces,
-        commands=mqtt.commands,
+        offer=offer,
+        page=page_address(settings.web),
         gone=announced.gone,
     )
     return Announcing(
@@ -163,6 +167,7 @@ def _announcing(
         commands=mqtt.commands,
         of_faces=of_faces,
         state_seconds=mqtt.state_seconds,
+        stills=Stills(pause_seconds=mqtt.camera_seconds) if pictures else None,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from fer_edge.assemble.baselines import make_corrector
 from fer_edge.assemble.event_sinks import make_event_sinks
+from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.assemble.sources import Frames, clock_of, frames_of
 from fer_edge.assemble.window import NAME as WINDOW
 from fer_edge.assemble.window import events_for, make_window
@@ -43,6 +44,7 @@ from fer_edge.state.controls import Controls
 if TYPE_CHECKING:
     from fer_edge.sinks.web.sink import WebSink
 
+_NO_FACTS: Final = RunFacts()
 _BURST_SECONDS: Final = 1.5
 """Of its budget the search may take at once: for the first frame, and after another scene."""
 
@@ -224,7 +226,11 @@ def make_sink(settings: OutputSettings) -> Sink:
 
 
 def make_sinks(
-    settings: Settings, controls: Controls, *, window: "WebSink | None" = None
+    settings: Settings,
+    controls: Controls,
+    *,
+    window: "WebSink | None" = None,
+    facts: RunFacts = _NO_FACTS,
 ) -> list[NamedSink]:
     """Open every sink that the settings switch on.
 
@@ -233,6 +239,7 @@ def make_sinks(
         controls: What sinks may ask of the daemon.
         window: The sink of the section `web`, where it is open already; it stays so where
             another one cannot be opened.
+        facts: What the page tells beside the settings.
 
     Raises:
         FerError: One cannot be opened.
@@ -241,7 +248,7 @@ def make_sinks(
     opened = None
     try:
         if settings.web.port and window is None:
-            window = opened = make_window(settings)
+            window = opened = make_window(settings, controls, facts)
         if settings.output.file:
             # What a person pipes on, or makes of a clip that can be run again, must be whole.
             whole = settings.output.file == "-" or frames_of(settings.source) != "live"

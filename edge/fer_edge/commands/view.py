@@ -7,13 +7,12 @@ import platform
 import socket
 from typing import Final
 
+from fer_edge.assemble.window import own_address
 from fer_edge.settings import ResolvedSettings, Settings, WebSettings
 from fer_edge.shared.terminal.tables import format_fields
 
 USUAL_PORT: Final = 9834
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to be compared with
-_NOWHERE: Final = "192.0.2.1"
-"""An address that is nobody's (RFC 5737): of which network it would be reached through is asked."""
 
 
 def choose_port(settings: Settings) -> int:
@@ -69,13 +68,5 @@ def _host(settings: WebSettings) -> str:
     named = settings.names.partition(",")[0].strip()
     address = named or settings.address
     if address in _EVERYWHERE:
-        address = _own_address()
+        address = own_address()
     return f"[{address}]" if ":" in address else address
-
-
-def _own_address() -> str:
-    """Return the address that other machines know this one by, as far as it can be told."""
-    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as attempt:
-        attempt.connect((_NOWHERE, 9))  # sends nothing
-        return str(attempt.getsockname()[0])
-    return "127.0.0.1"

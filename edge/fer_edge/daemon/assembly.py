@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fer_edge.assemble.baselines import read_participant
 from fer_edge.assemble.parts import make_pipeline, make_sinks
+from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.assemble.sources import colour_is_free, frames_of, make_source, source_uri
 from fer_edge.assemble.window import keep_window, renew_window
 from fer_edge.daemon.calibrating import Participants, no_participants
@@ -21,12 +22,16 @@ from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.model.contract import ModelContract
-from fer_edge.sinks.fan_out import FanOut
+from fer_edge.sinks.fan_out import FanOut, NamedSink
 from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
 
+if TYPE_CHECKING:
+    from fer_edge.sinks.web.sink import WebSink
+
 _SEEING: Final = ("detector", "tracker", "smoothing", "model", "expression", "baseline")
 _WATCHED: Final = "source"
+_NO_FACTS: Final = RunFacts()
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +42,7 @@ def make_service(
     *,
     read_settings: Callable[[], Settings],
     colour: bool = False,
+    facts: RunFacts = _NO_FACTS,
 ) -> Service:
     """Load the model, open the sinks, and begin to open the camera.
 
@@ -45,6 +51,7 @@ def make_service(
         controls: What is asked of the daemon.
         read_settings: Resolves the settings anew; raises `FerError` where they are wrong.
         colour: Whether frames keep their colours, for whoever draws on them.
+        facts: What the page tells beside the settings.
 
     Raises:
         FerError: A part cannot be made.
@@ -53,7 +60,7 @@ def make_service(
     settings = slots.fill_in(settings)
     pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     try:
-        sinks = FanOut(make_sinks(settings, controls))
+        sinks = FanOut(make_sinks(settings, controls, facts=facts))
     except BaseException:
         pipeline.close()
         raise
@@ -71,7 +78,7 @@ def make_service(
         figures=Figures(names),
         systemd=systemd,
         reload=_Reloading(
-            settings, lambda: slots.fill_in(read_settings()), controls, colour=colour
+            settings, lambda: slots.fill_in(read_settings()), controls, colour=colour, facts=facts
         ),
     )
     service.calibrator.participants = _participants(settings, pipeline.contract)
@@ -122,11 +129,13 @@ class _Reloading:
         controls: Controls,
         *,
         colour: bool,
+        facts: RunFacts,
     ) -> None:
         self._settings = settings
         self._read_settings = read_settings
         self._controls = controls
         self._colour = colour
+        self._facts = facts
 
     def __call__(self, service: Service) -> None:
         """Read the settings and apply what has changed; log what is refused.
@@ -176,11 +185,14 @@ class _Reloading:
         window = keep_window(service.sinks, self._settings, new)
         service.sinks.close()  # files and ports can be held only once
         try:
-            service.sinks = FanOut(make_sinks(new, self._controls, window=window))
+            service.sinks = FanOut(self._make_sinks(new, window))
         except FerError as error:
-            service.sinks = FanOut(make_sinks(self._settings, self._controls, window=window))
+            service.sinks = FanOut(self._make_sinks(self._settings, window))
             return error
         return None
+
+    def _make_sinks(self, settings: Settings, window: "WebSink | None") -> list[NamedSink]:
+        return make_sinks(settings, self._controls, window=window, facts=self._facts)
 
 
 def _refuse(error: FerError) -> None:

@@ -84,6 +84,10 @@ class MqttSettings:
         30.0, "pause between two messages of state while little changes", low=1, high=3600
     )
     commands: bool = setting(True, "whether messages may switch the camera and calibrate")
+    camera: bool = setting(
+        False, "whether stills are sent, too, for Home Assistant; only with web.view = picture"
+    )
+    camera_seconds: float = setting(10.0, "pause between two stills", low=1, high=3600)
     home_assistant: bool = setting(True, "whether the device is announced to Home Assistant")
     discovery_prefix: str = setting("homeassistant", "Home Assistant's discovery topic")
 
@@ -115,6 +119,10 @@ class WebSettings:
         "off",
         "what the page shows: nothing, for there is none; boxes and figures; or the picture, too",
         choices=("off", "boxes", "picture"),
+    )
+    commands: bool = setting(
+        True,
+        "whether the page may switch the camera, calibrate and choose a model; only with a token",
     )
     view_fps: float = setting(
         10.0, "most frames a second that are shown, while somebody looks", low=0.1, high=60
