@@ -123,13 +123,12 @@ class Visit:
         return [each for each in said if not any(part in each for part in self.expected)]
 
     def go(self, place: str) -> Any:
-        """Open a place of the page, and wait until it is there."""
-        self.page.goto(f"{self._address}#{place}")
-        self.page.locator(f"#{place} h2").wait_for(state="attached")
-        self.page.locator(f"#places a[href='#{place}'][aria-current]").wait_for()
+        """Open a place of the page, and wait until it is there; "" is where one begins."""
+        self.page.goto(f"{self._address}#{place}" if place else self._address)
+        self.page.locator(f"#places a[href='#{place or PLACES[0]}'][aria-current]").wait_for()
         return self.page
 
     def frames(self, enough: str) -> Any:
-        """Return what was told and shown, frame by frame, once a condition on `frames` holds."""
-        self.page.wait_for_function(f"(({{ frames }}) => {enough})(window.seen)")
+        """Return what was told and shown, frame by frame, once a function says `enough` of them."""
+        self.page.wait_for_function(f"() => ({enough})(window.seen.frames)")
         return self.page.evaluate("window.seen.frames")
