@@ -4,7 +4,7 @@ import { askJson, byId, capital, clock, clockWithSeconds, make, say, span } from
 
 const AGAIN_MS = 30000;
 const MOST_EVENTS = 200;
-const LEAST_BINS = 30;
+const LEAST_BINS = 20;
 const MARKS = [300, 600, 1800, 3600, 7200, 10800];
 const MARK_PX = 56;
 const SVG = "http://www.w3.org/2000/svg";
