@@ -50,7 +50,6 @@ def run_daemon(
         FerError: A part cannot be made, the camera was given up, or a sink cannot write.
         SystemExit: Ctrl-C came before the first frame.
     """
-
     port = 0  # of the page, and the same for the whole run
 
     def read_checked() -> Settings:
