@@ -563,6 +563,15 @@ def test_settings_that_cannot_work_are_refused(tmp_path, changes, words):
     assert not (tmp_path / "events.db").exists()
 
 
+def test_a_camera_that_sends_nothing_is_warned_of(caplog, tmp_path):
+    flags = {
+        "output.file": "", "events.purpose": PURPOSE, "mqtt.host": "127.0.0.1", "mqtt.node": "hall",
+        "mqtt.camera": "true", "events.spool": str(tmp_path / "events.db"),
+    }  # fmt: skip
+    check_settings(resolve(flags=flags, environment={}, file={}).settings)
+    assert "no still is sent" in caplog.text
+
+
 def test_a_password_comes_from_a_file_or_a_credential(sinks, tiny_broker, tmp_path, monkeypatch):
     (tmp_path / "mqtt-password").write_text("from a credential\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))

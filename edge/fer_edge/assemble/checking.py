@@ -11,6 +11,7 @@ from typing import Final
 
 from fer_edge.assemble.baselines import mode_of
 from fer_edge.assemble.event_sinks import broker_endpoint, check_host
+from fer_edge.assemble.privacy import sends_stills
 from fer_edge.assemble.sources import check_source, frames_of
 from fer_edge.settings import Settings, WebSettings
 from fer_edge.settings.names import check_run_name, spool_path
@@ -151,6 +152,8 @@ def _check_events(settings: Settings) -> None:
 
 def _check_broker(settings: Settings) -> None:
     endpoint = broker_endpoint(settings)
+    if settings.mqtt.camera and not sends_stills(settings):
+        _log.warning("mqtt.camera is on, but web.view is not picture: no still is sent")
     if endpoint.password and not endpoint.username:
         _log.warning("mqtt.username is empty: the password is not used")
     elif endpoint.password and endpoint.tls is None and endpoint.host not in _NEARBY:

@@ -29,12 +29,12 @@ from fer_edge.sinks.web.messages import (
 MOST_CONNECTIONS: Final = 16
 MOST_UPLOADS: Final = 2
 """Bodies of more than a few kilobytes that are read, or worked at, at once."""
+_BACKLOG: Final = 128
+"""Who knocks while one is let in: whoever is turned away there tries again a second later."""
 _FAREWELL_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 1.0
 _SMALL_BODY_BYTES: Final = 16 * 1024
 _UPLOAD_SECONDS: Final = 30.0
-_STREAM_SECONDS: Final = 10.0
-"""In which a viewer takes one part: who is slower loses parts, who is stuck the connection."""
 _REFUSED: Final = 400
 _PIECE_BYTES: Final = 256 * 1024
 _STREAM_BUFFER_BYTES: Final = 64 * 1024
@@ -58,8 +58,8 @@ class HttpListener(Closing):
         port: 0 is any that is free.
         answer: What makes responses.
         tls: With which certificate to encrypt; None is not at all.
-        patience_seconds: For a handshake, for a whole request, and again for each piece of a
-            response to be taken.
+        patience_seconds: For a handshake, for a whole request without a large body, and again for
+            each piece of a response, or part of a stream, to be taken.
 
     Attributes:
         tls: May be replaced: who comes from then on sees the new certificate.
@@ -265,7 +265,7 @@ class HttpListener(Closing):
         )
         await self._send(response, writer)
         async for part in stream:
-            async with asyncio.timeout(_STREAM_SECONDS):
+            async with asyncio.timeout(self._patience_seconds):
                 writer.write(part)
                 await writer.drain()
 
@@ -303,7 +303,7 @@ def try_port(address: str, port: int) -> None:
 def _listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        listening = socket.create_server((address, port), family=family, backlog=MOST_CONNECTIONS)
+        listening = socket.create_server((address, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise OutputError(
             f"port {port} of {address or 'all addresses'} cannot be listened at "

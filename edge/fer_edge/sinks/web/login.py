@@ -50,7 +50,7 @@ class LogIn:
     async def _begin(self, request: Request) -> Response:
         if not self._guard.needs_token:
             return redirect("/")
-        fields = parse_qs(request.body.decode("utf-8", "replace"), max_num_fields=4)
+        fields = parse_qs(request.body.decode("utf-8", "replace"))
         token = fields.get("token", [""])[-1].strip().encode()
         refusal = self._guard.try_token(token, peer=request.peer)
         if refusal is None:
