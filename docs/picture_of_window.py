@@ -43,4 +43,3 @@ with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
     finally:
         device.terminate()
         device.wait()
-print(f"{PICTURE} {PICTURE.stat().st_size / 1e3:.0f} kB")
