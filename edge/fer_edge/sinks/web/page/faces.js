@@ -1,14 +1,11 @@
 /* Faces drawn on a picture, and the bars of the one that is chosen. */
 
-import { make, percent, say } from "./parts.js";
+import { byId, make, percent, say } from "./parts.js";
 
 const UNCERTAIN = "uncertain";
 
 /** Return what a face is called: its stable label where it is followed, else that of the picture. */
 export const called = (face) => (face.why ? UNCERTAIN : (face.stable ?? face.label));
-
-/** Return what the answer goes by, label by label. */
-export const probabilities = (face) => face.relative ?? face.scores;
 
 const area = (face) => face.box[2] * face.box[3];
 
@@ -37,7 +34,7 @@ export class FaceBoxes {
       }
     }
     let chosen = keys.indexOf(this.wanted);
-    if (chosen < 0) chosen = faces.reduce((best, face, i) => (best < 0 || area(face) > area(faces[best]) ? i : best), -1);
+    if (chosen < 0) chosen = faces.indexOf([...faces].sort((a, b) => area(b) - area(a))[0]);
     keys.forEach((key, index) => this.draw(key, faces[index], index === chosen));
     this.onChosen(faces[chosen] ?? null);
   }
@@ -56,7 +53,6 @@ export class FaceBoxes {
     button.classList.toggle("uncertain", label === UNCERTAIN);
     button.classList.toggle("low", y / high < 0.1);
     button.classList.toggle("right", x / whole > 0.75);
-    button.dataset.box = face.box;
     say(button.querySelector(".number"), face.track_id == null ? "" : String(face.track_id));
     say(button.querySelector(".name"), label);
   }
@@ -73,40 +69,35 @@ export class FaceBoxes {
   }
 }
 
-/** Tell of the chosen face in words and bars. */
-export function tell(face, { title, label, why, bars }) {
-  if (!face) {
-    say(title, "No face in view");
-    say(label, "–");
-    say(why, "");
-    label.removeAttribute("data-known");
-    label.removeAttribute("data-uncertain");
-    bars.replaceChildren();
-    return;
-  }
-  const name = called(face);
-  say(title, face.track_id == null ? "Expression" : `Face ${face.track_id}`);
+/** Tell of the chosen face, or that there is none, in words and bars; their ids begin alike. */
+export function tell(face, prefix) {
+  const [title, label, why, bars] = ["title", "label", "why", "bars"].map((name) => byId(`${prefix}-${name}`));
+  const name = face ? called(face) : "–";
+  label.className = `expression ${face ? "" : "none"} ${name === UNCERTAIN ? UNCERTAIN : ""}`;
   say(label, name);
-  label.toggleAttribute("data-known", true);
-  label.toggleAttribute("data-uncertain", name === UNCERTAIN);
-  say(why, reason(face, name));
-  showBars(bars, probabilities(face));
+  say(title, titleOf(face));
+  say(why, face ? reason(face, name) : "");
+  showBars(bars, face ? (face.relative ?? face.scores) : {});
+}
+
+function titleOf(face) {
+  if (!face) return "No face in view";
+  return face.track_id == null ? "Expression" : `Face ${face.track_id}`;
 }
 
 function reason(face, name) {
   if (face.why) return `Cannot be read: ${face.why}`;
   if (name === UNCERTAIN) return `No expression is probable enough. Most probable now: ${face.label}`;
-  return name === face.label ? `Probability ${percent(face.confidence)}` : `Now rather ${face.label}, ${percent(face.confidence)}`;
+  const probability = percent(face.confidence);
+  return name === face.label ? `Probability ${probability}` : `Now rather ${face.label}, ${probability}`;
 }
 
 function showBars(place, shares) {
   const labels = Object.keys(shares);
   if (place.dataset.labels !== labels.join()) {
     place.dataset.labels = labels.join();
-    place.replaceChildren();
-  }
-  if (!place.children.length) {
-    place.append(...labels.map((label) => make("div", { class: "bar" }, make("span", {}, label), make("i"), make("span"))));
+    const bar = (label) => make("div", { class: "bar" }, make("span", {}, label), make("i"), make("span"));
+    place.replaceChildren(...labels.map(bar));
   }
   const most = Math.max(...Object.values(shares));
   labels.forEach((label, index) => {

@@ -5,6 +5,7 @@ import { askJson, byId, capital, clock, clockWithSeconds, make, say, span } from
 const AGAIN_MS = 30000;
 const MOST_EVENTS = 200;
 const LEAST_BINS = 20;
+const MOST_BINS = 600;
 const MARKS = [300, 600, 1800, 3600, 7200, 10800];
 const MARK_PX = 56;
 const SVG = "http://www.w3.org/2000/svg";
@@ -36,20 +37,22 @@ export class History {
   show(told) {
     const width = told.bin_seconds;
     const newest = told.bins.at(-1)?.time ?? 0;
-    const first = Math.min(told.bins[0]?.time ?? 0, newest - (LEAST_BINS - 1) * width);
+    // A clock that was set may have left some far away.
+    const bins = told.bins.filter(({ time }) => time <= newest && time > newest - MOST_BINS * width);
+    const first = Math.min(bins[0]?.time ?? 0, newest - (LEAST_BINS - 1) * width);
     const count = Math.round((newest - first) / width) + 1;
     this.bins = Array.from({ length: count }, (_, i) => ({ time: first + i * width, empty: true }));
-    for (const bin of told.bins) this.bins[Math.round((bin.time - first) / width)] = bin;
-    byId("history-moment").hidden = !told.bins.length;
-    const since = told.bins.length ? `Since ${clock(told.bins[0].time)}; a bar is ${span(width)}` : "Nothing was seen yet";
+    for (const bin of bins) this.bins[Math.round((bin.time - first) / width)] = bin;
+    byId("history-moment").hidden = !bins.length;
+    const since = bins.length ? `Since ${clock(bins[0].time)}; a bar is ${span(width)}` : "Nothing was seen yet";
     say(byId("history-span"), since);
-    this.rows(told);
+    this.rows(told.labels, bins);
     for (const event of told.events) this.events.set(event.id, event);
     this.list();
-    if (told.bins.length) this.keepMoment(count);
+    if (bins.length) this.keepMoment(count);
   }
 
-  rows({ labels, bins }) {
+  rows(labels, bins) {
     const most = (read) => Math.max(0, ...bins.map(read));
     const tallest = most((bin) => Math.max(0, ...Object.values(bin.seconds))) || 1;
     const faces = most((bin) => bin.faces_most);

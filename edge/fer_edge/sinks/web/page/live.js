@@ -15,10 +15,9 @@ export class Live {
     this.size = [640, 480];
     this.lastFrame = this.lastSaid = 0;
     this.picture = new Picture(() => this.flows());
-    const [title, label, why, bars] = ["title", "label", "why", "bars"].map((name) => byId(`chosen-${name}`));
     this.boxes = new FaceBoxes(byId("boxes"), (face) => {
       this.chosen = face;
-      tell(face, { title, label, why, bars });
+      tell(face, "chosen");
     });
   }
 
@@ -71,7 +70,7 @@ export class Live {
 
   lost() {
     this.show([]);
-    this.trouble("No connection to the device", "What is shown is no longer true.", "It is tried again every few seconds.");
+    this.trouble("No connection", "What is shown is no longer true.", "It is tried again every few seconds.");
   }
 
   trouble(title = "", ...lines) {
@@ -122,14 +121,16 @@ function showFigures(state) {
 function figuresOf(state) {
   const age = state.stages_ms.age?.p50;
   const grade = state.camera.grade;
+  const hot = state.throttled;
   const mqtt = state.sinks.find((sink) => sink.name === "mqtt")?.figures;
+  const broker = mqtt ? (mqtt.connected ? "connected" : "offline") : "none";
   return [
     ["Speed", state.frames_per_second.toFixed(1), "FPS"],
     ["Frame age", age?.toFixed(age < 10 ? 1 : 0), "ms"],
     ["Processor", state.cpu_percent.toFixed(0), "%"],
-    ["Temperature", state.temperature_c?.toFixed(0), state.throttled ? "°C, throttled" : "°C", state.throttled && "warn"],
+    ["Temperature", state.temperature_c?.toFixed(0), `°C${hot ? ", throttled" : ""}`, hot && "warn"],
     ["Camera", grade, "", { fair: "warn", poor: "bad", dead: "bad" }[grade]],
-    ["Broker", mqtt ? (mqtt.connected ? "connected" : "offline") : "none", "", mqtt && !mqtt.connected && "warn"],
+    ["Broker", broker, "", broker === "offline" && "warn"],
     ["Model", state.model, state.model_problem, state.model_problem && "warn"],
   ];
 }

@@ -58,7 +58,10 @@ new Stream({
     device.state(state);
   },
   link: (there) => {
-    if (there && !connected) places[here].enter();
+    if (there && !connected) {
+      device.load().catch(() => {}); // it may show more now, or less
+      places[here].enter();
+    }
     connected = there;
     if (there) return;
     showPhase("No connection", "bad");

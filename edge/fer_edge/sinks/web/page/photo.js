@@ -5,8 +5,7 @@ import { FaceBoxes, tell } from "./faces.js";
 
 export class Photo {
   constructor() {
-    const [title, label, why, bars] = ["title", "label", "why", "bars"].map((name) => byId(`photo-${name}`));
-    this.boxes = new FaceBoxes(byId("photo-boxes"), (face) => tell(face, { title, label, why, bars }));
+    this.boxes = new FaceBoxes(byId("photo-boxes"), (face) => tell(face, "photo"));
     for (const input of [byId("choose"), byId("take")]) {
       input.addEventListener("change", () => {
         this.read(input.files[0]);
@@ -36,32 +35,27 @@ export class Photo {
 
   async read(file) {
     if (!file) return;
-    const say = (text, mood) => note(byId("photo-note"), text, mood);
+    const tellHow = (text, mood) => note(byId("photo-note"), text, mood);
     byId("photo-result").hidden = true;
-    say(`Reading ${file.name} …`);
+    tellHow(`Reading ${file.name} …`);
     try {
       const told = await (await ask("/photo", { method: "POST", body: file })).json();
-      await this.show(file, told);
-      say(summary(told.faces.length));
+      this.show(file, told);
+      tellHow(summary(told.faces.length));
     } catch (error) {
-      say(error.message, "bad");
+      tellHow(error.message, "bad");
     }
   }
 
-  async show(file, told) {
+  show(file, told) {
     const picture = byId("photo-picture");
-    const stage = byId("photo-stage");
     URL.revokeObjectURL(picture.src);
     picture.src = URL.createObjectURL(file);
-    stage.classList.remove("as-stored");
+    byId("photo-stage").style.setProperty("--ratio", told.width / told.height);
     byId("photo-result").hidden = false;
-    stage.style.setProperty("--ratio", told.width / told.height);
     this.file = file;
+    this.boxes.wanted = null;
     this.boxes.show(told.faces, [told.width, told.height]);
-    await picture.decode().catch(() => {}); // one that this browser cannot show can still be read
-    // The device may read a photo as it is stored, and the browser turns it as its camera was held.
-    const turned = picture.naturalWidth > picture.naturalHeight !== told.width > told.height;
-    stage.classList.toggle("as-stored", turned && told.width !== told.height);
   }
 
   async annotated() {
