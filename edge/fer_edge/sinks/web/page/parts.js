@@ -35,6 +35,7 @@ export const clockWithSeconds = (seconds) => new Date(seconds * 1000).toLocaleTi
 
 /** Return a length of time as people say it: 8 s, 12 min, 3.5 h. */
 export function span(seconds) {
+  if (seconds > 0 && seconds < 0.5) return "<1 s";
   if (seconds < 59.5) return `${Math.round(seconds)} s`;
   if (seconds < 3570) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172800) return `${(seconds / 3600).toFixed(1)} h`;
