@@ -16,7 +16,7 @@ TOKEN = "a-token-that-only-the-tests-know"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 PLACES = ("live", "history", "photo", "device")
 PATIENCE_MS = 60_000
