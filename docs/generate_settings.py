@@ -2,7 +2,7 @@
 
 docs/reference/settings.md holds those of `fer-edge`, docs/reference/recipe-settings.md those of a
 recipe. Key, type, range, default and sentence are the program's own. A unit is the one in the key's
-name, else the one named below: a new number of `fer-edge` without either is an error here.
+name, else one that is named: a new number of `fer-edge` without either is an error here.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.settings import Settings
+from fer_edge.settings.units import NO_UNIT, unit_of
 from fer_trainer.network.language import GRAMMAR
 from fer_trainer.recipe.extending import Extension
 from fer_trainer.recipe.settings import HeadSettings, Recipe
@@ -63,26 +64,7 @@ A line of `network.layers` is a word and what belongs to it, in any order:
 {GRAMMAR}
 ```
 """
-SUFFIXES: Final = {
-    "_ms_per_second": "ms/s", "_mb_per_day": "MB/day", "_per_second": "1/s", "_seconds": "s",
-    "_px": "px", "_mb": "MB", "_days": "days", "_frames": "frames", "_faces": "faces",
-    "_degrees": "degrees",
-}  # fmt: skip
-UNITS: Final = {
-    "source.width": "px",
-    "source.height": "px",
-    "source.rotation": "degrees",
-    "detector.yunet_least_score": "-",
-    "detector.scale_factor": "-",
-    "detector.min_neighbours": "hits",
-    "smoothing.least_probability": "-",
-    "smoothing.margin": "-",
-    "model.threads": "threads",
-    "expression.balance": "-",
-    "baseline.strength": "-",
-    "mqtt.port": "-",
-    "mqtt.in_flight": "events",
-    "web.port": "-",
+UNITS_OF_RECIPES: Final = {
     "input.height": "px",
     "input.width": "px",
     "augmentation.blur_sigma": "px",
@@ -92,7 +74,6 @@ UNITS: Final = {
     "schedule.after_epochs": "epochs",
     "selection.patience": "epochs",
 }
-SHARES: Final = "expression.prior."
 TYPES: Final = {str: "text", bool: "true or false", int: "whole number", float: "number"}
 KINDS: Final = {tuple: "list", types.UnionType: "text or list", Mapping: "table"}
 HEAD: Final = "| key | type | unit | range | default | what it does |\n|---|---|---|---|---|---|"
@@ -193,13 +174,12 @@ def _row(key: str, field: Any, hint: Any, told: str) -> str:
 
 
 def _unit(key: str, default: Any) -> str:
-    by_name = (unit for suffix, unit in SUFFIXES.items() if key.endswith(suffix))
-    unit = UNITS.get(key) or next(by_name, "") or ("-" if key.startswith(SHARES) else "")
+    unit = UNITS_OF_RECIPES.get(key) or unit_of(key)
     section = key.partition(".")[0]
     of_the_edge = section in {section.name for section in dataclasses.fields(Settings)}
     if not unit and of_the_edge and type(default) in {int, float}:
-        raise ValueError(f"{key} has no unit: name it so, or add it to UNITS of {__file__}")
-    return unit or "-"
+        raise ValueError(f"{key} has no unit: name it so, or add it to fer_edge.settings.units")
+    return unit or NO_UNIT
 
 
 def _range(told: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ class TinyBroker:
         self.levels = []
         self.passwords = []
         self.published = []
+        self.heads = []  # of messages, with their topics
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         self._channels = []
@@ -98,9 +99,10 @@ class TinyBroker:
     def _take(self, channel, head, body):
         (length,) = struct.unpack("!H", body[:2])
         topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
-        number = rest[:2]
-        payload = rest[3 if self.levels[-1] == 5 else 2 :].decode()
-        self.published.append((topic, payload))
+        number = rest[:2] if head & 0x06 else b""
+        rest = rest[len(number) + (self.levels[-1] == 5) :]
+        self.heads.append((topic, head))
+        self.published.append((topic, rest if topic.endswith("/picture") else rest.decode()))
         if head & 0x06 and self.behaviour != "forgetful":
             channel.sendall(packet(0x40, number))
 

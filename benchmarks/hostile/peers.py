@@ -21,7 +21,8 @@ from fer_edge.sinks.mqtt.endpoint import Endpoint
 from fer_edge.sinks.mqtt.sink import Announcing, MqttSink
 from fer_edge.sinks.mqtt.topics import Topics
 from fer_edge.sinks.spool.spool import Spool, SpoolBounds
-from fer_edge.sinks.web.http_server import HttpListener, Request, Response
+from fer_edge.sinks.web.http_server import HttpListener
+from fer_edge.sinks.web.messages import Request, Response
 from fer_edge.state.controls import Controls
 from hostile.changes import forge, spoil
 from hostile.child import Case

@@ -142,3 +142,12 @@ class Reporter(Protocol):
     def figures(self) -> Mapping[str, Figure]:
         """Return what there is to say of the sink itself."""
         ...
+
+
+@runtime_checkable
+class Display(Protocol):
+    """A sink that also takes frames, for whoever looks at them."""
+
+    def show(self, frame: Frame, observation: Observation) -> None:
+        """Take a frame and what was seen in it; returns at once, and changes neither."""
+        ...

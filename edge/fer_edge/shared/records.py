@@ -168,6 +168,10 @@ class Face:
     roll: float = 0.0
     covered: float = 0.0
 
+    def leaning(self) -> dict[str, float]:
+        """Return `roll` as JSON output has it: only where the technique knows it."""
+        return {} if self.landmarks is None else {"roll": round(self.roll, 1)}
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -317,6 +321,7 @@ class Observation:
                 "score": round(reading.face.score, 3),
                 "track_id": reading.face.track_id,
                 "stable": reading.stable,
+                **reading.face.leaning(),
             }
             for reading in self.readings
         ]

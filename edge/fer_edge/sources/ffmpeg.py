@@ -28,8 +28,9 @@ MOST_FILE_PIXELS: Final = 2**24
 
 _START_SECONDS: Final = 30.0  # until Python and OpenCV are loaded, on a slow card
 _MOST_TEXT: Final = 65536
-_MOST_HELD_BYTES: Final = 2**22
-"""Of a picture that is looked at where it lies; a larger one would take its slot's memory twice."""
+_MOST_HELD_BYTES: Final = 2**23
+"""Of a picture that is looked at where it lies, such as Full HD in colour; larger ones would take
+too much memory in all slots."""
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 

@@ -146,6 +146,22 @@ class Connection(Closing):
         self._require()
         return info.mid
 
+    def publish_once(self, topic: str, payload: bytes) -> bool:
+        """Send a message with QoS 0, which no broker keeps for anybody; return whether it was.
+
+        It is not where the broker has not read the last messages yet.
+
+        Raises:
+            BrokerUnavailableError: The connection has ended.
+        """
+        if self._client.want_write():
+            return False
+        info = self._client.publish(topic, payload, 0)
+        if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN}:
+            self._ended = self._ended or f"it cannot be written to ({info.rc.name})"
+        self._require()
+        return True
+
     def step(self, timeout_seconds: float, *, wake: int = -1) -> None:
         """Wait for the broker, or for `wake`, and do what there is to do.
 
@@ -295,7 +311,8 @@ class Connection(Closing):
         self, _client: Client, _data: Any, number: int, reason: ReasonCode,
         _properties: Properties,
     ) -> None:  # fmt: skip
-        self._unanswered.pop(number, None)
+        if self._unanswered.pop(number, None) is None:  # of one that asked for no answer
+            return
         self.answers.append(Answer(number, str(reason) if reason.is_failure else ""))
 
     def _on_subscribe(
