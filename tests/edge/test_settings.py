@@ -97,6 +97,10 @@ def test_a_wrong_value_is_refused_though_another_would_win():
     assert "(from edge.toml)" in refused(file={"detector": {"min_face_px": 5}}, flags=FLAGS)
 
 
+WRITTEN = {True: "true", False: "false"}
+"""As files of settings have it."""
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -118,15 +122,20 @@ def test_a_wrong_value_is_refused_though_another_would_win():
         ("detector.cascade", 1),
         ("model.path", 5),
         ("model.path", ["a"]),
-        ("model.threads", {"n": 1}),
     ],
 )
 def test_a_value_that_does_not_fit(key, value):
     section, _, name = key.partition(".")
     message = refused(file={section: {name: value}})
-    assert message.startswith(f"setting {key} = {value!r} (from edge.toml); expected ")
+    written = WRITTEN[value] if isinstance(value, bool) else repr(value)
+    assert message.startswith(f"setting {key} = {written} (from edge.toml); expected ")
     if isinstance(value, str):
         assert f"setting {key} = {value!r} (from flag)" in refused(flags={key: value})
+
+
+def test_a_table_that_does_not_fit_is_shown_as_files_have_it():
+    message = refused(file={"model": {"threads": {"n": 1}}})
+    assert message.startswith("setting model.threads = {n = 1} (from edge.toml); expected ")
 
 
 @pytest.mark.parametrize(
