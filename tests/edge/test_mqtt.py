@@ -438,6 +438,17 @@ def test_stills_are_sent_and_not_kept_by_the_broker(sinks, tiny_broker):
     assert told["picture"]["topic"] == "fer/hall/picture"
 
 
+def test_a_broker_that_takes_no_picture_gets_none(sinks, tiny_broker):
+    broker = tiny_broker("narrow")
+    _, mqtt = sinks(broker.port, **LOOKING)
+    mqtt.report(a_state())
+    show_until(mqtt, lambda: broker.of("fer/hall/availability") == ["online"])
+    sent = itertools.count()
+    show_until(mqtt, lambda: next(sent) > 20)
+    assert (mqtt.figures()["connected"], mqtt.figures()["pictures"]) == (True, 0)
+    assert broker.of("fer/hall/picture") == []
+
+
 @pytest.mark.parametrize(
     "changes",
     [
