@@ -105,6 +105,13 @@ def test_the_picture_moves(window):
     assert np.abs(decoded(first[1]).astype(int) - PICTURE).mean() < 4
 
 
+def test_a_look_at_the_head_alone_keeps_nobody_looking(window):
+    for path in ("/live.mjpeg", "/events"):
+        answer = Browser(window.port).ask(path, "HEAD")
+        assert (answer.status, answer.body) == (200, b"")
+    assert window.figures()["viewers"] == window.figures()["pages"] == 0
+
+
 def test_no_more_frames_are_shown_than_wanted():
     with (
         WebSink(WebSettings(port=0, view="picture", view_fps=0.5)) as web,

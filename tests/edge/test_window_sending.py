@@ -254,3 +254,13 @@ def test_what_does_not_belong_together_is_refused_and_the_old_pair_stays(
     with pytest.raises(SettingsError, match=r"web\.(certificate|key)|certificate or key"):
         WebSink(settings)
     assert Browser(secured.port, tls=trusting(pairs / "one.pem")).ask("/livez").status == 401
+
+
+def test_who_asks_whether_to_send_is_told_to_go_on_or_not_to(receiving):
+    asking = b"Content-Length: 5\r\nExpect: 100-continue"
+    with begun(receiving.port, asking) as channel:
+        assert channel.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        channel.sendall(b"hello")
+        assert everything(channel).endswith(b"5")
+    with begun(receiving.port, b"Content-Length: 5000000\r\nExpect: 100-continue") as channel:
+        assert everything(channel).startswith(b"HTTP/1.1 413 ")

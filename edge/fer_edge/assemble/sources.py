@@ -86,8 +86,7 @@ def colour_is_free(settings: SourceSettings) -> bool:
         SettingsError: As `source_uri` says.
     """
     uri = source_uri(settings)
-    scheme, mark, _ = uri.partition("://")
-    return scheme.startswith("http") if mark else frames_of(settings) != "clip"
+    return uri.startswith("http://") if "://" in uri else frames_of(settings) != "clip"
 
 
 def check_there(settings: SourceSettings) -> None:

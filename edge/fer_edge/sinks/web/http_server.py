@@ -36,6 +36,8 @@ _PAUSE_SECONDS: Final = 1.0
 _SMALL_BODY_BYTES: Final = 16 * 1024
 _UPLOAD_SECONDS: Final = 30.0
 _REFUSED: Final = 400
+_EXPECTED: Final = "100-continue"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PIECE_BYTES: Final = 256 * 1024
 _STREAM_BUFFER_BYTES: Final = 64 * 1024
 """What the system keeps for a viewer: pictures that wait there are old when they are seen."""
@@ -181,13 +183,17 @@ class HttpListener(Closing):
         if isinstance(answer, Work):
             length = body_length(request, most=answer.most_body_bytes)
             if isinstance(length, int):
+                if length and request.headers.get("expect", "").lower() == _EXPECTED:
+                    writer.write(_CONTINUE)
                 answer = await self._done(answer, request, reader, length)
             else:
                 answer = length
-        if answer.stream is not None:
-            await self._stream(answer, answer.stream, reader, writer)
-        elif request.method == "HEAD":
+        if request.method == "HEAD":
             writer.write(serialise(answer))
+            if answer.stream is not None:
+                await answer.stream.aclose()
+        elif answer.stream is not None:
+            await self._stream(answer, answer.stream, reader, writer)
         elif answer.status >= _REFUSED:
             await self._refuse(answer, reader, writer)
         else:
@@ -251,6 +257,8 @@ class HttpListener(Closing):
         leaving = self._loop.create_task(reader.read(1))  # who gets a stream asks nothing more
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
         finally:
             sending.cancel()
             leaving.cancel()

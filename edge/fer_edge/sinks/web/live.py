@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -15,6 +16,8 @@ from fer_edge.sinks.jsonl.line import json_line
 from fer_edge.sinks.web.messages import Request, Response, plain
 from fer_edge.sinks.web.outgoing import Outgoing
 from fer_edge.sinks.web.router import Route
+
+_log = logging.getLogger(__name__)
 
 _QUALITY: Final = (cv2.IMWRITE_JPEG_QUALITY, 80)
 _LONGEST_SIDE_PX: Final = 1280
@@ -158,6 +161,7 @@ class Live:
         if not self._tasks:
             loop = asyncio.get_running_loop()
             self._tasks = (loop.create_task(self._run()), loop.create_task(self._keep_alive()))
+            self._tasks[0].add_done_callback(self._ended)
 
     def _leave(self, outgoing: Outgoing) -> None:
         for group in (self._viewers, self._stills, self._feeds):
@@ -173,6 +177,10 @@ class Live:
         if self._tasks:  # who asked for it may have left
             self._newest = seen
             self._came.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("nothing more is shown: this is a defect", exc_info=error)
 
     async def _run(self) -> None:
         """Show frame after frame, until everybody has left."""

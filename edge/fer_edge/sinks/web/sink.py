@@ -146,9 +146,9 @@ class WebSink(Closing):
 
     def close(self) -> None:
         """Listen no more; may be called twice."""
-        self._listener.close()
-        for part in self._parts:
+        for part in self._parts:  # first: what they work at would hold up the listener's end
             part.close()
+        self._listener.close()
 
     def answer(self, request: Request) -> Response | Work:
         """Return what a request gets, or what is to be done for it."""
