@@ -4,7 +4,9 @@ A network camera (Motion JPEG over HTTP from this script, 640x480 in colour at 3
 is read by `fer-edge run` with JSON lines, metrics and the page on. Who looks is a process of its
 own, which reads the picture and the events of each viewer; one that is stuck opens both and reads
 neither. The situations follow one another within one daemon, over and over, so that what else the
-machine does falls on all of them alike; CPU is that of the whole process, in hundredths of a core.
+machine does falls on all of them alike. CPU is that of the whole process, in hundredths of a core.
+The age of its frames is compared with that of another daemon, which reads the same camera at the
+same time, and has the page on, too, but nobody looks at it.
 
 - Nobody looks: daemons with the page and without it run beside each other.
 - Viewers: how much more than while nobody looks.
@@ -15,7 +17,6 @@ machine does falls on all of them alike; CPU is that of the whole process, in hu
 import argparse
 import contextlib
 import json
-import os
 import signal
 import socket
 import statistics
@@ -106,27 +107,31 @@ def looked_at(port: int, reading: int, stuck: int) -> Iterator[None]:
             process.kill()
 
 
-def measure(daemon: MeasuredDaemon, seconds: float) -> tuple[float, list[float]]:
-    """Return the share of a core that it takes, and the age of each frame in ms."""
-    time.sleep(1.0)
-    seen, cpu, began = daemon.frames(), daemon.cpu_seconds(), time.monotonic()
-    time.sleep(seconds)
-    share = (daemon.cpu_seconds() - cpu) / (time.monotonic() - began)
-    return share, daemon.ages_ms(seen)
-
-
 def situations(folder: Path, url: str, turns: int, seconds: float) -> dict[str, Any]:
-    """Measure each situation in turn, in one daemon."""
+    """Measure each situation in turn, in one daemon; at the same time one that nobody looks at."""
     shares, ages = defaultdict(list), defaultdict(list)
-    with MeasuredDaemon(folder, f"source.uri={url}", PAGE) as daemon:
-        daemon.wait_for(round(5 * PACE))
+    with (
+        daemon_in(folder / "seen", url, PAGE) as seen,
+        daemon_in(folder / "unseen", url, PAGE) as unseen,
+    ):
+        seen.wait_for(round(5 * PACE))
         for _ in range(turns):
             for name, (reading, stuck) in SITUATIONS.items():
-                with looked_at(daemon.port, reading, stuck):
-                    share, found = measure(daemon, seconds)
-                shares[name].append(share)
-                ages[name].append(float(np.percentile(found, 99)))
+                with looked_at(seen.port, reading, stuck):
+                    time.sleep(1.0)
+                    frames, others = seen.frames(), unseen.frames()
+                    cpu, began = seen.cpu_seconds(), time.monotonic()
+                    time.sleep(seconds)
+                    taken = time.monotonic() - began
+                    shares[name].append((seen.cpu_seconds() - cpu) / taken)
+                    pair = seen.ages_ms(frames), unseen.ages_ms(others)
+                    ages[name].append([float(np.percentile(found, 99)) for found in pair])
     return {"core_share": shares, "age_p99_ms": ages}
+
+
+def daemon_in(folder: Path, url: str, *settings: str) -> MeasuredDaemon:
+    folder.mkdir(exist_ok=True)
+    return MeasuredDaemon(folder, f"source.uri={url}", f"daemon.name={folder.name}", *settings)
 
 
 def nobody_looks(folder: Path, url: str, turns: int, seconds: float) -> dict[str, list[float]]:
@@ -137,9 +142,7 @@ def nobody_looks(folder: Path, url: str, turns: int, seconds: float) -> dict[str
             daemons = {}
             for name, view in (("with", "picture"), ("without", "off"), ("without, too", "off")):
                 place = folder / name.replace(", ", "-")
-                place.mkdir(exist_ok=True)
-                settings = f"source.uri={url}", f"web.view={view}", f"daemon.name={place.name}"
-                daemons[name] = stack.enter_context(MeasuredDaemon(place, *settings))
+                daemons[name] = stack.enter_context(daemon_in(place, url, f"web.view={view}"))
             for daemon in daemons.values():
                 daemon.wait_for(round(3 * PACE))
             before = {name: daemon.cpu_seconds() for name, daemon in daemons.items()}
@@ -159,24 +162,22 @@ def first_picture(folder: Path) -> float:
             *PROGRAM, "run", "--source", "demo", "--view", "--name", f"window-{port}",
             "--output", str(folder / "first.jsonl"), "--set", f"web.port={port}",
         ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, "NOTIFY_SOCKET": ""},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        while time.monotonic() < began + 60:
-            with contextlib.suppress(ConnectionRefusedError):
-                channel = socket.create_connection(("127.0.0.1", port))
-                break
-            time.sleep(0.005)
-        with channel:
+        assert process.stderr is not None
+        process.stderr.readline()  # it names the page once that is there
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as channel:
             channel.sendall(b"GET /live.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n")
             received = b""
-            while received.count(b"\r\n--frame") < 1 or b"\xff\xd9" not in received:
-                received += channel.recv(65536)
+            while b"\xff\xd9\r\n--frame" not in received:
+                part = channel.recv(65536)
+                assert part, "cut off before the first picture"
+                received += part
         return time.monotonic() - began
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.communicate()
 
 
 def page_weight(port: int) -> dict[str, int]:
@@ -225,12 +226,14 @@ def report(told: dict[str, Any]) -> str:
             name,
             middle([100 * share for share in shares[name]], ".1f"),
             "" if name == "nobody looks" else middle(more[name], ".2f"),
-            middle(ages[name], ".1f"),
+            middle([age for age, _ in ages[name]], ".1f"),
+            middle([age / other for age, other in ages[name]], ".2f"),
         ]
         for name in SITUATIONS
     ]
     table = format_table(
-        ["", "of a core, %", "more than nobody, points", "frame age p99, ms"], rows
+        ["", "of a core, %", "more than nobody, points", "frame age p99, ms", "of the other's"],
+        rows,
     )
     quiet = told["nobody_looks_core_share"]
     page, bare, other = (

@@ -11,7 +11,8 @@ class TinyBroker:
 
     Args:
         behaviour: "old" knows no MQTT 5, "rude" hangs up instead of saying so, "silent" never
-            answers, "strict" lets nobody in, "forgetful" acknowledges nothing.
+            answers, "strict" lets nobody in, "forgetful" acknowledges nothing,
+            "narrow" takes packets of at most 1,500 bytes.
     """
 
     def __init__(self, behaviour=""):
@@ -93,6 +94,8 @@ class TinyBroker:
             channel.shutdown(socket.SHUT_RDWR)
         elif self.behaviour == "strict":
             channel.sendall(packet(0x20, b"\0\x87\0" if newest else b"\0\5"))
+        elif newest and self.behaviour == "narrow":
+            channel.sendall(packet(0x20, b"\0\0\5\x27" + (1500).to_bytes(4, "big")))
         else:
             channel.sendall(packet(0x20, b"\0\0\0" if newest else b"\0\0"))
 

@@ -57,14 +57,18 @@ class Browser:
         return self.ask("/login", "POST", f"token={token}".encode(), Content_Type=form, **headers)
 
     def watch(self, path: str) -> "Watching":
-        return Watching(self.port, path, self.cookie)
+        return Watching(self.port, path, self.cookie, tls=self._tls)
 
 
 class Watching:
     """One answer without an end, which is read only when it is asked for its parts."""
 
-    def __init__(self, port: int, path: str, cookie: str = "") -> None:
+    def __init__(
+        self, port: int, path: str, cookie: str = "", *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._channel = socket.create_connection(("127.0.0.1", port), timeout=GIVE_UP_SECONDS)
+        if tls is not None:
+            self._channel = tls.wrap_socket(self._channel, server_hostname="127.0.0.1")
         asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n"
         self._channel.sendall(asked.encode())
         self._received = b""

@@ -12,6 +12,7 @@ from fer_edge.assemble.parts import make_sinks
 from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.settings import resolve
 from fer_edge.sinks.web import http_server
+from fer_edge.sinks.web.findings import Findings
 from fer_edge.state.controls import Controls
 
 TOKEN = "correct horse battery staple"
@@ -128,6 +129,15 @@ def test_history_and_device_are_told(window):
     assert told["findings"] is None, "the examination has only begun"
     (view,) = [row for row in told["settings"] if row["name"] == "web.view"]
     assert (view["value"], view["origin"]) == ("boxes", "flag")
+
+
+def test_who_only_asks_whether_they_may_starts_no_examination(window, monkeypatch):
+    begun = []
+    monkeypatch.setattr(Findings, "to_json", lambda _: begun.append(1))
+    one = window()
+    assert one.ask("HEAD", "/device.json") == (200, b"")
+    assert one.ask("GET", "/device.json")[0] == 200
+    assert begun == [1]
 
 
 def test_wishes_need_a_token(window, locked):

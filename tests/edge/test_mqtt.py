@@ -19,6 +19,7 @@ from tiny_broker import TinyBroker, wait_until
 from fer_edge.assemble import window
 from fer_edge.assemble.checking import check_settings
 from fer_edge.assemble.event_sinks import make_event_sinks
+from fer_edge.assemble.parts import make_sinks
 from fer_edge.assemble.window import page_address
 from fer_edge.settings import resolve
 from fer_edge.settings.names import announced_path, node_name, spool_path
@@ -438,6 +439,17 @@ def test_stills_are_sent_and_not_kept_by_the_broker(sinks, tiny_broker):
     assert told["picture"]["topic"] == "fer/hall/picture"
 
 
+def test_a_broker_that_takes_no_picture_gets_none(sinks, tiny_broker):
+    broker = tiny_broker("narrow")
+    _, mqtt = sinks(broker.port, **LOOKING)
+    mqtt.report(a_state())
+    show_until(mqtt, lambda: broker.of("fer/hall/availability") == ["online"])
+    sent = itertools.count()
+    show_until(mqtt, lambda: next(sent) > 20)
+    assert (mqtt.figures()["connected"], mqtt.figures()["pictures"]) == (True, 0)
+    assert broker.of("fer/hall/picture") == []
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -581,9 +593,9 @@ def test_a_password_comes_from_a_file_or_a_credential(sinks, tiny_broker, tmp_pa
     assert broker.passwords[0].endswith(b"from a credential")
 
 
-def test_without_a_broker_or_a_file_there_is_no_sink(tmp_path):
-    settings = resolve(flags={}, environment={}, file={}).settings
-    assert make_event_sinks(settings, a_model(), Controls()) == []
+def test_without_a_broker_a_file_or_a_page_there_is_no_sink():
+    settings = resolve(flags={"output.file": ""}, environment={}, file={}).settings
+    assert make_sinks(settings, Controls()) == []
 
 
 def test_events_may_go_to_a_file_alone(tmp_path):

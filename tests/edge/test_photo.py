@@ -6,12 +6,15 @@ import os
 import struct
 import zlib
 
+import numpy as np
 import pytest
 from builders import PORTRAIT, a_picture, encoded
+from tiny_broker import wait_until
 
 from fer_edge import Reader
 from fer_edge.commands.photo_child import answer
-from fer_edge.shared.data.pictures import decode_colour
+from fer_edge.shared.data.pictures import decode_colour, read_grey
+from fer_edge.shared.opencv import cv2
 from fer_edge.sinks.web.messages import Request
 from fer_edge.sinks.web.photo import PhotoLimits, Photos
 
@@ -64,9 +67,24 @@ def test_a_photo_is_read_as_classify_reads_it():
 
 def test_the_annotated_copy_is_a_picture_of_bounded_size():
     large = answer_to(encoded(a_picture(2100, 1400), ".jpg"), annotated=True)
-    assert decode_colour(large, where="it").shape == (1365, 2048, 3)
+    assert decode_colour(large, where="it").shape == (700, 1050, 3)
     small = answer_to(PORTRAIT.read_bytes(), annotated=True)
     assert decode_colour(small, where="it").shape == (400, 400, 3)
+
+
+def test_boxes_stand_where_the_face_is_although_the_picture_was_shrunk():
+    grey = cv2.resize(read_grey(PORTRAIT), (2400, 2400), interpolation=cv2.INTER_CUBIC)
+    drawn = answer_to(encoded(grey, ".jpg"), annotated=True)
+    ((x, y, width, height),) = [
+        face["box"] for face in said_of(encoded(grey, ".jpg"))["photo"]["faces"]
+    ]
+    picture = decode_colour(drawn, where="it").astype(int)
+    coloured = np.argwhere(np.ptp(picture, axis=2) > 60)  # the portrait itself is grey here
+    (top, left), (bottom, right) = coloured.min(axis=0), coloured.max(axis=0)
+    assert abs(left - x / 2) < 12
+    assert abs(right - (x + width) / 2) < 12
+    assert abs(bottom - (y + height) / 2) < 12
+    assert top <= y / 2 + 12, "the label stands above"
 
 
 def test_the_annotated_copy_is_answered_as_a_picture_and_nothing_else_is():
@@ -150,8 +168,8 @@ def test_too_many_photos_are_put_off():
 
 
 def test_one_photo_is_read_at_a_time():
-    photos = who_does("print('{\"photo\": {\"at\": [%f, ' % time.time(), end=''); "
-                      "time.sleep(0.05); print('%f]}}' % time.time())")  # fmt: skip
+    photos = who_does("print('{\"photo\": {\"at\": [%f, ' % time.monotonic(), end=''); "
+                      "time.sleep(0.05); print('%f]}}' % time.monotonic())")  # fmt: skip
     handle = photos.routes()[0].handle
 
     async def both():
@@ -160,6 +178,14 @@ def test_one_photo_is_read_at_a_time():
 
     (_, ended), (began, _) = sorted(json.loads(one.body)["at"] for one in asyncio.run(both()))
     assert ended <= began
+
+
+def has_gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def test_who_goes_away_leaves_no_process(tmp_path):
@@ -174,5 +200,4 @@ def test_who_goes_away_leaves_no_process(tmp_path):
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(leave())
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(mark.read_text()), 0)
+    wait_until(lambda: has_gone(int(mark.read_text())))

@@ -221,6 +221,29 @@ def test_another_view_is_another_page(daemon, camera):
     assert statuses == [404, 200]
 
 
+def test_a_token_that_was_replaced_counts_though_no_setting_has_changed(daemon, camera, caplog):
+    token, asked = daemon.folder / "token", []
+    web = WebSettings(port=a_port(), token_file=str(token))
+    old, new = "correct horse battery staple", "another horse battery staple"
+
+    def ask():
+        browser = Browser(web.port)
+        return [browser.ask("/livez", Authorization=f"Bearer {t}").status for t in (old, new)]
+
+    def act(text):
+        def write(_service):
+            asked.append(ask())
+            token.write_text(text)
+
+        return write
+
+    token.write_text(old)
+    daemon.change(web=web)
+    daemon.run(act(new), act("short"), act(old))
+    assert asked == [[200, 401], [401, 200], [401, 200]]
+    assert "keeps its old token and certificate: the web-token has 5 characters" in caplog.text
+
+
 def test_nothing_changed_changes_nothing(daemon, camera, caplog):
     parts = []
 

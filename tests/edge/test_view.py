@@ -55,7 +55,7 @@ def test_counts_only_forbid_a_page_of_faces():
 
 
 def test_on_loopback_it_says_how_to_come_from_elsewhere():
-    note = page_note(WebSettings(port=9000))
+    note = page_note(WebSettings(port=9000, names="behind-a-proxy.example"))
     assert "http://127.0.0.1:9000/" in note
     assert "ssh -L 9000:127.0.0.1:9000 " in note
 

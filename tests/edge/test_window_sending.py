@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from builders import a_frame, an_observation
 from web_browser import Browser, until
 
 from fer_edge.settings import Settings, WebSettings
@@ -205,6 +206,25 @@ def test_a_browser_that_trusts_the_certificate_logs_in(secured, pairs):
     assert answer.status == 303
     assert answer.headers["Set-Cookie"].endswith("; Secure")
     assert browser.ask("/").status == 200
+
+
+def test_the_picture_moves_over_tls_and_who_leaves_is_noticed(secured, pairs):
+    browser = Browser(secured.port, tls=trusting(pairs / "one.pem"))
+    browser.log_in(TOKEN)
+    stop = threading.Event()
+    showing = threading.Thread(
+        target=lambda: until(stop.is_set, lambda: secured.show(a_frame(), an_observation()))
+    )
+    showing.start()
+    try:
+        with browser.watch("/live.mjpeg") as viewer:
+            pictures = viewer.pictures()
+            assert next(pictures)
+            assert next(pictures)
+        until(lambda: secured.figures()["viewers"] == 0)
+    finally:
+        stop.set()
+        showing.join()
 
 
 def test_who_speaks_no_tls_gets_nothing(secured):

@@ -197,9 +197,11 @@ class HomeAssistant:
 
     def picture(self, entity: str) -> bytes:
         """Return what a camera shows; nothing where it shows none yet."""
-        with contextlib.suppress(urllib.error.HTTPError):
+        try:
             return self._fetch(f"/api/camera_proxy/{entity}")
-        return b""
+        except urllib.error.HTTPError as error:
+            error.close()
+            return b""
 
     def rendered(self, template: str) -> str:
         """Return what a template gives."""

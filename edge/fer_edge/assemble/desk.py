@@ -51,7 +51,7 @@ def why_no_wish(settings: Settings) -> str:
     if not settings.web.commands:
         return "web.commands is off"
     if not read_secret("web-token", file=settings.web.token_file):
-        return "no web-token is set, and without one anybody could"
+        return "without a web-token nothing may be changed; web.token_file names a file with one"
     return ""
 
 

@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,10 +27,10 @@ from fer_edge.assemble.parts import make_classifier, make_pipeline, smoothing_fo
 from fer_edge.settings import Settings, resolve
 from fer_edge.shared.data.jpeg import START, read_header
 from fer_edge.shared.data.picture_size import read_claim
-from fer_edge.shared.data.pictures import decode_colour, decode_grey
+from fer_edge.shared.data.pictures import Reduction, decode_colour, decode_grey
 from fer_edge.shared.errors import FerError, PictureError
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Colour, Frame, Reading
+from fer_edge.shared.records import Frame, Reading
 from fer_edge.shared.report.drawing import draw, encode_picture
 
 _NAME: Final = "photo"
@@ -89,33 +89,47 @@ def _read(data: bytes, settings: Settings, *, annotated: bool, bound: Callable[[
     with make_pipeline(settings, frames="pictures", classifier=classifier) as pipeline:
         bound()
         grey = decode_grey(data, where=_WHERE)
-        colour = Colour(partial(decode_colour, data, where=_WHERE))
-        frame = Frame(0, time.time(), time.monotonic_ns(), grey, _NAME, colour=colour)
+        frame = Frame(0, time.time(), time.monotonic_ns(), grey, _NAME)
         readings = pipeline.process(frame).readings
         baseline = pipeline.baseline
     least = smoothing_for(settings.smoothing, classifier.contract).least_probability
-    seen = Picture(
-        _NAME, with_stable(readings, least_probability=least), frame=frame, baseline=baseline
-    )
+    faces = with_stable(readings, least_probability=least)
     if annotated:
-        return _annotated(seen)
-    told = seen.to_dict()
-    for face, reading in zip(told["faces"], seen, strict=True):
+        side = max(grey.shape)
+        del frame, grey  # there may be little room for its colours beside it
+        return _annotated(data, faces, side=side)
+    told = Picture(_NAME, faces, frame=frame, baseline=baseline).to_dict()
+    for face, reading in zip(told["faces"], faces, strict=True):
         face["stable"] = reading.stable
     return json.dumps({"photo": told}, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _annotated(seen: Picture) -> bytes:
-    """Return a JPEG with boxes and labels; a large picture is shrunk before it is copied."""
-    picture = seen.image
-    height, width = picture.shape[:2]
-    factor = min(1.0, _MOST_SIDE_PX / max(height, width))
+def _annotated(data: bytes, faces: Sequence[Reading], *, side: int) -> bytes:
+    """Return a JPEG with boxes and labels; a large picture is shrunk while it is decoded.
+
+    Args:
+        data: A whole picture file.
+        faces: What was read in it.
+        side: The longer one, in pixels.
+    """
+    picture = decode_colour(data, where=_WHERE, reduction=_reduction(side))
+    factor = min(1.0, _MOST_SIDE_PX / max(picture.shape[:2]))
     if factor < 1:
+        height, width = picture.shape[:2]
         size = max(1, round(width * factor)), max(1, round(height * factor))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         picture = small.astype(np.uint8, copy=False)
-    drawn = draw(picture, [_scaled(reading, factor) for reading in seen])
-    return encode_picture(drawn, ".jpg")
+    scale = max(picture.shape[:2]) / side
+    return encode_picture(draw(picture, [_scaled(face, scale) for face in faces]), ".jpg")
+
+
+def _reduction(side: int) -> Reduction:
+    """Return by how much to shrink while decoding, so that at most a half is lost beyond that."""
+    if side <= _MOST_SIDE_PX:
+        return 1
+    if side <= 2 * _MOST_SIDE_PX:
+        return 2
+    return 4 if side <= 4 * _MOST_SIDE_PX else 8
 
 
 def _scaled(reading: Reading, factor: float) -> Reading:

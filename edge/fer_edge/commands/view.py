@@ -12,6 +12,7 @@ from fer_edge.settings import ResolvedSettings, Settings, WebSettings
 from fer_edge.shared.terminal.tables import format_fields
 
 USUAL_PORT: Final = 9834
+_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to be compared with
 
 
@@ -50,9 +51,8 @@ def page_note(settings: WebSettings) -> str:
     """Return where the page is, and how it is seen from another machine."""
     scheme = "https" if settings.certificate else "http"
     port = settings.port
-    beyond = settings.address not in {"127.0.0.1", "::1", "localhost"}
     page = ("page", f"{scheme}://{_host(settings)}:{port}/")
-    if beyond:
+    if settings.address not in _HERE:
         return format_fields([page, ("log in", "with the token of this device")])
     there = f"{getpass.getuser()}@{platform.node() or 'HOST'}"
     return format_fields(
@@ -66,7 +66,9 @@ def page_note(settings: WebSettings) -> str:
 
 def _host(settings: WebSettings) -> str:
     named = settings.names.partition(",")[0].strip()
-    address = named or settings.address
-    if address in _EVERYWHERE:
+    address = settings.address
+    if address not in _HERE and named:
+        address = named
+    elif address in _EVERYWHERE:
         address = own_address()
     return f"[{address}]" if ":" in address else address

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,13 @@ PICTURE_SUFFIXES: Final = frozenset(
 )  # fmt: skip
 """Endings that are believed; what has another one is told by its first bytes."""
 MAX_PICTURE_BYTES: Final = 128 * 2**20
+Reduction: TypeAlias = Literal[1, 2, 4, 8]
+_IN_COLOUR: Final[Mapping[Reduction, int]] = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _EXPECTED: Final = "a picture (JPEG, PNG, BMP, WebP, AVIF, JPEG 2000, TIFF, GIF or PNM)"
 
@@ -43,8 +51,14 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
     return _decode(data, cv2.IMREAD_GRAYSCALE, where=where)
 
 
-def decode_colour(data: bytes, *, where: str) -> ColourImage:
+def decode_colour(data: bytes, *, where: str, reduction: Reduction = 1) -> ColourImage:
     """Decode a picture in its colours, upright like the grey one.
+
+    Args:
+        data: A whole picture file.
+        where: Its name, for messages.
+        reduction: By how much each side is shrunk; of a JPEG while it is decoded, which spares
+            the memory for the rest.
 
     Returns:
         uint8, shape (H, W, 3), BGR; contiguous.
@@ -52,7 +66,7 @@ def decode_colour(data: bytes, *, where: str) -> ColourImage:
     Raises:
         PictureError: As `decode_grey` says.
     """
-    return _decode(data, cv2.IMREAD_COLOR, where=where)
+    return _decode(data, _IN_COLOUR[reduction], where=where)
 
 
 def _decode(data: bytes, flags: int, *, where: str) -> NDArray[np.uint8]:

@@ -12,8 +12,9 @@ from fer_edge.shared.errors import FerError
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Frame
 
-MOST_STILL_BYTES: Final = 128 * 1024
-_SIDES_AND_QUALITIES: Final = ((640, 75), (640, 50), (480, 40), (320, 30))
+MOST_STILL_BYTES: Final = 16_000
+"""Within what a broker under the shipped configuration takes: too large a message is lost."""
+_SIDES_AND_QUALITIES: Final = ((640, 70), (640, 50), (480, 50), (320, 50), (320, 30), (160, 30))
 """Pixels of the longer side, and JPEG's quality: tried in turn until one is small enough."""
 _NEVER: Final = float("inf")
 

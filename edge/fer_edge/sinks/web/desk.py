@@ -88,7 +88,9 @@ class Desk(Part):
     async def _tell_history(self, _request: Request) -> Response:
         return Response(200, self._history.to_json(), JSON)
 
-    async def _tell_device(self, _request: Request) -> Response:
+    async def _tell_device(self, request: Request) -> Response:
+        if request.method == "HEAD":  # only asked whether it may be; nobody reads what is found
+            return answer_json({})
         told = await asyncio.to_thread(self._about.describe, self._state)
         return answer_json(
             {**told, "findings": self._findings.to_json(), "controls": self._wishes.to_json()}
