@@ -66,11 +66,19 @@ def find_chromium() -> str:
 
 
 @contextmanager
-def running_device(folder: Path) -> Iterator[str]:
-    """Run `fer-edge run --view` on the built-in clip with a token; give the page's address."""
+def running_device(folder: Path, *settings: str, source: str = "demo") -> Iterator[str]:
+    """Run `fer-edge run --view` with a token; give the page's address.
+
+    Args:
+        folder: For its files, log among them.
+        settings: As `--set` takes them.
+        source: Of the frames; the built-in clip if not given.
+    """
     (folder / "token").write_text(TOKEN)
-    arguments = ("run", "--source", "demo", "--view", "--output", folder / "lines.jsonl")
-    guarded = ("--set", f"web.token_file={folder / 'token'}")
+    (folder / "token").chmod(0o600)
+    arguments = ("run", "--source", source, "--view", "--output", "")
+    all_settings = (f"web.token_file={folder / 'token'}", *settings)
+    guarded = [part for setting in all_settings for part in ("--set", setting)]
     environment = {"XDG_RUNTIME_DIR": str(folder), "XDG_STATE_HOME": str(folder)}
     with (folder / "log").open("w") as log:
         process = start_fer_edge(

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_visits import ARGUMENTS, PLACES, TOKEN, Visit, find_chromium, running_device
-from builders import PORTRAIT, PORTRAIT_FACE
+from builders import PORTRAIT, PORTRAIT_FACE, a_picture
+
+from fer_edge.testing.fakes import MjpegServer
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -211,6 +213,31 @@ def test_boxes_alone_need_no_picture(visit):
     assert not any("live.mjpeg" in each or "still" in each for each in asked)
 
 
+def test_a_camera_that_fails_is_told_with_what_is_done_about_it(browser, tmp_path):
+    hasty = (
+        *(f"source.{what}_seconds=1" for what in ("read_timeout", "frozen")),
+        "source.reopen_longest_seconds=0.1",
+    )
+    with (
+        MjpegServer([a_picture(320, 240, seed=seed) for seed in range(8)]) as camera,
+        running_device(tmp_path, *hasty, source=camera.url) as address,
+    ):
+        for visit in a_visit(browser, address):
+            log_in(visit.page, address, TOKEN)
+            page = visit.go("live")
+            page.wait_for_function("() => picture.naturalWidth > 0")
+            trouble = page.locator("#trouble")
+            for fault, words in (
+                ("stall", "The camera does not deliver"),
+                ("frozen", "The picture is frozen"),
+            ):
+                camera.behaviour = fault
+                trouble.get_by_text(words, exact=True).wait_for()
+                assert "It is opened again and again" in trouble.text_content()
+                camera.behaviour = "stream"
+                trouble.wait_for(state="hidden")
+
+
 def test_without_javascript_there_is_a_still(browser, address, logged_in):
     options = {"java_script_enabled": False, "storage_state": logged_in}
     with contextlib.closing(browser.new_context(**options)) as context:
@@ -245,6 +272,7 @@ def test_a_photo_is_chosen(visit):
     page = visit.go("photo")
     page.locator("#choose").set_input_files(PORTRAIT)
     the_portrait_is_read(page)
+    nothing_sticks_out(page)
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save an annotated copy").click()
     assert saved.value.suggested_filename == "portrait-annotated.jpg"
@@ -426,10 +454,14 @@ def no_serious_fault(page, script):
         assert not grave, theme + json.dumps(grave, indent=1)[:4000]
 
 
-def test_nothing_sticks_out(visit):
-    for place in PLACES:
-        page = visit.go(place)
-        fill(page, place)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 800})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, place
+@pytest.mark.parametrize("place", ["live", "history", "device"])
+def test_nothing_sticks_out(visit, place):
+    page = visit.go(place)
+    fill(page, place)
+    nothing_sticks_out(page)
+
+
+def nothing_sticks_out(page):
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -318,7 +318,7 @@ def test_the_end_of_the_daemon_ends_all_who_look_at_once(window):
         began = time.monotonic()
         window.close()
         assert time.monotonic() - began < 4
-        assert viewer.everything().endswith(b"--frame\r\n")
+        assert viewer.everything().endswith(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n")
         assert page.everything().startswith(b"HTTP/1.1 200")
 
 

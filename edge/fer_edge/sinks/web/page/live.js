@@ -87,19 +87,15 @@ function whatIsWrong({ phase, camera }, settings) {
   if (phase === "disabled") return ["Switched off", "The camera is released.", "Switch it on under Device, or by MQTT."];
   if (phase === "stopping") return ["Stopping", "The device ends its run.", ""];
   if (camera.phase === "ended") return ["The file is over", "There is nothing more to see.", ""];
-  if (camera.phase === "opening") return ["The camera is being opened", since, ""];
-  if (camera.phase !== "waiting") return [];
+  if (camera.phase !== "waiting" && camera.phase !== "opening") return [];
+  if (!camera.problem) return ["The camera is being opened", since, ""];
   const pause = settings["source.reopen_longest_seconds"];
   const end = settings["source.give_up_seconds"];
   const again = `It is opened again and again${pause ? `, with pauses of up to ${span(pause)}` : ""}.`;
   const last = end ? ` After ${span(end)} without a frame the run ends; its service starts it anew.` : "";
-  const problem = camera.problem && `${capital(camera.problem)}.`;
-  return [titleOf(camera.problem), since + problem, again + last];
-}
-
-function titleOf(problem) {
-  if (/frozen|same picture/.test(problem)) return "The picture is frozen";
-  return /black/.test(problem) ? "The picture is black" : "The camera does not deliver";
+  const problem = `${capital(camera.problem)}.`;
+  if (problem.startsWith("The picture is")) return [problem.slice(0, -1), since, again + last];
+  return ["The camera does not deliver", since + problem, again + last];
 }
 
 function showFigures(state) {
