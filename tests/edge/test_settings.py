@@ -4,6 +4,7 @@ import pytest
 
 from fer_edge.settings import Settings, read_settings_file, resolve
 from fer_edge.shared.errors import EXIT_CONFIG, SettingsError
+from fer_edge.shared.written_values import as_written
 
 
 def resolved(*, flags=(), environment=(), file=()):
@@ -97,8 +98,9 @@ def test_a_wrong_value_is_refused_though_another_would_win():
     assert "(from edge.toml)" in refused(file={"detector": {"min_face_px": 5}}, flags=FLAGS)
 
 
-WRITTEN = {True: "true", False: "false"}
-"""As files of settings have it."""
+def test_a_value_is_shown_as_people_write_it():
+    given = {"a": [True, None, 1.5], "b": {"c": "d"}}
+    assert as_written(given) == "{a = [true, null, 1.5], b = {c = 'd'}}"
 
 
 @pytest.mark.parametrize(
@@ -122,20 +124,15 @@ WRITTEN = {True: "true", False: "false"}
         ("detector.cascade", 1),
         ("model.path", 5),
         ("model.path", ["a"]),
+        ("model.threads", {"n": 1}),
     ],
 )
 def test_a_value_that_does_not_fit(key, value):
     section, _, name = key.partition(".")
     message = refused(file={section: {name: value}})
-    written = WRITTEN[value] if isinstance(value, bool) else repr(value)
-    assert message.startswith(f"setting {key} = {written} (from edge.toml); expected ")
+    assert message.startswith(f"setting {key} = {as_written(value)} (from edge.toml); expected ")
     if isinstance(value, str):
         assert f"setting {key} = {value!r} (from flag)" in refused(flags={key: value})
-
-
-def test_a_table_that_does_not_fit_is_shown_as_files_have_it():
-    message = refused(file={"model": {"threads": {"n": 1}}})
-    assert message.startswith("setting model.threads = {n = 1} (from edge.toml); expected ")
 
 
 @pytest.mark.parametrize(

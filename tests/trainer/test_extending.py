@@ -222,9 +222,9 @@ def test_describe_tells_what_came_from_where(recipes: Path) -> None:
     assert origins["05_separable_conv"] == f"{mine}:4"
     found = json.loads(CliRunner().invoke(cli, ["describe", mine, "--json"]).output)
     assert found["extends"] == [f"{recipes}/base.toml"]
-    assert found["settings"]["training.epochs"] == {"value": 3, "from": f"{mine}:6"}
-    assert found["settings"]["training.seed"]["from"] == "default"
-    assert found["network"][4] == {"line": "separable 16", "from": f"{mine}:4"}
+    assert found["settings"]["training.epochs"] == {"value": 3, "origin": f"{mine}:6"}
+    assert found["settings"]["training.seed"]["origin"] == "default"
+    assert found["network"][4] == {"line": "separable 16", "origin": f"{mine}:4"}
 
 
 def test_describe_takes_changes_with_the_command() -> None:

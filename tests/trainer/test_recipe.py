@@ -51,6 +51,7 @@ def test_overrides_take_toml_values_and_bare_words() -> None:
         ("training=3", ["training = 3", "a table"]),
         ("name.first=3", ["unknown setting 'name.first'"]),
         ("training.epochs", ["--set training.epochs", "key=value"]),
+        ("extends=edge-nano", ["--set extends=edge-nano", "name that recipe"]),
         ("optimiser.name=sdg", ["'sdg'", "one of sgd, adam"]),
         ("optimiser.learning_rate=nan", ["nan", "a number"]),
         ("augmentation.scale=1.0", ["scale = 1.0", "at least 0 and below 1"]),

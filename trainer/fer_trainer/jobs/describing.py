@@ -31,11 +31,11 @@ def described_to_json(written: WrittenRecipe, cost: NetworkCost) -> dict[str, An
         "colour": recipe.input.colour,
         "extends": list(written.names[1:]),
         "settings": {
-            key: {"value": value, "from": written.origins[key]}
+            key: {"value": value, "origin": written.origins[key]}
             for key, value in _settings(written).items()
             if key != LAYERS
         },
-        "network": [{"line": line, "from": where} for line, where in lines],
+        "network": [{"line": line, "origin": where} for line, where in lines],
         **cost.to_json(),
     }
 

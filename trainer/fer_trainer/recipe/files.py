@@ -264,6 +264,12 @@ def _parse_override(override: str) -> Given:
         raise SettingsError(
             f"--set {override}", expected="key=value, e.g. training.epochs=10", fix="write it so"
         )
+    if key == EXTENDS:
+        raise SettingsError(
+            f"--set {override}",
+            expected=f"`{EXTENDS}` in a recipe's file",
+            fix="name that recipe instead of this one, and --set what differs",
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

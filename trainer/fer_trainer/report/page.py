@@ -319,7 +319,7 @@ def show_repeat(contents: Contents) -> Sequence[str]:
         ("SHA-256 of its pictures", str(data.get("content_sha256", "not recorded"))),
         ("seed of the split", str(split.get("seed", "not recorded"))),
         ("seed of weights, order, augmentation", str(provenance.get("training_seed", "?"))),
-        *((name, str(version)) for name, version in sorted(versions.items())),
+        *((name.replace("_", "-"), str(each)) for name, each in sorted(versions.items())),
         *((name, str(metrics[name])) for name in ("precision", "devices") if name in metrics),
         *_besides(provenance),
         ("git revision", str(provenance.get("git_revision") or "installed package")),
