@@ -66,7 +66,7 @@ constraints: setup ## Pin the newest versions that fit together, for every suppo
 	  --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --no-emit-package fer-edge \
 	  --group dev edge/pyproject.toml convert/pyproject.toml \
-	  trainer/pyproject.toml --extra tensorflow --extra tensorboard --extra yunet \
+	  trainer/pyproject.toml --extra onnx --extra tensorflow --extra tensorboard --extra yunet \
 	  --output-file constraints.txt
 
 clean: ## Remove the virtual environments and what was built.
@@ -78,7 +78,7 @@ $(VENV)/.ready: $(MANIFESTS)
 	@$(PYTHON) -m venv $(VENV) || { echo "no venv; on Debian run: sudo apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-	  --editable edge --editable convert --editable 'trainer[tensorflow]'
+	  --editable edge --editable 'convert[onnx]' --editable 'trainer[tensorflow]'
 	@touch $@
 
 $(EDGE_READY): constraints.txt edge/pyproject.toml deploy/environment.sh

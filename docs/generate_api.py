@@ -6,9 +6,12 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
+import fer_convert
 import fer_edge
+import fer_trainer
 
 TARGET: Final = Path(__file__).parent / "reference" / "python.md"
 INTRODUCTION: Final = """\
@@ -18,8 +21,21 @@ Made by `make docs` from the docstrings; do not edit. Examples: [use it from
 Python](../guide/python.md).
 
 `import fer_edge` offers the names on this page, and no others are public. They load what they need
-when they are first used. Keys of settings are those of [settings](settings.md).
+when they are first used. Keys of settings are those of [settings](settings.md). `fer_trainer` and
+`fer_convert` stand [at the end](#train-and-convert).
 """
+TRAIN_AND_CONVERT: Final = """\
+## Train and convert
+
+What `fer-train fit` and `fer-convert` do, in one call each: the commands call the same functions.
+Both need the workstation's packages (`make setup`). `import fer_trainer` and `import fer_convert`
+load them at the first call. A notebook that uses both:
+[train, convert, read](../guide/train-convert-read.ipynb). Settings of a recipe:
+[settings](recipe-settings.md).
+"""
+OTHERS: Final = ((fer_trainer, ("fit", "Run")), (fer_convert, ("convert", "Converted")))
+"""The other packages, and their names in the order of the page."""
+
 ORDER: Final = (
     "read", "read_all", "watch", "Reader", "Watch", "Picture", "View", "Reading", "Box", "Baseline",
     "FerError",
@@ -32,20 +48,37 @@ SECTIONS: Final = {"Args": "takes", "Attributes": "has", "Returns": "returns", "
 
 def page() -> str:
     """Return docs/reference/python.md."""
-    missing = set(fer_edge.__all__) - set(ORDER) - {"DEFAULT_MODEL", "__version__"}
-    if missing:
-        raise ValueError(f"public and not in the reference: {sorted(missing)}")
     parts = [INTRODUCTION]
-    for name in ORDER:
-        parts += _describe(name, getattr(fer_edge, name))
+    for name in _all_of(fer_edge, ORDER):
+        parts += _describe(name, getattr(fer_edge, name), where="fer_edge")
+    parts.append(TRAIN_AND_CONVERT)
+    for package, order in OTHERS:
+        for name in _all_of(package, order):
+            title = f"{package.__name__}.{name}"
+            parts += _describe(title, getattr(package, name), where="", level=3)
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _describe(name: str, thing: Any) -> Iterator[str]:
+def _all_of(package: ModuleType, order: tuple[str, ...]) -> tuple[str, ...]:
+    missing = set(package.__all__) - set(order) - {"DEFAULT_MODEL", "__version__"}
+    if missing:
+        raise ValueError(f"public and not in the reference: {sorted(missing)}")
+    return order
+
+
+def _describe(name: str, thing: Any, *, where: str, level: int = 2) -> Iterator[str]:
+    """Yield what is told of a function or class.
+
+    Args:
+        name: It is headed by.
+        thing: It.
+        where: The package that a call begins with; nothing where the name has it already.
+        level: Of its heading.
+    """
     shows_call = not inspect.isclass(thing) or name == "Reader"
-    yield f"## `{name}`\n"
+    yield f"{'#' * level} `{name}`\n"
     if shows_call:
-        yield f"```python\n{_call(f'fer_edge.{name}', thing)}\n```\n"
+        yield f"```python\n{_call(f'{where}.{name}'.removeprefix('.'), thing)}\n```\n"
     yield from _told(thing)
     if inspect.isclass(thing):
         for member, value in _members(thing):
@@ -55,8 +88,9 @@ def _describe(name: str, thing: Any) -> Iterator[str]:
         yield ""
         for member, value in _members(thing):
             if callable(value):
-                yield f"### `{name}.{member}`\n"
-                yield f"```python\n{_call(f'{name.lower()}.{member}', value)}\n```\n"
+                yield f"{'#' * (level + 1)} `{name}.{member}`\n"
+                short = name.rpartition(".")[2].lower()
+                yield f"```python\n{_call(f'{short}.{member}', value)}\n```\n"
                 yield from _told(value)
 
 
@@ -74,9 +108,17 @@ def _call(name: str, function: Any) -> str:
     for parameter in shown:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "*" not in pieces:
             pieces.append("*")
-        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        given = getattr(parameter.default, "__name__", repr(parameter.default))
+        default = "" if parameter.default is parameter.empty else f"={given}"
         pieces.append(f"{parameter.name}{default}")
-    return f"{name}({', '.join(pieces)})"
+    call = f"{name}({', '.join(pieces)})"
+    if len(call) <= LONGEST_LINE:
+        return call
+    indent = "    "
+    inside = textwrap.fill(
+        f"{', '.join(pieces)},", LONGEST_LINE, initial_indent=indent, subsequent_indent=indent
+    )
+    return f"{name}(\n{inside}\n)"
 
 
 def _told(thing: Any) -> Iterator[str]:

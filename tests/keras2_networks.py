@@ -226,6 +226,7 @@ def main(folder: Path) -> None:
         if name in ("base", "shared"):
             network.save(folder / f"{name}.keras")
             network.save_weights(folder / f"{name}.weights.h5")
+            network.save(folder / name, save_format="tf")
         answers[name] = np.asarray(network(pictures, training=False))
     np.savez(folder / "answers.npz", pictures=raw, **answers)
 

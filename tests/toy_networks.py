@@ -1,7 +1,8 @@
 """Networks to convert, made in a process of its own: `python toy_networks.py FOLDER`.
 
 Writes FOLDER/<name>.keras for every function in NETWORKS. "toy" is trained on the pictures that
-lie in FOLDER/toy.npz; the others are as initialised, from one seed.
+lie in FOLDER/toy.npz; the others are as initialised, from one seed. FOLDER/exported is it as a
+SavedModel.
 """
 
 import os
@@ -190,6 +191,7 @@ def main(folder: Path) -> None:
         if build is toy:
             network.save(folder / "toy.h5")
             (folder / "toy.json").write_text(network.to_json())
+            network.export(str(folder / "exported"), verbose=False)
         if build is loose_norms:
             with np.load(folder / "toy.npz") as samples:
                 pictures = samples["pictures"][:32, ..., np.newaxis].astype("float32")

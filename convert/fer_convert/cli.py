@@ -1,9 +1,6 @@
 """`fer-convert`: a training run in, model files with their contract out."""
 
-import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,7 +13,6 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
-from fer_edge.shared.terminal.progress import ProgressLine
 
 target_options = options(
     click.option("--int8", is_flag=True, help="Full int8, in and out. The default."),
@@ -24,8 +20,9 @@ target_options = options(
     click.option("--float16", is_flag=True, help="Weights in half the bytes."),
     click.option("--dynamic", is_flag=True, help="int8 weights; activations as they come."),
     click.option("--int16x8", is_flag=True, help="int8 weights, 16-bit activations, in, out."),
+    click.option("--onnx", is_flag=True, help="ONNX, for those who serve elsewhere; float32."),
 )
-"""What to convert to; a flag's name is that of its `Target`."""
+"""What to convert to; a flag's name is that of its target."""
 
 
 source_options = options(
@@ -46,8 +43,9 @@ source_options = options(
     ),
     click.option(
         "--pixels",
-        type=click.Choice(["0..255", "0..1", "-1..1"]),
-        help="What the network takes, where it does not rescale raw pixels itself.",
+        metavar="RANGE",
+        help="What the network takes, where it does not rescale raw pixels itself: 0..1, -1..1, "
+        "0..255, or MEAN/STD in grey levels, as in 129.3/65.0.",
     ),
 )
 """What a network of another program does not say of itself."""
@@ -56,6 +54,8 @@ source_options = options(
 picture_options = options(
     click.option(
         "--calibration-data",
+        "--data",
+        "calibration_data",
         type=click.Path(path_type=Path),
         help="Calibrate on these labelled face crops (class folders, or a .zip of them) "
         "instead of the run's own.",
@@ -138,7 +138,7 @@ def convert(
     architecture: Path | None,
     contract: Path | None,
     labels: str | None,
-    pixels: Any,
+    pixels: str | None,
     calibration_data: Path | None,
     calibration_count: int,
     range_percentile: float,
@@ -155,90 +155,53 @@ def convert(
 ) -> None:
     """Convert RUN to one TFLite file that carries its own contract.
 
-    RUN is a run folder of fer-train, a .keras file with its contract.json beside it, or an .h5
-    file of another program with --labels (or --contract) and, for weights, --architecture. Writes
-    one emotion.TARGET.tflite for every target named (int8 if none is), report.json and
-    report.html, and prints what the conversion changed on held-out pictures.
+    RUN is a run folder of fer-train, a .keras file with its contract.json beside it, or what
+    another program left: a .keras or .h5 file or a SavedModel's folder, with --labels (or
+    --contract), --data and, for weights, --architecture. Writes one emotion.TARGET.tflite for
+    every target named (int8 if none is), emotion.onnx for --onnx, report.json and report.html,
+    and prints what the conversion changed on held-out pictures.
 
     Exits with 3 where a file does not pass the gate: at least 99 % of float32's accuracy, and no
     class that loses more than 3 points of recall beyond its interval; nor anything of a network
     that is itself at chance, unless --accept-poor is given. The files are written all
     the same, and say so.
     """
-    from fer_convert.conversion import REPORT_NAME, Plan
-    from fer_convert.conversion import convert as convert_run
-    from fer_convert.cost.emulation import emulate, find_emulator
-    from fer_convert.judgement.gate import check_gate
-    from fer_convert.judgement.rival import compare_with, open_rival, say_rival
-    from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
-    from fer_convert.report.page import PAGE_NAME, render_page
-    from fer_convert.report.text import format_report
-    from fer_convert.rescue.rescuing import rescue, with_rescue
-    from fer_convert.source.run import open_run
-    from fer_convert.targets import Target
-    from fer_edge.shared.whole_files import check_free, make_folder, replace_files
+    from fer_convert.api import convert as convert_run
+    from fer_convert.targets import ONNX, Target
 
-    targets = tuple(target for target in Target if flags[target.value]) or (Target.INT8,)
+    known = (*Target, ONNX)
+    targets = [target for target in known if flags[target]] or [Target.INT8]
     if c_array and Target.INT8 not in targets:
         raise click.UsageError("--c-array writes the int8 model; add --int8")
-    sources = FILE_NAMES if c_array else ()
-    # A rescue may end with 16-bit activations.
-    possible = dict.fromkeys([*targets, *([Target.INT16X8] if try_rescue else [])])
-    names = [*(target.file_name for target in possible), *sources, REPORT_NAME, PAGE_NAME]
-    check_free([out / name for name in names], force=force)
-    emulator = find_emulator() if Target.INT8 in targets else None
-    plan = Plan(targets, calibration_data, calibration_count, compare_count, seed, range_percentile)
-    opened = open_run(
+    done = convert_run(
         run,
+        targets,
+        out=out,
         head=head,
         architecture=architecture,
         contract=contract,
         labels=[label.strip() for label in labels.split(",")] if labels else (),
         pixels=pixels,
+        data=calibration_data,
+        calibration_count=calibration_count,
+        range_percentile=range_percentile,
+        compare_count=compare_count,
+        seed=seed,
+        rescue=try_rescue,
+        against=against,
+        c_array=c_array,
+        force=force,
+        progress=True,
     )
-    rival = None if against is None else open_rival(against, opened.contract)
-    with ProgressLine() as progress:
-        conversion = convert_run(opened, plan, progress)
-        verdict = conversion.verdicts.get(Target.INT8)
-        # A network that is poor itself is not to be rescued from int8.
-        if try_rescue and verdict is not None and verdict.failures and not verdict.poor:
-            conversion = with_rescue(conversion, rescue(conversion, progress))
-        if emulator is not None and Target.INT8 in conversion.verdicts:
-            progress("counting instructions in the emulator")
-            model = conversion.artefact(Target.INT8).model
-            conversion = dataclasses.replace(conversion, emulation=emulate(model, emulator))
-    report = conversion.to_json()
-    if rival is not None:
-        report["against"] = compare_with(
-            rival, conversion.answers[conversion.artefacts[0].target], conversion.held_out
-        )
-    files = {artefact.file_name: artefact.data for artefact in conversion.artefacts}
-    if c_array and Target.INT8.file_name not in files:
+    if c_array and "c_array" not in done.files:
         click.echo("no C++ source: only 16-bit activations passed the gate", err=True)
-    elif c_array:
-        files |= source_files(
-            conversion.artefact(Target.INT8).model,
-            conversion.graphs[Target.INT8],
-            conversion.network.kinds,
-        )
-    files |= {
-        REPORT_NAME: (json.dumps(report, indent=2) + "\n").encode(),
-        PAGE_NAME: render_page(conversion).encode(),
-    }
-    make_folder(out)
-    replace_files({out / name: data for name, data in files.items()})
     if as_json:
-        echo_json(report)
+        echo_json(done.report)
     else:
-        click.echo("\n".join([format_report(conversion), *say_rival(report.get("against"))]))
-        for name in files:
-            click.echo(f"wrote {out / name}")
-    check_gate(
-        conversion.verdicts,
-        poor=conversion.poor,
-        accept_unmeasured=accept_unmeasured,
-        accept_poor=accept_poor,
-    )
+        click.echo(str(done))
+        for path in done.written:
+            click.echo(f"wrote {path}")
+    done.check(accept_unmeasured=accept_unmeasured, accept_poor=accept_poor)
 
 
 def main() -> None:

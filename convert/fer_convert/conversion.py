@@ -10,12 +10,14 @@ from fer_convert.cost.emulation import Emulation
 from fer_convert.cost.layers import CostTable, cost_table
 from fer_convert.file.artefact import Artefact, draft_model, finish
 from fer_convert.file.flatbuffer import Graph, find_leftovers, read_graphs
+from fer_convert.file.onnx_file import OnnxFile, finish_onnx, onnx_versions
 from fer_convert.file.purity import check_purity
 from fer_convert.judgement.comparison import Answers, Measurement, pictures_to_compare
 from fer_convert.judgement.gate import Verdict, find_poor, find_remarks
 from fer_convert.judgement.layer_error import LayerError, measure_layers
 from fer_convert.judgement.measurement import ask_all, judge_all, measure_all
-from fer_convert.judgement.reading import check_reading
+from fer_convert.judgement.onnx_runtime import OnnxNetwork
+from fer_convert.judgement.reading import check_answers, check_reading
 from fer_convert.source.job import NetworkSummary
 from fer_convert.source.partition import draw
 from fer_convert.source.recipe_lines import point_to_recipe
@@ -25,7 +27,7 @@ from fer_convert.source.representative import (
     choose_representative,
 )
 from fer_convert.source.run import TrainingRun
-from fer_convert.targets import Target
+from fer_convert.targets import ONNX, Target
 from fer_convert.translation import Translation, translate
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError
@@ -53,6 +55,7 @@ class Plan:
         seed: Of every choice among pictures.
         range_percentile: Of the values of every activation that int8's ranges hold; 100 leaves
             them to TensorFlow's converter, which keeps the extremes.
+        onnx: Whether to write ONNX, too.
     """
 
     targets: tuple[Target, ...] = (Target.INT8,)
@@ -61,13 +64,15 @@ class Plan:
     compare_count: int | None = None
     seed: int = 0
     range_percentile: float = RANGE_PERCENTILE
+    onnx: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """What came out.
 
-    Everything by target has float32, too, because it is what others are compared with.
+    Everything by target has float32, too, because it is what others are compared with. Answers and
+    measurements have ONNX, too, where that was asked for.
 
     Attributes:
         run: What was converted.
@@ -83,6 +88,7 @@ class Conversion:
         moves: Where batch norms went that TensorFlow's converter alone would not fold.
         provenance: What every contract says of this conversion.
         artefacts: The model files asked for.
+        onnx: The network as ONNX; None where it was not asked for.
         rescue: What was tried where int8 did not meet the gate, for the report; None if nothing.
         emulation: Instructions of the int8 model, or why they were not counted.
     """
@@ -94,12 +100,13 @@ class Conversion:
     held_out: Samples
     drafts: Mapping[Target, ModelFile]
     graphs: Mapping[Target, Graph]
-    answers: Mapping[Target, Answers]
-    measurements: Mapping[Target, Measurement]
+    answers: Mapping[str, Answers]
+    measurements: Mapping[str, Measurement]
     layer_errors: Mapping[Target, tuple[LayerError, ...]]
     moves: tuple[str, ...]
     provenance: Mapping[str, Any]
     artefacts: tuple[Artefact, ...]
+    onnx: OnnxFile | None = None
     rescue: Mapping[str, Any] | None = None
     emulation: Emulation = field(default_factory=Emulation)
 
@@ -118,10 +125,15 @@ class Conversion:
         return {target: graph.operator_counts() for target, graph in self.graphs.items()}
 
     @property
-    def verdicts(self) -> Mapping[Target, Verdict]:
+    def verdicts(self) -> Mapping[str, Verdict]:
         """What the gate says of each file asked for, float32 aside."""
-        delivered = [artefact.target for artefact in self.artefacts]
-        return judge_all(self.answers, self.held_out, delivered)
+        return judge_all(self.answers, self.held_out, list(self.sizes))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file asked for."""
+        sizes: dict[str, int] = {each.target: len(each.data) for each in self.artefacts}
+        return sizes if self.onnx is None else {**sizes, ONNX: len(self.onnx.data)}
 
     @property
     def poor(self) -> tuple[str, ...]:
@@ -144,7 +156,7 @@ class Conversion:
         costs = self.costs
         verdicts = self.verdicts
         errors = {target: [e.to_json() for e in own] for target, own in self.layer_errors.items()}
-        files = {
+        files: dict[str, dict[str, Any]] = {
             artefact.target.value: {
                 "file": artefact.file_name,
                 "bytes": len(artefact.data),
@@ -152,19 +164,28 @@ class Conversion:
             }
             for artefact in self.artefacts
         }
-        targets = {
-            target.value: {
-                **measurement.to_json(),
+        if self.onnx is not None:
+            files[ONNX] = {
+                "file": self.onnx.file_name,
+                "bytes": len(self.onnx.data),
+                "model_sha256": self.onnx.sha256,
+                "operators": self.onnx.operators,
+            }
+        targets: dict[str, dict[str, Any]] = {
+            str(target): measurement.to_json() for target, measurement in self.measurements.items()
+        }
+        for target in self.graphs:
+            targets[target] |= {
                 "operators": self.operators[target],
                 "cost": costs[target].to_json(),
                 **({"instructions": self.emulation.to_json()} if target is Target.INT8 else {}),
                 "not_folded": [asdict(left) for left in find_leftovers(self.graphs[target])],
-                **({"gate": verdicts[target].to_json()} if target in verdicts else {}),
                 **({"layer_errors": errors[target]} if target in errors else {}),
-                **files.get(target.value, {}),
             }
-            for target, measurement in self.measurements.items()
-        }
+        for name, verdict in verdicts.items():
+            targets[name]["gate"] = verdict.to_json()
+        for name, file in files.items():
+            targets[name] |= file
         return {
             "schema": REPORT_SCHEMA,
             "name": self.name,
@@ -206,7 +227,7 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
     progress(f"converting to {', '.join(wanted)} on {len(representative.samples)} pictures")
     graphs, drafts = {}, {}
     try:
-        translation = _translate(run, wanted, representative, plan.range_percentile)
+        translation = _translate(run, wanted, representative, plan)
         for target, flatbuffer in translation.flatbuffers.items():
             graphs[target] = pure_graph(flatbuffer, target, run, translation.network)
             drafts[target] = draft_model(flatbuffer, graphs[target], run.contract, target)
@@ -216,6 +237,9 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
     count = plan.compare_count or pictures_to_compare(graphs[Target.FLOAT32], wanted)
     held_out = draw(pictures.held_out, count, seed=plan.seed)
     answers = ask_all(drafts, held_out, progress)
+    if plan.onnx:
+        progress("comparing ONNX")
+        answers[ONNX] = _ask_onnx(run, translation, held_out)
     measurements = measure_all(answers, held_out)
     progress("comparing layer by layer")
     reference = drafts[Target.FLOAT32], graphs[Target.FLOAT32]
@@ -226,7 +250,7 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
         for target in plan.targets
         if target is not Target.FLOAT32
     }
-    verdicts = judge_all(answers, held_out, plan.targets)
+    verdicts = judge_all(answers, held_out, list(answers))
     gate = {target: verdict.word for target, verdict in verdicts.items()}
     provenance = _provenance(
         run, representative, held_out, translation.network.versions, measurements
@@ -241,6 +265,11 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
         finish(drafts[target], graphs[target], target, gate.get(target), provenance)
         for target in plan.targets
     )
+    onnx = None
+    if plan.onnx:
+        versions = {**provenance["versions"], **onnx_versions()}
+        told = {"gate": gate[ONNX], **provenance, "versions": versions}
+        onnx = finish_onnx(translation.onnx, run.contract, told, where=str(run.model))
     return Conversion(
         run,
         plan,
@@ -255,22 +284,32 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
         translation.moves,
         provenance,
         artefacts,
+        onnx,
     )
+
+
+def _ask_onnx(run: TrainingRun, translation: Translation, held_out: Samples) -> Answers:
+    """Return what ONNX answers, once it is known to be the network that lies in the file."""
+    # Without provenance, which says what the answers are worth.
+    draft = finish_onnx(translation.onnx, run.contract, {}, where=str(run.model))
+    network, probes = OnnxNetwork(draft), translation.probes
+    answers = network.raw_outputs(probes.pictures)
+    check_answers(answers, probes, what="ONNX", where=str(run.model))
+    return network.ask(held_out)
 
 
 def _translate(
     run: TrainingRun,
     targets: tuple[Target, ...],
     representative: RepresentativeSet,
-    percentile: float,
+    plan: Plan,
 ) -> Translation:
     """Translate, with the converter's own int8 ranges where the device takes no others."""
 
-    def translate_to(targets: tuple[Target, ...], percentile: float) -> Translation:
-        options = {"percentile": percentile}
+    def translate_to(targets: tuple[Target, ...], **options: Any) -> Translation:
         return translate(run.job(targets, representative.pictures, options=options))
 
-    translation = translate_to(targets, percentile)
+    translation = translate_to(targets, percentile=plan.range_percentile, onnx=plan.onnx)
     if translation.ranges.get("percentile", 100.0) == 100.0:
         return translation
     flatbuffer = translation.flatbuffers[Target.INT8]
@@ -279,7 +318,7 @@ def _translate(
         # XNNPACK refuses a convolution whose output range is very small for its weights.
         LitertClassifier(draft_model(flatbuffer, graph, run.contract, Target.INT8))
     except ModelError as error:
-        plain = translate_to((Target.INT8,), 100.0)
+        plain = translate_to((Target.INT8,), percentile=100.0)
         return replace(
             translation,
             flatbuffers={**translation.flatbuffers, **plain.flatbuffers},
@@ -309,7 +348,7 @@ def _provenance(
     representative: RepresentativeSet,
     held_out: Samples,
     versions: Mapping[str, str],
-    measurements: Mapping[Target, Measurement],
+    measurements: Mapping[str, Measurement],
 ) -> dict[str, Any]:
     """Return what a contract records: no time, no machine, so that bytes can be reproduced."""
     return {
@@ -326,6 +365,6 @@ def _provenance(
             "sha256": held_out.sha256,
         },
         "metrics": {
-            target.value: measurement.to_json() for target, measurement in measurements.items()
+            str(target): measurement.to_json() for target, measurement in measurements.items()
         },
     }

@@ -1,6 +1,10 @@
 """What a network can be converted to."""
 
 from enum import StrEnum
+from typing import Final
+
+ONNX: Final = "onnx"
+"""Named like a target, compared like one, and no TFLite file."""
 
 
 class Target(StrEnum):

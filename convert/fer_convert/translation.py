@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from fer_convert.source.job import (
+    ONNX_NAME,
     Job,
     NetworkSummary,
     Probes,
@@ -46,6 +47,7 @@ class Translation:
         moves: Where batch norms went that the converter alone would not fold.
         ranges: How int8's activation ranges were found; empty without int8.
         probes: What the network itself says of random pictures.
+        onnx: The network as ONNX; empty where the job does not ask for it.
     """
 
     flatbuffers: Mapping[Target, bytes] = field(repr=False)
@@ -53,6 +55,7 @@ class Translation:
     moves: tuple[str, ...]
     ranges: Mapping[str, Any]
     probes: Probes = field(repr=False)
+    onnx: bytes = field(default=b"", repr=False)
 
 
 def translate(job: Job) -> Translation:
@@ -62,12 +65,20 @@ def translate(job: Job) -> Translation:
         FerError: As `run_worker` says.
     """
 
-    def read(folder: Path) -> tuple[dict[Target, bytes], tuple[str, ...], dict[str, Any], Probes]:
-        flatbuffers = {target: (folder / target.file_name).read_bytes() for target in job.targets}
-        return flatbuffers, read_moves(folder), read_ranges(folder), read_probes(folder)
+    def read(folder: Path) -> dict[str, Any]:
+        onnx = folder / ONNX_NAME
+        return {
+            "flatbuffers": {
+                target: (folder / target.file_name).read_bytes() for target in job.targets
+            },
+            "moves": read_moves(folder),
+            "ranges": read_ranges(folder),
+            "probes": read_probes(folder),
+            "onnx": onnx.read_bytes() if job.options.get("onnx") else b"",
+        }
 
-    (flatbuffers, moves, ranges, probes), network = run_worker(job, read)
-    return Translation(flatbuffers, network, moves, ranges, probes)
+    parts, network = run_worker(job, read)
+    return Translation(network=network, **parts)
 
 
 def run_worker(job: Job, read: Callable[[Path], _Result]) -> tuple[_Result, NetworkSummary]:

@@ -11,6 +11,7 @@ from toy_run import SEVEN, toy_pictures
 
 from fer_convert.conversion import Plan, convert
 from fer_convert.source.run import open_run
+from fer_convert.source.saved_model import read_signature
 from fer_convert.targets import Target
 from fer_edge.shared.model.litert import LitertClassifier
 
@@ -72,6 +73,13 @@ def test_the_newer_files_of_keras_2(files, told, name):
     says_the_same(load_network(files / f"{name}.keras"), name, told)
     network = load_network(files / f"{name}.weights.h5", files / f"{name}.json")
     says_the_same(network, name, told)
+
+
+@pytest.mark.parametrize("name", ["base", "shared"])
+def test_saved_models_of_keras_2(files, told, name):
+    signature = read_signature(files / name)
+    assert (signature.shape, signature.units) == (SHAPE, 7)
+    says_the_same(load_network(files / name, shape=SHAPE), name, told)
 
 
 def test_hdf5_that_is_called_keras(files, told, tmp_path):

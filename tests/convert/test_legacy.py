@@ -179,12 +179,6 @@ def test_other_operations_are_named(function, node):
         modernise({"class_name": "Functional", "config": {"layers": [layer]}})
 
 
-def test_a_saved_model_folder(tmp_path):
-    (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"is a SavedModel.*model\.save\('network\.h5'\)"):
-        open_run(tmp_path, labels=SEVEN)
-
-
 def test_an_architecture_without_its_weights(tmp_path):
     written(tmp_path, keras_2(units=7))
     with pytest.raises(ModelError, match=r"is no \.keras and no \.h5 file.*--architecture"):

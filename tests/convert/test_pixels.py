@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from toy_run import toy_pictures
 
+from fer_convert.source.legacy import rescaling_of
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError
 
 keras = pytest.importorskip("keras")
@@ -177,3 +178,29 @@ def test_branches_that_contradict_each_other():
 def test_arithmetic_outside_of_layers_is_not_simulated_but_refused_by_name(pictures):
     with pytest.raises(ModelError, match=r"TrueDivide \('true_div.*'\) cannot be simulated"):
         SimulatedNetwork(read(preprocessed()), pictures)
+
+
+def test_mean_and_deviation_are_those_of_grey_levels(pictures):
+    keras.utils.set_random_seed(1)
+    network = plain()
+    raw = pictures[..., np.newaxis].astype(np.float32)
+    wanted = np.asarray(network((raw - 129.3) / 65.0, training=False))
+    assert answers(network, pictures, "129.3/65.0") == pytest.approx(wanted, abs=1e-5)
+    assert answers(read(network, "129.3/65.0"), pictures) == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        ("0.485/0.229", "multiply both by 255"),
+        ("300/60", "a mean of 0 to 255"),
+        ("nan/60", "not those of grey levels"),
+        ("130/inf", "not those of grey levels"),
+        ("130", r"--pixels 130; expected one of 0\.\.255"),
+        ("1/2/3", r"--pixels 1/2/3; expected one of 0\.\.255"),
+    ],
+)
+def test_other_pixels_are_refused(pixels, said):
+    with pytest.raises(ModelError, match=said) as caught:
+        rescaling_of(pixels)
+    assert caught.value.exit_code == EXIT_CONFIG

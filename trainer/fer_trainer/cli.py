@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,50 +80,28 @@ def fit(
     train/val/test folders, a .zip or .tar.gz of either, or fer2013.csv. With --set labels=ferplus
     and --set data.votes=FILE it trains towards the votes of FER+.
     """
-    from fer_trainer.data.loading import load_data, settle_labels
-    from fer_trainer.jobs.resuming import check_same_recipe
-    from fer_trainer.recipe.files import load_recipe
-    from fer_trainer.run.folder import RunFolder
-    from fer_trainer.run.lock import in_use
+    from fer_trainer.api import fit as fit_recipe
     from fer_trainer.training.processes import this_process
 
     if force + resume + finish > 1:
         raise click.UsageError(
             "--force replaces a run, --resume goes on with it, --finish ends it: give one of them"
         )
-    if epochs is not None:
-        overrides += (f"training.epochs={epochs}",)
-    if init_from is not None:
-        overrides += (f"training.init_from={json.dumps(str(init_from))}",)
-    # What can be wrong with settings, folder and data shows before Keras is loaded.
-    settings = settle_labels(load_recipe(recipe, overrides=overrides), data)
-    folder = RunFolder(out)
-    process = this_process()
-    longer = resume and epochs is not None
-    with in_use(out) if process.index == 0 else nullcontext():  # which alone writes the run
-        if resume or finish:
-            check_same_recipe(folder, settings, longer=longer)
-        elif process.index == 0:
-            folder.check_free(force=force)
-        _tell(f"reading {data}")
-        split = load_data(settings, data)
-        from fer_trainer.jobs.fit import fit as fit_recipe
-
-        try:
-            metrics = fit_recipe(
-                settings, split, folder,
-                tell=_tell, resume=resume or finish, finish=finish, longer=longer,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            raise
-    if process.index:
-        _tell(f"process {process.index} of {process.count} has done its share of {out}")
-    elif as_json:
-        echo_json({"run": str(out), **metrics})
+    try:
+        run = fit_recipe(
+            recipe, data, out=out, settings=overrides, force=force, resume=resume, finish=finish,
+            epochs=epochs, init_from=init_from, tell=_tell,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        # All is kept by now; who presses Ctrl-C again need not wait for Keras to be unloaded.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise
+    if this_process().index:
+        return  # the process that writes the run tells of it
+    if as_json:
+        echo_json({"run": str(out), **run.metrics})
     else:
-        _echo_metrics(metrics)
+        _echo_metrics(run.metrics)
         click.echo(f"run folder: {out}")
 
 
@@ -326,7 +304,7 @@ def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _echo_metrics(metrics: dict[str, Any]) -> None:
+def _echo_metrics(metrics: Mapping[str, Any]) -> None:
     for head, figures in metrics.get("heads", {"": metrics}).items():
         for part in ("validation", "test", "test_without_train_copies"):
             if figures[part] is not None:

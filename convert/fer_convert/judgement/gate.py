@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 
 from fer_convert.judgement.comparison import Answers
-from fer_convert.targets import Target
 from fer_edge.shared import chance
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import GateError
@@ -169,7 +168,7 @@ def _unmeasured(
 
 
 def check_gate(
-    verdicts: Mapping[Target, Verdict],
+    verdicts: Mapping[str, Verdict],
     *,
     poor: Sequence[str] = (),
     accept_unmeasured: bool = False,

@@ -16,9 +16,9 @@ from fer_edge.shared.terminal.progress import SILENT, ProgressLine
 
 def ask_all(
     models: Mapping[Target, ModelFile], held_out: Samples, progress: ProgressLine = SILENT
-) -> dict[Target, Answers]:
+) -> dict[str, Answers]:
     """Return what each model says of the held-out pictures."""
-    answers: dict[Target, Answers] = {}
+    answers: dict[str, Answers] = {}
     for target, model in models.items():
 
         def count(done: int, target: Target = target) -> None:
@@ -50,7 +50,7 @@ def _ask_in_parts(model: ModelFile, held_out: Samples, progress: Callable[[int],
     )
 
 
-def measure_all(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Target, Measurement]:
+def measure_all(answers: Mapping[str, Answers], held_out: Samples) -> dict[str, Measurement]:
     """Return what answers are worth, by themselves and against float32's."""
     reference = answers[Target.FLOAT32]
     return {
@@ -60,11 +60,11 @@ def measure_all(answers: Mapping[Target, Answers], held_out: Samples) -> dict[Ta
 
 
 def judge_all(
-    answers: Mapping[Target, Answers], held_out: Samples, targets: Iterable[Target]
-) -> dict[Target, Verdict]:
+    answers: Mapping[str, Answers], held_out: Samples, targets: Iterable[str]
+) -> dict[str, Verdict]:
     """Return what the gate says of some targets, float32 aside."""
     return {
         target: judge(answers[Target.FLOAT32], answers[target], held_out)
         for target in targets
-        if target is not Target.FLOAT32
+        if target != Target.FLOAT32
     }

@@ -52,7 +52,10 @@ def _figures(conversion: Conversion) -> Iterator[tuple[str, str, str]]:
                 f"gate: {conversion.verdicts[target].word}",
             )
         yield f"{len(artefact.data) / 1000:,.0f} kB", f"file, {target}", artefact.file_name
-    cost = conversion.costs[conversion.artefacts[0].target]
+    if conversion.onnx is not None:
+        size = len(conversion.onnx.data) / 1000
+        yield f"{size:,.0f} kB", "file, onnx", conversion.onnx.file_name
+    cost = conversion.costs[Target.FLOAT32]
     yield f"{cost.multiply_accumulates / 1e6:,.1f} M", "multiply-accumulates", "for one face"
 
 
@@ -62,7 +65,9 @@ def show_loss(conversion: Conversion) -> Iterator[str]:
     scores = {target: each.scores for target, each in conversion.measurements.items()}
     yield paragraph(
         f"Measured on {held_out['n']:,} of {held_out['of']:,} held-out pictures "
-        f"({held_out['source']}), each through the code that runs on the device. Agreement is "
+        f"({held_out['source']}), each through the code that runs on the device"
+        + (", and ONNX through its own runtime. " if conversion.onnx is not None else ". ")
+        + "Agreement is "
         "the share of pictures given float32's label; a shift is the difference of a "
         "probability from float32's; ECE is the expected calibration error."
     )
@@ -107,7 +112,7 @@ def show_gate(conversion: Conversion) -> Iterator[str]:
         yield table(header, rows)
 
 
-def _judged(target: Target, found: Verdict) -> str:
+def _judged(target: str, found: Verdict) -> str:
     if found.passed:
         why = f"it keeps {found.kept:.2%} of float32's accuracy."
         return verdict(f"{target} has passed", why, passed=True)
@@ -215,6 +220,8 @@ def show_origin(conversion: Conversion) -> Iterator[str]:
             for artefact in conversion.artefacts
         ),
     ]
+    if conversion.onnx is not None:
+        pairs.append((conversion.onnx.file_name, f"SHA-256 {conversion.onnx.sha256}"))
     yield facts(pairs)
 
 

@@ -7,24 +7,25 @@ import numpy as np
 
 from fer_convert.judgement.comparison import Answers
 from fer_convert.judgement.layer_error import LayerError
-from fer_convert.targets import Target
+from fer_convert.targets import ONNX, Target
 from fer_edge.shared.data.samples import Samples
-from fer_edge.shared.report.colours import BLUE, GREEN, GREY, ORANGE, PURPLE
+from fer_edge.shared.report.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 from fer_edge.shared.report.plot import Plot, around, linear, logarithmic, named, stairs
 from fer_edge.shared.scores import Scores
 from fer_edge.shared.statistics import BINS, reliability
 
-_COLOURS: Final[Mapping[Target, str]] = {
+_COLOURS: Final[Mapping[str, str]] = {
     Target.FLOAT32: GREY,
     Target.INT8: BLUE,
     Target.INT16X8: GREEN,
     Target.DYNAMIC: ORANGE,
     Target.FLOAT16: PURPLE,
+    ONNX: SKY,
 }
 _WIDE: Final = 760
 
 
-def plot_recall(scores: Mapping[Target, Scores]) -> Plot:
+def plot_recall(scores: Mapping[str, Scores]) -> Plot:
     """Draw the recall of every label, float32 beside the others, with intervals."""
     labels = list(next(iter(scores.values())).recall)
     plot = Plot(
@@ -38,13 +39,13 @@ def plot_recall(scores: Mapping[Target, Scores]) -> Plot:
             middle, end = left + 0.46 * wide, score.recall_intervals[label]
             plot.bar(
                 (left, 0), (left + 0.92 * wide, 100 * score.recall[label]), _COLOURS[target],
-                name=target.value,
+                name=str(target),
             )  # fmt: skip
             plot.line([(middle, 100 * end.low), (middle, 100 * end.high)], width=1)
     return plot
 
 
-def plot_reliability(answers: Mapping[Target, Answers], held_out: Samples) -> tuple[Plot, Plot]:
+def plot_reliability(answers: Mapping[str, Answers], held_out: Samples) -> tuple[Plot, Plot]:
     """Draw accuracy over confidence, and how often each confidence occurs."""
     bins = {
         target: reliability(given.probabilities.max(axis=1), given.chosen == held_out.labels)
@@ -58,9 +59,9 @@ def plot_reliability(answers: Mapping[Target, Answers], held_out: Samples) -> tu
     right.line([(0, 0), (100, 100)], GREY, name="as sure as right", width=1, dashed=True)
     for target, own in bins.items():
         points = [(100 * each.confidence, 100 * each.accuracy) for each in own if each.n]
-        right.line(points, _COLOURS[target], name=target.value, marked=True)
+        right.line(points, _COLOURS[target], name=str(target), marked=True)
         counts = [each.n for each in own]
-        sure.line(stairs(edges, counts), _COLOURS[target], name=target.value)
+        sure.line(stairs(edges, counts), _COLOURS[target], name=str(target))
     return right, sure
 
 
@@ -81,13 +82,13 @@ def plot_layers(errors: Mapping[Target, Sequence[LayerError]]) -> Plot:
     return plot
 
 
-def plot_shifts(answers: Mapping[Target, Answers]) -> Plot:
+def plot_shifts(answers: Mapping[str, Answers]) -> Plot:
     """Draw how many pictures have a probability that moved by more than so much."""
     reference = answers[Target.FLOAT32].probabilities
     worst = {
         target: np.sort(np.abs(given.probabilities - reference).max(axis=1))[::-1]
         for target, given in answers.items()
-        if target is not Target.FLOAT32
+        if target != Target.FLOAT32
     }
     furthest = max((float(shifts[0]) for shifts in worst.values()), default=0)
     plot = Plot(
@@ -101,7 +102,7 @@ def plot_shifts(answers: Mapping[Target, Answers]) -> Plot:
     shares = (100 * ranks / len(reference)).tolist()
     for target, shifts in worst.items():
         edges = [0.0, *shifts[ranks - 1].tolist()]
-        plot.line(stairs(edges, shares), _COLOURS[target], name=target.value)
+        plot.line(stairs(edges, shares), _COLOURS[target], name=str(target))
     return plot
 
 

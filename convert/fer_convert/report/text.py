@@ -36,7 +36,7 @@ def format_report(conversion: Conversion) -> str:
 
 def loss_table(conversion: Conversion) -> tuple[Sequence[str], list[list[str]]]:
     """Return header and rows: how right every target is, and how far from float32."""
-    sizes = {artefact.target: len(artefact.data) for artefact in conversion.artefacts}
+    sizes = conversion.sizes
     rows = []
     for target, measurement in conversion.measurements.items():
         scores, drift = measurement.scores, measurement.drift
@@ -45,7 +45,7 @@ def loss_table(conversion: Conversion) -> tuple[Sequence[str], list[list[str]]]:
             shifts = [f"{100 * drift.agreement:.2f}", f"{drift.mean_shift:.4f}",
                       f"{drift.worst_shift:.4f}"]  # fmt: skip
         rows.append([
-            target.value,
+            str(target),
             f"{100 * scores.accuracy:.2f}",
             _percent(scores.accuracy_interval),
             f"{100 * scores.macro_recall:.2f}",

@@ -101,7 +101,7 @@ def check_description(description: Description, *, where: Path) -> None:
             fix="save a network that takes pictures alone",
         )
     for shape in shapes:
-        _check_shape(shape, where)
+        check_shape(shape, where=where)
 
 
 def _check_layer(layer: Layer, where: Path) -> None:
@@ -121,7 +121,12 @@ def _check_layer(layer: Layer, where: Path) -> None:
         )
 
 
-def _check_shape(shape: Shape, where: Path) -> None:
+def check_shape(shape: Shape, *, where: Path) -> None:
+    """Refuse an input that is no grey picture.
+
+    Raises:
+        ModelError: It is none.
+    """
     given = f"{where}: the network takes {_format([shape])}"
     if len(shape) != 3:
         raise ModelError(

@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.source.legacy import Pixels
 from fer_convert.targets import Target
 from fer_edge.shared import errors
 from fer_edge.shared.errors import FerError, ModelError
@@ -23,6 +22,7 @@ _MOVES: Final = "moves.json"
 _RANGES: Final = "ranges.json"
 _PROBES: Final = "probes.npz"
 _ERROR: Final = "error.json"
+ONNX_NAME: Final = "network.onnx"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class Job:
     targets: tuple[Target, ...]
     pictures: NDArray[np.uint8]
     architecture: Path | None = None
-    pixels: Pixels | None = None
+    pixels: str | None = None
     is_foreign: bool = False
     kind: str = "translate"
     options: Mapping[str, Any] = field(default_factory=dict)

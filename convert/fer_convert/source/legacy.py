@@ -1,20 +1,61 @@
 """What older programs leave: files that say nothing of labels and of pixels' range."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from fer_convert.source.description import Description
+from fer_convert.source.saved_model import Signature
 from fer_edge.shared.errors import LabelError, ModelError
 from fer_edge.shared.labels import as_label, canonical_labels, check_labels, is_expression
 from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec
 from fer_edge.shared.model.words import as_name
 
-Pixels = Literal["0..255", "0..1", "-1..1"]
-PIXELS: Final[tuple[Pixels, ...]] = ("0..255", "0..1", "-1..1")
-"""What a network takes, where it leaves it to the caller to rescale raw pixels."""
+PIXELS: Final = ("0..255", "0..1", "-1..1", "MEAN/STD")
+"""What a network takes, where it leaves it to the caller to rescale raw pixels. The last one, such
+as 129.3/65.0, is (pixel - MEAN) / STD, both in grey levels of 0 to 255."""
+
+RAW: Final = "0..255"
+_RANGES: Final = {RAW: (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (2 / 255, -1.0)}
+_LEAST_DEVIATION: Final = 8.0
+"""In grey levels; a smaller one is a fraction of 1, which would spread black and white over more
+than 32 deviations. Photographs have 40 to 80."""
 
 UNKNOWN_LICENCE: Final = "NOASSERTION"
 """SPDX for: nobody has said."""
+
+
+def rescaling_of(pixels: str) -> tuple[float, float]:
+    """Return scale and offset that turn a pixel of 0 to 255 into what a network takes.
+
+    Args:
+        pixels: One of `PIXELS`.
+
+    Raises:
+        ModelError: It is none of them.
+    """
+    if pixels in _RANGES:
+        return _RANGES[pixels]
+    mean, deviation = _mean_and_deviation(pixels)
+    if not (0 <= mean <= 255 and _LEAST_DEVIATION <= deviation <= 255):
+        raise ModelError(
+            f"--pixels {pixels}: a mean of {mean:g} and a deviation of {deviation:g} are not those "
+            "of grey levels",
+            expected=f"a mean of 0 to 255, and a deviation of {_LEAST_DEVIATION:g} to 255",
+            fix="multiply both by 255 where they are of pixels of 0 to 1",
+        )
+    return 1 / deviation, -mean / deviation
+
+
+def _mean_and_deviation(pixels: str) -> tuple[float, float]:
+    try:
+        mean, deviation = (float(part) for part in pixels.split("/"))
+    except ValueError:
+        raise ModelError(
+            f"--pixels {pixels}",
+            expected=f"one of {', '.join(PIXELS)}",
+            fix="say what the network was trained on; MEAN/STD are grey levels, as in 129.3/65.0",
+        ) from None
+    return mean, deviation
 
 
 def read_labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -36,7 +77,7 @@ def read_labels(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def contract_of_labels(
-    name: str, labels: tuple[str, ...], description: Description
+    name: str, labels: tuple[str, ...], description: Description | Signature
 ) -> ModelContract:
     """Return the contract of a network of which its file and its user tell.
 

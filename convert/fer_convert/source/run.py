@@ -15,12 +15,14 @@ from fer_convert.source.description import (
     HDF5_SUFFIXES,
     Description,
     check_description,
+    check_shape,
     is_hdf5,
     read_description,
 )
 from fer_convert.source.job import Job
-from fer_convert.source.legacy import Pixels, contract_of_labels, read_labels
+from fer_convert.source.legacy import PIXELS, contract_of_labels, read_labels, rescaling_of
 from fer_convert.source.partition import OTHER_PICTURES, read_data_set, split_archive
+from fer_convert.source.saved_model import GRAPH_NAME, hash_of, is_saved_model, read_signature
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples, read_samples
 from fer_edge.shared.errors import DataError, ModelError
@@ -35,8 +37,8 @@ HELD_OUT_NAME: Final = "samples/heldout.npz"
 _MOST_CONTRACT_BYTES: Final = 2**20
 
 _EXPECTED: Final = (
-    "a run folder of fer-train, a .keras file with contract.json beside it, or an .h5 file with "
-    "--labels or --contract"
+    "a run folder of fer-train, a .keras file with contract.json beside it, or an .h5 file or a "
+    "SavedModel with --labels or --contract"
 )
 
 
@@ -70,12 +72,14 @@ class TrainingRun:
     model: Path
     contract: ModelContract
     architecture: Path | None = None
-    pixels: Pixels | None = None
+    pixels: str | None = None
     is_foreign: bool = False
 
     @property
     def model_sha256(self) -> str:
         """Of the Keras file, and of the architecture where that is a file of its own."""
+        if self.model.is_dir():
+            return hash_of(self.model)
         parts = (self.model, *([self.architecture] if self.architecture else []))
         return sha256_hex(b"".join(path.read_bytes() for path in parts))
 
@@ -143,12 +147,12 @@ def open_run(
     architecture: Path | None = None,
     contract: Path | None = None,
     labels: Sequence[str] = (),
-    pixels: Pixels | None = None,
+    pixels: str | None = None,
 ) -> TrainingRun:
-    """Open a run folder, a `.keras` file or an `.h5` file.
+    """Open a run folder, a `.keras` file, an `.h5` file or a SavedModel.
 
     Args:
-        path: Of it.
+        path: Of it; of a SavedModel its folder.
         head: Which one, of a run whose network has several.
         architecture: The network's JSON, where `path` holds only weights.
         contract: Instead of the `contract.json` beside the file.
@@ -164,14 +168,21 @@ def open_run(
         if (what := kind_of(needed.stat().st_mode)) and not needed.is_dir():
             raise ModelError(f"{needed} is {what}", expected=_EXPECTED, fix="name a file")
     path = _of_head(path, head)
-    model = path / MODEL_NAME if path.is_dir() else path
-    _check_kind(path, model)
+    if pixels is not None:
+        rescaling_of(pixels)
     if labels and contract is not None:
         raise ModelError(
             "both --labels and --contract are given",
             expected="one of them",
             fix="leave out --labels: a contract names its own",
         )
+    if is_saved_model(path) or path.name == GRAPH_NAME:
+        folder = path.parent if path.name == GRAPH_NAME else path
+        return _open_saved_model(
+            folder, architecture=architecture, contract=contract, labels=labels, pixels=pixels
+        )
+    model = path / MODEL_NAME if path.is_dir() else path
+    _check_kind(path, model)
     hdf5 = is_hdf5(model)
     if labels:
         names = read_labels(labels)
@@ -184,12 +195,43 @@ def open_run(
     return TrainingRun(model, promised, architecture, pixels, is_foreign=bool(labels) or hdf5)
 
 
-def _check_kind(path: Path, model: Path) -> None:
-    if (path / "saved_model.pb").exists() or path.name == "saved_model.pb":
+def _open_saved_model(
+    folder: Path,
+    *,
+    architecture: Path | None,
+    contract: Path | None,
+    labels: Sequence[str],
+    pixels: str | None,
+) -> TrainingRun:
+    if architecture is not None:
         raise ModelError(
-            f"{path} is a SavedModel, TensorFlow's own format, which holds no Keras network",
+            f"--architecture is given, and {folder} is a SavedModel",
+            expected="a file of weights for --architecture",
+            fix="leave it out: a SavedModel holds its own graph",
+        )
+    signature = read_signature(folder)
+    check_shape(signature.shape, where=folder)
+    if pixels is None:
+        raise ModelError(
+            f"{folder} is a SavedModel, whose layers cannot be looked up: it is not known whether "
+            "it rescales pixels itself",
+            expected="--pixels for every SavedModel",
+            fix=f"give one of --pixels {', '.join(PIXELS)}: what it was trained on; 0..255 where "
+            "it rescales raw pixels itself",
+        )
+    if labels:
+        promised = contract_of_labels(folder.resolve().name, read_labels(labels), signature)
+    else:
+        promised = _read_contract(contract or folder / CONTRACT_NAME)
+    return TrainingRun(folder, promised, None, pixels, is_foreign=True)
+
+
+def _check_kind(path: Path, model: Path) -> None:
+    if model.suffix == ".onnx":
+        raise ModelError(
+            f"{path} is ONNX, which no maintained library turns into layers of Keras",
             expected=_EXPECTED,
-            fix="load it with the Keras that made it, and save it with model.save('network.h5')",
+            fix="where onnx2tf is installed run `onnx2tf -i FILE -o FOLDER -osd`, and name FOLDER",
         )
     if path.is_dir() and not model.is_file():
         raise ModelError(

@@ -52,7 +52,7 @@ def _work(folder: Path) -> None:
     job = Job.read(folder)
     if job.kind not in KINDS:
         raise RuntimeError(f"the worker knows the jobs {KINDS}, not {job.kind!r}")
-    loaded = network.load_network(job.model, job.architecture)
+    loaded = network.load_network(job.model, job.architecture, shape=job.contract.input.shape)
     network.check_network(loaded, job.contract, where=job.model)
     summary = NetworkSummary(network.describe_layers(loaded), translate.versions())
     summary.write(folder)

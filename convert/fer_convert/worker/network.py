@@ -13,6 +13,7 @@ import keras
 from fer_convert.source.description import Description, is_hdf5, read_description
 from fer_convert.source.job import LayerSummary
 from fer_convert.source.legacy import UNKNOWN_LICENCE
+from fer_convert.worker.saved_graph import load_saved_model
 from fer_edge.shared.errors import FerError, ModelError
 from fer_edge.shared.model.contract import ModelContract
 
@@ -30,16 +31,21 @@ _MODELS: Final = {
 }  # fmt: skip
 
 
-def load_network(path: Path, architecture: Path | None = None) -> Any:
+def load_network(
+    path: Path, architecture: Path | None = None, *, shape: tuple[int, int, int] | None = None
+) -> Any:
     """Load a Keras file for inference, as it is.
 
     Args:
-        path: `.keras`, or HDF5 with the network or only its weights.
+        path: `.keras`, HDF5 with the network or only its weights, or a SavedModel's folder.
         architecture: The network's JSON, where `path` holds only weights.
+        shape: Of a picture, for a SavedModel, which may leave that open.
 
     Raises:
         ModelError: Damaged, or with a layer that is not one of Keras' own.
     """
+    if path.is_dir() and shape is not None:
+        return load_saved_model(path, shape)
     described = read_description(path, architecture)
     others = described is not None and (described.is_older or architecture is not None)
     try:

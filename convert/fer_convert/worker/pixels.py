@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_convert.source.legacy import PIXELS, Pixels
+from fer_convert.source.legacy import PIXELS, RAW, rescaling_of
 from fer_convert.worker.flattening import graph_of, is_inert
 from fer_edge.shared.data.samples import with_channels
 from fer_edge.shared.errors import ModelError
@@ -55,7 +55,7 @@ class Reader:
         return f"{kind} {self.operation.name!r}{passed}{span}"
 
 
-def rescaling_for(network: Any, pixels: Pixels | None, path: Path) -> Any:
+def rescaling_for(network: Any, pixels: str | None, path: Path) -> Any:
     """Return the layer that a network lacks to take pixels of 0 to 255; None if it lacks none.
 
     Args:
@@ -66,24 +66,30 @@ def rescaling_for(network: Any, pixels: Pixels | None, path: Path) -> Any:
     Raises:
         ModelError: What the user says, or does not say, does not go with what the network does.
     """
-    if pixels == "0..255":
+    if pixels == RAW:
         return None
     _check(tuple(find_readers(network)), pixels, path)
     if pixels is None:
         return None
-    low = -1.0 if pixels == "-1..1" else 0.0
-    return keras.layers.Rescaling((1.0 - low) / 255.0, offset=low, name="rescale")
+    return rescaling_layer(pixels)
 
 
-def scale(pictures: NDArray[np.uint8], pixels: Pixels | None) -> NDArray[np.float32]:
+def rescaling_layer(pixels: str) -> Any:
+    """Return the layer that turns raw pixels into what a network takes."""
+    scale, offset = rescaling_of(pixels)
+    return keras.layers.Rescaling(scale, offset=offset, name="rescale")
+
+
+def scale(pictures: NDArray[np.uint8], pixels: str | None) -> NDArray[np.float32]:
     """Return pictures as the user's own program feeds them: float32, a channel axis added."""
     raw = with_channels(pictures).astype(np.float32)
-    if pixels == "0..1":
-        return raw / np.float32(255)
-    return raw / np.float32(127.5) - np.float32(1) if pixels == "-1..1" else raw
+    if pixels is None:
+        return raw
+    factor, offset = rescaling_of(pixels)
+    return raw * np.float32(factor) + np.float32(offset)
 
 
-def _check(readers: tuple[Reader, ...], pixels: Pixels | None, path: Path) -> None:
+def _check(readers: tuple[Reader, ...], pixels: str | None, path: Path) -> None:
     rescaling = [reader for reader in readers if reader.rescales]
     others = [reader for reader in readers if not reader.rescales]
     if rescaling and others:

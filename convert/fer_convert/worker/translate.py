@@ -11,12 +11,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fer_convert.file.scopes import find_layer
-from fer_convert.source.job import Job, write_moves, write_ranges
+from fer_convert.source.job import ONNX_NAME, Job, write_moves, write_ranges
 from fer_convert.targets import Target
 from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.clipping import to_clipped_flatbuffer
 from fer_convert.worker.folding import fold_batch_norms
 from fer_convert.worker.network import for_one_picture
+from fer_convert.worker.onnx_export import write_onnx
 from fer_convert.worker.simulated import SimulatedNetwork
 from fer_edge.shared.data.samples import with_channels
 from fer_edge.shared.errors import ModelError
@@ -41,8 +42,8 @@ def versions() -> dict[str, str]:
 def perform(network: Any, job: Job, folder: Path) -> None:
     """Translate a network to every target, each into a file of the job's folder.
 
-    Option: `percentile`, of the values of every activation that int8's ranges hold; 100 leaves
-    them, and all biases, to the converter.
+    Options: `percentile`, of the values of every activation that int8's ranges hold; 100 leaves
+    them, and all biases, to the converter. `onnx`, whether to write that, too.
     """
     network, moves = fold_batch_norms(network, job.pictures)
     write_moves(moves, folder)
@@ -54,6 +55,8 @@ def perform(network: Any, job: Job, folder: Path) -> None:
             given = _corrected(network, job) if target is Target.INT16X8 else network
             flatbuffer = to_flatbuffer(given, target, job.pictures, where=job.model)
         (folder / target.file_name).write_bytes(flatbuffer)
+    if job.options.get("onnx"):
+        write_onnx(network, folder / ONNX_NAME, where=job.model)
 
 
 def _to_int8(network: Any, job: Job) -> tuple[bytes, dict[str, Any]]:
