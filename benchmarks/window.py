@@ -63,8 +63,9 @@ for number in range(reading + stuck):
 print("looking", flush=True)
 while True:
     for key, _ in selector.select():
-        if not key.fileobj.recv(1 << 20):
-            sys.exit("cut off")
+        part = key.fileobj.recv(1 << 20)
+        if not part or part.startswith(b"HTTP/1.1 503"):
+            sys.exit(f"cut off: {part[:60]}, {key.fileobj}")
 """
 
 
@@ -103,6 +104,8 @@ def looked_at(port: int, reading: int, stuck: int) -> Iterator[None]:
         process.stdout.readline()
         try:
             yield
+            if process.poll() is not None:
+                raise SystemExit("a viewer was cut off, so nothing is measured")
         finally:
             process.kill()
 
