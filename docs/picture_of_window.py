@@ -24,7 +24,8 @@ BOTH_READ = """() => {
 
 with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
     log = Path(folder) / "log"
-    command = [sys.executable, "-c", RUN, "run", "--source", "demo", "--view", "--output", ""]
+    arguments = ("run", "--source", "demo", "--view", "--output", "", "--set", "mqtt.node=hall")
+    command = [sys.executable, "-c", RUN, *arguments]
     with log.open("w") as stream:
         device = subprocess.Popen(command, stderr=stream, cwd=folder)
     try:

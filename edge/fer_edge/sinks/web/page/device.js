@@ -55,12 +55,15 @@ export class Device {
     if (!this.here) return;
     const place = byId("device-parts");
     const open = [...place.querySelectorAll("details[open]")].map((each) => each.id);
+    const stops = () => [...place.querySelectorAll("a, button, select, summary")];
+    const stop = stops().indexOf(document.activeElement);
     place.replaceChildren(
       make("div", {}, privacy(told), part("Findings", findings(told.findings))),
       make("div", {}, part("Change", ...this.controls(told.controls)), part("Models", ...models(told))),
       part("Settings", ...settings(told.settings)),
     );
     for (const id of open) byId(id)?.setAttribute("open", "");
+    stops()[stop]?.focus({ preventScroll: true });
     if (told.findings === null) this.later = setTimeout(() => this.enter(), AGAIN_MS);
   }
 
