@@ -158,7 +158,7 @@ class ModelContract:
         return json.dumps(fields, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     def to_table(self) -> dict[str, Any]:
-        """Return what stands in `contract.json`: all fields, newer ones where they say something."""
+        """Return what `contract.json` holds: all fields, newer ones where they say something."""
         fields = dataclasses.asdict(self)
         return {name: value for name, value in fields.items() if value or name not in _WHERE_SAID}
 
