@@ -28,18 +28,23 @@ def read_labels(labels: Sequence[str]) -> tuple[str, ...]:
             return canonical_labels(labels)
         own = tuple(map(as_label, labels))
         check_labels(own)
-        for label in own:
-            if meant := slip_of(label):  # nobody would notice: there is no data to compare with
-                raise LabelError(
-                    f"label {label!r} is nearly {meant!r}",
-                    expected="the expressions' own names, or other words",
-                    fix=f"write {meant}, or another word",
-                )
+        _refuse_slips(own)
     except LabelError as error:
         raise ModelError(f"--labels: {error.found}", expected=error.expected, fix=error.fix) from (
             error
         )
     return own
+
+
+def _refuse_slips(labels: Sequence[str]) -> None:
+    """Refuse words that are nearly an expression's: there is no data that would tell."""
+    for label in labels:
+        if meant := slip_of(label):
+            raise LabelError(
+                f"label {label!r} is nearly {meant!r}",
+                expected="the expressions' own names, or other words",
+                fix=f"write {meant}, or another word",
+            )
 
 
 def contract_of_labels(
