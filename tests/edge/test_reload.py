@@ -41,9 +41,9 @@ class Daemon:
         self.controls = Controls()
         self.seen = []
 
-    def model(self, name):
+    def model(self, name, **changes):
         path = self.folder / f"{name}.tflite"
-        path.write_bytes(tiny_model(a_contract()))
+        path.write_bytes(tiny_model(a_contract(**changes)))
         return str(path)
 
     def lines(self, name):
@@ -95,6 +95,21 @@ def test_another_model_serves_and_the_camera_stays(daemon, camera, caplog):
         frame.index for frame, _ in daemon.seen
     )
     assert "settings read anew: model" in caplog.text
+
+
+def test_frames_keep_their_colours_as_soon_as_a_network_looks_at_them(daemon):
+    colours = dataclasses.replace(a_contract().input, channels=3, colour="rgb")
+
+    def act(_service):
+        path = daemon.model("colour", input=colours)
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=path))
+
+    def back(_service):
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=daemon.model("one")))
+
+    daemon.run(act, back)
+    had_colour = [frame.colour is not None for frame, _ in daemon.seen]
+    assert (had_colour[4], had_colour[9], had_colour[14]) == (False, True, False)
 
 
 def test_a_model_that_crashes_the_runtime_leaves_the_old_one_serving(daemon, caplog):

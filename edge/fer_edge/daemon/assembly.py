@@ -150,8 +150,10 @@ class _Reloading:
             service.pipeline.close()
             service.pipeline = pipeline
         sees_colour = service.pipeline.contract.input.is_colour
-        if _WATCHED in changed or (sees_colour != saw_colour and not self._colour):
-            service.camera.change(*camera_of(new, colour=self._colour or sees_colour))
+        others = sees_colour != saw_colour and not self._colour
+        if _WATCHED in changed or others:
+            opened = camera_of(new, colour=self._colour or sees_colour)
+            service.camera.change(*opened, anew=others)
         service.calibrator.participants = _participants(new, service.pipeline.contract)
         service.figures.names = _names(new, service.pipeline)
         self._settings = new

@@ -69,7 +69,10 @@ def render_page(contents: Contents, plots: Mapping[str, Plot], network: str) -> 
 def _lead(contents: Contents) -> str:
     labels = ", ".join(contents.contract.labels)
     source = contents.contract.provenance.get("recipe_source")
-    return f"Recognises {labels} in grey face crops." + (f" Recipe: {source}." if source else "")
+    colour = "colour" if contents.contract.input.is_colour else "grey"
+    return f"Recognises {labels} in {colour} face crops." + (
+        f" Recipe: {source}." if source else ""
+    )
 
 
 def _tiles(contents: Contents) -> Iterator[tuple[str, str, str]]:
