@@ -79,7 +79,7 @@ def describe_model(model: ModelFile) -> dict[str, Any]:
         "path": model.path,
         "flatbuffer_bytes": len(model.flatbuffer),
         "members": {name: len(data) for name, data in model.members.items()},
-        "contract": dataclasses.asdict(model.contract),
+        "contract": model.contract.to_table(),
     }
 
 

@@ -35,6 +35,7 @@ MOST_LABELS: Final = 64
 LONGEST_LABEL: Final = 40
 _RESERVED: Final = ("uncertain", "none", "unknown", "unavailable")
 """Said where no label is: by this toolkit, or by Home Assistant."""
+_NEARLY: Final = 0.84
 _INSIDE: Final = frozenset(" _-.")
 
 
@@ -171,6 +172,14 @@ def canonical_label(name: str) -> str:
 def is_expression(name: str) -> bool:
     """Tell whether a name is one of the expressions that are known, by whatever alias."""
     return label_key(name) in _CANONICAL
+
+
+def slip_of(name: str) -> str:
+    """Return the expression that a word nearly is, and which was meant perhaps; "" for others."""
+    key = label_key(name)
+    if key in _CANONICAL:
+        return ""
+    return next(iter(difflib.get_close_matches(key, _CANONICAL, n=1, cutoff=_NEARLY)), "")
 
 
 def canonical_labels(names: Iterable[str]) -> tuple[str, ...]:

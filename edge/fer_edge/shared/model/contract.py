@@ -153,11 +153,14 @@ class ModelContract:
 
         Texts of the provenance are brought on one line: it quotes names of files and data sets.
         """
-        fields = dataclasses.asdict(self)
+        fields = self.to_table()
         fields["provenance"] = as_lines(fields["provenance"])
-        fields = {name: v for name, v in fields.items() if v or name not in _WHERE_SAID}
-        text = json.dumps(fields, indent=2, sort_keys=True, allow_nan=False)
-        return text + "\n"
+        return json.dumps(fields, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def to_table(self) -> dict[str, Any]:
+        """Return what `contract.json` holds: all fields, newer ones where they say something."""
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if value or name not in _WHERE_SAID}
 
     @staticmethod
     def from_json(text: str, *, where: str) -> "ModelContract":
