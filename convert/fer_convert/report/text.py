@@ -77,6 +77,16 @@ def _cost_lines(conversion: Conversion) -> Iterator[str]:
         )
 
 
+def say_trimmed(trimmed: Mapping[str, Any]) -> str:
+    """Say in words which pictures were not calibrated on, and by which rule.
+
+    Args:
+        trimmed: As the contract's provenance holds it.
+    """
+    counts = ", ".join(f"{reason} {n:,}" for reason, n in trimmed["left_out"].items())
+    return f"{counts or 'none'} ({trimmed['rule']})"
+
+
 def say_ranges(ranges: Mapping[str, Any]) -> str:
     """Say in words how the ranges of int8's activations were found.
 
