@@ -103,6 +103,8 @@ def test_folders_name_the_labels(tmp_path: Path) -> None:
         write_classes(tmp_path / split, *SMILE)
     recipe = a_recipe("labels=folders")
     assert recipe.labels.title == "folders"
+    with pytest.raises(ValueError, match="settle_labels"):
+        load_data(recipe, tmp_path)
     settled = settle_labels(recipe, tmp_path)
     assert settled.label_names == ("no smile", "smile")
     assert load_data(settled, tmp_path).train.counts(settled.label_names) == {

@@ -41,13 +41,16 @@ def load_data(recipe: Recipe, path: Path) -> SplitData:
     """Read and split what a recipe is to be trained on.
 
     Args:
-        recipe: Says which labels, what size, and how to split.
+        recipe: Says which labels, what size, and how to split; as `settle_labels` returned it.
         path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
 
     Raises:
         DataError: The data cannot be used.
         LabelError: A class folder's name is unknown.
+        ValueError: The labels are those of folders, and nobody has settled which.
     """
+    if recipe.labels.of_folders:
+        raise ValueError("the recipe's labels are its data's folders: call settle_labels first")
 
     def read(recipe: Recipe) -> DataSet:
         return read_data(
