@@ -77,15 +77,12 @@ class Watching:
         return self._until(b"\r\n\r\n").decode()
 
     def pictures(self) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of each picture, once the boundary after it has come."""
-        self._until(b"--frame\r\n")
+        """Yield number and bytes of each picture, once the head after it has come."""
+        head = b"--frame\r\nContent-Type: image/jpeg\r\n"
+        self._until(head + b"\r\n")
         while True:
-            head = dict(
-                line.split(": ", 1) for line in self._until(b"\r\n\r\n").decode().split("\r\n")
-            )
-            picture = self._until(b"\r\n--frame\r\n")
-            assert len(picture) == int(head["Content-Length"])
-            yield int(head["X-Frame"]), picture
+            picture = self._until(b"\r\n" + head + b"X-After: ")
+            yield int(self._until(b"\r\n\r\n")), picture
 
     def messages(self) -> Iterator[tuple[str, Any]]:
         """Yield name and data of each message that a server sends; none for other lines."""

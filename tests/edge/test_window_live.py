@@ -312,7 +312,7 @@ def test_the_end_of_the_daemon_ends_all_who_look_at_once(window):
     with browser.watch("/live.mjpeg") as viewer, browser.watch("/events") as page:
         until(lambda: window.figures()["pages"] == window.figures()["viewers"] == 1)
         window.close()
-        assert viewer.everything().endswith(b"--frame\r\n")
+        assert viewer.everything().endswith(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n")
         assert page.everything().startswith(b"HTTP/1.1 200")
 
 

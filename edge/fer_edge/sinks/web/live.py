@@ -23,7 +23,9 @@ _QUALITY: Final = (cv2.IMWRITE_JPEG_QUALITY, 80)
 _LONGEST_SIDE_PX: Final = 1280
 _STILL_SECONDS: Final = 2.0
 _IDLE_SECONDS: Final = 10.0
-_BOUNDARY: Final = b"--frame\r\n"
+_HEAD: Final = b"--frame\r\nContent-Type: image/jpeg\r\n%b\r\n"
+"""What comes before each picture, and at once after the one before: Chromium shows a picture only
+when it has read the next one's head, so boxes would otherwise be one picture ahead."""
 _FEEDS_A_VIEWER: Final = 2
 """A page has one, and keeps it while it polls a still."""
 _HELLO: Final = b"retry: 2000\n\n"
@@ -130,7 +132,7 @@ class Live:
     async def _picture(self, _request: Request) -> Response:
         if len(self._viewers) >= self._most_viewers:
             return plain(503, Retry_After="5")
-        outgoing = Outgoing(self._leave, first=_BOUNDARY)
+        outgoing = Outgoing(self._leave, first=_HEAD % b"")
         self._join(self._viewers, outgoing)
         kind = "multipart/x-mixed-replace; boundary=frame"
         return Response(200, content_type=kind, headers=_UNBUFFERED, stream=outgoing)
@@ -249,9 +251,8 @@ _UNBUFFERED: Final = {"X-Accel-Buffering": "no"}
 
 
 def _part(jpeg: bytes, number: int) -> bytes:
-    """Return a part of the picture's stream, with the boundary after it: browsers show it then."""
-    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\nX-Frame: {number}\r\n\r\n"
-    return b"".join((head.encode(), jpeg, b"\r\n", _BOUNDARY))
+    """Return a picture for the stream with the head after it, which tells its frame's number."""
+    return b"".join((jpeg, b"\r\n", _HEAD % b"X-After: %d\r\n" % number))
 
 
 def _message(event: str, data: bytes) -> bytes:
