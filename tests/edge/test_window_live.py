@@ -105,7 +105,7 @@ def test_a_look_at_the_head_alone_keeps_nobody_looking(window):
     for path in ("/live.mjpeg", "/events"):
         answer = Browser(window.port).ask(path, "HEAD")
         assert (answer.status, answer.body) == (200, b"")
-    assert window.figures()["viewers"] == window.figures()["pages"] == 0
+    until(lambda: window.figures()["viewers"] == window.figures()["pages"] == 0)
 
 
 def test_no_more_frames_are_shown_than_wanted():
