@@ -1,8 +1,10 @@
 """Settings read anew while a camera runs: what has changed is replaced, the rest stays."""
 
+import contextlib
 import dataclasses
 import json
 import logging
+import os
 import socket
 import threading
 
@@ -153,8 +155,11 @@ def test_another_camera_is_turned_to(daemon):
 
 
 def a_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """Return a free port that the system gives to nobody who does not name it."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 def looked_at(daemon, web, *acts, notice=lambda _problem: None):

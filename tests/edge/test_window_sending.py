@@ -16,6 +16,7 @@ from fer_edge.shared.errors import SettingsError
 from fer_edge.sinks.web.http_server import HttpListener
 from fer_edge.sinks.web.messages import Response, Work
 from fer_edge.sinks.web.sink import WebSink
+from fer_edge.sinks.web.tls import make_context
 
 MOST = 1_000_000
 TOKEN = "correct horse battery staple"
@@ -225,6 +226,16 @@ def test_the_picture_moves_over_tls_and_who_leaves_is_noticed(secured, pairs):
     finally:
         stop.set()
         showing.join()
+
+
+def test_a_large_answer_arrives_whole_over_tls(pairs):
+    settings = WebSettings(certificate=str(pairs / "one.pem"), key=str(pairs / "one.key"))
+    large = bytes(3_000_000)
+    with HttpListener(
+        "127.0.0.1", 0, lambda _: Response(200, large), tls=make_context(settings)
+    ) as listener:
+        browser = Browser(listener.port, tls=trusting(pairs / "one.pem"))
+        assert browser.ask("/").body == large
 
 
 def test_who_speaks_no_tls_gets_nothing(secured):

@@ -225,7 +225,7 @@ class HttpListener(Closing):
     async def _send(self, response: Response, writer: asyncio.StreamWriter) -> None:
         """Send a response, of which each piece must be taken within the patience."""
         whole = memoryview(serialise(response) + response.body)
-        writer.transport.set_write_buffer_limits(high=0)
+        writer.transport.set_write_buffer_limits(high=1, low=0)  # of 0 TLS makes a full buffer
         for begin in range(0, len(whole), _PIECE_BYTES):
             async with asyncio.timeout(self._patience_seconds):
                 writer.write(whole[begin : begin + _PIECE_BYTES])
