@@ -26,8 +26,10 @@ demo: $(EDGE_READY) ## Run the main job on built-in input; installs the lean edg
 check: lint types ## Check style, imports and types, and run the tests that need under a second each.
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup -m "not slow" -q
 
+# Thousands of tests beside one another leave a busy machine now and then too slow for one of them: what fails is run
+# once more alone, and the summary names it as RERUN.
 test: setup ## Run every test; those that lack something say what.
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --reruns 1 -raR
 
 slow: setup ## Write down anew which tests `make check` leaves out: runs all, one after the other.
 	$(BIN)/python -m pytest --measure-slow
@@ -64,7 +66,8 @@ constraints: setup ## Pin the newest versions that fit together, for every suppo
 	  --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --no-emit-package fer-edge \
 	  --group dev edge/pyproject.toml convert/pyproject.toml \
-	  trainer/pyproject.toml --extra onnx --extra tensorflow --extra yunet --output-file constraints.txt
+	  trainer/pyproject.toml --extra onnx --extra tensorflow --extra tensorboard --extra yunet \
+	  --output-file constraints.txt
 
 clean: ## Remove the virtual environments and what was built.
 	rm -rf $(VENV) $(EDGE_VENV) build dist demo-output

@@ -1,6 +1,7 @@
 """A running `fer-edge run` under measurement, with every sink on and nobody watching."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -52,6 +53,7 @@ class MeasuredDaemon:
 
     Attributes:
         sinks: What is on.
+        port: Of its metrics and its page.
     """
 
     def __init__(self, folder: Path, *assignments: str, broker_port: int = 0) -> None:
@@ -59,13 +61,13 @@ class MeasuredDaemon:
         self._lines.unlink(missing_ok=True)
         self._counted, self._at = 0, 0
         self._ended = threading.Event()
-        self._port = free_port()
+        self.port = free_port()
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         address = folder / "notify"
         address.unlink(missing_ok=True)
         self._notices.bind(str(address))
         self.sinks = ["JSON lines to a file", "metrics scraped each 5 s", "status socket"]
-        chosen = [*assignments, f"web.port={self._port}", f"output.file={self._lines}"]
+        chosen = [*assignments, f"web.port={self.port}", f"output.file={self._lines}"]
         if broker_port:
             self.sinks.append("events and MQTT")
             chosen += ["mqtt.host=127.0.0.1", f"mqtt.port={broker_port}"]
@@ -105,6 +107,12 @@ class MeasuredDaemon:
             self._at += len(new)
         return self._counted
 
+    def ages_ms(self, first: int) -> list[float]:
+        """Return the age of each frame from one on, by the lines that it has written."""
+        with self._lines.open("rb") as stream:
+            lines = list(stream)[first : self.frames()]
+        return [json.loads(line)["timings_ms"]["age"] for line in lines]
+
     def cpu_seconds(self) -> float:
         """Return the CPU time of all its threads, to the nanosecond."""
         # Linux: the CPU clock of another process (clock_getcpuclockid(3)).
@@ -134,6 +142,6 @@ class MeasuredDaemon:
 
     def _scrape(self) -> None:
         while not self._ended.wait(SCRAPE_SECONDS):
-            address = f"http://127.0.0.1:{self._port}/metrics"
+            address = f"http://127.0.0.1:{self.port}/metrics"
             with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
                 answer.read()

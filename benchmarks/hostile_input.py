@@ -21,6 +21,7 @@ from pathlib import Path
 from hostile.camera import camera
 from hostile.child import Case, in_a_child
 from hostile.files import Files
+from hostile.page import requests, wishes
 from hostile.peers import commands, listener, status_socket
 from hostile.stores import Stores
 
@@ -60,6 +61,9 @@ def makers(folder: Path) -> Mapping[str, Maker]:
         "MQTT commands": commands,
         "models": files.models,
         "pictures": files.pictures,
+        "page": requests,
+        "photos": files.photos,
+        "wishes": wishes,
         "spool": stores.spool,
         "slots": stores.slots,
         "archives": files.archives,

@@ -190,7 +190,7 @@ def fitted(model: Any, batches: Any, *, epochs: int) -> Speed:
 def our_model(recipe: Recipe, settings: AugmentationSettings, loss: str) -> Any:
     """Return what `fer-train fit` trains, in the precision that it chooses."""
     network = new_network(recipe)
-    precision, reason = choose_precision(recipe, network)
+    precision, reason = choose_precision(recipe, network, pictures=28_709)
     print(f"{recipe.name}: {precision}, {reason}", file=sys.stderr)
     model = augmented(network_in(precision, recipe), settings, seed=1)
     model.compile(scaled(adam(learning_rate=1e-3), precision), loss, metrics=["accuracy"],

@@ -2,20 +2,25 @@
 
 docs/reference/settings.md holds those of `fer-edge`, docs/reference/recipe-settings.md those of a
 recipe. Key, type, range, default and sentence are the program's own. A unit is the one in the key's
-name, else the one named below: a new number of `fer-edge` without either is an error here.
+name, else one that is named: a new number of `fer-edge` without either is an error here.
 """
 
 import dataclasses
 import inspect
 import re
 import sys
+import textwrap
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.settings import Settings
-from fer_trainer.recipe.settings import Recipe
+from fer_edge.settings.units import NO_UNIT, unit_of
+from fer_trainer.network.language import GRAMMAR
+from fer_trainer.recipe.extending import Extension
+from fer_trainer.recipe.settings import HeadSettings, Recipe
 
 REFERENCE: Final = Path(__file__).parent / "reference"
 SETTINGS: Final = """\
@@ -46,28 +51,20 @@ A recipe is a TOML file that decides everything about a training. The [recipes](
 ship are examples. `RUN/recipe.toml` of any run holds every setting that it used.
 `--set SECTION.KEY=VALUE` changes one for a single run. An unknown key is refused, and the nearest
 one named. So are settings that contradict each other. Both happen before any picture is read. A
-setting that a recipe does not name has the default.
+setting that a recipe does not name has the default. A recipe may
+[extend another](recipes.md#extend-a-recipe); `fer-train describe` then shows what came from where.
+How to write one, step by step: [your own recipe](../guide/own-recipe.md).
 """
-SUFFIXES: Final = {
-    "_ms_per_second": "ms/s", "_mb_per_day": "MB/day", "_per_second": "1/s", "_seconds": "s",
-    "_px": "px", "_mb": "MB", "_days": "days", "_frames": "frames", "_faces": "faces",
-    "_degrees": "degrees",
-}  # fmt: skip
-UNITS: Final = {
-    "source.width": "px",
-    "source.height": "px",
-    "source.rotation": "degrees",
-    "detector.yunet_least_score": "-",
-    "detector.scale_factor": "-",
-    "detector.min_neighbours": "hits",
-    "smoothing.least_probability": "-",
-    "smoothing.margin": "-",
-    "model.threads": "threads",
-    "expression.balance": "-",
-    "baseline.strength": "-",
-    "mqtt.port": "-",
-    "mqtt.in_flight": "events",
-    "web.port": "-",
+LANGUAGE: Final = f"""\
+### The language of networks
+
+A line of `network.layers` is a word and what belongs to it, in any order:
+
+```text
+{GRAMMAR}
+```
+"""
+UNITS_OF_RECIPES: Final = {
     "input.height": "px",
     "input.width": "px",
     "augmentation.blur_sigma": "px",
@@ -77,8 +74,8 @@ UNITS: Final = {
     "schedule.after_epochs": "epochs",
     "selection.patience": "epochs",
 }
-SHARES: Final = "expression.prior."
 TYPES: Final = {str: "text", bool: "true or false", int: "whole number", float: "number"}
+KINDS: Final = {tuple: "list", types.UnionType: "text or list", Mapping: "table"}
 HEAD: Final = "| key | type | unit | range | default | what it does |\n|---|---|---|---|---|---|"
 
 
@@ -89,31 +86,46 @@ def page() -> str:
 
 def recipe_page() -> str:
     """Return docs/reference/recipe-settings.md."""
-    parts = [RECIPES, *_top(), *_sections(Recipe, _told_by_docstring)]
+    parts = [RECIPES, *_top(), *_sections(Recipe, _told_by_docstring), *_heads()]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _top() -> Iterator[str]:
-    told = _attributes(Recipe)
+    told = {"extends": _attributes(Extension)["extends"], **_attributes(Recipe)}
     yield "## At the top\n\nThese keys stand before the first section.\n"
     yield "| key | type | what it does |\n|---|---|---|"
-    for f in dataclasses.fields(Recipe):
-        if f.default_factory is dataclasses.MISSING:
-            yield f"| `{f.name}` | text | {sentence(told[f.name])} |"
+    plain = [
+        f.name
+        for f in dataclasses.fields(Recipe)
+        if f.default_factory is dataclasses.MISSING and f.name != "heads"
+    ]
+    for name in ("extends", *plain):
+        kind = "text or list" if name == "labels" else "text"
+        yield f"| `{name}` | {kind} | {sentence(told[name])} |"
     yield ""
+
+
+def _heads() -> Iterator[str]:
+    about = textwrap.fill(_attributes(Recipe)["heads"], 110)
+    yield f"## `[[heads]]`\n\n{about}\n"
+    yield HEAD
+    yield from _rows(HeadSettings, "heads", _told_by_docstring)
 
 
 def _sections(settings: type, told: Any) -> Iterator[str]:
     for section in dataclasses.fields(settings):
-        if section.default_factory is dataclasses.MISSING:
+        cls = typing.get_type_hints(settings)[section.name]
+        if not dataclasses.is_dataclass(cls):
             continue
-        cls: Any = section.default_factory
         about = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
         # What a docstring refers to in the code means nothing to whoever writes a recipe.
         about = re.sub(r"; see `fer_[\w.]+`", "", about)
         yield f"## `[{section.name}]`\n\n{about}\n"
         yield HEAD
         yield from _rows(cls, section.name, told)
+        if section.name == "network":
+            told_so = sentence(_attributes(Extension)["changes"])
+            yield f"| `network.changes` | list | - | - | empty | {told_so} |\n\n{LANGUAGE.rstrip()}"
         yield ""
 
 
@@ -147,25 +159,27 @@ def _row(key: str, field: Any, hint: Any, told: str) -> str:
         raise ValueError(f"{key} is not explained where it is declared")
     kind = typing.get_origin(hint)
     choices = typing.get_args(hint) if kind is typing.Literal else field.metadata.get("choices")
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
     cells = (
         f"`{key}`",
-        "list" if kind is tuple else TYPES[type(field.default)],
-        _unit(key, field.default),
+        KINDS.get(kind) or TYPES[hint if default is dataclasses.MISSING else type(default)],
+        _unit(key, default),
         ", ".join(map(_value, choices)) if choices else _range(field.metadata),
-        _value(field.default),
+        "must be given" if default is dataclasses.MISSING else _value(default),
         sentence(told),
     )
     return f"| {' | '.join(cells)} |"
 
 
 def _unit(key: str, default: Any) -> str:
-    by_name = (unit for suffix, unit in SUFFIXES.items() if key.endswith(suffix))
-    unit = UNITS.get(key) or next(by_name, "") or ("-" if key.startswith(SHARES) else "")
+    unit = UNITS_OF_RECIPES.get(key) or unit_of(key)
     section = key.partition(".")[0]
     of_the_edge = section in {section.name for section in dataclasses.fields(Settings)}
     if not unit and of_the_edge and type(default) in {int, float}:
-        raise ValueError(f"{key} has no unit: name it so, or add it to UNITS of {__file__}")
-    return unit or "-"
+        raise ValueError(f"{key} has no unit: name it so, or add it to fer_edge.settings.units")
+    return unit or NO_UNIT
 
 
 def _range(told: Mapping[str, Any]) -> str:
@@ -178,7 +192,7 @@ def _range(told: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    if value in {"", ()}:
+    if value in ("", (), {}):
         return "empty"
     if isinstance(value, bool):
         return str(value).lower()

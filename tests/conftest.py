@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 
+import lasting_cache
 import left_processes
 import pytest
 import slow_tests
@@ -20,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _obey_ctrl_c()
     config.addinivalue_line("markers", "slow: needs over a second (slow_tests.txt)")
     config.stash[_LEFT] = []
+    lasting_cache.settle()
     # What one run of the tests has found out of a model is not known to the next.
     cache = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="fer-tests-cache-")
     config.add_cleanup(lambda: shutil.rmtree(cache, ignore_errors=True))

@@ -11,7 +11,8 @@ class TinyBroker:
 
     Args:
         behaviour: "old" knows no MQTT 5, "rude" hangs up instead of saying so, "silent" never
-            answers, "strict" lets nobody in, "forgetful" acknowledges nothing.
+            answers, "strict" lets nobody in, "forgetful" acknowledges nothing,
+            "narrow" takes packets of at most 1,500 bytes.
     """
 
     def __init__(self, behaviour=""):
@@ -19,6 +20,7 @@ class TinyBroker:
         self.levels = []
         self.passwords = []
         self.published = []
+        self.heads = []  # of messages, with their topics
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         self._channels = []
@@ -92,15 +94,18 @@ class TinyBroker:
             channel.shutdown(socket.SHUT_RDWR)
         elif self.behaviour == "strict":
             channel.sendall(packet(0x20, b"\0\x87\0" if newest else b"\0\5"))
+        elif newest and self.behaviour == "narrow":
+            channel.sendall(packet(0x20, b"\0\0\5\x27" + (1500).to_bytes(4, "big")))
         else:
             channel.sendall(packet(0x20, b"\0\0\0" if newest else b"\0\0"))
 
     def _take(self, channel, head, body):
         (length,) = struct.unpack("!H", body[:2])
         topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
-        number = rest[:2]
-        payload = rest[3 if self.levels[-1] == 5 else 2 :].decode()
-        self.published.append((topic, payload))
+        number = rest[:2] if head & 0x06 else b""
+        rest = rest[len(number) + (self.levels[-1] == 5) :]
+        self.heads.append((topic, head))
+        self.published.append((topic, rest if topic.endswith("/picture") else rest.decode()))
         if head & 0x06 and self.behaviour != "forgetful":
             channel.sendall(packet(0x40, number))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import math
 from typing import Any
 
 import flatbuffers
@@ -51,7 +52,7 @@ def tiny_flatbuffer(contract: ModelContract, *, seed: int = 0) -> bytes:
     """Return a network with random weights that fits a contract: pixels, dense, probabilities."""
     rng = np.random.default_rng(seed)
     given, answer, units = contract.input, contract.output, contract.output_size
-    weights = rng.integers(-127, 128, (units, given.height * given.width)).astype(np.int8)
+    weights = rng.integers(-127, 128, (units, math.prod(given.shape))).astype(np.int8)
     step = 1e-4
     if given.dtype == "int8":
         stored, bias = weights, np.zeros(units, np.int32)
@@ -84,7 +85,8 @@ def tiny_model(contract: ModelContract | None = None, *, seed: int = 0, golden: 
     flatbuffer = tiny_flatbuffer(contract, seed=seed)
     contract = dataclasses.replace(contract, flatbuffer_sha256=sha256_hex(flatbuffer))
     classifier = LitertClassifier(ModelFile("tiny", flatbuffer, contract, {}))
-    inputs = np.random.default_rng(seed).integers(0, 256, (golden, SIDE, SIDE)).astype(np.uint8)
+    shape = (golden, *contract.input.picture_shape)
+    inputs = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
     outputs = np.stack([classifier.raw_output(pixels) for pixels in inputs])
     return write_model(flatbuffer, contract, golden_files(inputs, outputs))
 

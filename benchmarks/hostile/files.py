@@ -24,6 +24,7 @@ from fer_edge.shared.opencv import cv2
 from fer_trainer.cli import main as fer_train
 from hostile.changes import forge, spoil, spoil_settings
 from hostile.child import Case, command, in_a_child
+from hostile.page import photos
 
 PORTRAIT = Path(package.__file__).parent / "assets" / "portrait.jpg"
 _DIGEST = 64
@@ -84,6 +85,10 @@ class Files:
         words = rng.choice([["classify", "@"], ["classify", "--crops", "@"], ["classify", "@"],
                             ["run", "--source", "@", "--max-frames", "2"]])  # fmt: skip
         return self._given(bad, words, name=f"case{kind}")
+
+    def photos(self, rng: random.Random) -> Case:
+        """A photo that somebody hands to the page."""
+        return photos(rng, [self._pictures[kind] for kind in sorted(self._pictures)])
 
     def recordings(self, rng: random.Random) -> Case:
         """A recording of `run --output`, with a line that was damaged or forged."""

@@ -21,7 +21,8 @@ from fer_edge.sinks.mqtt.endpoint import Endpoint
 from fer_edge.sinks.mqtt.sink import Announcing, MqttSink
 from fer_edge.sinks.mqtt.topics import Topics
 from fer_edge.sinks.spool.spool import Spool, SpoolBounds
-from fer_edge.sinks.web.http_server import HttpListener, Request, Response
+from fer_edge.sinks.web.http_server import HttpListener
+from fer_edge.sinks.web.messages import Request, Response
 from fer_edge.state.controls import Controls
 from hostile.changes import forge, spoil
 from hostile.child import Case
@@ -150,8 +151,8 @@ def _send_request(sent: bytes) -> str:
     errors: list[str] = []
     with HttpListener("127.0.0.1", 0, _answer, patience_seconds=_PATIENCE_SECONDS) as asked:
         asked._loop.set_exception_handler(lambda _, found: errors.append(str(found)))
-        end = _first_line(asked.port, sent)
-        if _first_line(asked.port, b"GET / HTTP/1.1\r\n\r\n") != "HTTP/1.1 200 OK":
+        end = first_line(asked.port, sent)
+        if first_line(asked.port, b"GET / HTTP/1.1\r\n\r\n") != "HTTP/1.1 200 OK":
             raise AssertionError("it answers no more")
     if errors:
         raise AssertionError(errors[0])
@@ -162,7 +163,8 @@ def _answer(request: Request) -> Response:
     return Response(200, request.path.encode("latin-1"))
 
 
-def _first_line(port: int, sent: bytes) -> str:
+def first_line(port: int, sent: bytes) -> str:
+    """Send something to a listener; return how its answer begins."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as channel:
         try:
             channel.sendall(sent)

@@ -13,6 +13,7 @@ from fer_convert.conversion import convert as convert_run
 from fer_convert.cost.emulation import emulate, find_emulator
 from fer_convert.file.onnx_file import FILE_NAME, require_onnx
 from fer_convert.judgement.gate import check_gate
+from fer_convert.judgement.rival import compare_with, open_rival, say_rival
 from fer_convert.microcontroller.c_array import FILE_NAMES, source_files
 from fer_convert.report.page import PAGE_NAME, render_page
 from fer_convert.report.text import format_report
@@ -46,7 +47,7 @@ class Converted:
     conversion: Conversion = field(repr=False)
 
     def __str__(self) -> str:
-        return format_report(self.conversion)
+        return "\n".join([format_report(self.conversion), *say_rival(self.report.get("against"))])
 
     @property
     def passed(self) -> bool:
@@ -88,6 +89,7 @@ def convert(  # noqa: PLR0913 - every option of the command line
     compare_count: int | None = None,
     seed: int = 0,
     rescue: bool = False,
+    against: str | PathLike[str] | None = None,
     c_array: bool = False,
     force: bool = False,
     progress: bool = False,
@@ -114,6 +116,7 @@ def convert(  # noqa: PLR0913 - every option of the command line
         compare_count: Held-out pictures to compare on; all, unless the network is very large.
         seed: Decides which pictures.
         rescue: Where int8 does not pass the gate, try the remedies in turn.
+        against: A model file with the same labels, to be compared with on the held-out pictures.
         c_array: Also write int8 as C++ source for TensorFlow Lite Micro.
         force: Replace files of an earlier conversion.
         progress: Show a line of progress where stderr is a terminal.
@@ -148,6 +151,7 @@ def convert(  # noqa: PLR0913 - every option of the command line
         labels=labels,
         pixels=pixels,
     )
+    rival = None if against is None else open_rival(Path(against), opened.contract)
     with ProgressLine(shown=None if progress else False) as line:
         conversion = convert_run(opened, plan, line)
         verdict = conversion.verdicts.get(Target.INT8)
@@ -158,7 +162,11 @@ def convert(  # noqa: PLR0913 - every option of the command line
             line("counting instructions in the emulator")
             model = conversion.artefact(Target.INT8).model
             conversion = replace(conversion, emulation=emulate(model, emulator))
-    return _write(conversion, folder, c_array=c_array)
+    report = conversion.to_json()
+    if rival is not None:
+        answers = conversion.answers[conversion.artefacts[0].target]
+        report["against"] = compare_with(rival, answers, conversion.held_out)
+    return _write(conversion, report, folder, c_array=c_array)
 
 
 def _path(given: str | PathLike[str] | None) -> Path | None:
@@ -213,8 +221,9 @@ def _file_name(target: str) -> str:
     return FILE_NAME if target == ONNX else Target(target).file_name
 
 
-def _write(conversion: Conversion, folder: Path, *, c_array: bool) -> Converted:
-    report = conversion.to_json()
+def _write(
+    conversion: Conversion, report: Mapping[str, Any], folder: Path, *, c_array: bool
+) -> Converted:
     files: dict[str, bytes] = {each.file_name: each.data for each in conversion.artefacts}
     names: dict[str, str] = {each.target.value: each.file_name for each in conversion.artefacts}
     if conversion.onnx is not None:

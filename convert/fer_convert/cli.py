@@ -117,6 +117,13 @@ picture_options = options(
     help="Exit with 0 although float32 itself is at chance, or gives every picture the same label.",
 )
 @click.option(
+    "--against",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A model file with the same labels, that of the device for instance: say where the new "
+    "one is worse on the held-out pictures.",
+)
+@click.option(
     "--c-array", is_flag=True, help="Also write int8 as C++ source for TensorFlow Lite Micro."
 )
 @click.option("--force", is_flag=True, help="Replace files of an earlier conversion.")
@@ -140,6 +147,7 @@ def convert(
     try_rescue: bool,
     accept_unmeasured: bool,
     accept_poor: bool,
+    against: Path | None,
     c_array: bool,
     force: bool,
     as_json: bool,
@@ -180,6 +188,7 @@ def convert(
         compare_count=compare_count,
         seed=seed,
         rescue=try_rescue,
+        against=against,
         c_array=c_array,
         force=force,
         progress=True,

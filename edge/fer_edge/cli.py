@@ -50,6 +50,7 @@ def cli() -> None:
       fer-edge classify photo.jpg          one or many pictures
       fer-edge sources                     which cameras there are
       fer-edge run --source 0              the first camera, JSON lines on stdout
+      fer-edge run --source 0 --view       the same, to be looked at in a browser
       fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
       fer-edge calibrate --out me.json     how you look at rest, so that you are read rightly
@@ -131,8 +132,8 @@ def classify(
 @click.option(
     "--source",
     metavar="SOURCE",
-    help="Camera number, /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, video file"
-    " or picture folder.  [default: 0]",
+    help="Camera number, /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, video"
+    " file, picture folder, or demo for a built-in clip.  [default: 0]",
 )
 @_model_option
 @click.option(
@@ -147,6 +148,9 @@ def classify(
     type=click.Path(path_type=Path),
     help="Leave frames with boxes and labels there: a video (.mp4, .avi, .mkv, .mjpg), or a folder"
     " of pictures.",
+)
+@click.option(
+    "--view", is_flag=True, help="Show picture and readings on a web page, and print its address."
 )
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
 @click.option(
@@ -165,6 +169,7 @@ def run(
     output: str | None,
     as_json: bool,
     annotate: Path | None,
+    view: bool,
     max_frames: int | None,
     max_seconds: float | None,
     name: str | None,
@@ -197,6 +202,7 @@ def run(
         max_frames=max_frames or 0,
         max_seconds=max_seconds or 0.0,
         annotate=annotate,
+        view=view,
     )
 
 

@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "hostile_input.py"
 CASES = 5
 KINDS = [
     "camera", "settings", "status socket", "listener", "MQTT commands", "models", "pictures",
-    "spool", "slots", "archives", "recordings", "reports",
+    "page", "photos", "wishes", "spool", "slots", "archives", "recordings", "reports",
 ]  # fmt: skip
 
 

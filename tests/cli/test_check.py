@@ -108,6 +108,18 @@ MISFITS = {
     "a short token": ('web.port = 27399\nweb.token_file = "text"\n', "at least 16"),
     "a token that is not there": ('web.port = 27399\nweb.token_file = "no"\n', "web-token"),
     "a token that is a pipe": ('web.port = 27399\nweb.token_file = "pipe"\n', "it is a pipe"),
+    "a page without a port": ('web.view = "boxes"\n', "web.port is 0"),
+    "a page of counts only": (
+        'output.file = ""\nevents.mode = "aggregate"\nweb.port = 27399\nweb.view = "boxes"\n',
+        "shows faces",
+    ),
+    "a name with a port": ('web.port = 27399\nweb.names = "x:80"\n', "web.names"),
+    "a page's key without certificate": (
+        'web.port = 27399\nweb.key = "text"\n', "web.certificate is not",
+    ),
+    "a page's certificate that is none": (
+        'web.port = 27399\nweb.certificate = "text"\n', "readable PEM files",
+    ),
     "no source": ('source.uri = ""\n', "no source"),
     "no such Pi camera": ('source.uri = "picamera:front"\n', "names no camera"),
     "no such camera number": (f'source.uri = "{DIGITS}"\n', "5000 digits"),

@@ -2,9 +2,11 @@
 
 import array
 import fcntl
+import itertools
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import termios
@@ -20,6 +22,7 @@ from command_line import (
     start_fer_edge,
     wait_until_connected,
 )
+from web_browser import Browser
 
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.opencv import cv2
@@ -90,6 +93,23 @@ def start_on(camera, tiny, *settings):
         "run", "--source", camera.url, "--model", tiny, *flags,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+
+
+def test_a_page_opens_with_one_command_and_ends_with_ctrl_c_while_somebody_looks(tiny, tmp_path):
+    process = start_fer_edge(
+        "run", "--source", "demo", "--model", tiny, "--view", "--output", tmp_path / "lines",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    said = next(line for line in process.stderr if line.startswith("page"))
+    port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", said)[1])
+    with Browser(port).watch("/live.mjpeg") as viewer:
+        numbers = [number for number, _ in itertools.islice(viewer.pictures(), 3)]
+        process.send_signal(signal.SIGINT)
+        viewer.everything()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert numbers == sorted(numbers)
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("patience", [0, 2])

@@ -170,3 +170,36 @@ def test_in_the_converter_for_calibration_and_comparison(golden, classifier, dat
 def test_in_the_trainer(golden, data_set):
     data = read_data(data_set, labels=tiny_contract().labels, spec=a_spec(golden))
     assert hashed(as_int8(data.splits[None].pictures[0])) == golden.expected
+
+
+IN_COLOUR = InputSpec(
+    height=64, width=64, channels=3, colour="rgb", dtype="int8", scale=1.0, zero_point=-128
+)
+COLOUR_BOX = Box(31, 17, 90, 90)
+COLOUR_SHA256 = "e5e7f146d0172ce1817778124f5f7ec08c148781fa46cd8ff87e7cb9a98d641c"
+
+
+def a_colour_picture() -> np.ndarray:
+    """Return a picture whose blue, green and red differ."""
+    grey = a_picture()
+    return np.dstack([grey, np.roll(grey, 5, axis=0), np.flip(grey, axis=1)])
+
+
+def colour_hash(tensor) -> str:
+    assert (tensor.dtype, tensor.size) == (np.int8, 64 * 64 * 3)
+    return hashlib.sha256(tensor.tobytes()).hexdigest()
+
+
+def test_colours_are_the_same_along_every_path(tmp_path):
+    contract = dataclasses.replace(tiny_contract(), input=IN_COLOUR)
+    device = LitertClassifier(parse_model(tiny_model(contract), where="tiny.tflite"))
+    device.classify(a_colour_picture(), [Face(COLOUR_BOX, 1.0)])
+    assert colour_hash(seen_by(device)) == COLOUR_SHA256
+    crop = square_crop(a_colour_picture(), COLOUR_BOX, margin=0)
+    (tmp_path / LABEL).mkdir()
+    for number in range(5):
+        assert cv2.imwrite(str(tmp_path / LABEL / f"{number}.png"), crop)
+    calibration, comparison, _ = read_data_set(tmp_path, contract, seed=0)
+    trained = read_data(tmp_path, labels=contract.labels, spec=IN_COLOUR).splits[None]
+    for pixels in (calibration.pictures[1], comparison.pictures[0], trained.pictures[0]):
+        assert colour_hash(as_int8(pixels)) == COLOUR_SHA256

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from code_words import code_words, words_of_page
 from toy_run import SEVEN, a_contract, write_data_set, write_run
 
 from fer_edge.shared.labels import label_set
@@ -132,6 +133,17 @@ def test_the_page_stands_alone_and_says_what_the_report_says(first):
     assert len(drawn) == 5
     assert all(svg is not None and svg.get("aria-label") for svg in drawn)
     assert "int8 has passed" in words
+
+
+def test_neither_page_nor_table_speaks_python(first):
+    out, done = first
+    # The toy's layers have the names that Keras gives.
+    layers = {"conv2d_1", "batch_normalization", "batch_normalization_1", "re_lu", "re_lu_1",
+              "global_average_pooling2d"}  # fmt: skip
+    words = words_of_page((out / "report.html").read_text())
+    assert not code_words(words, known=layers)
+    assert "hold 99.999 % of the values of each activation; biases were corrected by" in words
+    assert not code_words(done.stdout.replace(str(out), ""), known=layers)
 
 
 def test_c_array_writes_the_pair(runs, tmp_path):

@@ -78,6 +78,13 @@ def test_two_labels_and_one_unit_are_a_sigmoid(tmp_path):
     assert (contract.task, contract.output.kind) == ("multiclass", "softmax")
 
 
+def test_words_of_ones_own_and_pictures_in_colour(tmp_path):
+    network = keras_2(shape=(None, 64, 64, 3), units=2)
+    contract = open_run(**written(tmp_path, network), labels=("smile", "no smile")).contract
+    assert contract.labels == ("smile", "no smile")
+    assert (contract.input.shape, contract.input.colour) == ((64, 64, 3), "rgb")
+
+
 def test_a_json_that_is_no_network(tmp_path):
     with pytest.raises(ModelError, match="does not describe a network"):
         open_run(**written(tmp_path, []), labels=SEVEN)
@@ -93,8 +100,8 @@ FIRST = {"class_name": "MaxPooling2D", "config": {"name": "pool", "data_format":
         (keras_2(LAMBDA, units=7), r"layer 'halve' is a Lambda: Python code of its author's"),
         (keras_2(FIRST, units=7), r"layer 'pool' \(MaxPooling2D\) takes its channels first"),
         (
-            keras_2(shape=(None, 64, 64, 3), units=7),
-            r"takes \[N, 64, 64, 3\]: colour pictures, which are not supported.*grayscale",
+            keras_2(shape=(None, 64, 64, 4), units=7),
+            r"takes \[N, 64, 64, 4\]: transparency, which is not supported.*'rgb'",
         ),
         (keras_2(shape=(None, 2304), units=7), r"takes \[N, 2304\]; expected a picture"),
         (keras_2(shape=(None, None, None, 1), units=7), r"does not fix how large.*--contract"),

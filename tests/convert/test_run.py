@@ -149,7 +149,8 @@ def test_an_older_network_gets_its_contract_from_its_labels(tmp_path):
     ("given", "said"),
     [
         ({}, r"contract\.json cannot be read.*--labels"),
-        ({"labels": ("happy", "grumpy")}, r"--labels: .*grumpy"),
+        ({"labels": ("happy", "suprise")}, r"--labels: .*'suprise' is nearly 'surprise'"),
+        ({"labels": ("happy", "a/b")}, r"--labels: .*'a/b' has '/'"),
         ({"labels": ("happy", "joy")}, "--labels: "),
     ],
 )

@@ -20,7 +20,7 @@ from fer_edge.commands.bench.measure.accuracy import accuracy_of_contract
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
 from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
 from fer_edge.commands.bench.measure.run import run_bench
-from fer_edge.commands.bench.measure.scenes import SCENES, chunks, make_scene
+from fer_edge.commands.bench.measure.scenes import SCENES, captured_now, chunks, make_scene
 from fer_edge.commands.bench.report.page import make_page, write_report
 from fer_edge.commands.bench.report.text import format_report
 from fer_edge.models import open_model
@@ -272,6 +272,8 @@ def test_frames_are_numbered_through_and_captured_now(tiny):
     pipeline = make_pipeline(a_plan(tiny).settings)
 
     class Spy:
+        contract = pipeline.contract
+
         def process(self, frame):
             seen.append(frame)
             observation = pipeline.process(frame)
@@ -285,6 +287,16 @@ def test_frames_are_numbered_through_and_captured_now(tiny):
     assert (ages > 0).all()
     for frame, before in zip(seen, free_since, strict=False):
         assert frame.monotonic_ns >= before, "captured when the one before it was done"
+
+
+def test_what_is_shown_has_colours_where_the_network_looks_at_them():
+    grey = a_picture()
+    assert captured_now(grey, 3).colour is None
+    made = captured_now(grey, 3, colour=True)
+    assert made.image.shape == (*grey.shape, 3)
+    again = captured_now(made, 7)
+    assert (again.index, again.colour) == (7, made.colour)
+    assert again.monotonic_ns > made.monotonic_ns
 
 
 def test_the_page_needs_nothing_beside_itself(report, tmp_path):

@@ -100,7 +100,7 @@ def parts():
 
 
 def test_pictures_at_hand_are_searched(parts):
-    baseline = calibrate([read_grey(PORTRAIT)] * 2, *parts)
+    baseline = calibrate([a_frame(grey=read_grey(PORTRAIT))] * 2, *parts)
     assert (baseline.seconds, baseline.steadiness) == (2, 1)
 
 
@@ -109,7 +109,7 @@ def test_pictures_at_hand_are_searched(parts):
 )
 def test_pictures_without_a_face_are_refused(parts, pictures, why):
     with pytest.raises(CalibrationError, match=why):
-        calibrate(pictures, *parts)
+        calibrate([a_frame(grey=grey) for grey in pictures], *parts)
 
 
 class Nobody:

@@ -6,16 +6,16 @@ import re
 import pytest
 from builders import SEVEN, a_face, a_reading, an_observation
 
-from fer_edge.sinks.mqtt.home_assistant import discovery, platforms
+from fer_edge.sinks.mqtt.home_assistant import Offer, discovery, platforms
 from fer_edge.sinks.mqtt.topics import Topics, describe_state
 from fer_edge.state.records import CameraHealth, DaemonState
 
 TOPICS = Topics("fer", "hall")
 
 
-def described(**changes):
-    options = {"labels": SEVEN, "of_faces": True, "commands": True}
-    message = discovery(TOPICS, "homeassistant", **options | changes)
+def described(*, page="", gone=None, **offered):
+    options = {"offer": Offer(**offered), "page": page, "gone": gone or {}}
+    message = discovery(TOPICS, "homeassistant", labels=SEVEN, **options)
     assert message.retained, "without that it is gone when Home Assistant restarts"
     return message, json.loads(message.payload)
 
@@ -85,6 +85,23 @@ def test_every_expression_may_be_shown():
     assert options == [*SEVEN, "uncertain", "none"]
 
 
+def test_the_picture_is_offered_only_where_it_is_sent():
+    assert "picture" not in described()[1]["components"]
+    camera = described(pictures=True)[1]["components"]["picture"]
+    assert camera == {
+        "platform": "camera", "name": "Picture", "topic": "fer/hall/picture",
+        "unique_id": "fer_hall_picture",
+    }  # fmt: skip
+    gone = platforms(TOPICS, Offer(pictures=True))
+    assert described(gone=gone)[1]["components"]["picture"] == {"platform": "camera"}
+
+
+def test_the_devices_page_is_linked_where_somebody_reaches_it():
+    assert "configuration_url" not in described()[1]["device"]
+    told = described(page="http://hall.example:9834/")[1]["device"]
+    assert told["configuration_url"] == "http://hall.example:9834/"
+
+
 def test_the_switch_speaks_the_daemons_commands():
     _, told = described()
     switch = told["components"]["enabled"]
@@ -107,7 +124,7 @@ def test_the_switch_speaks_the_daemons_commands():
 def test_what_is_not_offered_any_more_is_removed(changes, removed):
     """Home Assistant keeps what is left out; what has nothing but a platform goes."""
     assert not described(**changes)[1]["components"].keys() & removed, "it was never offered"
-    before = platforms(TOPICS)
+    before = platforms(TOPICS, Offer())
     told = described(**changes, gone=before)[1]["components"]
     bare = {name: entity for name, entity in told.items() if entity.keys() == {"platform"}}
     assert bare == {name: {"platform": before[name]} for name in removed}

@@ -19,7 +19,7 @@ from fer_edge.sinks.mqtt.connection import Connection, Message
 from fer_edge.sinks.mqtt.endpoint import Endpoint
 from fer_edge.sinks.mqtt.inbound import MOST_BYTES, BreachError, Gate
 from fer_edge.sinks.mqtt.sink import MqttSink
-from fer_edge.sinks.mqtt.switching import Switch
+from fer_edge.sinks.switching import Switch
 from fer_edge.state.controls import Controls
 
 TOPIC = b"fer/hall/enabled/set"

@@ -10,7 +10,7 @@ import pytest
 from builders import SEVEN, a_face, a_prediction, a_reading, an_observation
 
 from fer_edge.shared.errors import OutputError
-from fer_edge.shared.records import Box
+from fer_edge.shared.records import Box, Landmarks, Point
 from fer_edge.sinks.jsonl.line import json_line
 from fer_edge.sinks.jsonl.sink import JsonLinesSink
 
@@ -21,7 +21,13 @@ def at_random(seed):
     for _ in range(rng.randrange(4)):
         weights = [rng.random() ** 8 for _ in SEVEN]
         box = Box(*(rng.randrange(-50, 4000) for _ in range(4)))
-        face = a_face(box=box, score=rng.gauss(0, 100), track_id=rng.choice([None, 0, 7, 12345]))
+        face = a_face(
+            box=box,
+            score=rng.gauss(0, 100),
+            track_id=rng.choice([None, 0, 7, 12345]),
+            landmarks=rng.choice([None, Landmarks(*[Point(1.0, 2.0)] * 5)]),
+            roll=rng.uniform(-60, 60),
+        )
         prediction = a_prediction(probabilities=tuple(w / sum(weights) for w in weights))
         stable = rng.choice([None, "uncertain", *SEVEN])
         readings.append(a_reading(face=face, prediction=prediction, stable=stable))
@@ -46,6 +52,13 @@ def test_a_line_says_the_same_as_the_record(seed):
     assert "\n" not in line
     assert json.loads(line) == observation.to_json()
     assert list(json.loads(line)) == list(observation.to_json())
+
+
+def test_a_face_leans_only_where_the_technique_knows():
+    landmarks = Landmarks(*[Point(1.0, 2.0)] * 5)
+    known = an_observation(readings=(a_reading(face=a_face(landmarks=landmarks, roll=-14.26)),))
+    assert json.loads(json_line(known))["faces"][0]["roll"] == -14.3
+    assert "roll" not in json.loads(json_line(an_observation()))["faces"][0]
 
 
 @pytest.mark.parametrize("labels", [("a%b", 'c"d'), ("sad", "100 %s")])

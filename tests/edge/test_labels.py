@@ -6,10 +6,13 @@ from fer_edge.shared.errors import LabelError
 from fer_edge.shared.labels import (
     ALIASES,
     LABEL_SETS,
+    Vocabulary,
     canonical_label,
     canonical_labels,
-    index_map,
+    check_labels,
+    find_label,
     label_set,
+    labels_of_names,
 )
 
 
@@ -71,5 +74,72 @@ def test_an_unknown_set_lists_the_known_ones():
         label_set("fer2014")
 
 
-def test_mapping_to_another_order():
-    assert index_map(["joy", "contempt", "Anger"], label_set("fer2013").labels) == (3, None, 0)
+@pytest.mark.parametrize(
+    "word", ["smile", "no smile", "lächelt nicht", "笑顔", "3 fingers", "a.b_c-d"]
+)
+def test_any_word_can_be_a_label(word):
+    check_labels([word, "another"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (["a/b", "c"], "'a/b' has '/'"),
+        (["a+", "c"], "has '\\+'"),
+        (["#", "c"], "has '#'"),
+        (["..", "c"], "does not begin and end with a letter"),
+        (["two\nlines", "c"], "letters that are not composed|several in a row"),
+        (["a\x1b[31m", "c"], "has '"),
+        (["", "c"], "0 characters"),
+        (["x" * 41, "c"], "41 characters"),
+        (["Uncertain", "c"], "said where there is no label"),
+        (["none", "c"], "said where there is no label"),
+        (["no smile", "No_Smile"], "occurs twice"),
+        (["alone"], "1 labels; expected 2 to 64"),
+        ([f"label {number}" for number in range(65)], "65 labels"),
+    ],
+)
+def test_what_can_be_no_labels_is_refused_with_the_reason(labels, why):
+    with pytest.raises(LabelError, match=why):
+        check_labels(labels)
+
+
+def test_own_labels_are_found_in_any_spelling_and_by_alias():
+    own = Vocabulary(("smile", "no smile"))
+    names = ["Smile", "happiness", "NO-SMILE", " no_smile "]
+    assert [own.find(name) for name in names] == ["smile", "smile", "no smile", "no smile"]
+    assert own.find("Fearful") == "fear"  # known, and none of these labels
+    with pytest.raises(LabelError, match=r"did you mean 'no smile'.*labels\.drop"):
+        own.find("no smlie")
+
+
+def test_names_can_be_merged_and_dropped():
+    own = Vocabulary(
+        ("negative", "happy"), merged={"negative": ("angry", "sad")}, dropped=("contempt",)
+    )
+    names = ["anger", "negative", "joy", "contemptuous"]
+    assert [own.find(name) for name in names] == ["negative", "negative", "happy", None]
+
+
+def test_a_label_that_is_an_alias_of_another_is_a_label_of_its_own():
+    own = Vocabulary(("calm", "neutral"))
+    assert [own.find(name) for name in ("calm", "neutral", "neutrality")] == [
+        "calm", "neutral", "neutral",
+    ]  # fmt: skip
+    with pytest.raises(LabelError, match="may mean each of joy, smile"):
+        Vocabulary(("smile", "joy")).find("happy")
+
+
+def test_folders_name_the_labels_and_aliases_are_one():
+    assert labels_of_names(["no smile", "smile"]) == ("no smile", "smile")
+    assert labels_of_names(["anger", "angry", "0_happy", "bored"]) == ("angry", "bored", "happy")
+
+
+def test_what_names_no_labels_cannot_be_used():
+    with pytest.raises(LabelError, match="label 'a#b' has '#'"):
+        labels_of_names(["a#b", "c"])
+
+
+def test_a_label_is_found_by_what_it_means():
+    assert find_label(("x", "Calm"), "neutral") == 1
+    assert find_label(("smile", "no smile"), "neutral") is None

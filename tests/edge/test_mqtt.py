@@ -3,22 +3,30 @@
 What only a real broker shows is in tests/system/test_broker.py.
 """
 
+import itertools
 import json
 import socket
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
-from builders import a_face, a_model, a_reading, an_observation
+from builders import a_face, a_model, a_picture, a_reading, an_observation
 from command_line import clean_environment, error_line, fer_edge
 from tiny_broker import TinyBroker, wait_until
 
+from fer_edge.assemble import window
 from fer_edge.assemble.checking import check_settings
 from fer_edge.assemble.event_sinks import make_event_sinks
+from fer_edge.assemble.parts import make_sinks
+from fer_edge.assemble.window import page_address
 from fer_edge.settings import resolve
 from fer_edge.settings.names import announced_path, node_name, spool_path
+from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.errors import OutputError, SettingsError
+from fer_edge.shared.records import Frame
+from fer_edge.sinks.mqtt.stills import MOST_STILL_BYTES, Stills, encode
 from fer_edge.sinks.mqtt.topics import describe_state, needs_telling
 from fer_edge.state.controls import CalibrationNote, Controls
 from fer_edge.state.records import CameraHealth, DaemonState
@@ -394,6 +402,150 @@ def test_the_first_state_stands_before_the_device_is_online(sinks, tiny_broker):
     assert "faces" not in json.loads(broker.of("fer/hall/state")[0])
 
 
+# Stills.
+
+
+LOOKING = {"mqtt__camera": True, "web__port": 9834, "web__view": "picture"}
+
+
+def a_frame_now(index, picture=None):
+    return Frame(
+        index, time.time(), time.monotonic_ns(), a_picture(64, 48) if picture is None else picture
+    )
+
+
+def show_until(mqtt, condition):
+    """Show frame after frame, as the pipeline does."""
+    index = itertools.count()
+
+    def shown():
+        mqtt.show(a_frame_now(next(index)), seen("happy"))
+        return condition()
+
+    wait_until(shown)
+
+
+def test_stills_are_sent_and_not_kept_by_the_broker(sinks, tiny_broker):
+    broker = tiny_broker()
+    _, mqtt = sinks(broker.port, **LOOKING, mqtt__camera_seconds=3600)
+    mqtt.report(a_state())
+    show_until(mqtt, lambda: broker.of("fer/hall/picture"))
+    (picture,) = broker.of("fer/hall/picture")
+    assert decode_grey(picture, where="it").shape == (48, 64)
+    (head,) = [head for topic, head in broker.heads if topic == "fer/hall/picture"]
+    assert head & 0x0F == 0, "QoS 0 and not retained"
+    assert mqtt.figures()["pictures"] == 1
+    told = json.loads(broker.of(CONFIG)[0])["components"]
+    assert told["picture"]["topic"] == "fer/hall/picture"
+
+
+def test_a_broker_that_takes_no_picture_gets_none(sinks, tiny_broker):
+    broker = tiny_broker("narrow")
+    _, mqtt = sinks(broker.port, **LOOKING)
+    mqtt.report(a_state())
+    show_until(mqtt, lambda: broker.of("fer/hall/availability") == ["online"])
+    sent = itertools.count()
+    show_until(mqtt, lambda: next(sent) > 20)
+    assert (mqtt.figures()["connected"], mqtt.figures()["pictures"]) == (True, 0)
+    assert broker.of("fer/hall/picture") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"web__port": 9834, "web__view": "picture"},
+        {"mqtt__camera": True, "web__port": 9834, "web__view": "boxes"},
+        {"mqtt__camera": True, "web__view": "picture"},
+    ],
+    ids=["default", "no camera", "boxes", "no port"],
+)
+def test_no_still_is_sent_unless_both_are_wanted(sinks, tiny_broker, changes):
+    broker = tiny_broker()
+    _, mqtt = sinks(broker.port, **changes)
+    mqtt.report(a_state())
+    show_until(mqtt, lambda: broker.of("fer/hall/availability") == ["online"])
+    show_until(mqtt, lambda: not mqtt.show(a_frame_now(0), seen("happy")))
+    assert "picture" not in json.loads(broker.of(CONFIG)[0])["components"]
+    mqtt.close()
+    assert broker.of("fer/hall/picture") == []
+
+
+def test_a_camera_that_was_offered_once_is_withdrawn(sinks, tiny_broker, tmp_path):
+    broker = tiny_broker()
+    run_once(sinks, broker, **LOOKING)
+    run_once(sinks, broker, **LOOKING | {"web__view": "boxes"})
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    assert told["picture"] == {"platform": "camera"}
+    for memory in (tmp_path / "state").glob("announced*.json"):
+        memory.unlink()
+    run_once(sinks, broker)
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    assert told["picture"] == {"platform": "camera"}, "also where nobody remembers"
+
+
+def test_a_still_is_of_bounded_size():
+    noise = np.random.default_rng(0).integers(0, 256, (2160, 3840)).astype(np.uint8)
+    for picture in (noise, noise[:700, :700], noise[:5000, :40]):
+        still = encode(a_frame_now(0, picture))
+        assert len(still) <= MOST_STILL_BYTES
+        assert max(decode_grey(still, where="it").shape) <= 640
+
+
+def test_a_still_is_made_as_often_as_is_wanted_and_of_a_new_frame():
+    now = 1000.0
+    stills = Stills(pause_seconds=10.0, clock=lambda: now)
+    assert not stills.show(a_frame_now(0)), "nobody has asked yet"
+    assert stills.take() is None
+    assert stills.show(a_frame_now(1))
+    assert not stills.show(a_frame_now(2)), "one is enough"
+    assert stills.patience() == 0
+    assert stills.take()
+    assert (stills.take(), stills.patience()) == (None, 10.0)
+    now += 10.0
+    assert stills.take() is None, "the camera may be off"
+    assert stills.show(a_frame_now(3))
+    assert stills.take()
+
+
+def test_a_frame_that_waited_for_the_broker_is_not_sent():
+    stills = Stills(pause_seconds=10.0)
+    stills.take()
+    old = Frame(0, time.time(), time.monotonic_ns() - 11 * 10**9, a_picture())
+    assert stills.show(old)
+    assert stills.take() is None
+    assert stills.show(a_frame_now(1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "address"),
+    [
+        ({}, ""),
+        ({"web.view": "off", "web.address": "192.0.2.7"}, ""),
+        ({"web.address": "127.0.0.1"}, ""),
+        ({"web.address": "192.0.2.7"}, "http://192.0.2.7:9834/"),
+        ({"web.address": "2001:db8::7"}, "http://[2001:db8::7]:9834/"),
+        ({"web.address": "0.0.0.0", "web.names": "hall.example, hall"}, "http://hall.example:9834/"),
+        (
+            {"web.address": "hall.example", "web.certificate": "/etc/ssl/hall.pem"},
+            "https://hall.example:9834/",
+        ),
+    ],
+)  # fmt: skip
+def test_the_page_is_linked_where_it_can_be_opened(changes, address):
+    flags = {"web.port": "9834", "web.view": "boxes", **changes}
+    assert page_address(resolve(flags=flags, environment={}, file={}).settings.web) == address
+
+
+def test_a_device_without_a_name_is_linked_by_its_address(monkeypatch):
+    flags = {"web.port": "9834", "web.view": "boxes", "web.address": "0.0.0.0"}
+    settings = resolve(flags=flags, environment={}, file={}).settings.web
+    monkeypatch.setattr(window, "own_address", lambda: "192.0.2.9")
+    assert page_address(settings) == "http://192.0.2.9:9834/"
+    monkeypatch.setattr(window, "own_address", lambda: "127.0.0.1")
+    assert page_address(settings) == "", "it is in no network"
+
+
 # Settings.
 
 
@@ -423,6 +575,15 @@ def test_settings_that_cannot_work_are_refused(tmp_path, changes, words):
     assert not (tmp_path / "events.db").exists()
 
 
+def test_a_camera_that_sends_nothing_is_warned_of(caplog, tmp_path):
+    flags = {
+        "output.file": "", "events.purpose": PURPOSE, "mqtt.host": "127.0.0.1", "mqtt.node": "hall",
+        "mqtt.camera": "true", "events.spool": str(tmp_path / "events.db"),
+    }  # fmt: skip
+    check_settings(resolve(flags=flags, environment={}, file={}).settings)
+    assert "no still is sent" in caplog.text
+
+
 def test_a_password_comes_from_a_file_or_a_credential(sinks, tiny_broker, tmp_path, monkeypatch):
     (tmp_path / "mqtt-password").write_text("from a credential\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
@@ -432,9 +593,9 @@ def test_a_password_comes_from_a_file_or_a_credential(sinks, tiny_broker, tmp_pa
     assert broker.passwords[0].endswith(b"from a credential")
 
 
-def test_without_a_broker_or_a_file_there_is_no_sink(tmp_path):
-    settings = resolve(flags={}, environment={}, file={}).settings
-    assert make_event_sinks(settings, a_model(), Controls()) == []
+def test_without_a_broker_a_file_or_a_page_there_is_no_sink():
+    settings = resolve(flags={"output.file": ""}, environment={}, file={}).settings
+    assert make_sinks(settings, Controls()) == []
 
 
 def test_events_may_go_to_a_file_alone(tmp_path):

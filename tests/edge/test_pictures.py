@@ -11,6 +11,7 @@ from builders import a_picture, encoded
 from fer_edge.shared.data.pictures import (
     MAX_PICTURE_BYTES,
     PICTURE_SUFFIXES,
+    decode_colour,
     decode_grey,
     read_grey,
 )
@@ -95,6 +96,19 @@ def test_pictures_are_turned_upright(kind, orientation, order):
     grey = decode_grey(oriented(kind, upright, orientation, order), where="x")
     assert difference(grey, upright) < 4
     assert grey.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("reduction", [2, 8])
+def test_pictures_are_shrunk_while_they_are_decoded(kind, orientation, reduction):
+    upright = a_picture(64, 48)
+    data = oriented(kind, upright, orientation)
+    whole = decode_colour(data, where="x").astype(int)
+    small = decode_colour(data, where="x", reduction=reduction).astype(int)
+    assert small.shape == (48 // reduction, 64 // reduction, 3)
+    blocks = whole.reshape(small.shape[0], reduction, small.shape[1], reduction, 3)
+    assert np.abs(small - blocks.mean(axis=(1, 3))).mean() < 25
 
 
 @pytest.mark.parametrize(

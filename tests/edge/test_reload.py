@@ -1,17 +1,28 @@
 """Settings read anew while a camera runs: what has changed is replaced, the rest stays."""
 
+import contextlib
 import dataclasses
 import json
 import logging
+import os
+import socket
+import threading
 
 import numpy as np
 import pytest
 from builders import a_contract, a_picture
 from hostile_models import hostile_model
 from tiny_model import tiny_model
+from web_browser import Browser
 
 from fer_edge.daemon.assembly import make_service
-from fer_edge.settings import OutputSettings, Settings, SmoothingSettings, SourceSettings
+from fer_edge.settings import (
+    OutputSettings,
+    Settings,
+    SmoothingSettings,
+    SourceSettings,
+    WebSettings,
+)
 from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.state.controls import Controls
 from fer_edge.testing.fakes import MjpegServer
@@ -41,9 +52,9 @@ class Daemon:
         self.controls = Controls()
         self.seen = []
 
-    def model(self, name):
+    def model(self, name, **changes):
         path = self.folder / f"{name}.tflite"
-        path.write_bytes(tiny_model(a_contract()))
+        path.write_bytes(tiny_model(a_contract(**changes)))
         return str(path)
 
     def lines(self, name):
@@ -97,6 +108,21 @@ def test_another_model_serves_and_the_camera_stays(daemon, camera, caplog):
     assert "settings read anew: model" in caplog.text
 
 
+def test_frames_keep_their_colours_as_soon_as_a_network_looks_at_them(daemon):
+    colours = dataclasses.replace(a_contract().input, channels=3, colour="rgb")
+
+    def act(_service):
+        path = daemon.model("colour", input=colours)
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=path))
+
+    def back(_service):
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=daemon.model("one")))
+
+    daemon.run(act, back)
+    had_colour = [frame.colour is not None for frame, _ in daemon.seen]
+    assert (had_colour[4], had_colour[9], had_colour[14]) == (False, True, False)
+
+
 def test_a_model_that_crashes_the_runtime_leaves_the_old_one_serving(daemon, caplog):
     def act(service):
         path = daemon.folder / "crash.tflite"
@@ -126,6 +152,116 @@ def test_another_camera_is_turned_to(daemon):
         assert service.state().source == other.url
     assert daemon.seen[-1][0].grey.shape == (60, 80)
     assert len(daemon.lines("one")) == 10
+
+
+def a_port():
+    """Return a free port that the system gives to nobody who does not name it."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
+
+
+def looked_at(daemon, web, *acts, notice=lambda _problem: None):
+    """Run until somebody has looked at frames before, between and after each act and reload."""
+    daemon.change(web=web)
+    seen, left = [], list(acts)
+
+    def look(service):
+        try:
+            with Browser(web.port).watch("/events") as page:
+                for name, told in page.messages():
+                    if name != "frame":
+                        continue
+                    seen.append(told["frame"])
+                    if len(seen) % 3 == 0:
+                        if not left:
+                            break
+                        left.pop(0)(service)
+                        daemon.controls.reload()
+        finally:
+            daemon.controls.stop()
+
+    with make_service(
+        daemon.settings, daemon.controls, read_settings=daemon.read_settings
+    ) as service:
+        viewer = threading.Thread(target=look, args=(service,))
+        viewer.start()
+        service.run(max_seconds=60, tell=lambda state: notice(state.camera.problem))
+        viewer.join()
+    return seen
+
+
+def test_whoever_looks_is_not_cut_off_by_other_settings(daemon, camera):
+    def other_output(_service):
+        daemon.change(output=OutputSettings(file=str(daemon.folder / "two.jsonl")))
+
+    def other_model(_service):
+        daemon.change(model=dataclasses.replace(daemon.settings.model, path=daemon.model("two")))
+
+    def wrong_output(_service):
+        daemon.change(output=OutputSettings(file=str(daemon.folder / "no" / "two.jsonl")))
+
+    web = WebSettings(port=a_port(), view="boxes", view_fps=60)
+    seen = looked_at(daemon, web, other_output, other_model, wrong_output)
+    assert len(seen) == 12
+    assert seen == sorted(seen)
+    assert daemon.lines("two")
+
+
+def test_whoever_looks_sees_the_camera_come_back(daemon, camera):
+    refused = []
+
+    def ask_for_more_than_it_has(_service):
+        camera.behaviour, camera.credentials = "end", ELSEWHERE
+        refused.append(camera)
+
+    def notice(problem):
+        """Let it back in once the daemon has found out."""
+        if refused and problem:
+            camera.behaviour, camera.credentials = "stream", ""
+
+    web = WebSettings(port=a_port(), view="boxes", view_fps=60)
+    seen = looked_at(daemon, web, ask_for_more_than_it_has, lambda _: None, notice=notice)
+    assert len(seen) == 9
+
+
+def test_another_view_is_another_page(daemon, camera):
+    web = WebSettings(port=a_port(), view="boxes", view_fps=60)
+    statuses = []
+
+    def act(_service):
+        daemon.change(web=dataclasses.replace(web, view="picture"))
+
+    def watch_statuses(service):
+        statuses.append(Browser(web.port).ask("/live.mjpeg", method="HEAD").status)
+
+    daemon.change(web=web)
+    daemon.run(lambda s: (watch_statuses(s), act(s)), watch_statuses)
+    assert statuses == [404, 200]
+
+
+def test_a_token_that_was_replaced_counts_though_no_setting_has_changed(daemon, camera, caplog):
+    token, asked = daemon.folder / "token", []
+    web = WebSettings(port=a_port(), token_file=str(token))
+    old, new = "correct horse battery staple", "another horse battery staple"
+
+    def ask():
+        browser = Browser(web.port)
+        return [browser.ask("/livez", Authorization=f"Bearer {t}").status for t in (old, new)]
+
+    def act(text):
+        def write(_service):
+            asked.append(ask())
+            token.write_text(text)
+
+        return write
+
+    token.write_text(old)
+    daemon.change(web=web)
+    daemon.run(act(new), act("short"), act(old))
+    assert asked == [[200, 401], [401, 200], [401, 200]]
+    assert "keeps its old token and certificate: the web-token has 5 characters" in caplog.text
 
 
 def test_nothing_changed_changes_nothing(daemon, camera, caplog):

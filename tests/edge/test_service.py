@@ -14,7 +14,7 @@ import pytest
 from builders import a_picture, an_observation
 from notify_socket import NotifySocket
 
-from fer_edge.daemon.figures import Figures, Names
+from fer_edge.daemon.figures import Figures, Load, Names
 from fer_edge.daemon.service import Service
 from fer_edge.daemon.status.text import status_line
 from fer_edge.daemon.systemd import SystemdNotifier
@@ -188,6 +188,24 @@ def test_telling_its_state_every_second_leaves_no_memory_behind():
     for _ in range(500):
         tell_all(figures, sinks)
     assert sys.getallocatedblocks() - before < 100
+
+
+def test_the_load_is_the_share_of_a_core_since_the_state_before():
+    told = iter([(10.0, 1.0), (12.0, 1.5), (12.1, 1.6), (13.0, 1.6)])
+    now = used = 0.0
+
+    def passes():
+        nonlocal now, used
+        now, used = next(told)
+
+    passes()
+    load = Load(lambda: now, lambda: used)
+    passes()
+    assert load.percent() == 25
+    passes()
+    assert load.percent() == 25, "of a moment nothing can be told"
+    passes()
+    assert load.percent() == pytest.approx(10)
 
 
 @pytest.mark.parametrize("phase", ["waiting", "disabled", "stopping"])

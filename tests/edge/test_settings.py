@@ -4,6 +4,7 @@ import pytest
 
 from fer_edge.settings import Settings, read_settings_file, resolve
 from fer_edge.shared.errors import EXIT_CONFIG, SettingsError
+from fer_edge.shared.written_values import as_written
 
 
 def resolved(*, flags=(), environment=(), file=()):
@@ -97,6 +98,11 @@ def test_a_wrong_value_is_refused_though_another_would_win():
     assert "(from edge.toml)" in refused(file={"detector": {"min_face_px": 5}}, flags=FLAGS)
 
 
+def test_a_value_is_shown_as_people_write_it():
+    given = {"a": [True, None, 1.5], "b": {"c": "d"}}
+    assert as_written(given) == "{a = [true, null, 1.5], b = {c = 'd'}}"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -124,7 +130,7 @@ def test_a_wrong_value_is_refused_though_another_would_win():
 def test_a_value_that_does_not_fit(key, value):
     section, _, name = key.partition(".")
     message = refused(file={section: {name: value}})
-    assert message.startswith(f"setting {key} = {value!r} (from edge.toml); expected ")
+    assert message.startswith(f"setting {key} = {as_written(value)} (from edge.toml); expected ")
     if isinstance(value, str):
         assert f"setting {key} = {value!r} (from flag)" in refused(flags={key: value})
 

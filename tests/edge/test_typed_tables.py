@@ -55,7 +55,7 @@ def test_what_has_a_default_may_be_missing():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"pixels": True}, "field 'pixels' is True and not a whole number"),
+        ({"pixels": True}, "field 'pixels' is true and not a whole number"),
         ({"pixels": 5.0}, "field 'pixels' is 5.0"),
         ({"gain": "2"}, "field 'gain' is '2' and not a number"),
         ({"gain": float("inf")}, "field 'gain' is inf"),

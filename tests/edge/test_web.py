@@ -15,8 +15,11 @@ from fer_edge.assemble.parts import make_sinks
 from fer_edge.settings import OutputSettings, Settings, WebSettings
 from fer_edge.shared.errors import EXIT_CONFIG, OutputError, SettingsError
 from fer_edge.sinks.web import http_server as listener
-from fer_edge.sinks.web.http_server import HttpListener, Response
-from fer_edge.sinks.web.sink import WebSink, is_loopback
+from fer_edge.sinks.web import messages
+from fer_edge.sinks.web.guard import is_loopback
+from fer_edge.sinks.web.http_server import HttpListener
+from fer_edge.sinks.web.messages import Response
+from fer_edge.sinks.web.sink import WebSink
 from fer_edge.state import health
 from fer_edge.state.controls import Controls
 
@@ -187,7 +190,7 @@ def test_a_request_that_is_too_long_is_cut_off(web, sent):
 
 def test_a_line_without_an_end_is_cut_off(web):
     with connected(web.port) as channel:
-        channel.sendall(b"x" * (listener.MOST_REQUEST_BYTES + 1))
+        channel.sendall(b"x" * (messages.MOST_REQUEST_BYTES + 1))
         assert everything(channel).startswith(b"HTTP/1.1 431 ")
 
 

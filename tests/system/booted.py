@@ -23,6 +23,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
+import lasting_cache
 from packaging.requirements import Requirement
 from system.emulated import MissingError, mirror
 
@@ -242,8 +243,7 @@ def _root(release: str) -> Iterator[Path]:
 
     While they are in use nobody removes them; those of other recipes go when nobody uses them.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "fer-edge-booted"
+    folder = lasting_cache.folder("fer-edge-booted")
     folder.mkdir(parents=True, exist_ok=True)
     recipe = repr((_RECIPE, PACKAGED, PYTHON, VENV))
     root = folder / f"{release}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"

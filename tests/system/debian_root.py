@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import lasting_cache
+
 ROOT: Final = Path(__file__).parents[2]
 
 _RELEASES: Final = {(3, 11): "bookworm", (3, 13): "trixie"}
@@ -84,7 +86,7 @@ def cached(name: str, recipe: str) -> bool:
 
 
 def _place(name: str, recipe: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fer-edge-debian"
+    cache = lasting_cache.folder("fer-edge-debian")
     stem, suffix = Path(name).stem, Path(name).suffix
     return cache / f"{stem}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
 

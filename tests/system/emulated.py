@@ -21,6 +21,7 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Final
 
+import lasting_cache
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -180,8 +181,7 @@ def _find_qemu(program: str) -> str:
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "fer-edge-arm"
+    folder = lasting_cache.folder("fer-edge-arm")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -195,6 +195,19 @@ class HomeAssistant:
         data = None if body is None else json.dumps(body).encode()
         return self._send(f"/api/{path}", data, "application/json")
 
+    def picture(self, entity: str) -> bytes:
+        """Return what a camera shows; nothing where it shows none yet."""
+        try:
+            return self._fetch(f"/api/camera_proxy/{entity}")
+        except urllib.error.HTTPError as error:
+            error.close()
+            return b""
+
+    def rendered(self, template: str) -> str:
+        """Return what a template gives."""
+        body = json.dumps({"template": template}).encode()
+        return self._fetch("/api/template", body, "application/json").decode()
+
     def wait(self, condition: Callable[[], object], *, seconds: float = 30.0) -> None:
         """Wait until something is true; show its log where that does not happen."""
         give_up = time.monotonic() + seconds
@@ -221,9 +234,12 @@ class HomeAssistant:
         self._token = told["access_token"]
 
     def _send(self, path: str, data: bytes | None, kind: str) -> Any:
-        headers = {"Content-Type": kind}
+        return json.loads(self._fetch(path, data, kind))
+
+    def _fetch(self, path: str, data: bytes | None = None, kind: str = "") -> bytes:
+        headers = {"Content-Type": kind} if kind else {}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", data, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            return bytes(answer.read())

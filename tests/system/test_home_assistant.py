@@ -154,6 +154,24 @@ def test_switched_off_it_is_gone(home, daemon):
     home.wait(lambda: not home.states("yard"))
 
 
+def test_its_picture_is_there_as_long_as_both_want_it_and_its_page_is_linked(
+    home, daemon, tmp_path
+):
+    (tmp_path / "token").write_text("correct horse battery staple")
+    page = {
+        "web__port": broker.a_free_port(), "web__address": "0.0.0.0", "web__names": "gate.example",
+        "web__token_file": tmp_path / "token", "mqtt__camera": "true", "mqtt__camera_seconds": 1,
+    }  # fmt: skip
+    daemon.start("gate", web__view="picture", **page)
+    appear(home, "gate", ALL | {"picture"})
+    home.wait(lambda: home.picture("camera.gate_picture").startswith(b"\xff\xd8\xff"))
+    told = home.rendered("{{ device_attr(device_id('switch.gate_enabled'), 'configuration_url') }}")
+    assert told == f"http://gate.example:{page['web__port']}/"
+    daemon.end()
+    daemon.start("gate", web__view="boxes", **page)
+    appear(home, "gate")
+
+
 @pytest.mark.parametrize(
     "changes", [{"mqtt__base": "cameras"}, {}], ids=["with another base", "same base"]
 )

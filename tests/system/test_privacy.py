@@ -1,11 +1,14 @@
-"""What leaves the daemon with everything switched on: no picture, by the system calls it makes."""
+"""What leaves the daemon, by the system calls it makes: pictures only to those who look."""
 
 import importlib.util
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +24,10 @@ SMALLEST_PICTURE = 16_000
 
 SENDING = "write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,sendfile,splice"
 TRACE = ("strace", "-f", "-qq", "-yy", "-s", "4096", "-e", f"trace={SENDING}", "-o")
-OWN_PIPE = re.compile(r"^\d+ +\w+\(\d+<pipe:")
-"""Videos are decoded in a child, whose frames come through a pipe; what a pipe of ours passes on to
-others is looked at where it ends."""
+OWN_PIPE = re.compile(r"^\d+ +\w+\(\d+<(pipe:|/memfd:)")
+"""Videos are decoded in a child, whose frames come through a pipe, and photos are handed to another
+in a file of memory; what is passed on to others from there is looked at where it ends."""
+PHOTO_MARK = b"HANDED-IN-BY-SOMEBODY" + b"-" * 11
 CALL = re.compile(r"^\d+ +(\w+)\((\d+)<([^>]*(?:>[^,]*)?)>?, .* = (\d+)$")
 
 
@@ -54,12 +58,21 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """Three seconds of a moving face, lossless, with letters for pixels in the uppermost rows."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    return a_clip(tmp_path_factory.mktemp("clip") / "clip.mkv", rate=30)
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    """The same for half a minute: whoever has seen enough ends the run."""
+    return a_clip(tmp_path_factory.mktemp("clip") / "long.mkv", rate=3)
+
+
+def a_clip(path, *, rate):
     codec = cv2.VideoWriter.fourcc(*"FFV1")
     with PortraitClip(frames=90) as source:
         pictures = [source.read(1.0).grey.copy() for _ in range(90)]
     height, width = pictures[0].shape
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, 30, (width, height), isColor=False)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, rate, (width, height), isColor=False)
     row = np.frombuffer((MARK * (width // len(MARK) + 1))[:width], np.uint8)
     for picture in pictures:
         picture[:8] = row
@@ -112,6 +125,95 @@ def test_no_picture_is_written_or_sent_with_every_sink_on(clip, tmp_path):
         "lines.jsonl", "events.jsonl", "announced.json", "events.db", "events.db-wal",
         "events.db.lock", "mosquitto.conf", "mosquitto.log", "mosquitto.db",
     }  # fmt: skip
+
+
+class Viewer:
+    """Somebody who looks at the page of a run, and hands in a photo."""
+
+    def __init__(self, port):
+        self.port = port
+        self.own_ports = []
+
+    def open(self, path, body=b""):
+        """Ask as soon as there is somebody to be asked; return what is answered, to be read."""
+        head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\n"
+        channel = self._connected()
+        self.own_ports.append(channel.getsockname()[1])
+        channel.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return channel
+
+    def read(self, path, until, body=b""):
+        """Return what is answered up to some words."""
+        received = b""
+        with self.open(path, body) as channel:
+            while until not in received:
+                part = channel.recv(65536)
+                assert part, received[:200]
+                received += part
+        return received
+
+    def _connected(self):
+        give_up = time.monotonic() + 120
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port), timeout=120)
+            except OSError:
+                assert time.monotonic() < give_up, "nobody answers"
+                time.sleep(0.05)
+
+
+def a_photo():
+    """Return a BMP, which is not compressed, with letters for pixels."""
+    pixels = np.tile(np.frombuffer(PHOTO_MARK * 5, np.uint8), (120, 1))
+    return cv2.imencode(".bmp", pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize("view", ["boxes", "picture"])
+def test_pictures_go_to_those_who_look_and_photos_nowhere(long_clip, tmp_path, view):
+    port = broker.a_free_port()
+    log = tmp_path / "calls"
+    settings = (
+        "output.file=lines.jsonl", f"web.port={port}", f"web.view={view}", "source.pace=own",
+    )  # fmt: skip
+    running = subprocess.Popen(
+        [
+            *TRACE, str(log),
+            *PROGRAM, "run", "--source", str(long_clip),
+            *(part for setting in settings for part in ("--set", setting)),
+        ],
+        env=clean_environment(
+            {"STATE_DIRECTORY": str(tmp_path), "RUNTIME_DIRECTORY": str(tmp_path)}
+        ),
+        cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    viewer = Viewer(port)
+    try:
+        seen = viewer.read("/events", b'"faces":[{')
+        assert b"event: frame" in seen
+        told = viewer.read("/photo", b'"baseline"', a_photo())
+        others = list(viewer.own_ports)
+        if view == "picture":
+            viewer.read("/live.mjpeg", b"JFIF")
+        else:
+            assert b"404" in viewer.read("/live.mjpeg", b"\r\n")
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(120)
+    assert b'"width": 160' in told
+    left = what_left(log)
+    calls = [match for line in left if (match := CALL.match(line))]
+    assert MARK[:33].decode() not in "\n".join(left)
+    assert PHOTO_MARK.decode() not in "\n".join(left)
+    assert PHOTO_MARK.decode() in log.read_text(errors="replace"), "so the trace would show it"
+    pictures = [match for match in calls if "JFIF" in match[0] or int(match[4]) > SMALLEST_PICTURE]
+    assert bool(pictures) == (view == "picture")
+    places = {match[3] for match in pictures}
+    assert all(f"127.0.0.1:{port}->" in place for place in places), places
+    assert not [
+        place for place in places if place.rpartition(":")[2].strip("]") in map(str, others)
+    ]
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {"calls"}
+    assert files == {"lines.jsonl"}
 
 
 def test_the_trace_would_show_a_picture(clip, tmp_path):

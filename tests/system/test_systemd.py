@@ -1,10 +1,12 @@
 """The shipped unit under a systemd that has really booted."""
 
+import json
 import os
 import re
 import socket
 import statistics
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,37 @@ def test_the_sandbox_keeps_what_it_promises(booted, service):
     assert found["capabilities"] == ["0" * 16] * 3
     assert found["privileges"] == ["1", "2"]
     assert found["user"] != "0"
+
+
+def test_the_page_reads_a_photo_and_takes_a_model_in_the_sandbox(booted, service, camera):
+    token = "correct horse battery staple"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    booted.write("/etc/credstore/fer-edge.web-token", token, mode=0o600)
+    more = f'[model]\npath = "slot"\n[web]\nport = {port}\nview = "boxes"\n'
+    service.configure(camera.url, more=more)
+    service.start()
+    pid = service.pid
+
+    def ask(path, body=None):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{path}", body, {"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    assert ask("/photo", PORTRAIT.read_bytes())["faces"][0]["label"] == "happy"
+    assert "has passed its test" in ask("/control/model", b'{"model": "edge-nano"}')["message"]
+    serving = [{"name": "edge-nano", "serving": True}]
+    service.wait_until(
+        lambda: serving == [
+            {"name": one["name"], "serving": True}
+            for one in ask("/device.json")["models"] if one["serving"]
+        ],
+        seconds=30,
+    )  # fmt: skip
+    service.wait_until(lambda: ask("/device.json")["findings"], seconds=60)
+    assert service.pid == pid
 
 
 def test_a_process_that_is_stopped_is_restarted_by_the_watchdog(running):

@@ -13,7 +13,7 @@ def test_it_leaves_and_returns_what_the_command_does(small_recipe, faces, tmp_pa
     import keras
 
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
-    settings = {"optimiser.learning_rate": 0.01, "data.seed": 3, "augmentation.flip": False}
+    settings = {"optimiser.learning_rate": 0.01, "data.seed": 3, "augmentation": {"flip": False}}
     run = fer_trainer.fit(
         small_recipe, faces, out=out, settings=settings, epochs=1, callbacks=[watch],
         tell=lines.append,
@@ -38,7 +38,7 @@ def test_it_leaves_and_returns_what_the_command_does(small_recipe, faces, tmp_pa
         ({"force": True, "resume": True}, SettingsError, "give one of them"),
         ({"settings": {"training.epoch": 3}}, SettingsError, "epochs"),
         ({"settings": {"training.epochs": "three"}}, SettingsError, "training.epochs"),
-        ({"settings": {"training": {"epochs": 3}}}, SettingsError, "training is dict"),
+        ({"settings": {"training.epochs": None}}, SettingsError, "training.epochs is NoneType"),
         ({"settings": "training.epochs=0"}, SettingsError, "training.epochs"),
     ],
 )

@@ -49,6 +49,29 @@ def test_all_of_it_keeps_shape_range_and_seed() -> None:
     assert not np.array_equal(first, again)
 
 
+def test_colours_are_changed_as_grey_is() -> None:
+    settings = AugmentationSettings(
+        flip=True, rotation_degrees=20, contrast=0.3, dim_probability=0.5, noise_probability=0.5,
+        erase_probability=0.5, faceless_probability=0.4, cutmix_probability=0.5,
+    )  # fmt: skip
+    three = np.repeat(pictures(32)[..., None], 3, axis=-1)
+    grey, colour = (
+        array(Augment(settings, seed=3)(given, training=True)) for given in (pictures(32), three)
+    )
+    np.testing.assert_allclose(colour, np.repeat(grey, 3, axis=-1), atol=1e-2)
+    three[..., 0] = 255 - three[..., 0]
+    unchanged = array(Augment(settings, seed=3)(three, training=False))
+    assert np.array_equal(unchanged, three.astype(np.float32))
+
+
+def test_each_colour_is_moved_by_itself() -> None:
+    three = np.stack([pictures(4), 255 - pictures(4), pictures(4)[:, ::-1]], axis=-1)
+    moved = array(Augment(AugmentationSettings(flip=True), seed=1)(three, training=True))
+    for picture, given in zip(moved, three, strict=True):
+        flipped = not np.allclose(picture, given, atol=1e-2)
+        assert np.allclose(picture, given[:, ::-1] if flipped else given, atol=1e-2)
+
+
 def test_flip_mirrors_half_of_the_pictures_exactly() -> None:
     found = changed(flip=True, count=256)[..., 0]
     original = pictures(1)[0].astype(np.float32)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fer_trainer.recipe.files import dump_recipe, load_recipe
+
 MAIN = "from fer_trainer.cli import main; main()"
 
 
@@ -32,18 +34,23 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
         assert word in last
 
 
-def test_help_does_not_wait_for_keras() -> None:
+def test_what_looks_at_recipes_and_runs_does_not_wait_for_keras(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/recipe.toml").write_text(dump_recipe(load_recipe("edge-small")))
     code = (
         "import sys; from fer_trainer.cli import cli\n"
         "cli.main(['describe', '--help'], standalone_mode=False)\n"
-        "from fer_trainer.recipe.files import load_recipe; load_recipe('edge-small')\n"
+        "for words in (['recipes'], ['describe', 'edge-small-taught'], ['runs', sys.argv[1]]):\n"
+        "    cli.main(words, standalone_mode=False)\n"
         "assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
-    )
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "conv 64 3x3 /2 relu" in done.stdout
+    for words in ("conv 64 3x3 /2 relu", "happy-sad-deep", "extends edge-small", "unfinished"):
+        assert words in done.stdout
 
 
 def test_recipes_lists_what_ships() -> None:

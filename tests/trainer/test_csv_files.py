@@ -247,7 +247,7 @@ def test_a_binary_subset_of_it(tmp_path: Path) -> None:
     [
         ([9, text(0), "Training"], "line 12: emotion '9', not 0 to 6"),
         (["-1", text(0), "Training"], "line 12: emotion '-1'"),
-        (["happy", text(0), "Training"], "line 12: emotion 'happy'"),
+        (["hapy", text(0), "Training"], "line 12: emotion 'hapy'"),
         ([3, "1 2 3", "Training"], "line 12: 3 pixels, not 2,304"),
         ([3, text(0) + " 7", "Training"], "line 12: 2,305 pixels"),
         ([3, text(0).replace(" ", " x", 1), "Training"], "line 12: pixel 'x"),

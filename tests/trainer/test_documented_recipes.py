@@ -39,7 +39,7 @@ AUGMENTATION = {
 def test_training_is_as_documented(name: str) -> None:
     recipe = load_recipe(name)
     found = (
-        recipe.labels,
+        recipe.labels.title,
         recipe.optimiser.learning_rate,
         recipe.training.batch_size,
         recipe.training.epochs,

@@ -201,7 +201,7 @@ def test_a_recipe_of_heads_is_written_and_read_again(headed_recipe: Path, tmp_pa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ('heads=[{name="a/b",labels="fer2013"}]', "heads: name is 'a/b'"),
+        ('heads=[{name="a/b",labels="fer2013"}]', "heads.1.name is 'a/b'"),
         ('heads=[{name="a",labels="fer2013"},{name="a",labels="ferplus"}]', "name of its own"),
         ('heads=[{name="a",labels="ferplus"}]', "the first head's are 'ferplus'"),
         ('heads=[{name="a",labels="nothing"}]', "nothing"),

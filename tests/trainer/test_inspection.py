@@ -283,6 +283,17 @@ def test_it_goes_on_to_the_end_and_lists_what_it_does_not_understand(sick: Path)
         check_usable(found)
 
 
+def test_folders_of_unknown_names_alone_are_looked_at_and_all_listed(tmp_path: Path) -> None:
+    names = [f"kind {letter}" for letter in "abcdefghijklm"]
+    for number, name in enumerate(names):
+        put(tmp_path / "data", f"{name}/1.png", middle(a_photo(number)))
+    found = inspected(tmp_path / "data")
+    assert found.counts() == {"all": dict.fromkeys(names, 1)}
+    problems = found.problems()
+    assert [name for name in names if any(f"'{name}'" in problem for problem in problems)] == names
+    assert not inspect_data(tmp_path / "data", tell=lambda line: None, labels="folders").problems()
+
+
 def test_the_command_ends_with_1_where_fit_would_refuse(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:

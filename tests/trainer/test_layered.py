@@ -19,10 +19,15 @@ RESIDUAL = ["rescale -1..1", "conv 8 /2 nobias", "bn", "relu", "residual 8", "re
 DEEP = ["rescale 0..1", *(["conv 8 relu", "bn", "dropout 0.1"] * 14), "maxpool", "flatten",
         *(["dense 64 relu", "dropout 0.2"] * 6), "softmax"]  # fmt: skip
 DEEP_RESIDUAL = ["rescale 0..1", *["residual 8"] * 12, "gap", "softmax"]
+INVERTED = ["rescale 0..1", "conv 8 /2 nobias", "bn", "relu", "separable 16 /2",
+            *["shortcut", "conv 32 1x1 nobias", "bn", "relu", "depthwise nobias", "bn", "relu",
+              "excite 4", "conv 16 1x1 nobias", "bn", "add"] * 2, "gap", "softmax"]  # fmt: skip
 
 
 EACH = pytest.mark.parametrize(
-    "lines", [RESIDUAL, DEEP, DEEP_RESIDUAL], ids=["residual", "deep", "both"]
+    "lines",
+    [RESIDUAL, DEEP, DEEP_RESIDUAL, INVERTED],
+    ids=["residual", "deep", "both", "inverted"],
 )
 
 
@@ -73,6 +78,14 @@ def test_blocks_stand_apart(lines: Sequence[str]) -> None:
         for other in fronts[i + 1 :]:
             beside = other[0] >= right or other[2] <= left
             assert beside or other[1] >= bottom or other[3] <= top
+
+
+def test_a_shortcut_past_another_is_drawn_above_it() -> None:
+    root = ET.fromstring(draw_layered(network_graph(a_network(INVERTED))))
+    words = [text for text in root.iter(f"{SVG}text") if text.text == "unchanged"]
+    assert len(words) == 4  # of two sums, and of two products inside them
+    assert len({text.attrib["y"] for text in words}) >= 2
+    assert len({(text.attrib["x"], text.attrib["y"]) for text in words}) == 4
 
 
 def test_a_long_network_is_broken_into_rows() -> None:

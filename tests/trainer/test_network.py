@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from fer_edge.shared.errors import SettingsError
+from fer_trainer.backend import keras
 from fer_trainer.network.builder import build_network
 from fer_trainer.network.cost import network_cost
 from fer_trainer.network.counting import count_network
@@ -44,6 +46,12 @@ def test_a_full_line_is_read() -> None:
         ("dropout", ["lacks its rate"]),
         ("softmax 7", ["does not take '7'", "nothing else"]),
         ("rescale", ["lacks its range"]),
+        ("depthwise 32", ["does not take '32'"]),
+        ("separable /2", ["lacks its size"]),
+        ("separable 32 relu", ["does not take 'relu'"]),
+        ("excite", ["lacks its size"]),
+        ("excite 0", ["out of range"]),
+        ("shortcut 3", ["does not take '3'"]),
     ],
 )
 def test_a_wrong_line_says_what_is_wrong(line: str, words: list[str]) -> None:
@@ -74,6 +82,13 @@ def test_a_network_begins_with_rescale_and_ends_with_its_output(lines: list[str]
         (["conv 8", "dense 8", "gap", "softmax"], 3),
         (["maxpool 32x32", "maxpool", "flatten", "softmax"], 3),
         (["conv 8 49x49 valid", "gap", "softmax"], 2),
+        (["depthwise 49x1 valid", "gap", "softmax"], 2),
+        (["gap", "excite 4", "softmax"], 3),
+        (["shortcut", "conv 8 5x5 valid", "add", "gap", "softmax"], 4),
+        (["shortcut", "gap", "add", "softmax"], 4),
+        (["shortcut", "add", "gap", "softmax"], 3),
+        (["shortcut", "conv 8", "gap", "softmax"], 2),
+        (["conv 8", "add", "gap", "softmax"], 3),
     ],
 )
 def test_a_layer_that_does_not_fit_is_named(lines: list[str], position: int) -> None:
@@ -111,6 +126,35 @@ def test_every_word_of_the_language_builds_its_layer() -> None:
     assert not any("07_residual_shortcut" in layer.name for layer in model.layers)
 
 
+def test_depthwise_takes_what_a_convolution_takes() -> None:
+    model = built("conv 6", "depthwise 5x3 /2 relu valid nobias l2=0.01", "gap", "softmax")
+    layer = model.get_layer("03_depthwise")
+    assert (layer.kernel_size, layer.strides, layer.padding) == ((5, 3), (2, 2), "valid")
+    assert (layer.use_bias, layer.activation.__name__) == (False, "relu")
+    assert float(layer.depthwise_regularizer.l2) == pytest.approx(0.01)
+
+
+def test_excite_begins_with_half_of_everything() -> None:
+    """A hard sigmoid of 0: whatever the first weights are, the bias of 3 stands for it."""
+    model = built("conv 8 relu", "excite 4", "gap", "softmax")
+    gate = keras.Model(model.input, model.get_layer("03_excite_gate").output)
+    weights = keras.ops.convert_to_numpy(gate(np.zeros((1, 48, 48, 1), np.float32)))
+    assert weights == pytest.approx(np.full((1, 1, 1, 8), 0.5))
+    model.get_layer("03_excite_excite").bias.assign(np.full(8, 9.0))
+    assert float(keras.ops.max(gate(np.zeros((1, 48, 48, 1), np.float32)))) == pytest.approx(1.0)
+
+
+def test_a_shortcut_is_added_as_it_is_or_made_to_fit() -> None:
+    model = built(
+        "conv 8", "shortcut", "conv 8", "add", "shortcut", "conv 12 /2 relu", "maxpool", "add",
+        "gap", "softmax",
+    )  # fmt: skip
+    names = {layer.name for layer in model.layers}
+    assert "05_add_shortcut" not in names
+    fitted = model.get_layer("09_add_shortcut")
+    assert (fitted.filters, fitted.kernel_size, fitted.strides) == (12, (1, 1), (4, 4))
+
+
 def test_cost_by_hand() -> None:
     cost = network_cost(built("conv 4 /2", "bn", "flatten", "dense 5", "softmax", labels=3))
     by_kind = {layer.kind: layer for layer in cost.layers[:-1]}
@@ -121,6 +165,16 @@ def test_cost_by_hand() -> None:
     assert cost.layers[-1].macs == 15
     assert cost.macs == 20_736 + 11_520 + 15
     assert cost.parameters == 40 + 16 + 11_525 + 18
+
+
+def test_the_cost_of_depthwise_layers_and_of_squeeze_and_excite_by_hand() -> None:
+    cost = network_cost(built("conv 4 /2", "separable 6 /2", "excite 3", "gap", "softmax"))
+    by_name = {layer.name: (layer.parameters, layer.macs) for layer in cost.layers}
+    assert by_name["03_separable_depthwise"] == (9 * 4, 12 * 12 * 9 * 4)
+    assert by_name["03_separable_conv"] == (4 * 6, 12 * 12 * 4 * 6)
+    assert by_name["04_excite_squeeze"] == (6 * 2 + 2, 6 * 2)
+    assert by_name["04_excite_excite"] == (2 * 6 + 6, 2 * 6)
+    assert cost.macs == 20_736 + 5_184 + 3_456 + 12 + 12 + 42
 
 
 @pytest.mark.parametrize(
@@ -157,6 +211,9 @@ def test_our_own_networks_keep_their_budget_and_their_order(
           "dropout 0.1", "gap", "dense 5 nobias", "softmax"], 7),
         (["conv 4 nobias", "relu", "maxpool 3x3", "flatten", "sigmoid"], 2),
         (["conv 4", "gap", "softmax"], {"own": 7, "people": 8}),
+        (["conv 4", "depthwise 5x3 /2 relu valid", "depthwise nobias", "separable 6 5x5 /2",
+          "excite 4", "shortcut", "shortcut", "conv 6", "add", "maxpool same", "conv 9", "add",
+          "gap", "shortcut", "dense 9", "add", "softmax"], 2),
     ],
 )  # fmt: skip
 def test_what_is_counted_is_what_is_built(lines: list[str], labels: int | dict[str, int]) -> None:

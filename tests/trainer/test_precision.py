@@ -59,7 +59,7 @@ def test_mixed_precision_computes_in_16_bits_and_answers_in_32(small_recipe: Pat
 def test_small_networks_are_not_worth_a_trial(small_recipe: Path) -> None:
     recipe = load_recipe(str(small_recipe))
     assert recipe.training.precision == "auto"
-    precision, reason = choose_precision(recipe, new_network(recipe))
+    precision, reason = choose_precision(recipe, new_network(recipe), pictures=28_709)
     assert precision == "float32"
     assert "million MACs" in reason
 
@@ -71,12 +71,20 @@ def test_a_large_network_is_tried_and_the_result_said() -> None:
     network = new_network(recipe)
     before = network.get_weights()
     assert network_cost(network).macs > SMALL_MACS
-    precision, reason = choose_precision(recipe, network)
+    precision, reason = choose_precision(recipe, network, pictures=28_709)
     assert precision in {"float32", "mixed_bfloat16"}
     assert "times as fast here" in reason
     assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
 
 
+def test_a_short_training_is_not_worth_a_trial() -> None:
+    recipe = load_recipe("edge-small", overrides=["training.epochs=10"])
+    precision, reason = choose_precision(recipe, new_network(recipe), pictures=500)
+    assert precision == "float32"
+    assert "too short" in reason
+
+
 def test_what_the_recipe_says_is_not_questioned() -> None:
     recipe = load_recipe("edge-small", overrides=["training.precision=mixed_float16"])
-    assert choose_precision(recipe, None) == ("mixed_float16", "as the recipe says")
+    found = choose_precision(recipe, None, pictures=28_709)
+    assert found == ("mixed_float16", "as the recipe says")

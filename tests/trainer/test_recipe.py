@@ -45,11 +45,13 @@ def test_overrides_take_toml_values_and_bare_words() -> None:
         ("trainin.epochs=3", ["'trainin.epochs'", "did you mean 'training.epochs'"]),
         ("training.epochs=many", ["training.epochs = 'many' (from --set)", "a whole number"]),
         ("training.epochs=2.5", ["2.5", "a whole number"]),
-        ("training.epochs=true", ["True", "a whole number"]),
+        ("training.epochs=true", ["epochs = true (", "a whole number"]),
         ("training.epochs=0", ["epochs = 0", "at least 1"]),
+        ("training.epochs={low=[1, true]}", ["training.epochs = {low = [1, true]} (from --set)"]),
         ("training=3", ["training = 3", "a table"]),
         ("name.first=3", ["unknown setting 'name.first'"]),
         ("training.epochs", ["--set training.epochs", "key=value"]),
+        ("extends=edge-nano", ["--set extends=edge-nano", "name that recipe"]),
         ("optimiser.name=sdg", ["'sdg'", "one of sgd, adam"]),
         ("optimiser.learning_rate=nan", ["nan", "a number"]),
         ("augmentation.scale=1.0", ["scale = 1.0", "at least 0 and below 1"]),
@@ -71,7 +73,7 @@ def test_a_wrong_setting_of_a_file_names_the_file(tmp_path) -> None:
     with pytest.raises(SettingsError, match=r"mine\.toml.*did you mean 'training\.epochs'"):
         load_recipe(str(path))
     path.write_text('name = "mine"\n', encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"mine\.toml: setting labels is missing"):
+    with pytest.raises(SettingsError, match=r"mine\.toml: setting labels\.names is missing"):
         load_recipe(str(path))
 
 

@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from code_words import code_words, words_of_page
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.report.colours import INK
 from fer_trainer.data.loading import load_data
+from fer_trainer.jobs.compare import compare_runs
 from fer_trainer.jobs.finished import evaluate_run, report_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
+from fer_trainer.report.comparison import render_comparison
 from fer_trainer.report.layered import in_the_dark
 from fer_trainer.run.folder import RunFolder
 
@@ -65,6 +68,16 @@ def test_the_page_needs_nothing_but_itself(finished_run: Path) -> None:
     text = (finished_run / "report.html").read_text()
     assert not re.search(r"https?:|@import|url\(|<script|<link", text)
     assert len(text) < 3_000_000
+
+
+def test_no_page_speaks_python(finished_run: Path, headed_run: Path, tmp_path: Path) -> None:
+    pages = [finished_run, headed_run / "heads/people"]
+    for run in pages:
+        words = words_of_page((run / "report.html").read_text())
+        assert not code_words(words), run
+    comparison = compare_runs([finished_run, *pages[1:]])
+    assert not code_words(words_of_page(render_comparison(comparison)))
+    assert code_words("ranges {'low': 1} of best_epoch: None")  # it would be seen
 
 
 def test_every_picture_of_the_page_can_be_read(finished_run: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.errors import SettingsError
-from fer_trainer.data.loading import load_data
+from fer_trainer.data.loading import load_data, settle_labels
 from fer_trainer.jobs.resuming import check_same_recipe
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
@@ -83,7 +83,7 @@ def fit(  # noqa: PLR0913 - every option of the command line
     if init_from is not None:
         overrides.append(f"training.init_from={json.dumps(fspath(init_from))}")
     # What can be wrong with settings, folder and data shows before Keras is loaded.
-    chosen = load_recipe(fspath(recipe), overrides=overrides)
+    chosen = settle_labels(load_recipe(fspath(recipe), overrides=overrides), Path(data))
     folder = RunFolder(Path(out))
     longer = resume and epochs is not None
     process = this_process()
@@ -111,23 +111,26 @@ def _keep_silent(_line: str) -> None:
 
 
 def _overrides(settings: Mapping[str, Any] | Iterable[str]) -> Iterable[str]:
-    """Return settings as --set takes them; JSON's strings, numbers and lists are TOML's, too."""
+    """Return settings as --set takes them: values in TOML."""
     if not isinstance(settings, Mapping):
         return (settings,) if isinstance(settings, str) else settings
-    return [f"{key}={json.dumps(_plain(key, value))}" for key, value in settings.items()]
+    return [f"{key}={_in_toml(key, value)}" for key, value in settings.items()]
 
 
-def _plain(key: str, value: Any) -> Any:
+def _in_toml(key: str, value: Any) -> str:
     if isinstance(value, list | tuple):
-        return [_plain(key, each) for each in value]
+        return f"[{', '.join(_in_toml(key, each) for each in value)}]"
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(str(name))} = {_in_toml(key, each)}" for name, each in value.items())
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, PathLike):
-        return fspath(value)
+        value = fspath(value)
     if isinstance(value, str | bool | int | float):
-        return value
+        return json.dumps(value)  # which TOML reads alike
     raise SettingsError(
         f"settings: {key} is {type(value).__name__}",
-        expected="a string, a number, True or False, or a list of them",
-        fix="name each setting of a section by itself, such as training.epochs",
+        expected="a string, a number, True or False, or a list or dict of them",
+        fix="correct its value",
     )
 
 

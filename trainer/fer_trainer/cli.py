@@ -234,7 +234,7 @@ def teach(
     The mean of the RUNs' probabilities is stored, for each label set of those that have it. Run
     again after an interruption, it goes on where it was.
     """
-    from fer_trainer.data.loading import load_data
+    from fer_trainer.data.loading import load_data, settle_labels
     from fer_trainer.recipe.files import load_recipe
     from fer_trainer.run.folder import RECIPE, RunFolder
     from fer_trainer.run.lock import in_use
@@ -252,6 +252,7 @@ def teach(
     )
     with in_use(out):
         _tell(f"reading {data}")
+        settings = settle_labels(settings, data)
         split = load_data(settings, data)
         from fer_trainer.jobs.teach import teach as ask
 
@@ -269,8 +270,14 @@ def teach(
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for the report and contact sheets."
 )
+@click.option(
+    "--labels",
+    metavar="WORDS",
+    help="Labels of your own, with commas between them; or folders: what the folders are called.  "
+    "[default: the expressions that are known]",
+)
 @json_option
-def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
+def inspect_data(data: Path, out: Path | None, labels: str | None, as_json: bool) -> None:
     """Examine DATA: counts, copies, contradictions, what is blank, tiny or unreadable.
 
     DATA is a folder of class folders, of train/val/test folders, a .zip or .tar.gz of either, or
@@ -282,7 +289,7 @@ def inspect_data(data: Path, out: Path | None, as_json: bool) -> None:
     from fer_trainer.inspection.inspecting import inspect_data as inspect
     from fer_trainer.inspection.text import format_findings
 
-    findings = inspect(data, tell=_tell)
+    findings = inspect(data, tell=_tell, labels=labels)
     echo_result(findings.to_json, partial(format_findings, findings), as_json=as_json)
     if out is not None:
         _tell(f"{out}: " + ", ".join(write_findings(findings, out)))

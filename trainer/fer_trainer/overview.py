@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from fer_edge.shared.terminal.command_line import echo, echo_json, echo_result, json_option
+from fer_edge.shared.terminal.command_line import echo_result, json_option
 from fer_trainer.network.language import GRAMMAR
 
 _FOLDER = click.Path(path_type=Path)
@@ -31,23 +31,36 @@ def recipes(as_json: bool) -> None:
     metavar="FILE.svg",
     help="Write the network's layered picture.",
 )
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe, as for `fit`. May be repeated.",
+)
 @json_option
-def describe(recipe: str, out: Path | None, as_json: bool) -> None:
-    """Show the network of RECIPE: layers, parameters, multiply-accumulates."""
-    from fer_trainer.jobs.recipes import format_cost, recipe_cost
-    from fer_trainer.recipe.files import load_recipe
+def describe(recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show what RECIPE says, where each value comes from, and what its network costs.
 
-    settings = load_recipe(recipe)
-    cost = recipe_cost(settings)
+    RECIPE is the name of a shipped recipe or a TOML file. A value comes from the file and line that
+    is shown, which may be those of a recipe that RECIPE extends.
+    """
+    from fer_trainer.jobs.describing import described_to_json, format_described
+    from fer_trainer.jobs.recipes import recipe_cost
+    from fer_trainer.recipe.files import read_recipe
+
+    written = read_recipe(recipe, overrides=overrides)
+    cost = recipe_cost(written.recipe)
     if out is not None:
         from fer_trainer.report.files import write_network
         from fer_trainer.training.loop import new_network
 
-        write_network(new_network(settings), out)
-    if as_json:
-        echo_json({"name": settings.name, "labels": settings.label_names, **cost.to_json()})
-    else:
-        echo(format_cost(cost))
+        write_network(new_network(written.recipe), out)
+    echo_result(
+        partial(described_to_json, written, cost),
+        partial(format_described, written, cost),
+        as_json=as_json,
+    )
 
 
 @click.command()

@@ -148,7 +148,7 @@ def count_instructions(
 
 def _tensors(model: ModelFile, golden: GoldenVectors) -> Any:
     spec = model.contract.input
-    tensors = np.empty((len(golden), 1, spec.height, spec.width, 1), dtype=spec.dtype)
+    tensors = np.empty((len(golden), 1, *spec.shape), dtype=spec.dtype)
     for pixels, tensor in zip(golden.inputs, tensors, strict=True):
         quantise(pixels, spec, tensor[0])
     return tensors

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fer_convert.file.flatbuffer import Graph, Tensor
 from fer_convert.file.metadata import add_metadata
 from fer_convert.targets import Target
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_picture
 from fer_edge.shared.model.contract import DType, InputSpec, ModelContract
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.model_file import (
@@ -29,7 +29,7 @@ from fer_edge.shared.model.model_file import (
     write_model,
 )
 from fer_edge.shared.model.preprocess import cut_face
-from fer_edge.shared.records import Box, Face, GreyImage
+from fer_edge.shared.records import Box, Face, Image
 
 PORTRAIT_NAME: Final = "assets/portrait.jpg"
 FACE: Final = Box(176, 66, 97, 97)
@@ -47,7 +47,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """How bright a crop is: grey values times `gain`, plus `offset`."""
+    """How bright a crop is: values times `gain`, plus `offset`."""
 
     gain: float
     offset: float
@@ -68,9 +68,10 @@ def golden_inputs(spec: InputSpec) -> NDArray[np.uint8]:
     Every placement comes upright and mirrored, as it is and in poor light.
 
     Returns:
-        uint8, shape (16, spec.height, spec.width).
+        uint8, shape (16, *spec.picture_shape).
     """
-    portrait = decode_grey((files("fer_edge") / PORTRAIT_NAME).read_bytes(), where=PORTRAIT_NAME)
+    data = (files("fer_edge") / PORTRAIT_NAME).read_bytes()
+    portrait = decode_picture(data, where=PORTRAIT_NAME, colour=spec.is_colour)
     return np.stack(
         [
             _relight(_cut(portrait, placement, spec, mirrored=mirrored), light)
@@ -87,7 +88,7 @@ def golden_members(model: ModelFile) -> dict[str, bytes]:
     return {GOLDEN_INPUTS_NAME: _npy(inputs), GOLDEN_OUTPUTS_NAME: _npy(outputs)}
 
 
-def _cut(portrait: GreyImage, place: Placement, spec: InputSpec, *, mirrored: bool) -> GreyImage:
+def _cut(portrait: Image, place: Placement, spec: InputSpec, *, mirrored: bool) -> Image:
     side = round(FACE.width * place.scale)
     box = Box(
         FACE.x + round(FACE.width * place.right) + (FACE.width - side) // 2,
@@ -99,8 +100,8 @@ def _cut(portrait: GreyImage, place: Placement, spec: InputSpec, *, mirrored: bo
     return crop[:, ::-1] if mirrored else crop
 
 
-def _relight(crop: GreyImage, light: Light) -> GreyImage:
-    relit: GreyImage = np.clip(np.rint(crop * light.gain + light.offset), 0, 255).astype(np.uint8)
+def _relight(crop: Image, light: Light) -> Image:
+    relit: Image = np.clip(np.rint(crop * light.gain + light.offset), 0, 255).astype(np.uint8)
     return relit
 
 

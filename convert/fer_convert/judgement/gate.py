@@ -28,6 +28,7 @@ _FIX_POOR: Final = (
     "check --pixels, the order of the labels and the pictures, train again, or say --accept-poor"
 )
 _FLOAT32: Final = "float32"
+_CONVERTED: Final = "the converted network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def judge(reference: Answers, answers: Answers, samples: Samples) -> Verdict:
         kept=kept,
         paired=paired,
         classes=classes,
-        failures=tuple(_failures(kept, classes)),
+        failures=(*_failures(kept, classes), *_one_label(reference, answers, samples)),
         unmeasured=tuple(_unmeasured(reference, answers, samples, kept)),
         poor=find_poor(reference, samples),
     )
@@ -143,6 +144,13 @@ def _failures(kept: float, classes: dict[str, PairedTest]) -> Iterator[str]:
                 f"({-test.interval.high * 100:.1f} to {-test.interval.low * 100:.1f} with 95 % "
                 f"confidence), at most {RECALL_LOST * 100:.0f} allowed"
             )
+
+
+def _one_label(reference: Answers, answers: Answers, samples: Samples) -> tuple[str, ...]:
+    """Say that the conversion has left nothing of a network that was of use, if so."""
+    if find_poor(reference, samples):
+        return ()
+    return chance.find_poor(_scores(answers, samples), who=_CONVERTED)
 
 
 def _unmeasured(

@@ -26,7 +26,7 @@ _BYTES_PER_LINE: Final = 16
 _HEADER: Final = """\
 // Made by fer-convert of the model {name}; the contract in the .tflite says more of it.
 //
-// Feed one grey face crop of kInputHeight x kInputWidth pixels: quantised = pixel ^ 0x80.
+// Feed one {kind} of kInputHeight x kInputWidth pixels{order}: quantised = pixel ^ 0x80.
 // {answer}
 // The resolver needs, and nothing else:
 //
@@ -125,6 +125,8 @@ def source_files(model: ModelFile, graph: Graph, kinds: Mapping[str, str]) -> di
     contract = model.contract
     header = _HEADER.format(
         name=json.dumps(contract.name),
+        kind="face crop in colour" if contract.input.is_colour else "grey face crop",
+        order=", red, green, blue of each" if contract.input.is_colour else "",
         answer=_answer(contract),
         count=len(calls),
         calls="\n".join(f"//   resolver.{call}();" for call in calls),
@@ -146,9 +148,14 @@ def source_files(model: ModelFile, graph: Graph, kinds: Mapping[str, str]) -> di
     source = _SOURCE.format(
         header=HEADER_NAME,
         data="\n".join(_data_lines(model.flatbuffer)),
-        labels="\n".join(f"    {json.dumps(label)}," for label in contract.labels),
+        labels="\n".join(f"    {_quoted(label)}," for label in contract.labels),
     )
     return {HEADER_NAME: header.encode(), SOURCE_NAME: source.encode()}
+
+
+def _quoted(text: str) -> str:
+    """Return a text as C++ reads it, in UTF-8: JSON's escapes of other letters are not C++'s."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _answer(contract: ModelContract) -> str:

@@ -8,7 +8,7 @@ from fer_convert.conversion import Conversion
 from fer_convert.judgement.gate import Verdict
 from fer_convert.judgement.layer_error import worst_layers
 from fer_convert.report.plots import plot_layers, plot_recall, plot_reliability, plot_shifts
-from fer_convert.report.text import loss_table
+from fer_convert.report.text import loss_table, say_ranges, say_trimmed
 from fer_convert.targets import Target
 from fer_edge.shared.report.page import facts, heading, page, paragraph, table, tiles, verdict
 from fer_edge.shared.report.plot import plots
@@ -181,7 +181,7 @@ def show_cost(conversion: Conversion) -> Iterator[str]:
 def show_rescue(conversion: Conversion) -> Iterator[str]:
     """Say what was tried where int8 did not pass."""
     if conversion.rescue is None:
-        yield paragraph("None was needed, or none was asked for (--rescue).")
+        yield paragraph("It was not needed, or not asked for (--rescue).")
         return
     rows = []
     for attempt in conversion.rescue["attempts"]:
@@ -207,10 +207,10 @@ def show_origin(conversion: Conversion) -> Iterator[str]:
         ("calibrated on", f"{calibration['count']:,} pictures of {calibration['source']}"),
         ("of them", by_label),
         ("their SHA-256", calibration["sha256"]),
-        ("left out as extreme", calibration["trimmed"]),
+        ("left out as extreme", say_trimmed(calibration["trimmed"])),
         ("left out as held out, too", calibration["copies_left_out"]),
         ("seed", calibration["seed"]),
-        ("int8 ranges", provenance.get("int8_ranges", "none")),
+        ("int8 ranges", say_ranges(provenance.get("int8_ranges", {}))),
         ("SHA-256 of the held-out pictures", held_out["sha256"]),
         ("SHA-256 of the network", provenance["network_sha256"]),
         ("batch norms moved", "; ".join(conversion.moves) or "none"),

@@ -1,5 +1,6 @@
 """A conversion as a table for people."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -74,6 +75,39 @@ def _cost_lines(conversion: Conversion) -> Iterator[str]:
             f"{count.instructions:,} instructions on a {count.cpu} ({count.board}), with {same} "
             "answers"
         )
+
+
+def say_trimmed(trimmed: Mapping[str, Any]) -> str:
+    """Say in words which pictures were not calibrated on, and by which rule.
+
+    Args:
+        trimmed: As the contract's provenance holds it.
+    """
+    counts = ", ".join(f"{reason} {n:,}" for reason, n in trimmed["left_out"].items())
+    return f"{counts or 'none'} ({trimmed['rule']})"
+
+
+def say_ranges(ranges: Mapping[str, Any]) -> str:
+    """Say in words how the ranges of int8's activations were found.
+
+    Args:
+        ranges: As the contract's provenance holds them; empty without int8.
+    """
+    if not ranges:
+        return "none"
+    if "because" in ranges:
+        return f"those of TensorFlow's converter, because of this: {ranges['because']}"
+    if ranges.get("percentile", 100.0) >= 100:
+        return "those of TensorFlow's converter"
+    said = f"hold {ranges['percentile']:g} % of the values of each activation"
+    if "largest_correction" in ranges:
+        # The simulated network numbers what a layer does.
+        layer = re.sub(r"_\d+$", "", ranges["largest_correction_at"])
+        said += (
+            f"; biases were corrected by at most {ranges['largest_correction']:.2%} of the spread "
+            f"of their channel ({layer})"
+        )
+    return said
 
 
 def _range_lines(ranges: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from fer_convert.source.modernisation import Layer, is_older, modernise
 from fer_edge.shared.errors import ModelError
 
 HDF5_SUFFIXES: Final = (".h5", ".hdf5")
+_CHANNELS: Final = (1, 3)
 _HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 
 Shape = tuple[int | None, ...]
@@ -133,12 +134,12 @@ def check_shape(shape: Shape, *, where: Path) -> None:
             expected="a picture: [N, height, width, 1]",
             fix="put a Reshape layer in front, which makes of a picture what the network takes",
         )
-    if shape[2] != 1:
-        kind = "colour pictures" if shape[2] in (3, 4) else f"{shape[2]} channels"
+    if shape[2] not in _CHANNELS:
+        kind = "transparency" if shape[2] == 4 else f"{shape[2]} channels"
         raise ModelError(
-            f"{given}: {kind}, which are not supported",
-            expected="[N, height, width, 1]: devices read grey pictures",
-            fix="train it on grey pictures (color_mode='grayscale') with an input of one channel",
+            f"{given}: {kind}, which is not supported",
+            expected="[N, height, width, 1] of grey pictures, or 3 of red, green and blue",
+            fix="train it on such pictures (color_mode='grayscale' or 'rgb')",
         )
 
 

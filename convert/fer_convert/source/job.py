@@ -33,7 +33,7 @@ class Job:
         model: The Keras file: `.keras`, or HDF5 with the network or only its weights.
         contract: What the network promises.
         targets: To translate it to.
-        pictures: To calibrate on; uint8, shape (N, height, width).
+        pictures: To calibrate on; uint8, as `Pictures` says.
         architecture: The network's JSON, where `model` holds only weights.
         pixels: What the network takes, where it does not rescale raw pixels itself.
         is_foreign: Whether it is to be looked up whether it does.
@@ -157,7 +157,7 @@ class Probes:
     """What a network as its file holds it says of random pictures.
 
     Attributes:
-        pictures: uint8, shape (N, height, width).
+        pictures: uint8, as `Pictures` says.
         answers: float32, shape (N, outputs).
     """
 

@@ -6,7 +6,7 @@ from typing import Final
 from fer_convert.source.description import Description
 from fer_convert.source.saved_model import Signature
 from fer_edge.shared.errors import LabelError, ModelError
-from fer_edge.shared.labels import canonical_labels
+from fer_edge.shared.labels import as_label, canonical_labels, check_labels, is_expression, slip_of
 from fer_edge.shared.model.contract import InputSpec, ModelContract, OutputSpec
 from fer_edge.shared.model.words import as_name
 
@@ -59,17 +59,33 @@ def _mean_and_deviation(pixels: str) -> tuple[float, float]:
 
 
 def read_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the canonical names of what a user calls the outputs.
+    """Return what a user calls the outputs; where all are expressions, their canonical names.
 
     Raises:
-        ModelError: Unknown or repeated labels.
+        ModelError: One cannot be a label, two are the same, or they are too few or too many.
     """
     try:
-        return canonical_labels(labels)
+        if all(map(is_expression, labels)):
+            return canonical_labels(labels)
+        own = tuple(map(as_label, labels))
+        check_labels(own)
+        _refuse_slips(own)
     except LabelError as error:
         raise ModelError(f"--labels: {error.found}", expected=error.expected, fix=error.fix) from (
             error
         )
+    return own
+
+
+def _refuse_slips(labels: Sequence[str]) -> None:
+    """Refuse words that are nearly an expression's: there is no data that would tell."""
+    for label in labels:
+        if meant := slip_of(label):
+            raise LabelError(
+                f"label {label!r} is nearly {meant!r}",
+                expected="the expressions' own names, or other words",
+                fix=f"write {meant}, or another word",
+            )
 
 
 def contract_of_labels(
@@ -87,7 +103,7 @@ def contract_of_labels(
     Raises:
         ModelError: It says of no picture's size.
     """
-    height, width, _ = next(iter(description.input_shapes), (None, None, 1))
+    height, width, channels = next(iter(description.input_shapes), (None, None, 1))
     if height is None or width is None:
         raise ModelError(
             f"{name}: the network's file does not fix how large its pictures are",
@@ -98,7 +114,12 @@ def contract_of_labels(
     return ModelContract(
         name=as_name(name),
         labels=labels,
-        input=InputSpec(height=height, width=width),
+        input=InputSpec(
+            height=height,
+            width=width,
+            channels=3 if channels == 3 else 1,
+            colour="rgb" if channels == 3 else "grey",
+        ),
         output=OutputSpec(kind="sigmoid" if binary else "softmax"),
         task="binary" if binary else "multiclass",
         provenance={"source": "a network of another program, described by its user"},

@@ -7,7 +7,7 @@ import numpy as np
 
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.layout import LabelledPicture
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_picture
 from fer_edge.shared.data.samples import Samples, read_samples
 from fer_edge.shared.errors import DataError
 from fer_edge.shared.model.contract import ModelContract
@@ -74,7 +74,7 @@ def read_data_set(
         PictureError: A picture cannot be decoded.
         LabelError: A class folder's name is unknown.
     """
-    with LabelledPictures(path) as data:
+    with LabelledPictures(path, vocabulary=contract.vocabulary) as data:
         pictures = [picture for picture in data.pictures if picture.label in contract.labels]
         if not pictures:
             raise DataError(
@@ -110,9 +110,10 @@ def _decode(
     data: LabelledPictures, pictures: list[LabelledPicture], contract: ModelContract, source: str
 ) -> Samples:
     spec = contract.input
-    pixels = np.empty((len(pictures), spec.height, spec.width), np.uint8)
+    pixels = np.empty((len(pictures), *spec.picture_shape), np.uint8)
     for index, picture in enumerate(pictures):
-        grey = decode_grey(data.read(picture), where=f"{source}: {picture.name}")
-        pixels[index] = prepare_crop(grey, spec)
+        where = f"{source}: {picture.name}"
+        seen = decode_picture(data.read(picture), where=where, colour=spec.is_colour)
+        pixels[index] = prepare_crop(seen, spec)
     labels = np.array([contract.labels.index(p.label) for p in pictures], dtype=np.int64)
     return Samples(pixels, labels, tuple(p.name for p in pictures), source=source)

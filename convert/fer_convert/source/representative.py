@@ -40,7 +40,7 @@ class RepresentativeSet:
 
     @property
     def pictures(self) -> NDArray[np.uint8]:
-        """What the network is calibrated on: uint8, shape (N, height, width), a copy.
+        """What the network is calibrated on: uint8, as `Pictures` says, a copy.
 
         Two opposite corner pixels of the first picture are set to 0 and 255 where no picture
         holds these values, because the input's scale is exactly 1 only if the converter has seen

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_convert.worker.simulated import SimulatedNetwork
+from fer_edge.shared.data.samples import with_channels
 
 _BATCH: Final = 64
 
@@ -55,7 +56,7 @@ def _statistics(
     """Return mean and standard deviation of every layer's channels."""
     sums: list[list[NDArray[np.float64]]] = []
     for start in range(0, len(pictures), _BATCH):
-        batch = pictures[start : start + _BATCH, ..., np.newaxis].astype(np.float32)
+        batch = with_channels(pictures[start : start + _BATCH]).astype(np.float32)
         given = probe(batch, training=False)
         sums.append([_sums(output) for output in (given if isinstance(given, list) else [given])])
     moments = [sum(parts) / len(pictures) for parts in zip(*sums, strict=True)]

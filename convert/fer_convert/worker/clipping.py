@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fer_convert.worker.bias import correct_biases
 from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.simulated import PICTURE, Range, SimulatedNetwork
+from fer_edge.shared.data.samples import with_channels
 from fer_edge.shared.errors import ModelError
 
 _BATCH: Final = 32
@@ -36,7 +37,7 @@ def clipped_ranges(
     lows: list[list[float]] = []
     highs: list[list[float]] = []
     for start in range(0, len(pictures), _BATCH):
-        batch = pictures[start : start + _BATCH, ..., np.newaxis].astype(np.float32)
+        batch = with_channels(pictures[start : start + _BATCH]).astype(np.float32)
         answers = probe(batch, training=False)
         outputs = [np.asarray(output) for output in (answers if len(names) > 1 else [answers])]
         both = [np.percentile(output, (100 - percentile, percentile)) for output in outputs]

@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from fer_convert.worker.simulated import SimulatedNetwork
+from fer_edge.shared.data.samples import with_channels
 
 
 def fine_tune(
@@ -76,7 +77,7 @@ def fine_tune(
 
 
 def _floats(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pictures[..., np.newaxis].astype(np.float32)
+    return with_channels(pictures).astype(np.float32)
 
 
 def _answers(model: Any, pictures: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_convert.worker.linear import affine_of_norm, as_array
+from fer_edge.shared.data.samples import with_channels
 
 TOLERANCE: Final = 1e-5
 """Largest change of a probability that the order of additions may make; else nothing is folded."""
@@ -210,6 +211,6 @@ def _computes_the_same(network: Any, folded: Any, pictures: NDArray[np.uint8]) -
     """Compare on real and on random pictures."""
     real = pictures[:: max(1, len(pictures) // _PROBES)][:_PROBES]
     noise = np.random.default_rng(0).integers(0, 256, real.shape, dtype=np.uint8)
-    both = np.concatenate([real, noise])[..., np.newaxis].astype(np.float32)
+    both = with_channels(np.concatenate([real, noise])).astype(np.float32)
     before, after = (np.asarray(model(both, training=False)) for model in (network, folded))
     return bool(np.abs(before - after).max() <= TOLERANCE)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fer_convert.source.legacy import PIXELS, RAW, rescaling_of
 from fer_convert.worker.flattening import graph_of, is_inert
+from fer_edge.shared.data.samples import with_channels
 from fer_edge.shared.errors import ModelError
 
 _MOVING: Final = (
@@ -81,7 +82,7 @@ def rescaling_layer(pixels: str) -> Any:
 
 def scale(pictures: NDArray[np.uint8], pixels: str | None) -> NDArray[np.float32]:
     """Return pictures as the user's own program feeds them: float32, a channel axis added."""
-    raw = pictures[..., np.newaxis].astype(np.float32)
+    raw = with_channels(pictures).astype(np.float32)
     if pixels is None:
         return raw
     factor, offset = rescaling_of(pixels)

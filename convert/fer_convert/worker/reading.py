@@ -43,18 +43,18 @@ def _before_graph(graph: Any, pixels: str | None) -> Any:
 
 def write_probes(loaded: Any, job: Job, folder: Path) -> None:
     """Let the network that lies in the file answer pictures, fed as its own program feeds them."""
-    height, width, _ = job.contract.input.shape
-    pictures = _random_pictures(height, width)
+    pictures = _random_pictures(job.contract.input.picture_shape)
     answers = np.asarray(loaded(scale(pictures, job.pixels), training=False))
     write_probes_file(Probes(pictures, answers), folder)
 
 
-def _random_pictures(height: int, width: int) -> NDArray[np.uint8]:
-    """Return noise, coarse patches, black and white: uint8, shape (N, height, width)."""
+def _random_pictures(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return noise, coarse patches, black and white: uint8, shape (N, *shape)."""
+    height, width, *colours = shape
     rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (_PICTURES, height, width), dtype=np.uint8)
-    coarse = rng.integers(0, 256, (_PICTURES, _PATCHES, _PATCHES), dtype=np.uint8)
+    noise = rng.integers(0, 256, (_PICTURES, *shape), dtype=np.uint8)
+    coarse = rng.integers(0, 256, (_PICTURES, _PATCHES, _PATCHES, *colours), dtype=np.uint8)
     rows, columns = (np.arange(size) * _PATCHES // size for size in (height, width))
     patches = coarse[:, rows[:, np.newaxis], columns]
-    plain = np.broadcast_to(np.array([[[0]], [[255]]], np.uint8), (2, height, width))
+    plain = np.stack([np.full(shape, value, np.uint8) for value in (0, 255)])
     return np.concatenate([noise, patches, plain])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fer_convert.worker.folding import fold_batch_norms
 from fer_convert.worker.linear import Step, linear_steps
+from fer_edge.shared.data.samples import with_channels
 from fer_edge.shared.errors import ModelError
 
 PICTURE: Final = "picture"
@@ -192,7 +193,7 @@ class SimulatedNetwork:
         return point
 
     def _check(self, network: Any, pictures: NDArray[np.uint8]) -> None:
-        probes = pictures[:16, ..., np.newaxis].astype(np.float32)
+        probes = with_channels(pictures[:16]).astype(np.float32)
         before = np.asarray(network(probes, training=False))
         after = np.asarray(self.model(probes, training=False))
         if float(np.abs(before - after).max()) > 1e-3:

@@ -19,6 +19,7 @@ from fer_convert.worker.folding import fold_batch_norms
 from fer_convert.worker.network import for_one_picture
 from fer_convert.worker.onnx_export import write_onnx
 from fer_convert.worker.simulated import SimulatedNetwork
+from fer_edge.shared.data.samples import with_channels
 from fer_edge.shared.errors import ModelError
 
 _NO_BUILTIN: Final = re.compile(r"(?:TF Select|Custom) ops: ([\w, ]+)")
@@ -120,7 +121,7 @@ def _configure(converter: Any, target: Target, pictures: NDArray[np.uint8]) -> N
         converter.target_spec.supported_types = [tf.float16]
     if target.is_integer:  # weights, activations, input and output, and nothing else
         converter.representative_dataset = lambda: (
-            [picture[np.newaxis, ..., np.newaxis].astype(np.float32)] for picture in pictures
+            [picture[np.newaxis].astype(np.float32)] for picture in with_channels(pictures)
         )
         operators, dtype = _INTEGER[target]
         converter.target_spec.supported_ops = [operators]

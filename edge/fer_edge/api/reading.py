@@ -20,7 +20,7 @@ from fer_edge.assemble.sources import Frames
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import PictureError
-from fer_edge.shared.model.preprocess import prepare_crop, whole_picture
+from fer_edge.shared.model.preprocess import picture_for, prepare_crop, whole_picture
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import NO_BASELINE, Face, Frame, Reading
 from fer_edge.stages.baseline import Baseline
@@ -196,7 +196,8 @@ class Reader(Closing):
     def _readings(self, frame: Frame) -> tuple[Reading, ...]:
         if self._pictures is not None:
             return self._pictures.process(frame).readings
-        pixels = prepare_crop(frame.grey, self._classifier.contract.input)
+        spec = self._classifier.contract.input
+        pixels = prepare_crop(picture_for(frame, spec), spec)
         face = Face(whole_picture(frame.grey), 1.0)
         said = (Reading(face, self._classifier.predict(pixels)),)
         return said if self._crop_corrector is None else self._crop_corrector.update(frame, said)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -142,6 +142,9 @@ def make_corrector(
     mode = mode_of(settings.baseline)
     if mode in {"track", "place"} and not follows:
         mode = "none"
+    if mode in {"track", "place"} and weighing.neutral is None:
+        # Only who asked for it by name is warned: track is what the settings say by default.
+        _tell_no_neutral(contract.labels, logging.WARNING if mode == "place" else logging.INFO)
     if mode == "none" and not weighing.shifts and not follows:
         return None
     if mode == "participant":
@@ -189,6 +192,16 @@ def use_participant(pipeline: Pipeline, settings: Settings, baseline: Baseline) 
         pipeline.corrector.use(baseline)
     else:
         pipeline.corrector = participant_corrector(settings, pipeline.contract, baseline)
+
+
+@cache
+def _tell_no_neutral(labels: tuple[str, ...], level: int) -> None:
+    """Say, once in a process, why answers are relative to nothing."""
+    _log.log(
+        level,
+        "answers are relative to no baseline: none of the model's labels (%s) is neutral",
+        ", ".join(labels),
+    )
 
 
 def _known_place(path: Path, contract: ModelContract) -> Baseline | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from fer_edge.assemble.baselines import mode_of
 from fer_edge.assemble.event_sinks import broker_endpoint, check_host
+from fer_edge.assemble.privacy import sends_stills
 from fer_edge.assemble.sources import check_source, frames_of
 from fer_edge.settings import Settings, WebSettings
 from fer_edge.settings.names import check_run_name, spool_path
@@ -46,6 +47,7 @@ def check_settings(settings: Settings) -> None:
         _check_events(settings)
     if settings.mqtt.host:
         _check_broker(settings)
+    _check_view(settings)
     if settings.web.port:
         _check_web(settings.web)
 
@@ -108,6 +110,7 @@ def _check_secret_files(settings: Settings) -> None:
         "mqtt.password_file": settings.mqtt.password_file,
         "mqtt.key_file": settings.mqtt.key_file,
         "web.token_file": settings.web.token_file,
+        "web.key": settings.web.key,
     }
     for key, name in named.items():
         if name and is_open_to_others(Path(credential_path(name))):
@@ -149,15 +152,42 @@ def _check_events(settings: Settings) -> None:
 
 def _check_broker(settings: Settings) -> None:
     endpoint = broker_endpoint(settings)
+    if settings.mqtt.camera and not sends_stills(settings):
+        _log.warning("mqtt.camera is on, but web.view is not picture: no still is sent")
     if endpoint.password and not endpoint.username:
         _log.warning("mqtt.username is empty: the password is not used")
     elif endpoint.password and endpoint.tls is None and endpoint.host not in _NEARBY:
         _log.warning("mqtt.tls is off: the password goes to %s unencrypted", endpoint.host)
 
 
+def _check_view(settings: Settings) -> None:
+    view = settings.web.view
+    if view == "off":
+        return
+    if settings.events.mode == "aggregate":
+        raise SettingsError(
+            f"events.mode is aggregate, but web.view = {view!r} shows faces",
+            expected="no page that tells of single faces",
+            fix="set web.view to off, or events.mode to faces",
+        )
+    if not settings.web.port:
+        raise SettingsError(
+            f"web.view = {view!r}, but web.port is 0",
+            expected="a port at which the page is",
+            fix="set web.port, for instance to 9834",
+        )
+
+
 def _check_web(settings: WebSettings) -> None:
-    from fer_edge.sinks.web.sink import Guard  # noqa: PLC0415 - 0.1 s that few runs need
+    from fer_edge.sinks.web.guard import Guard, is_loopback  # noqa: PLC0415 - few runs need it
+    from fer_edge.sinks.web.tls import make_context  # noqa: PLC0415
 
     if settings.address:
         check_host("web.address", settings.address)
     Guard(settings)
+    encrypted = make_context(settings) is not None
+    if settings.view != "off" and not (encrypted or is_loopback(settings.address)):
+        _log.warning(
+            "web.certificate is empty: token and page go to other machines unencrypted, unless a "
+            "proxy stands before them"
+        )

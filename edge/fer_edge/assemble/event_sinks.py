@@ -3,9 +3,12 @@
 import ipaddress
 import re
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fer_edge.assemble.privacy import sends_stills
+from fer_edge.assemble.window import page_address
 from fer_edge.settings import EventSettings, MqttSettings, Settings
 from fer_edge.settings.names import announced_path, node_name, spool_path
 from fer_edge.settings.secrets import credential_path, read_secret
@@ -34,21 +37,28 @@ _HOST: Final = re.compile(r"[^\s/:@\[\]?#]+")
 _NUMBERS: Final = re.compile(r"[0-9.]+")
 
 
-def make_event_sinks(settings: Settings, model: ModelFile, controls: Controls) -> list[NamedSink]:
-    """Open what the sections `events` and `mqtt` switch on; `check_settings` has checked them.
+def make_event_sinks(
+    settings: Settings,
+    model: ModelFile,
+    controls: Controls,
+    *,
+    tell: Callable[[str], None] | None = None,
+) -> list[NamedSink]:
+    """Open what makes events, and what the section `mqtt` switches on.
+
+    `check_settings` has checked the sections.
 
     Args:
         settings: Of all parts.
         model: Reads the faces.
         controls: What a message may switch.
+        tell: Gets the events, too, wherever else they go; returns at once.
 
     Raises:
         SettingsError: As `broker_endpoint` says.
         OutputError: The spool or the file cannot be opened.
     """
     events, mqtt = settings.events, settings.mqtt
-    if not (events.file or mqtt.host):
-        return []
     origin = Origin(node_name(settings), model.sha256, events.purpose)
     endpoint = broker_endpoint(settings) if mqtt.host else None
     ran_before = spool_path(settings).exists()
@@ -56,7 +66,7 @@ def make_event_sinks(settings: Settings, model: ModelFile, controls: Controls) -
     try:
         ids = EventIds() if spool is None else spool.ids
         file = open_event_file(Path(events.file)) if events.file else None
-        sink = EventSink(_make_deriver(events, ids, origin), spool=spool, file=file)
+        sink = EventSink(_make_deriver(events, ids, origin), spool=spool, file=file, tell=tell)
         sinks = [NamedSink("events", sink)]
         if endpoint is not None and spool is not None:
             mqtt_sink = _mqtt_sink(
@@ -123,9 +133,13 @@ def _announcing(
 ) -> "Announcing":
     from fer_edge.sinks.mqtt import home_assistant as ha  # noqa: PLC0415 - knows paho's messages
     from fer_edge.sinks.mqtt.sink import Announcing  # noqa: PLC0415
+    from fer_edge.sinks.mqtt.stills import Stills  # noqa: PLC0415
 
     mqtt, topics = settings.mqtt, Topics(settings.mqtt.base, endpoint.client_id)
     of_faces = settings.events.mode == "faces"
+    pictures = sends_stills(settings)
+    everything = ha.Offer(pictures=True)
+    offer = ha.Offer(of_faces=of_faces, commands=mqtt.commands, pictures=pictures)
     place = ha.config_topic(topics, mqtt.discovery_prefix)
     path, broker = announced_path(settings), str(endpoint)
     # The same device may have run under another name.
@@ -134,17 +148,15 @@ def _announcing(
         path,
         broker,
         topics=[topics.state, topics.availability, *([place] if mqtt.home_assistant else [])],
-        components=ha.platforms(topics, of_faces=of_faces, commands=mqtt.commands)
-        if mqtt.home_assistant
-        else {},
-        unsure=Kept((place,), ha.platforms(topics)) if ran_before else Kept(),
+        components=ha.platforms(topics, offer) if mqtt.home_assistant else {},
+        unsure=Kept((place,), ha.platforms(topics, everything)) if ran_before else Kept(),
     )
     described = ha.discovery(
         topics,
         mqtt.discovery_prefix,
         labels=contract.labels,
-        of_faces=of_faces,
-        commands=mqtt.commands,
+        offer=offer,
+        page=page_address(settings.web),
         gone=announced.gone,
     )
     return Announcing(
@@ -155,6 +167,7 @@ def _announcing(
         commands=mqtt.commands,
         of_faces=of_faces,
         state_seconds=mqtt.state_seconds,
+        stills=Stills(pause_seconds=mqtt.camera_seconds) if pictures else None,
     )
 
 

@@ -3,11 +3,14 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fer_edge.assemble.baselines import make_corrector
 from fer_edge.assemble.event_sinks import make_event_sinks
+from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.assemble.sources import Frames, clock_of, frames_of
+from fer_edge.assemble.window import NAME as WINDOW
+from fer_edge.assemble.window import events_for, make_window
 from fer_edge.models import open_model, require_trusted
 from fer_edge.models.trial import require_tried
 from fer_edge.pipeline.pipeline import Pipeline
@@ -38,6 +41,10 @@ from fer_edge.stages.search.yunet_scout import YunetScout
 from fer_edge.stages.smoothing import LabelSmoother
 from fer_edge.state.controls import Controls
 
+if TYPE_CHECKING:
+    from fer_edge.sinks.web.sink import WebSink
+
+_NO_FACTS: Final = RunFacts()
 _BURST_SECONDS: Final = 1.5
 """Of its budget the search may take at once: for the first frame, and after another scene."""
 
@@ -76,6 +83,15 @@ def open_trusted(settings: ModelSettings) -> ModelFile:
     model = open_model(settings.path)
     require_trusted(model.path, model.sha256, settings.trust)
     return model
+
+
+def looks_at_colour(settings: ModelSettings) -> bool:
+    """Tell whether frames must keep their colours for the model that the settings name.
+
+    Raises:
+        ModelError: As `open_trusted` says.
+    """
+    return open_trusted(settings).contract.input.is_colour
 
 
 def open_tried(settings: ModelSettings) -> ModelFile:
@@ -218,32 +234,44 @@ def make_sink(settings: OutputSettings) -> Sink:
     return JsonLinesSink.to_file(Path(settings.file))
 
 
-def make_sinks(settings: Settings, controls: Controls) -> list[NamedSink]:
+def make_sinks(
+    settings: Settings,
+    controls: Controls,
+    *,
+    window: "WebSink | None" = None,
+    facts: RunFacts = _NO_FACTS,
+) -> list[NamedSink]:
     """Open every sink that the settings switch on.
 
     Args:
         settings: Of all parts.
         controls: What sinks may ask of the daemon.
+        window: The sink of the section `web`, where it is open already; it stays so where
+            another one cannot be opened.
+        facts: What the page tells beside the settings.
 
     Raises:
         FerError: One cannot be opened.
     """
     sinks: list[NamedSink] = []
+    opened = None
     try:
+        if settings.web.port and window is None:
+            window = opened = make_window(settings, controls, facts)
         if settings.output.file:
             # What a person pipes on, or makes of a clip that can be run again, must be whole.
             whole = settings.output.file == "-" or frames_of(settings.source) != "live"
             sinks.append(NamedSink("jsonl", make_sink(settings.output), essential=whole))
-        if settings.events.file or settings.mqtt.host:
-            sinks += make_event_sinks(settings, open_trusted(settings.model), controls)
-        if settings.web.port:
-            from fer_edge.sinks.web.sink import WebSink  # noqa: PLC0415 - 0.1 s that few runs need
-
-            sinks.append(
-                NamedSink("web", WebSink(settings.web, faces=settings.events.mode != "aggregate"))
-            )
+        tell = events_for(window, settings)
+        if settings.events.file or settings.mqtt.host or tell:
+            model = open_trusted(settings.model)
+            sinks += make_event_sinks(settings, model, controls, tell=tell)
+        if window is not None:
+            sinks.append(NamedSink(WINDOW, window))
     except BaseException:
         for named in sinks:
             named.sink.close()
+        if opened is not None:
+            opened.close()
         raise
     return sinks

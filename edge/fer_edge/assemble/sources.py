@@ -10,6 +10,7 @@ from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.sources.addresses import checked_parts, refuse_half_address
 from fer_edge.sources.capture import live_pixels
+from fer_edge.sources.demo_clip import DemoCamera
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.orientation import Orientation, turned
 from fer_edge.sources.picamera import SCHEME, PiCamera
@@ -24,13 +25,15 @@ run; "timed", the same for frames that say when they are; "pictures" that have n
 one another."""
 
 _HIDDEN: Final = "secret"
+_DEMO: Final = "demo"
 _MOST_DIGITS: Final = 4
 
 
 def make_source(settings: SourceSettings, *, colour: bool = False) -> Source:
     """Open the source that a URI names, and turn its pictures as the settings say.
 
-    A URI is a number or /dev/... (V4L2), picamera or picamera:N, scheme://..., a folder, or a file.
+    A URI is a number or /dev/... (V4L2), picamera or picamera:N, scheme://..., demo, a folder, or
+    a file.
 
     Args:
         settings: Section `source`.
@@ -148,6 +151,8 @@ def _make_upright_source(settings: SourceSettings, *, colour: bool) -> Source:
             open_timeout_seconds=settings.open_timeout_seconds,
             colour=colour,
         )
+    if uri == _DEMO:
+        return DemoCamera()
     if "://" in uri:
         return NetworkStream(
             uri,
@@ -183,6 +188,8 @@ def frames_of(settings: SourceSettings) -> Frames:
         SettingsError: As `source_uri` says.
     """
     uri = source_uri(settings)
-    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri or _is_pi_camera(uri):
+    if not uri or uri.isdecimal() or uri.startswith("/dev/") or "://" in uri:
+        return "live"
+    if uri == _DEMO or _is_pi_camera(uri):
         return "live"
     return "pictures" if _is_folder(Path(uri)) else "clip"

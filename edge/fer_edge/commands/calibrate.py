@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.assemble.baselines import participant_file
-from fer_edge.assemble.parts import make_classifier, make_detector, make_pipeline
+from fer_edge.assemble.parts import looks_at_colour, make_classifier, make_detector, make_pipeline
 from fer_edge.assemble.sources import frames_of, make_source
 from fer_edge.pipeline.loop import read_frames
 from fer_edge.settings import BaselineSettings, Settings
@@ -76,9 +76,10 @@ def calibrate_participant(settings: Settings, *, seconds: float, out: Path | Non
 
 def _of_pictures(settings: Settings, _seconds: float) -> Baseline:
     detector, classifier = make_detector(settings.detector), make_classifier(settings.model)
-    with make_source(settings.source) as source:
+    colour = classifier.contract.input.is_colour
+    with make_source(settings.source, colour=colour) as source:
         frames = read_frames(source, timeout_seconds=settings.source.read_timeout_seconds)
-        return calibrate((frame.grey for frame in frames), detector, classifier)
+        return calibrate(frames, detector, classifier)
 
 
 def _of_frames(settings: Settings, seconds: float) -> Baseline:
@@ -86,7 +87,7 @@ def _of_frames(settings: Settings, seconds: float) -> Baseline:
     live = frames == "live"
     with (
         make_pipeline(settings, frames=frames) as pipeline,
-        make_source(settings.source) as source,
+        make_source(settings.source, colour=looks_at_colour(settings.model)) as source,
         ProgressLine() as line,
     ):
         return calibrate_frames(

@@ -6,19 +6,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_edge.models.card import YARDSTICK
+from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.data.files import count_skipped, format_counts
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.layout import LabelledPicture
-from fer_edge.shared.data.pictures import decode_grey, pixel_digest
+from fer_edge.shared.data.pictures import decode_picture, pixel_digest
 from fer_edge.shared.errors import DataError, PictureError
-from fer_edge.shared.labels import index_map
+from fer_edge.shared.labels import Vocabulary
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.model.preprocess import prepare_crop
 from fer_edge.shared.records import NO_BASELINE
 from fer_edge.shared.scores import Scores, Share
-from fer_edge.shared.statistics import Interval, calibration_error
+from fer_edge.shared.statistics import Interval, calibration_error, paired_test
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.stages.baseline import Weighing
 
@@ -38,6 +40,8 @@ class Evaluation(Scores):
         copies: How many did not count because a training picture has the same pixels.
         skipped: How many files were not read, by the reason.
         balance: Of the answers, see `fer_edge.shared.model.priors`.
+        right: Which pictures were read rightly, in their order; bool, shape (N,).
+        worse: Says in words that the model that serves is better, if so.
     """
 
     calibration_error: float
@@ -47,6 +51,31 @@ class Evaluation(Scores):
     copies: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     balance: float = 0.0
+    right: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    worse: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What speaks against the model: at chance, one label only, worse than another."""
+        return (*find_remarks(self, who="the model"), *self.worse)
+
+    def beside(self, name: str, serving: "Evaluation") -> "Evaluation":
+        """Return the same, which says where the model that serves is better on these pictures.
+
+        Args:
+            name: Of the model that serves.
+            serving: How it does on the same pictures.
+        """
+        if self.right.shape != serving.right.shape:
+            return self
+        test = paired_test(serving.right, self.right)
+        if test.interval.high >= 0:
+            return self
+        said = (
+            f"WORSE THAN WHAT SERVES: {self.accuracy:.2%} of {self.n:,} pictures right, and {name} "
+            f"has {serving.accuracy:.2%} of the same pictures"
+        )
+        return replace(self, worse=(said,))
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
@@ -68,6 +97,7 @@ class Evaluation(Scores):
             "yardstick": YARDSTICK,
             "baseline": NO_BASELINE,
             "balance": self.balance,
+            "remarks": list(self.remarks),
         }
 
 
@@ -98,19 +128,20 @@ def evaluate(
             be read.
     """
     given = data.for_evaluation()
-    labels = classifier.contract.labels
-    pictures = given if truth is None else _relabelled(given, truth, labels)
+    contract, labels = classifier.contract, classifier.contract.labels
+    colour = contract.input.is_colour
+    pictures = given if truth is None else _relabelled(given, truth, contract.vocabulary)
     indices = _true_indices(pictures, labels)
-    known = training_pixels(data) if without_copies else frozenset()
+    known = training_pixels(data, colour=colour) if without_copies else frozenset()
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     confidence, unreadable, copies = [], [], 0
     for done, (picture, true_index) in enumerate(zip(pictures, indices, strict=True), start=1):
         try:
-            grey = decode_grey(data.read(picture), where=picture.name)
-            if pixel_digest(grey) in known:
+            seen = decode_picture(data.read(picture), where=picture.name, colour=colour)
+            if pixel_digest(seen) in known:
                 copies += 1
                 continue
-            pixels = prepare_crop(grey, classifier.contract.input)
+            pixels = prepare_crop(seen, contract.input)
         except (PictureError, DataError):
             unreadable.append(picture.name)
             continue
@@ -143,6 +174,7 @@ def evaluate(
         copies=copies,
         skipped=count_skipped(data.skipped),
         balance=balance,
+        right=right.astype(bool),
     )
 
 
@@ -166,12 +198,13 @@ def format_evaluation(result: Evaluation) -> str:
         fields.append(("unreadable", f"{len(result.unreadable)}: {names}"))
     if result.skipped:
         fields.append(("files not read", format_counts(result.skipped)))
+    remarks = result.remarks
     rows = [
         [score.label, *_share(score.recall), *map(str, counts)]
         for score, counts in zip(result.by_label(), result.confusion.tolist(), strict=True)
     ]
     table = format_table(["true \\ read as", "recall", "95 % interval", *result.labels], rows)
-    return f"{format_fields(fields)}\n\n{table}"
+    return "\n\n".join([format_fields(fields), table, *(["\n".join(remarks)] if remarks else [])])
 
 
 def _share(share: Share | None) -> tuple[str, str]:
@@ -182,8 +215,8 @@ def _ends(interval: Interval) -> str:
     return "{:.1%} to {:.1%}".format(*interval)
 
 
-def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
-    """Return digests of the training pictures' pixels.
+def training_pixels(data: LabelledPictures, *, colour: bool = False) -> frozenset[bytes]:
+    """Return digests of the training pictures' pixels, in colour or in grey.
 
     Raises:
         DataError: The data set has no training pictures.
@@ -198,17 +231,19 @@ def training_pixels(data: LabelledPictures) -> frozenset[bytes]:
     digests = set()
     for picture in given:
         with suppress(PictureError, DataError):  # what cannot be read is no copy of anything
-            digests.add(pixel_digest(decode_grey(data.read(picture), where=picture.name)))
+            seen = decode_picture(data.read(picture), where=picture.name, colour=colour)
+            digests.add(pixel_digest(seen))
     return frozenset(digests)
 
 
 def _relabelled(
-    pictures: Sequence[LabelledPicture], truth: Mapping[str, str], labels: Sequence[str]
+    pictures: Sequence[LabelledPicture], truth: Mapping[str, str], vocabulary: Vocabulary
 ) -> list[LabelledPicture]:
+    meant = {name: vocabulary.find(name) for name in set(truth.values())}
     found = [
-        replace(picture, label=truth[picture.name])
+        replace(picture, label=label)
         for picture in pictures
-        if truth.get(picture.name) in labels
+        if picture.name in truth and (label := meant[truth[picture.name]]) in vocabulary.labels
     ]
     if not found:
         raise DataError(
@@ -220,13 +255,12 @@ def _relabelled(
 
 
 def _true_indices(pictures: Sequence[LabelledPicture], labels: Sequence[str]) -> list[int]:
-    present = sorted({picture.label for picture in pictures})
-    indices = dict(zip(present, index_map(present, labels), strict=True))
-    foreign = [label for label, index in indices.items() if index is None]
+    indices = {label: index for index, label in enumerate(labels)}
+    foreign = sorted({picture.label for picture in pictures} - set(labels))
     if foreign:
         raise DataError(
             f"the data has {', '.join(foreign)}, which the model does not know",
             expected="labels among " + ", ".join(labels),
             fix="leave those folders out, or choose a model that knows them",
         )
-    return [index for picture in pictures if (index := indices[picture.label]) is not None]
+    return [indices[picture.label] for picture in pictures]

@@ -18,7 +18,8 @@ from fer_edge.shared.terminal.progress import ProgressLine
 if TYPE_CHECKING:
     from fer_edge.commands.evaluate import Evaluation
     from fer_edge.commands.people import Known, PeopleEvaluation
-    from fer_edge.settings import Settings
+    from fer_edge.settings import ModelSettings, Settings
+    from fer_edge.shared.model.litert import LitertClassifier
 
 
 @click.command()
@@ -64,6 +65,9 @@ def evaluate(
     test is used), or a .zip or .tar.gz of either. Class folders may have any usual name (angry,
     anger, ...).
 
+    Says in words where the model is at chance, gives one label only, or is worse than the model
+    that the settings name, if that is another one with the same labels.
+
     With --people, DATA is a folder or archive of whole photographs, and the table's files are
     relative to it. Each goes through the search; rows without an expression are ignored, and a
     photograph in which no face is found is wrong. --baseline participant takes the person's other
@@ -77,7 +81,11 @@ def evaluate(
     if people is None:
         from fer_edge.commands.evaluate import format_evaluation
 
-        crops = _of_crops(settings, data, votes, without_copies=without_copies)
+        # Without the flag, the settings name what serves.
+        serving = model and resolve_settings(config, assignments, {}).settings.model
+        crops = _of_crops(
+            settings, data, votes, without_copies=without_copies, serving=serving or None
+        )
         echo_result(crops.to_json, partial(format_evaluation, crops), as_json=as_json)
         return
     from fer_edge.commands.people import format_people
@@ -87,7 +95,12 @@ def evaluate(
 
 
 def _of_crops(
-    settings: "Settings", data: Path, votes: Path | None, *, without_copies: bool
+    settings: "Settings",
+    data: Path,
+    votes: Path | None,
+    *,
+    without_copies: bool,
+    serving: "ModelSettings | None",
 ) -> "Evaluation":
     from fer_edge.assemble.baselines import balance_of, make_weighing
     from fer_edge.assemble.parts import make_classifier
@@ -95,18 +108,45 @@ def _of_crops(
     from fer_edge.shared.data.ferplus import read_majority
     from fer_edge.shared.data.labelled import LabelledPictures
 
-    classifier = make_classifier(settings.model)
     truth = None if votes is None else read_majority(votes)
-    with LabelledPictures(data) as pictures, ProgressLine() as line:
-        return judge(
-            pictures,
-            classifier,
-            truth=truth,
-            without_copies=without_copies,
-            weighing=make_weighing(settings, classifier.contract),
-            balance=balance_of(settings.expression, classifier.contract),
-            progress=partial(line.count, "evaluating"),
-        )
+
+    def judged(classifier: "LitertClassifier", what: str) -> "Evaluation":
+        contract = classifier.contract
+        with (
+            LabelledPictures(data, vocabulary=contract.vocabulary) as pictures,
+            ProgressLine() as line,
+        ):
+            return judge(
+                pictures,
+                classifier,
+                truth=truth,
+                without_copies=without_copies,
+                weighing=make_weighing(settings, contract),
+                balance=balance_of(settings.expression, contract),
+                progress=partial(line.count, what),
+            )
+
+    classifier = make_classifier(settings.model)
+    found = judged(classifier, "evaluating")
+    rival = None if serving is None else _rival(serving, classifier)
+    if rival is None:
+        return found
+    return found.beside(rival.contract.name, judged(rival, "evaluating what serves"))
+
+
+def _rival(serving: "ModelSettings", classifier: "LitertClassifier") -> "LitertClassifier | None":
+    """Return the model that serves, where it is another one of the same labels."""
+    from fer_edge.assemble.parts import make_classifier, open_trusted
+    from fer_edge.shared.errors import FerError
+
+    try:
+        model = open_trusted(serving)
+        same_labels = sorted(model.contract.labels) == sorted(classifier.contract.labels)
+        if model.sha256 == classifier.model_sha256 or not same_labels:
+            return None
+        return make_classifier(serving)
+    except FerError:
+        return None  # nothing serves that could be compared with
 
 
 def _of_people(
@@ -116,9 +156,9 @@ def _of_people(
     from fer_edge.assemble.parts import make_classifier, make_detector
     from fer_edge.commands.people import judge_people, look, read_people
 
-    photographs = read_people(people)
     classifier = make_classifier(settings.model)
     contract = classifier.contract
+    photographs = read_people(people, contract.vocabulary)
     weighing = make_weighing(settings, contract)
     with ProgressLine() as line:
         seen, unreadable = look(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fer_edge.models.card import YARDSTICK, card_figures, conversion_figures, ships
 from fer_edge.models.trial import require_tried
+from fer_edge.models.worth import find_remarks
 from fer_edge.shared.errors import DependencyError, ModelError
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.terminal.tables import format_fields, format_table
@@ -78,7 +79,7 @@ def describe_model(model: ModelFile) -> dict[str, Any]:
         "path": model.path,
         "flatbuffer_bytes": len(model.flatbuffer),
         "members": {name: len(data) for name, data in model.members.items()},
-        "contract": dataclasses.asdict(model.contract),
+        "contract": model.contract.to_table(),
     }
 
 
@@ -112,6 +113,7 @@ def format_model(model: ModelFile, *, trial: str, whole: bool = False) -> str:
             f"zero point {answer.zero_point}, temperature {answer.temperature:g}",
         ),
         ("accuracy", _accuracy(model)),
+        *(("remark", remark) for remark in find_remarks(model, None)),
         ("uncertain", f"below a probability of {contract.least_probability:g}"),
         ("licence", contract.licence),
         ("intended use", contract.intended_use),

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.pipeline.protocols import Detector
+from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.data.csv_rows import read_header, read_rows
 from fer_edge.shared.data.opening import open_container
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_colour, decode_grey
 from fer_edge.shared.errors import DataError, LabelError, PictureError
-from fer_edge.shared.labels import canonical_label
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary, find_label
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.records import Prediction
+from fer_edge.shared.scores import Scores
 from fer_edge.shared.statistics import Interval
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.stages.baseline import NEUTRAL, RestingFace, Weighing, logarithms
@@ -127,6 +129,11 @@ class PeopleEvaluation:
         np.add.at(matrix, (self.truth[found], self.said[found]), 1)
         return matrix
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What speaks against the model, in words, by the faces that were found."""
+        return find_remarks(Scores(self.labels, self.confusion), who="the model")
+
     def accuracy_interval(self) -> Interval:
         """Return the 95 % interval of the accuracy, with people drawn anew, not photographs.
 
@@ -162,11 +169,16 @@ class PeopleEvaluation:
             "alone": self.alone,
             "left_out": self.left_out,
             "unreadable": list(self.unreadable),
+            "remarks": list(self.remarks),
         }
 
 
-def read_people(path: Path) -> list[Photograph]:
+def read_people(path: Path, vocabulary: Vocabulary = KNOWN_EXPRESSIONS) -> list[Photograph]:
     """Read the table of people: `file`, `person` and `expression` by the header, others ignored.
+
+    Args:
+        path: The CSV file.
+        vocabulary: What expressions are called.
 
     Raises:
         DataError: It cannot be read, lacks a column, or has an unknown expression.
@@ -193,7 +205,7 @@ def read_people(path: Path) -> list[Photograph]:
             continue
         try:
             name = PurePosixPath(file).as_posix()
-            found.append(Photograph(name, person, canonical_label(expression)))
+            found.append(Photograph(name, person, vocabulary.read(expression)))
         except LabelError as error:
             raise DataError(
                 f"{path}, line {line}: {error.found}", expected=error.expected, fix=error.fix
@@ -231,6 +243,7 @@ def look(
         DataError: A file is missing, or too many cannot be read.
     """
     seen, unreadable = [], []
+    colour = classifier.contract.input.is_colour
     with open_container(data) as files:
         known = {*files.names}
         absent = [each.file for each in photographs if each.file not in known]
@@ -244,7 +257,8 @@ def look(
             try:
                 grey = decode_grey(files.read(each.file), where=each.file)
                 faces = detector.detect(grey)
-                said = classifier.classify(grey, faces[:1])
+                picture = decode_colour(files.read(each.file), where=each.file) if colour else grey
+                said = classifier.classify(picture, faces[:1])
             except (PictureError, DataError):
                 unreadable.append(each.file)
                 continue
@@ -327,10 +341,14 @@ def _answer(
     return answer, bool(estimate.mean)
 
 
+def _is_neutral(one: Seen) -> bool:
+    return find_label((one.photograph.expression,), NEUTRAL) is not None
+
+
 def _calibrated(others: Sequence[Seen]) -> RestingFace:
     estimate = RestingFace()
     for other in others:
-        if other.photograph.expression == NEUTRAL and other.said is not None:
+        if _is_neutral(other) and other.said is not None:
             estimate.add(logarithms(other.said), 1.0)
     return estimate
 
@@ -339,13 +357,13 @@ def _watched(others: Sequence[Seen], weighing: Weighing) -> RestingFace:
     """Let a person's photographs pass in random order; nobody says what they show."""
     order = sorted(others, key=lambda other: other.photograph.file)
     random.Random(_SEED).shuffle(order)  # noqa: S311 - the same on every run
-    neutral = sum(other.photograph.expression == NEUTRAL for other in order)
+    neutral = sum(_is_neutral(other) for other in order)
     whole = _PICTURE_SECONDS * len(order)
     mixed = 0 < neutral < len(order)
     estimate = RestingFace()
     for other in order:
         seconds = _PICTURE_SECONDS
-        if mixed and other.photograph.expression == NEUTRAL:
+        if mixed and _is_neutral(other):
             seconds = whole * _NEUTRAL_SHARE / neutral
         elif mixed:
             seconds = whole * (1 - _NEUTRAL_SHARE) / (len(order) - neutral)
@@ -379,4 +397,4 @@ def format_people(result: PeopleEvaluation) -> str:
         if label in result.recall
     ]
     table = format_table(["true \\ read as", "recall", *result.labels], rows)
-    return f"{format_fields(fields)}\n\n{table}"
+    return "\n\n".join([format_fields(fields), table, *result.remarks])

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fer_edge.assemble.baselines import read_participant
 from fer_edge.assemble.parts import make_pipeline, make_sinks
+from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.assemble.sources import frames_of, make_source, source_uri
+from fer_edge.assemble.window import keep_window, renew_window
 from fer_edge.daemon.calibrating import Participants, no_participants
 from fer_edge.daemon.camera.opener import Opening
 from fer_edge.daemon.camera.steady import SteadyCamera
@@ -20,12 +22,16 @@ from fer_edge.settings import Settings, SourceSettings
 from fer_edge.shared.errors import FerError
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.model.contract import ModelContract
-from fer_edge.sinks.fan_out import FanOut
+from fer_edge.sinks.fan_out import FanOut, NamedSink
 from fer_edge.sources.addresses import shown_source
 from fer_edge.state.controls import Controls
 
+if TYPE_CHECKING:
+    from fer_edge.sinks.web.sink import WebSink
+
 _SEEING: Final = ("detector", "tracker", "smoothing", "model", "expression", "baseline")
 _WATCHED: Final = "source"
+_NO_FACTS: Final = RunFacts()
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +42,7 @@ def make_service(
     *,
     read_settings: Callable[[], Settings],
     colour: bool = False,
+    facts: RunFacts = _NO_FACTS,
 ) -> Service:
     """Load the model, open the sinks, and begin to open the camera.
 
@@ -43,7 +50,9 @@ def make_service(
         settings: Of all parts.
         controls: What is asked of the daemon.
         read_settings: Resolves the settings anew; raises `FerError` where they are wrong.
-        colour: Whether frames keep their colours, for whoever draws on them.
+        colour: Whether frames keep their colours, for whoever draws on them; a network that looks
+            at colours has them in any case.
+        facts: What the page tells beside the settings.
 
     Raises:
         FerError: A part cannot be made.
@@ -52,7 +61,7 @@ def make_service(
     settings = slots.fill_in(settings)
     pipeline = make_pipeline(settings, frames=frames_of(settings.source))
     try:
-        sinks = FanOut(make_sinks(settings, controls))
+        sinks = FanOut(make_sinks(settings, controls, facts=facts))
     except BaseException:
         pipeline.close()
         raise
@@ -63,14 +72,17 @@ def make_service(
     _log.log(level, "faces are found by %s", names.detector)
     service = Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
-        SteadyCamera(*camera_of(settings, colour=colour), patient=systemd.heard),
+        SteadyCamera(
+            *camera_of(settings, colour=colour or pipeline.contract.input.is_colour),
+            patient=systemd.heard,
+        ),
         pipeline,
         sinks,
         controls=controls,
         figures=Figures(names),
         systemd=systemd,
         reload=_Reloading(
-            settings, lambda: slots.fill_in(read_settings()), controls, colour=colour
+            settings, lambda: slots.fill_in(read_settings()), controls, colour=colour, facts=facts
         ),
     )
     service.calibrator.participants = _participants(settings, pipeline.contract)
@@ -78,8 +90,18 @@ def make_service(
 
 
 def camera_of(settings: Settings, *, colour: bool = False) -> tuple[Opening, SourceSettings]:
-    """Return how the source that the settings name is opened, and how it is waited for."""
+    """Return how the source that the settings name is opened, and how it is waited for.
+
+    Args:
+        settings: Of all parts.
+        colour: Whether frames keep their colours; for a page that shows the picture they do.
+    """
+    colour = colour or _shows_the_picture(settings)
     return lambda: make_source(settings.source, colour=colour), settings.source
+
+
+def _shows_the_picture(settings: Settings) -> bool:
+    return settings.web.view == "picture"
 
 
 def _participants(settings: Settings, contract: ModelContract) -> Participants:
@@ -114,11 +136,13 @@ class _Reloading:
         controls: Controls,
         *,
         colour: bool,
+        facts: RunFacts,
     ) -> None:
         self._settings = settings
         self._read_settings = read_settings
         self._controls = controls
         self._colour = colour
+        self._facts = facts
 
     def __call__(self, service: Service) -> None:
         """Read the settings and apply what has changed; log what is refused.
@@ -141,15 +165,23 @@ class _Reloading:
                 pipeline.close()
             _refuse(refused)
             return
+        kept_colour = self._keeps_colour(self._settings, service.pipeline)
         if pipeline is not None:
             service.pipeline.close()
             service.pipeline = pipeline
-        if _WATCHED in changed:
-            service.camera.change(*camera_of(new, colour=self._colour))
+        keeps_colour = self._keeps_colour(new, service.pipeline)
+        if _WATCHED in changed or keeps_colour != kept_colour:
+            opened = camera_of(new, colour=keeps_colour)
+            service.camera.change(*opened, anew=keeps_colour != kept_colour)
         service.calibrator.participants = _participants(new, service.pipeline.contract)
         service.figures.names = _names(new, service.pipeline)
         self._settings = new
+        renew_window(service.sinks, new)
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
+
+    def _keeps_colour(self, settings: Settings, pipeline: Pipeline) -> bool:
+        seen = pipeline.contract.input.is_colour
+        return self._colour or seen or _shows_the_picture(settings)
 
     def _changed(self, new: Settings) -> list[str]:
         sections = Settings.__dataclass_fields__
@@ -164,13 +196,17 @@ class _Reloading:
 
     def _open_sinks(self, service: Service, new: Settings) -> FerError | None:
         """Replace the sinks; return why that is refused, if it is."""
+        window = keep_window(service.sinks, self._settings, new)
         service.sinks.close()  # files and ports can be held only once
         try:
-            service.sinks = FanOut(make_sinks(new, self._controls))
+            service.sinks = FanOut(self._make_sinks(new, window))
         except FerError as error:
-            service.sinks = FanOut(make_sinks(self._settings, self._controls))
+            service.sinks = FanOut(self._make_sinks(self._settings, window))
             return error
         return None
+
+    def _make_sinks(self, settings: Settings, window: "WebSink | None") -> list[NamedSink]:
+        return make_sinks(settings, self._controls, window=window, facts=self._facts)
 
 
 def _refuse(error: FerError) -> None:

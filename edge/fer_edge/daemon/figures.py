@@ -4,6 +4,7 @@ import os
 import resource
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from fer_edge import __version__
@@ -18,6 +19,7 @@ _RATE_SECONDS: Final = 5.0
 _THROTTLED_NOW: Final = 0b1111
 _LOOK_SECONDS: Final = 30.0
 _SUMMARY_SECONDS: Final = 5.0
+_LEAST_LOAD_SECONDS: Final = 0.5
 
 
 class Names(NamedTuple):
@@ -60,6 +62,7 @@ class Figures:
     def __init__(self, names: Names, *, system: System | None = None) -> None:
         self.names = names
         self._machine = _Machine(system or System())
+        self._load = Load()
         self._started_at = time.time()
         self._started = time.monotonic()
         self._frames = 0
@@ -113,6 +116,7 @@ class Figures:
             temperature_c=self._machine.temperature_c,
             throttled=self._machine.throttled,
             rss_mb=_rss_mb(),
+            cpu_percent=self._load.percent(),
             sinks=sinks,
             dead_threads=dead_threads(),
         )
@@ -168,6 +172,33 @@ class _Machine:
             bits = throttle_bits(self._system)
             self._tells = bits is not None
             self.throttled = None if bits is None else bool(bits & _THROTTLED_NOW)
+
+
+class Load:
+    """How much of one core the process has taken, of late.
+
+    Args:
+        clock: Tells the time in seconds.
+        used: Tells the processor time that the process has taken, in seconds.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        used: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._clock, self._used = clock, used
+        self._at, self._taken = clock(), used()
+        self._percent = 0.0
+
+    def percent(self) -> float:
+        """Return it since the last time; of a moment too short to tell, what was true before."""
+        now = self._clock()
+        if now - self._at >= _LEAST_LOAD_SECONDS:
+            taken = self._used()
+            self._percent = 100 * (taken - self._taken) / (now - self._at)
+            self._at, self._taken = now, taken
+        return self._percent
 
 
 def _rss_mb() -> float:

@@ -132,7 +132,7 @@ class Service(Closing):
     def _see(self, frame: Frame) -> Observation:
         observation = self.pipeline.process(frame)
         self.calibrator.see(self.pipeline, frame, observation)
-        self.sinks.emit(observation)
+        self.sinks.emit(observation, frame)
         self.figures.add(observation)
         return observation
 

@@ -80,10 +80,11 @@ def roll_back(slots: ModelSlots) -> Change:
                 expected="one that `fer-edge model install` has replaced",
                 fix="`fer-edge model status` tells what there is",
             )
+        served = _served(slots, pointer)
         model = try_place(pointer.before, slots)
         changed = Pointer(pointer.before, pointer.serving)
         slots.point(changed)
-    return Change(True, changed, model)
+    return Change(True, changed, model, find_remarks(model, served))
 
 
 def try_place(place: Place, slots: ModelSlots) -> ModelFile:

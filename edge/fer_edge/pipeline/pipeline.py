@@ -5,6 +5,7 @@ from fer_edge.pipeline.timings import StageClock
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.faces.legibility import why_unreadable
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.preprocess import picture_for
 from fer_edge.shared.records import NO_BASELINE, Frame, Observation, Reading
 
 
@@ -58,7 +59,9 @@ class Pipeline(Closing):
         with clock.stage("detect"):
             faces = self._tracker.update(frame)
         with clock.stage("classify"):
-            predictions = self._classifier.classify(frame.grey, faces)
+            # Where nobody is seen, no colours are made.
+            picture = picture_for(frame, self.contract.input) if faces else frame.grey
+            predictions = self._classifier.classify(picture, faces)
             readings = tuple(
                 Reading(face, prediction, why=why_unreadable(frame.grey, face))
                 for face, prediction in zip(faces, predictions, strict=True)

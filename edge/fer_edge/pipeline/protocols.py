@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from fer_edge.shared.model.contract import ModelContract
-from fer_edge.shared.records import Face, Frame, GreyImage, Observation, Prediction, Reading
+from fer_edge.shared.records import Face, Frame, GreyImage, Image, Observation, Prediction, Reading
 from fer_edge.state.records import DaemonState, Figure
 
 
@@ -113,8 +113,8 @@ class Classifier(Protocol):
         """SHA-256 of the model's file; "" where it was never in one."""
         ...
 
-    def classify(self, grey: GreyImage, faces: Sequence[Face]) -> list[Prediction]:
-        """Return one prediction for each face of a picture (uint8, (H, W))."""
+    def classify(self, picture: Image, faces: Sequence[Face]) -> list[Prediction]:
+        """Return one prediction for each face of a picture (uint8, (H, W) or (H, W, 3) in BGR)."""
         ...
 
 
@@ -141,4 +141,13 @@ class Reporter(Protocol):
 
     def figures(self) -> Mapping[str, Figure]:
         """Return what there is to say of the sink itself."""
+        ...
+
+
+@runtime_checkable
+class Display(Protocol):
+    """A sink that also takes frames, for whoever looks at them."""
+
+    def show(self, frame: Frame, observation: Observation) -> None:
+        """Take a frame and what was seen in it; returns at once, and changes neither."""
         ...

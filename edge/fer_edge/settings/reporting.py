@@ -84,6 +84,10 @@ class MqttSettings:
         30.0, "pause between two messages of state while little changes", low=1, high=3600
     )
     commands: bool = setting(True, "whether messages may switch the camera and calibrate")
+    camera: bool = setting(
+        False, "whether stills are sent, too, for Home Assistant; only with web.view = picture"
+    )
+    camera_seconds: float = setting(10.0, "pause between two stills", low=1, high=3600)
     home_assistant: bool = setting(True, "whether the device is announced to Home Assistant")
     discovery_prefix: str = setting("homeassistant", "Home Assistant's discovery topic")
 
@@ -97,13 +101,35 @@ class DaemonSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """Metrics and health over HTTP."""
+    """Metrics, health and the page over HTTP."""
 
-    port: int = setting(0, "port of /metrics, /livez and /readyz; 0 is none", low=0, high=65535)
+    port: int = setting(
+        0, "port of the page, /metrics, /livez and /readyz; 0 is none", low=0, high=65535
+    )
     address: str = setting(
         "127.0.0.1", "address that is listened on; beyond this machine only with a token"
     )
+    names: str = setting(
+        "", "names by which browsers may ask, parted by commas; addresses here and localhost may"
+    )
     token_file: str = setting("", "file with the token that is asked for, 16 characters or more")
+    certificate: str = setting("", "certificate to encrypt with, and those above it; empty is none")
+    key: str = setting("", "private key of the certificate; empty is in the same file")
+    view: str = setting(
+        "off",
+        "what the page shows: nothing, for there is none; boxes and figures; or the picture, too",
+        choices=("off", "boxes", "picture"),
+    )
+    commands: bool = setting(
+        True,
+        "whether the page may switch the camera, calibrate and choose a model; only with a token",
+    )
+    view_fps: float = setting(
+        10.0, "most frames a second that are shown, while somebody looks", low=0.1, high=60
+    )
+    viewers: int = setting(
+        10, "most who see the picture move at once; others see stills", low=1, high=100
+    )
     alive_seconds: float = setting(
         20.0, "/livez answers 503 once the loop has not turned for so long", low=1, high=3600
     )

@@ -13,7 +13,8 @@ class SourceSettings:
     uri: str = setting(
         "0",
         "camera number or /dev/videoN, picamera or picamera:N, rtsp:// or http:// stream, "
-        "video file or picture folder; the word secret reads the address from where secrets are",
+        "video file or picture folder; demo is a built-in clip without end; the word secret reads "
+        "the address from where secrets are",
     )
     uri_file: str = setting("", "file that holds the address, where that has a password in it")
     width: int = setting(640, "frame width asked of a camera, pixels", low=16, high=8192)

@@ -14,6 +14,9 @@ GreyImage: TypeAlias = NDArray[np.uint8]
 ColourImage: TypeAlias = NDArray[np.uint8]
 """uint8, shape (height, width, 3), in the order blue, green, red."""
 
+Image: TypeAlias = NDArray[np.uint8]
+"""uint8, grey or in colour: a `GreyImage` or a `ColourImage`."""
+
 OBSERVATION_SCHEMA: Final = 1
 UNCERTAIN: Final = "uncertain"
 """Stands for a smoothed label where no expression is probable enough, or none can be read."""
@@ -165,6 +168,10 @@ class Face:
     roll: float = 0.0
     covered: float = 0.0
 
+    def leaning(self) -> dict[str, float]:
+        """Return `roll` as JSON output has it: only where the technique knows it."""
+        return {} if self.landmarks is None else {"roll": round(self.roll, 1)}
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -314,6 +321,7 @@ class Observation:
                 "score": round(reading.face.score, 3),
                 "track_id": reading.face.track_id,
                 "stable": reading.stable,
+                **reading.face.leaning(),
             }
             for reading in self.readings
         ]

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.written_values import as_written
 
 _T = TypeVar("_T")
 
@@ -222,6 +223,9 @@ def _tables(value: Any) -> list[Mapping[str, Any]]:
 
 def toml_value(value: Any) -> str:
     """Write a plain value, or a list of them, as TOML."""
+    if isinstance(value, Mapping):
+        inner = (f"{toml_value(str(key))} = {toml_value(each)}" for key, each in value.items())
+        return "{" + ", ".join(inner) + "}"
     if isinstance(value, list | tuple):
         items = "".join(f"    {toml_value(item)},\n" for item in value)
         return f"[\n{items}]" if value else "[]"
@@ -322,6 +326,8 @@ def _name(hint: Any) -> str:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(inner)
+    if origin is types.UnionType:
+        return " or ".join(_name(each) for each in inner)
     if origin is tuple:
         return f"a list, each {_name(inner[0])}"
     return _NAMES.get(hint, "a table")
@@ -378,7 +384,7 @@ def _is(hint: Any, value: Any, *, later: bool) -> bool:
 
 def _short(value: Any) -> str:
     try:
-        text = repr(value)
+        text = as_written(value)
     except (ValueError, RecursionError):  # of too many digits, or nested too deeply
         return "too large to be shown"
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

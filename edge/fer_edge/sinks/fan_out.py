@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_edge.pipeline.backoff import Backoff
-from fer_edge.pipeline.protocols import Reporter, Sink
+from fer_edge.pipeline.protocols import Display, Reporter, Sink
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import FerError
-from fer_edge.shared.records import Observation
+from fer_edge.shared.records import Frame, Observation
 from fer_edge.state.records import DaemonState, Figure, SinkState
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
@@ -49,14 +49,14 @@ class FanOut(Closing):
     def __init__(self, sinks: Sequence[NamedSink]) -> None:
         self._courses = [_Course(named) for named in sinks]
 
-    def emit(self, observation: Observation) -> None:
-        """Give an observation to all.
+    def emit(self, observation: Observation, frame: Frame | None = None) -> None:
+        """Give an observation to all, and its frame to those who show it.
 
         Raises:
             Exception: An essential sink failed; a BrokenPipeError where its reader has gone.
         """
         for course in self._courses:
-            course.emit(observation)
+            course.emit(observation, frame)
 
     def report(self, state: DaemonState) -> None:
         """Give the daemon's state to those who take it."""
@@ -68,6 +68,14 @@ class FanOut(Closing):
         # Of a list: made of a generator, a tuple is cut to its length, and Python keeps up to
         # 2,000 such pieces before it takes one again. This is called every second.
         return tuple([course.state() for course in self._courses])
+
+    def find(self, name: str) -> NamedSink | None:
+        """Return the sink of this name; None if there is none."""
+        return next((each.named for each in self._courses if each.named.name == name), None)
+
+    def release(self, named: NamedSink) -> None:
+        """Give a sink no more, and leave it open for whoever takes it over."""
+        self._courses = [course for course in self._courses if course.named is not named]
 
     def close(self) -> None:
         """Close all; what fails then is logged. May be called twice.
@@ -84,20 +92,23 @@ class _Course:
     """One sink over time."""
 
     def __init__(self, named: NamedSink) -> None:
-        self._named = named
+        self.named = named
+        self._display = named.sink if isinstance(named.sink, Display) else None
         self._emitted = 0
         # Apart: a sink that cannot take the state may take observations all the same.
         self._emitting = _Attempts(named.name)
         self._reporting = _Attempts(named.name)
 
-    def emit(self, observation: Observation) -> None:
+    def emit(self, observation: Observation, frame: Frame | None) -> None:
         if not self._emitting.due:
             return
         began = time.monotonic()
         try:
-            self._named.sink.emit(observation)
+            if self._display is not None and frame is not None:
+                self._display.show(frame, observation)
+            self.named.sink.emit(observation)
         except Exception as error:
-            if self._named.essential:
+            if self.named.essential:
                 raise
             self._emitting.failed(error)
             return
@@ -105,7 +116,7 @@ class _Course:
         self._emitting.succeeded(time.monotonic() - began)
 
     def report(self, state: DaemonState) -> None:
-        sink = self._named.sink
+        sink = self.named.sink
         if not isinstance(sink, Reporter) or not self._reporting.due:
             return
         began = time.monotonic()
@@ -118,7 +129,7 @@ class _Course:
 
     def state(self) -> SinkState:
         return SinkState(
-            self._named.name,
+            self.named.name,
             self._emitted,
             self._emitting.failures + self._reporting.failures,
             self._emitting.problem or self._reporting.problem,
@@ -127,14 +138,14 @@ class _Course:
 
     def close(self) -> None:
         try:
-            self._named.sink.close()
+            self.named.sink.close()
         except Exception as error:
-            if self._named.essential:
+            if self.named.essential:
                 raise
             self._emitting.failed(error)
 
     def _figures(self) -> Mapping[str, Figure]:
-        sink = self._named.sink
+        sink = self.named.sink
         if not isinstance(sink, Reporter):
             return {}
         try:

@@ -109,6 +109,7 @@ def read_picture(
     colour: Callable[[cv2.typing.MatLike], ColourImage] | None = None,
     patience_seconds: float = float("inf"),
     sensor_clock: SensorClock | None = None,
+    into: ColourImage | None = None,
 ) -> Picture | None:
     """Read the next picture that decodes, in grey.
 
@@ -124,6 +125,7 @@ def read_picture(
         patience_seconds: No further attempt after this time; a stalled network stream makes
             each one take its whole read time-out.
         sensor_clock: Take the driver's time stamp where this believes it; else the time now.
+        into: What the capture retrieves is written here where it has this shape.
 
     Returns:
         The picture, or None: the end.
@@ -138,7 +140,7 @@ def read_picture(
         try:
             grabbed = capture.grab()
             captured_ns = _capture_clock(capture, sensor_clock)
-            retrieved = capture.retrieve()[1] if grabbed else None
+            retrieved = capture.retrieve(into)[1] if grabbed else None
             if retrieved is not None and retrieved.size:
                 grey = (decode or to_grey)(retrieved)
                 if grey is not None:

@@ -1,6 +1,9 @@
 """The demo's clip: a photograph and a drawn face, of which one comes and goes and one changes."""
 
+import itertools
 import math
+import time
+from collections.abc import Generator
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -12,8 +15,9 @@ from fer_edge.shared.closing import Closing
 from fer_edge.shared.data.pictures import decode_colour
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Colour, ColourImage, Frame
-from fer_edge.sources.capture import picture_now, to_frame, to_grey
+from fer_edge.sources.capture import Picture, picture_now, to_frame, to_grey
 from fer_edge.sources.drawn_face import LOOKS, draw_face
+from fer_edge.sources.newest import NewestFrameReader
 
 WIDTH: Final = 640
 HEIGHT: Final = 480
@@ -63,9 +67,12 @@ class DemoClip(Closing):
             return None
         index, self._next = self._next, self._next + 1
         at = index / FRAMES_PER_SECOND
-        picture = self._draw(at)
-        made = picture_now(to_grey(picture), Colour(lambda: picture))
-        return to_frame(made, index=index, clip_seconds=at)
+        return to_frame(self.picture(at), index=index, clip_seconds=at)
+
+    def picture(self, at: float) -> Picture:
+        """Return what is seen at a time of the clip, in seconds."""
+        drawn = self._draw(at)
+        return picture_now(to_grey(drawn), Colour(lambda: drawn))
 
     def close(self) -> None:
         """End the clip; may be called twice."""
@@ -92,6 +99,23 @@ class DemoClip(Closing):
         behind = canvas[top:, left:last]
         mixed = self._opacity[cut][..., None] * (self._portrait[cut] - behind.astype(np.float32))
         canvas[top:, left:last] = behind + mixed
+
+
+class DemoCamera(NewestFrameReader):
+    """The clip over and over, at its own pace: a camera for whoever has none at hand."""
+
+    def __init__(self) -> None:
+        super().__init__(_endless, name="the demo's clip", open_timeout_seconds=8.0)
+
+
+def _endless() -> Generator[Picture, None, None]:
+    clip, begun = DemoClip(), time.monotonic()
+    for number in itertools.count():
+        late = time.monotonic() - begun - number / FRAMES_PER_SECOND
+        if late > 1 / FRAMES_PER_SECOND:
+            continue
+        time.sleep(max(0.0, -late))
+        yield clip.picture(number % FRAMES / FRAMES_PER_SECOND)
 
 
 @cache

@@ -1,7 +1,6 @@
 """Pictures that FFmpeg decodes, in a child process: it can be ended, and its memory is bounded."""
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -13,12 +12,14 @@ from collections.abc import Sequence
 from typing import IO, Any, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Colour
 from fer_edge.sources.capture import Picture, to_grey
 from fer_edge.sources.ffmpeg_child import COLOUR, FAILED, FRAME, NOT_OPENED, OPENED, RECORD
+from fer_edge.sources.shared_pictures import SLOTS, SharedPictures, create
 
 MEMORY_BYTES: Final = 224 * 2**20
 """What FFmpeg may take: enough for 4K, and within the unit's MemoryMax with all else."""
@@ -27,8 +28,9 @@ MOST_FILE_PIXELS: Final = 2**24
 
 _START_SECONDS: Final = 30.0  # until Python and OpenCV are loaded, on a slow card
 _MOST_TEXT: Final = 65536
-_PIPE_BYTES: Final = 2**20
-_SET_PIPE_SIZE: Final = 1031  # Linux' F_SETPIPE_SZ
+_MOST_HELD_BYTES: Final = 2**23
+"""Of a picture that is looked at where it lies, such as Full HD in colour; larger ones would take
+too much memory in all slots."""
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
@@ -66,7 +68,10 @@ class FfmpegDecoder(Closing):
         options: For FFmpeg; what the user set in the environment goes before them.
         most_pixels: A frame may have.
         patience_seconds: For which damaged frames are passed over in a row.
-        colour: Whether pictures keep their colours, which then come through the pipe as well.
+        colour: Whether pictures keep their colours.
+
+    Raises:
+        OSError: The system gives no process, no memory or no descriptor.
     """
 
     def __init__(
@@ -80,21 +85,16 @@ class FfmpegDecoder(Closing):
         colour: bool = False,
     ) -> None:
         self._most_pixels = most_pixels
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fer_edge.sources.ffmpeg_child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(options),
-            process_group=0,  # Ctrl-C is ours to heed
-            bufsize=0,
-        )
-        self._end = weakref.finalize(self, _end_process, self._process)
+        slot_bytes = most_pixels * (3 if colour else 1)
+        memory = create(slot_bytes)
+        self._pictures = SharedPictures(memory, slot_bytes)
+        self._held: dict[int, weakref.ref[NDArray[np.uint8]]] = {}
+        self._process = _start(memory, options)
+        self._end = weakref.finalize(self, _end_process, self._process, memory)
         self._input = cast("IO[bytes]", self._process.stdin)
         self._output = cast("IO[bytes]", self._process.stdout)
         self._poll = select.poll()
         self._poll.register(self._output, select.POLLIN)
-        _widen(self._output.fileno())
         self._ask(
             address=address,
             parameters=list(parameters),
@@ -102,6 +102,8 @@ class FfmpegDecoder(Closing):
             patience_seconds=patience_seconds,
             colour=colour,
             memory_bytes=MEMORY_BYTES,
+            memory=memory,
+            slot_bytes=slot_bytes,
         )
 
     def opened(self, timeout_seconds: float) -> tuple[int, float]:
@@ -111,7 +113,7 @@ class FfmpegDecoder(Closing):
             DecoderError: It cannot be opened, or not in time.
         """
         try:
-            kind, _, length, _ = self._record(timeout_seconds + _START_SECONDS)
+            kind, _, length, *_ = self._record(timeout_seconds + _START_SECONDS)
         except EOFError:
             raise DecoderError(f"its decoder has crashed ({self._outcome()})") from None
         if kind != OPENED:
@@ -126,17 +128,17 @@ class FfmpegDecoder(Closing):
             DecoderError: There is none in this time, or there will be none for another reason
                 than the end.
         """
+        self._give_back_what_nobody_holds()
         try:
-            kind, captured_ns, height, width = self._record(timeout_seconds)
+            kind, captured_ns, height, width, slot = self._record(timeout_seconds)
         except EOFError:
             if outcome := self._outcome():
                 raise DecoderError(f"its decoder has crashed ({outcome})") from None
             return None
-        if kind not in {FRAME, COLOUR} or not 0 < height * width <= self._most_pixels:
+        known = kind in {FRAME, COLOUR} and slot < SLOTS and slot not in self._held
+        if not known or not 0 < height * width <= self._most_pixels:
             raise DecoderError("its decoder does not answer as it should")
-        shape = (height, width) if kind == FRAME else (height, width, 3)
-        pixels = np.empty(shape, np.uint8)
-        self._fill(pixels.data.cast("B"), timeout_seconds)
+        pixels = self._taken(slot, (height, width) if kind == FRAME else (height, width, 3))
         if kind == FRAME:
             return Picture(pixels, captured_ns)
         return Picture(to_grey(pixels), captured_ns, Colour(lambda: pixels))
@@ -148,21 +150,45 @@ class FfmpegDecoder(Closing):
     def close(self) -> None:
         """End the decoder, whatever it is doing; may be called twice."""
         self._end()
+        self._pictures.forget()
 
     def _ask(self, **request: Any) -> None:
         with contextlib.suppress(BrokenPipeError):  # its end is found when it is read from
             self._input.write(json.dumps(request).encode() + b"\n")
 
-    def _record(self, timeout_seconds: float) -> tuple[bytes, int, int, int]:
+    def _taken(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return what lies in a slot; a copy rather than hold the last of them."""
+        try:
+            pixels = self._pictures.picture(slot, shape)
+        except OSError as error:
+            raise DecoderError(f"there is no memory for its pictures ({error.strerror})") from None
+        if len(self._held) + 1 < SLOTS and pixels.nbytes <= _MOST_HELD_BYTES:
+            self._held[slot] = weakref.ref(pixels)
+            return pixels
+        pixels = pixels.copy()
+        self._give_back(slot)
+        return pixels
+
+    def _give_back_what_nobody_holds(self) -> None:
+        ended = [slot for slot, pixels in self._held.items() if pixels() is None]
+        for slot in ended:
+            del self._held[slot]
+        self._give_back(*ended)
+
+    def _give_back(self, *slots: int) -> None:
+        with contextlib.suppress(BrokenPipeError):  # its end is found when it is read from
+            self._input.write(bytes(slots))
+
+    def _record(self, timeout_seconds: float) -> tuple[bytes, int, int, int, int]:
         head = bytearray(RECORD.size)
         self._fill(memoryview(head), timeout_seconds)
-        kind, captured_ns, height, width = RECORD.unpack(head)
+        kind, captured_ns, height, width, slot = RECORD.unpack(head)
         if kind == FAILED:
             told = self._text(height)
             raise DecoderError(
                 str(told["found"]), fix=str(told["fix"]), opened=told["found"] != NOT_OPENED
             )
-        return kind, captured_ns, height, width
+        return kind, captured_ns, height, width, slot
 
     def _text(self, length: int) -> dict[str, Any]:
         text = bytearray(min(length, _MOST_TEXT))
@@ -200,15 +226,27 @@ def _environment(options: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _widen(pipe: int) -> None:
-    """Let a whole picture fit into a pipe, so that it takes one turn of the two processes."""
-    with contextlib.suppress(OSError):  # more than a user may have
-        fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_BYTES)
+def _start(memory: int, options: Sequence[str]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "fer_edge.sources.ffmpeg_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(options),
+            process_group=0,  # Ctrl-C is ours to heed
+            pass_fds=[memory],
+            bufsize=0,
+        )
+    except OSError:
+        os.close(memory)
+        raise
 
 
-def _end_process(process: "subprocess.Popen[bytes]") -> None:
+def _end_process(process: "subprocess.Popen[bytes]", memory: int) -> None:
     process.kill()
     process.wait()
+    os.close(memory)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()

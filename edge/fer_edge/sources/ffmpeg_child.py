@@ -1,12 +1,14 @@
 """FFmpeg in a process of its own, where it may hang, swell and crash without harm to anybody.
 
-`sources/ffmpeg.py` starts it, hands it one request as a line of JSON, and reads records.
+`sources/ffmpeg.py` starts it, hands it one request as a line of JSON, and reads records. Pictures
+lie in the slots of shared memory; a byte on the input gives a slot back.
 """
 
 import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import struct
 import sys
@@ -14,14 +16,17 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
+
 from fer_edge.shared.errors import FerError, PictureError
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
 from fer_edge.sources.capture import read_picture, to_colour, to_grey
+from fer_edge.sources.shared_pictures import SLOTS, SharedPictures
 
-RECORD: Final = struct.Struct("<cqII")
-"""Kind, monotonic clock of the capture, height, width; then the pixels, or as many bytes of text
-as the height says."""
+RECORD: Final = struct.Struct("<cqIIB")
+"""Kind, monotonic clock of the capture, height, width and slot; where it is no picture, as many
+bytes of text follow as the height says."""
 OPENED: Final = b"O"
 FRAME: Final = b"F"
 """A picture in grey."""
@@ -54,10 +59,10 @@ def main() -> None:
         _serve(request, output, take_messages)
     except FerError as error:
         _send(output, FAILED, {"found": error.found, "fix": error.fix})
-    except (MemoryError, cv2.error):
-        _send(output, FAILED, {"found": "it takes more memory than it may", "fix": _SMALLER})
     except BrokenPipeError:
         pass
+    except (MemoryError, OSError, cv2.error):
+        _send(output, FAILED, {"found": "it takes more memory than it may", "fix": _SMALLER})
     os._exit(0)  # the thread may be inside FFmpeg's wait, or our own
 
 
@@ -68,11 +73,11 @@ def _serve(request: dict[str, Any], output: int, take_messages: Callable[[], byt
         return
     most_pixels = request["most_pixels"]
     kind, convert = (COLOUR, to_colour) if request["colour"] else (FRAME, to_grey)
-    _refuse_outsized(
-        int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-        int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-        most_pixels,
-    )
+    shared = SharedPictures(request["memory"], request["slot_bytes"])
+    free = list(range(SLOTS))  # the one that came back last is taken first
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    _refuse_outsized(width, height, most_pixels)
     told = {
         "frames": capture.get(cv2.CAP_PROP_FRAME_COUNT),
         "rate": capture.get(cv2.CAP_PROP_FPS),
@@ -92,12 +97,21 @@ def _serve(request: dict[str, Any], output: int, take_messages: Callable[[], byt
 
     take_messages()
     while True:
-        picture = read_picture(capture, decode=decode, patience_seconds=request["patience_seconds"])
+        free += _given_back(wait=not free)
+        slot = free.pop()
+        picture = read_picture(
+            capture,
+            decode=decode,
+            patience_seconds=request["patience_seconds"],
+            into=shared.picture(slot, (height, width, 3)) if kind == COLOUR else None,
+        )
         if picture is None:
             return
-        height, width = picture.grey.shape[:2]
-        _write(output, RECORD.pack(kind, picture.monotonic_ns, height, width))
-        _write(output, picture.grey.data.cast("B"))
+        target = shared.picture(slot, picture.grey.shape)
+        if not np.may_share_memory(target, picture.grey):
+            target[...] = picture.grey
+        record = RECORD.pack(kind, picture.monotonic_ns, *target.shape[:2], slot)
+        _write(output, record)
 
 
 def _refuse_outsized(width: int, height: int, most_pixels: int) -> None:
@@ -111,10 +125,20 @@ def _refuse_outsized(width: int, height: int, most_pixels: int) -> None:
 
 def _send(output: int, kind: bytes, told: dict[str, Any]) -> None:
     text = json.dumps(told).encode()
-    _write(output, RECORD.pack(kind, 0, len(text), 0) + text)
+    _write(output, RECORD.pack(kind, 0, len(text), 0, 0) + text)
 
 
-def _write(output: int, data: bytes | memoryview) -> None:
+def _given_back(*, wait: bool) -> bytes:
+    """Return the slots that nobody looks at any more; wait for one where there is none."""
+    if not wait and not select.select([0], [], [], 0)[0]:
+        return b""
+    slots = os.read(0, SLOTS)
+    if not slots:
+        os._exit(0)  # whoever started us has ended
+    return slots
+
+
+def _write(output: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(output, view) :]
@@ -146,7 +170,9 @@ def _limit_memory(most_bytes: int) -> None:
 
 def _end_with_input() -> None:
     """End at once when whoever started us ends, whatever FFmpeg is doing."""
-    os.read(0, 1)
+    poll = select.poll()
+    poll.register(0, 0)  # its end is always told; what comes by it is not ours to take
+    poll.poll()
     os._exit(0)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from fer_edge.pipeline.protocols import Corrector
+from fer_edge.shared.labels import find_label
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.records import NO_BASELINE, Frame, Prediction, Reading
 from fer_edge.stages.clocks import Clock
@@ -88,7 +89,7 @@ class Weighing:
         self, contract: ModelContract, shift: Sequence[float], *, strength: float = STRENGTH
     ) -> None:
         labels = contract.labels
-        self.neutral = labels.index(NEUTRAL) if NEUTRAL in labels else None
+        self.neutral = find_label(labels, NEUTRAL)
         self._labels = labels
         self._shift = tuple(shift)
         self._factors = tuple(math.exp(value) for value in shift)

@@ -12,9 +12,11 @@ from typing import Final, NamedTuple
 
 from fer_edge.pipeline.protocols import Classifier, Detector
 from fer_edge.shared.errors import CalibrationError
+from fer_edge.shared.labels import find_label
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.preprocess import picture_for
 from fer_edge.shared.records import Box, Frame, GreyImage, Observation, Prediction, Reading
-from fer_edge.stages.baseline import Baseline, RestingFace, logarithms
+from fer_edge.stages.baseline import NEUTRAL, Baseline, RestingFace, logarithms
 from fer_edge.stages.clocks import Clock, by_capture
 
 SECONDS: Final = 5.0
@@ -27,7 +29,6 @@ _FARTHEST: Final = 0.15
 """Share of its side by which a face may stray from where it mostly is, or change its size."""
 _SMILES: Final = 0.5
 _LEAST_STEADY: Final = 0.7
-_HAPPY: Final = "happy"
 
 
 class _Look(NamedTuple):
@@ -51,9 +52,20 @@ class Calibration:
         contract: Of the model.
         moves: Whether the looks are of frames that follow one another, in which a face must stay
             where it is; else they are pictures that have nothing to do with one another.
+
+    Raises:
+        CalibrationError: The model does not know what a face at rest is: none of its labels is
+            neutral.
     """
 
     def __init__(self, contract: ModelContract, *, moves: bool = True) -> None:
+        if find_label(contract.labels, NEUTRAL) is None:
+            listed = ", ".join(contract.labels)
+            raise CalibrationError(
+                f"not calibrated: the model's labels are {listed}",
+                expected="neutral among them: a face at rest is compared with that",
+                fix="choose a model that knows neutral; of this one answers are read as they are",
+            )
         self._contract = contract
         self._moves = moves
         self._looks: list[_Look] = []
@@ -145,10 +157,11 @@ class Calibration:
 
     def _require_no_smile(self) -> None:
         said = Counter(look.said.label for look in self._looks)
-        # A model of two labels says happy or sad of any face.
-        if len(self._contract.labels) > 2 and said[_HAPPY] >= _SMILES * len(self._looks):
+        happy = find_label(self._contract.labels, "happy")
+        smiles = 0 if happy is None else said[self._contract.labels[happy]]
+        if smiles >= _SMILES * len(self._looks):
             raise _refused(
-                f"the face smiles in {said[_HAPPY]} of {len(self._looks)} frames",
+                f"the face smiles in {smiles} of {len(self._looks)} frames",
                 "a face at rest",
                 "relax the face, and calibrate again",
             )
@@ -164,13 +177,11 @@ class Calibration:
         return 1 - statistics.fmean(apart)
 
 
-def calibrate(
-    pictures: Iterable[GreyImage], detector: Detector, classifier: Classifier
-) -> Baseline:
+def calibrate(frames: Iterable[Frame], detector: Detector, classifier: Classifier) -> Baseline:
     """Return the baseline of the person whose face at rest pictures show.
 
     Args:
-        pictures: uint8, shape (H, W); one is enough, each counts as a second.
+        frames: Pictures that need not follow one another; one is enough, each counts as a second.
         detector: The search; of several faces the largest counts.
         classifier: The model.
 
@@ -178,11 +189,12 @@ def calibrate(
         CalibrationError: They show no face at rest; the message says why.
     """
     calibration = Calibration(classifier.contract, moves=False)
-    for grey in pictures:
-        faces = detector.detect(grey)
-        answers = classifier.classify(grey, faces)
+    spec = classifier.contract.input
+    for frame in frames:
+        faces = detector.detect(frame.grey)
+        answers = classifier.classify(picture_for(frame, spec), faces)
         pairs = zip(faces, answers, strict=True)
-        calibration.add(grey, [Reading(face, said) for face, said in pairs])
+        calibration.add(frame.grey, [Reading(face, said) for face, said in pairs])
     return calibration.result(float(calibration.frames))
 
 

@@ -84,6 +84,7 @@ class DaemonState:
         temperature_c: Of the processor; None where the machine does not tell.
         throttled: Whether the board slows itself down now; None where it does not tell.
         rss_mb: Resident memory.
+        cpu_percent: Processor time that the process takes, of one core, since the state before.
         sinks: The sinks.
         dead_threads: Names of the daemon's own threads that a defect has ended.
     """
@@ -112,6 +113,7 @@ class DaemonState:
     baseline: str = "none"
     calibration: str = ""
     detector: str = ""
+    cpu_percent: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return what `fer-edge status --json` prints."""

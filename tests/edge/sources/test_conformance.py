@@ -16,6 +16,7 @@ from fer_edge.pipeline.protocols import Source
 from fer_edge.settings import SourceSettings
 from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.sources.capture import picture_now
+from fer_edge.sources.demo_clip import DemoCamera
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.newest import NewestFrameReader
 from fer_edge.sources.orientation import Orientation, TurnedSource
@@ -33,7 +34,7 @@ FINITE = ("folder", "video", "video at its own pace", "portrait", "script", "tur
 GIVEN = os.environ.get("CONFORMANCE_SOURCE", "")
 """One more live source, by its URI: tests/system plays drivers and servers and runs this suite."""
 LIVE = (
-    "stream", "newest frame", "picamera", "picamera turned", "turned stream",
+    "stream", "newest frame", "demo", "picamera", "picamera turned", "turned stream",
     *(["given"] if GIVEN else []),
 )  # fmt: skip
 FAULTS = {
@@ -87,6 +88,7 @@ def open_source(
             "turned stream": lambda: TurnedSource(NetworkStream(camera.url, **PATIENT), QUARTER),
             "picamera": lambda: PiCamera(width=150, height=100),
             "picamera turned": lambda: PiCamera(width=150, height=100, orientation=QUARTER),
+            "demo": DemoCamera,
             "stream": lambda: NetworkStream(camera.url, **PATIENT),
             "given": lambda: make_source(
                 SourceSettings(uri=GIVEN, width=320, height=240, open_timeout_seconds=20.0)

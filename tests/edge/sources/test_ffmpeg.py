@@ -17,6 +17,7 @@ import pytest
 
 from fer_edge.shared.errors import EXIT_UNAVAILABLE, SourceUnavailableError, VideoError
 from fer_edge.shared.opencv import cv2
+from fer_edge.sources import shared_pictures
 from fer_edge.sources.ffmpeg import DecoderError, FfmpegDecoder
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.video import VideoFile
@@ -228,3 +229,53 @@ def test_a_video_of_enormous_frames_is_refused(tmp_path, size):
     writer.release()
     with pytest.raises(VideoError, match=r"pixels|memory"):
         VideoFile(path)
+
+
+def decoded(path):
+    """Return a clip's pictures as OpenCV reads them in this process."""
+    capture = cv2.VideoCapture(str(path))
+    pictures = []
+    while (picture := capture.read()[1]) is not None:
+        pictures.append(picture)
+    capture.release()
+    return pictures
+
+
+@pytest.mark.parametrize("kept", [1, 3, 12])
+def test_pictures_that_are_kept_stay_as_they_were(make_video, kept):
+    """They lie in memory that the decoder writes to once nobody looks any more."""
+    path = make_video(frames=30)
+    held = []
+    with FfmpegDecoder(str(path), colour=True) as decoder:
+        decoder.opened(20.0)
+        for number, expected in enumerate(decoded(path)):
+            picture = decoder.read(5.0)
+            held = [*held, (expected, picture)][-kept:]
+            assert np.array_equal(held[0][1].colour(), held[0][0]), number
+        assert decoder.read(5.0) is None
+    for expected, picture in held:
+        assert np.array_equal(picture.colour(), expected), "after it is closed, too"
+        assert np.array_equal(picture.grey, cv2.cvtColor(expected, cv2.COLOR_BGR2GRAY))
+
+
+def test_a_view_into_a_picture_keeps_it(make_video):
+    path = make_video(frames=30)
+    with FfmpegDecoder(str(path)) as decoder:
+        decoder.opened(20.0)
+        corner = decoder.read(5.0).grey[10:40, 10:40].T
+        before = corner.copy()
+        for _ in range(20):
+            decoder.read(5.0)
+        assert np.array_equal(corner, before)
+
+
+def test_memory_that_is_shared_cannot_be_made_smaller():
+    memory = shared_pictures.create(10**6)
+    try:
+        with pytest.raises(PermissionError):
+            os.ftruncate(memory, 0)
+        shared = shared_pictures.SharedPictures(memory, 10**6)
+        with pytest.raises(ValueError, match="do not fit"):
+            shared.picture(0, (2000, 2000))
+    finally:
+        os.close(memory)

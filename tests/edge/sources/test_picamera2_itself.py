@@ -15,11 +15,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-# It leaves a pipe to the garbage collector, and calls what Python has deprecated.
+# It calls what Python has deprecated, and leaves pipes to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("default")
 
 SIZE = (640, 480)
 """What libcamera's virtual cameras give."""
+
+
+@pytest.fixture(autouse=True)
+def pipes_collected():
+    """Not while a later test runs, to which an open file is a mistake."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

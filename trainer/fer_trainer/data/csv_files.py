@@ -1,5 +1,7 @@
 """FER2013 as its authors published it: a CSV of emotion, pixels and usage.
 
+The emotion is a number, in the contest's order; a word stands for itself.
+
 The files are read row by row. Copies on the web differ in the case and spacing of their header, in
 the order of their columns, and in whether they have a Usage column; the pair train.csv and test.csv
 of the contest names its splits by file instead. A picture's name ends in its line: line 2, the
@@ -10,6 +12,7 @@ Source: Goodfellow et al., Challenges in Representation Learning, 2013 (columns,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import PurePosixPath
@@ -22,8 +25,8 @@ from fer_edge.shared.data.csv_rows import read_header, read_rows
 from fer_edge.shared.data.files import DataFiles, log_skipped
 from fer_edge.shared.data.labelled import mixed
 from fer_edge.shared.data.layout import PublicTest, Split, arrange, split_of
-from fer_edge.shared.errors import DataError, FerError
-from fer_edge.shared.labels import label_set
+from fer_edge.shared.errors import DataError, FerError, LabelError
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary, complaint_about, label_set
 from fer_edge.shared.records import GreyImage
 from fer_trainer.data.entries import Entries, Entry
 
@@ -31,9 +34,12 @@ SIDE: Final = 48
 EMOTIONS: Final = label_set("fer2013").labels
 _EMOTION_NUMBERS: Final = frozenset(map(str, range(len(EMOTIONS))))
 _GREY_VALUES: Final = frozenset(map(str, range(256)))
+_MOST_MEANINGS: Final = 1000
 _MAX_USAGE: Final = 40  # characters; what is longer names no split
 _BESIDE: Final = "a picture beside the CSV files"
 _AS_SET: Final = "left out as data.public_test says"
+_DROPPED: Final = "left out as labels.drop says"
+_WHOSE: Final = {_AS_SET: " of Usage PublicTest", _DROPPED: ""}
 _UNANSWERED: Final = "no emotion column"
 
 
@@ -45,6 +51,7 @@ class CsvEntries(Entries):
         public_test: What rows with Usage PublicTest are used for.
         problems: Where given, pictures beside the files are a problem that is added here, and
             an error otherwise.
+        vocabulary: What emotions mean.
 
     Raises:
         DataError: There are several files and their names are no splits, a file cannot be read or
@@ -52,9 +59,16 @@ class CsvEntries(Entries):
     """
 
     def __init__(
-        self, files: DataFiles, *, public_test: PublicTest, problems: list[FerError] | None
+        self,
+        files: DataFiles,
+        *,
+        public_test: PublicTest,
+        problems: list[FerError] | None,
+        vocabulary: Vocabulary = KNOWN_EXPRESSIONS,
     ) -> None:
         self._data = files
+        self._vocabulary = vocabulary
+        self._meanings: dict[str, str | None] = {}
         self._public_test: PublicTest = public_test
         self._tables = _by_split(files)
         unanswered = [self._tables.pop(split) for split in self._unanswered()]
@@ -82,7 +96,7 @@ class CsvEntries(Entries):
         self._data.close()
 
     def __iter__(self) -> Iterator[Entry]:
-        left_out = 0
+        left_out = Counter[str]()
         for split, table in self._tables.items():
             columns = read_header(table)
             for row, (line, cells) in enumerate(read_rows(table)):
@@ -90,12 +104,37 @@ class CsvEntries(Entries):
                 # Spaces were taken off the names, so rows are read by position.
                 named = dict(zip(columns, cells, strict=False))
                 entry = self._entry(named, row, line, split=split, where=where)
-                if entry is not None:
+                if isinstance(entry, Entry):
                     yield entry
                 else:
-                    left_out += 1
-        rows = [Skipped(f"{left_out:,} rows of Usage PublicTest", _AS_SET)] * bool(left_out)
+                    left_out[entry] += 1
+        rows = [Skipped(f"{n:,} rows{_WHOSE[why]}", why) for why, n in left_out.items()]
         self.skipped = [*self._files_skipped, *rows]
+
+    def names(self) -> Iterator[str]:
+        """Yield what the emotions are called, once each; what is none is passed over."""
+        found = set[str]()
+        for table in self._tables.values():
+            column = read_header(table).index("emotion")
+            for _, cells in read_rows(table):
+                emotion = cells[column].strip() if column < len(cells) else ""
+                if emotion in found:
+                    continue
+                found.add(emotion)
+                name = _named(emotion)
+                if name and not complaint_about(name):
+                    yield name
+
+    def _meaning(self, emotion: str) -> str | None:
+        """Return an emotion's label; None where it is to be left out, "" where it is none."""
+        if emotion not in self._meanings:
+            if len(self._meanings) > _MOST_MEANINGS:
+                self._meanings.clear()
+            try:
+                self._meanings[emotion] = self._vocabulary.find(_named(emotion))
+            except LabelError:
+                self._meanings[emotion] = ""
+        return self._meanings[emotion]
 
     def _unanswered(self) -> list[Split | None]:
         """Return "test" where its file has no answers, as the contest published it."""
@@ -105,24 +144,33 @@ class CsvEntries(Entries):
 
     def _entry(
         self, cells: Mapping[str, str], row: int, line: int, *, split: Split | None, where: str
-    ) -> Entry | None:
+    ) -> Entry | str:
+        """Return the picture of a row, or why it is left out."""
         problem, usage = "", cells.get("usage", "").strip()
         emotion = cells.get("emotion", "").strip()
-        if emotion not in _EMOTION_NUMBERS:
+        label = self._meaning(emotion)
+        if label is None:
+            return _DROPPED
+        if not label:
             problem = f"{where}: emotion {emotion[:20]!r}, not 0 to {len(EMOTIONS) - 1}"
         if "usage" in cells:
             named = split_of(usage[:_MAX_USAGE], public_test=self._public_test)
             if named == "leave-out":
-                return None
+                return _AS_SET
             split = named
             if split is None:
                 problem = problem or f"{where}: usage {usage[:20]!r}"
         if problem:
             return Entry(where, None, split, partial(_refuse, problem), row)
-        label = EMOTIONS[int(emotion)]
         folder = usage or (split or "")
-        name = "/".join(part for part in (folder, label, f"{line:05d}") if part)
+        called = _named(emotion)
+        name = "/".join(part for part in (folder, called, f"{line:05d}") if part)
         return Entry(name, label, split, partial(_decode, cells.get("pixels", ""), where), row)
+
+
+def _named(emotion: str) -> str:
+    """Return what an emotion is called: by its number in the contest, or as the cell says."""
+    return EMOTIONS[int(emotion)] if emotion in _EMOTION_NUMBERS else emotion
 
 
 def _by_split(files: DataFiles) -> dict[Split | None, Member]:
@@ -176,6 +224,6 @@ def _decode(text: str, where: str) -> tuple[bytes, GreyImage]:
 def _refuse(problem: str) -> NoReturn:
     raise DataError(
         problem,
-        expected=f"emotion 0 to 6, {SIDE * SIDE:,} pixels of 0 to 255, a known usage",
+        expected=f"emotion 0 to 6 or a word, {SIDE * SIDE:,} pixels of 0 to 255, a known usage",
         fix="copy the file again, or correct the line",
     )

@@ -12,9 +12,10 @@ from fer_edge.shared.data.containers import Skipped
 from fer_edge.shared.data.files import DataFiles
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.layout import LabelledPicture, PublicTest, Split
-from fer_edge.shared.data.pictures import decode_grey
+from fer_edge.shared.data.pictures import decode_picture
 from fer_edge.shared.errors import DataError, FerError
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary
+from fer_edge.shared.records import Image
 
 MAX_ASPECT: Final = 16
 
@@ -25,9 +26,9 @@ class Entry:
 
     Attributes:
         name: Path inside the data set, or the line of a CSV file that makes no sense.
-        label: Canonical expression name; None where it makes no sense, then `read` raises.
+        label: As the vocabulary has it; None where it makes no sense, then `read` raises.
         split: The split that the data set names; None where it names none.
-        read: Returns what lies on disk and the grey picture; uint8, shape (H, W).
+        read: Returns what lies on disk and the picture, grey or BGR; uint8.
             Raises PictureError or DataError.
         row: Position in a CSV file, counted from 0; None elsewhere.
     """
@@ -35,7 +36,7 @@ class Entry:
     name: str
     label: str | None
     split: Split | None
-    read: Callable[[], tuple[bytes, GreyImage]]
+    read: Callable[[], tuple[bytes, Image]]
     row: int | None = None
 
 
@@ -66,6 +67,8 @@ class FolderEntries(Entries):
         files: Of the data set; closed with this.
         public_test: What a folder PublicTest is used for.
         problems: As for `LabelledPictures`.
+        vocabulary: What the class folders' names mean.
+        colour: Whether pictures are read in colour.
 
     Raises:
         DataError: As `LabelledPictures` says.
@@ -73,9 +76,18 @@ class FolderEntries(Entries):
     """
 
     def __init__(
-        self, files: DataFiles, *, public_test: PublicTest, problems: list[FerError] | None
+        self,
+        files: DataFiles,
+        *,
+        public_test: PublicTest,
+        problems: list[FerError] | None,
+        vocabulary: Vocabulary = KNOWN_EXPRESSIONS,
+        colour: bool = False,
     ) -> None:
-        self._source = LabelledPictures(files, public_test=public_test, problems=problems)
+        self._source = LabelledPictures(
+            files, public_test=public_test, problems=problems, vocabulary=vocabulary
+        )
+        self._colour = colour
         self.total = len(self._source.pictures)
         self.skipped = self._source.skipped
 
@@ -91,10 +103,10 @@ class FolderEntries(Entries):
         """Close the archive, if there is one; may be called twice."""
         self._source.close()
 
-    def _read(self, picture: LabelledPicture) -> tuple[bytes, GreyImage]:
+    def _read(self, picture: LabelledPicture) -> tuple[bytes, Image]:
         data = self._source.read(picture)
-        grey = decode_grey(data, where=picture.name)
-        height, width = grey.shape
+        seen = decode_picture(data, where=picture.name, colour=self._colour)
+        height, width = seen.shape[:2]
         # Made square, a picture of one row would fill the memory.
         if max(height, width) > MAX_ASPECT * min(height, width):
             raise DataError(
@@ -102,4 +114,4 @@ class FolderEntries(Entries):
                 expected=f"a face crop, no side longer than {MAX_ASPECT} times the other",
                 fix="remove it",
             )
-        return data, grey
+        return data, seen

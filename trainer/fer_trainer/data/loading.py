@@ -3,29 +3,62 @@
 from dataclasses import replace
 from pathlib import Path
 
+from fer_edge.shared.errors import LabelError
+from fer_edge.shared.labels import labels_of_names
 from fer_trainer.data.heads import split_heads
 from fer_trainer.data.origin import DataSet
-from fer_trainer.data.reading import read_data
+from fer_trainer.data.reading import names_of_classes, read_data
 from fer_trainer.data.splitting import SplitData, split_data
 from fer_trainer.data.unlabelled import read_unlabelled
+from fer_trainer.recipe.consistency import check_recipe
 from fer_trainer.recipe.settings import Recipe
+
+
+def settle_labels(recipe: Recipe, path: Path) -> Recipe:
+    """Return the recipe with labels that are named; those of folders are by what the data has.
+
+    Raises:
+        DataError: There is no such data.
+        LabelError: A folder's name cannot be a label, or there are too few or too many.
+        SettingsError: The recipe contradicts itself with these labels.
+    """
+    if not recipe.labels.of_folders:
+        return recipe
+    try:
+        names = labels_of_names(names_of_classes(path))
+        settled = replace(recipe, labels=replace(recipe.labels, names=names))
+        check_recipe(settled, where=recipe.name)
+    except LabelError as error:
+        raise LabelError(
+            f"{path}: {error.found}",
+            expected=error.expected,
+            fix=error.fix + "; or name the labels in the recipe instead of its folders",
+        ) from error
+    return settled
 
 
 def load_data(recipe: Recipe, path: Path) -> SplitData:
     """Read and split what a recipe is to be trained on.
 
     Args:
-        recipe: Says which labels, what size, and how to split.
+        recipe: Says which labels, what size, and how to split; as `settle_labels` returned it.
         path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
 
     Raises:
         DataError: The data cannot be used.
         LabelError: A class folder's name is unknown.
+        ValueError: The labels are those of folders, and nobody has settled which.
     """
+    if recipe.labels.of_folders:
+        raise ValueError("the recipe's labels are its data's folders: call settle_labels first")
 
     def read(recipe: Recipe) -> DataSet:
         return read_data(
-            path, labels=recipe.label_names, spec=recipe.input_spec, settings=recipe.data
+            path,
+            labels=recipe.label_names,
+            spec=recipe.input_spec,
+            settings=recipe.data,
+            vocabulary=recipe.labels.vocabulary,
         )
 
     def split(recipe: Recipe) -> SplitData:

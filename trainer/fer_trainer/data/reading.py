@@ -20,12 +20,13 @@ import numpy as np
 from fer_edge.shared.data.containers import SingleFile, Skipped
 from fer_edge.shared.data.ferplus import EXPRESSIONS
 from fer_edge.shared.data.files import DataFiles, by_reason
-from fer_edge.shared.data.layout import PublicTest, Split
+from fer_edge.shared.data.layout import PublicTest, Split, class_folders
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, FerError, PictureError
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.preprocess import prepare_crop
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.records import Image
 from fer_trainer.data.csv_files import CsvEntries
 from fer_trainer.data.entries import Entries, Entry, FolderEntries
 from fer_trainer.data.origin import DataSet, Origin, VotesOrigin
@@ -38,7 +39,12 @@ _log = logging.getLogger(__name__)
 
 
 def open_entries(
-    path: Path, *, public_test: PublicTest = "val", problems: list[FerError] | None = None
+    path: Path,
+    *,
+    public_test: PublicTest = "val",
+    problems: list[FerError] | None = None,
+    vocabulary: Vocabulary = KNOWN_EXPRESSIONS,
+    colour: bool = False,
 ) -> Entries:
     """Open a data set, whatever its shape, told by what it holds.
 
@@ -48,6 +54,8 @@ def open_entries(
         public_test: What rows and folders of the name PublicTest are used for.
         problems: Where given, what is not understood is added here instead of raised, and left
             out.
+        vocabulary: What the names of classes mean.
+        colour: Whether pictures are read in colour; those of a CSV file are grey.
 
     Raises:
         DataError: No such data, or an unknown layout.
@@ -57,25 +65,54 @@ def open_entries(
     try:
         if isinstance(files.container, SingleFile) and not files.pictures:
             files.tables = files.container.names  # what it lacks is said by line and column
-        kind = CsvEntries if files.tables else FolderEntries
-        return kind(files, public_test=public_test, problems=problems)
+        if files.tables:
+            return CsvEntries(
+                files, public_test=public_test, problems=problems, vocabulary=vocabulary
+            )
+        return FolderEntries(
+            files,
+            public_test=public_test,
+            problems=problems,
+            vocabulary=vocabulary,
+            colour=colour,
+        )
     except BaseException:
         files.close()
         raise
 
 
+def names_of_classes(path: Path) -> list[str]:
+    """Return what a data set calls its classes, in no certain order; nothing is decoded.
+
+    Raises:
+        DataError: No such data, or an unknown layout.
+    """
+    with DataFiles(path) as files:
+        if isinstance(files.container, SingleFile) and not files.pictures:
+            files.tables = files.container.names
+        if not files.tables:
+            return class_folders(files.pictures)
+        return [*CsvEntries(files, public_test="val", problems=[]).names()]
+
+
 def read_data(
-    path: Path, *, labels: Sequence[str], spec: InputSpec, settings: DataSettings | None = None
+    path: Path,
+    *,
+    labels: Sequence[str],
+    spec: InputSpec,
+    settings: DataSettings | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> DataSet:
     """Read every picture of a data set that carries one of `labels`.
 
     Args:
         path: Class folders, split folders, a ZIP of either, or FER2013's CSV.
-        labels: Canonical names in the network's order.
-        spec: Size and treatment of the pictures.
+        labels: In the network's order.
+        spec: Size, colours and treatment of the pictures.
         settings: What a CSV's PublicTest is, whose votes are the labels, whether pictures of
             other labels may be left out (they always may be for two labels); the defaults where
             not given.
+        vocabulary: Which label a name means; if not given, those spelled like it, and aliases.
 
     Raises:
         DataError: No such data, an unknown layout, no picture with these labels, pictures of
@@ -83,7 +120,7 @@ def read_data(
         LabelError: A class folder's name is unknown.
     """
     settings = settings or DataSettings()
-    with open_entries(path, public_test=settings.public_test) as entries:
+    with _opened(path, labels, spec, settings, vocabulary) as entries:
         reader = _Reader(path, labels, spec, _votes(settings, labels), _doubts(settings))
         reader.read(entries)
     data = reader.data_set()
@@ -91,29 +128,35 @@ def read_data(
         raise DataError(
             f"{path} also holds {_listed(reader.other_labels)}",
             expected="only pictures of " + ", ".join(labels),
-            fix="choose a recipe with these labels, or leave the pictures out with "
-            "--set data.subset=true",
+            fix="name these labels, too; or leave the pictures out with --set data.subset=true, or "
+            "by labels.drop",
         )
     return data
 
 
 def read_for_evaluation(
-    path: Path, *, labels: Sequence[str], spec: InputSpec, settings: DataSettings | None = None
+    path: Path,
+    *,
+    labels: Sequence[str],
+    spec: InputSpec,
+    settings: DataSettings | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> Samples:
     """Read the test split where there are splits, else everything.
 
     Args:
         path: As for `read_data`.
-        labels: Canonical names in the network's order.
-        spec: Size and treatment of the pictures.
+        labels: In the network's order.
+        spec: Size, colours and treatment of the pictures.
         settings: As for `read_data`, but pictures of other labels are always left out.
+        vocabulary: As for `read_data`.
 
     Raises:
         DataError: As `read_data` says, or there are splits but no test pictures.
         LabelError: A class folder's name is unknown.
     """
     settings = settings or DataSettings()
-    with open_entries(path, public_test=settings.public_test) as entries:
+    with _opened(path, labels, spec, settings, vocabulary) as entries:
         reader = _Reader(path, labels, spec, _votes(settings, labels))
         reader.read(entries, only_test=True)
     if reader.passed_over and not reader.decoded:
@@ -123,6 +166,21 @@ def read_for_evaluation(
             fix=entries.advise(),
         )
     return next(iter(reader.data_set().splits.values()))
+
+
+def _opened(
+    path: Path,
+    labels: Sequence[str],
+    spec: InputSpec,
+    settings: DataSettings,
+    vocabulary: Vocabulary | None,
+) -> Entries:
+    return open_entries(
+        path,
+        public_test=settings.public_test,
+        vocabulary=vocabulary or Vocabulary(labels),
+        colour=spec.is_colour,
+    )
 
 
 def _votes(settings: DataSettings, labels: Sequence[str]) -> Votes | None:
@@ -174,13 +232,13 @@ class _Reader:
 
     def _decode(self, entry: Entry, label: str | None, soft: SoftLabel | None) -> None:
         try:
-            data, grey = entry.read()
+            data, seen = entry.read()
         except (PictureError, DataError) as error:
             self.unreadable.append((entry.name, error.found))
             return
         assert label is not None, entry.name  # noqa: S101 - `read` raises where there is none
         self.content.update(entry.name.encode() + b"\0" + hashlib.sha256(data).digest())
-        pixels = prepare_crop(grey, self.spec)
+        pixels = prepare_crop(seen, self.spec)
         index = self.labels.index(label)
         self.decoded.append(_Decoded(entry.name, entry.split, pixels, index, soft))
 
@@ -192,7 +250,7 @@ class _Reader:
             raise DataError(
                 f"{self.path} holds only {_listed(self.other_labels) or 'a header'}",
                 expected="pictures of " + ", ".join(self.labels),
-                fix="choose a recipe with these labels, or other data",
+                fix="name the labels that the data has, or other data",
             )
         check_readable(self.unreadable, total, self.path)
         if self.other_labels:
@@ -240,7 +298,7 @@ class _Reader:
 class _Decoded:
     name: str
     split: Split | None
-    pixels: GreyImage
+    pixels: Image
     label: int
     soft: SoftLabel | None
 

@@ -178,5 +178,5 @@ def check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where
             raise DataError(
                 f"{part} has no pictures of {', '.join(missing)}",
                 expected="pictures of each of " + ", ".join(labels),
-                fix="add them, or choose a recipe without these labels",
+                fix="add them, or leave these labels out of the recipe (labels.drop)",
             )

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.data.files import DataFiles, by_reason
-from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, decode_grey, pixel_digest
+from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES, decode_picture, pixel_digest
 from fer_edge.shared.data.samples import Pictures, Samples
 from fer_edge.shared.errors import DataError, PictureError
 from fer_edge.shared.model.preprocess import prepare_crop
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.records import Image
 from fer_trainer.data.reading import check_readable
 from fer_trainer.recipe.settings import Recipe, UnlabelledSettings
 
@@ -37,7 +37,7 @@ class Unlabelled:
     """Faces without labels, at the size of the network's input.
 
     Attributes:
-        pictures: uint8, shape (N, height, width).
+        pictures: As `Pictures` says.
         names: One for each.
         even: bool, shape (N,): those that are to be read evenly as every label.
         source: File or folder name, without its path.
@@ -85,7 +85,7 @@ def read_unlabelled(recipe: Recipe, *, aside: Sequence[Samples]) -> Unlabelled:
     path, settings = Path(recipe.data.unlabelled), recipe.unlabelled
     forbidden = {digest for samples in aside for digest in samples.digests()}
     content, left_out = hashlib.sha256(), Counter[str]()
-    kept: list[tuple[str, GreyImage]] = []
+    kept: list[tuple[str, Image]] = []
     unreadable: list[tuple[str, str]] = []
     with DataFiles(path) as files:
         files.container.check_sizes(files.pictures, limit=MAX_PICTURE_BYTES)
@@ -95,11 +95,12 @@ def read_unlabelled(recipe: Recipe, *, aside: Sequence[Samples]) -> Unlabelled:
         for name in wanted:
             try:
                 data = files.container.read(name)
-                grey = _middle(decode_grey(data, where=name), settings.middle)
+                seen = decode_picture(data, where=name, colour=recipe.input_spec.is_colour)
+                seen = _middle(seen, settings.middle)
             except (PictureError, DataError) as error:
                 unreadable.append((name, error.found))
                 continue
-            pixels = prepare_crop(grey, recipe.input_spec)
+            pixels = prepare_crop(seen, recipe.input_spec)
             if pixel_digest(pixels) in forbidden:
                 left_out[SET_ASIDE] += 1
                 continue
@@ -121,7 +122,7 @@ def read_unlabelled(recipe: Recipe, *, aside: Sequence[Samples]) -> Unlabelled:
 
 
 def _gathered(
-    kept: Sequence[tuple[str, GreyImage]],
+    kept: Sequence[tuple[str, Image]],
     settings: UnlabelledSettings,
     path: Path,
     content_sha256: str,
@@ -144,10 +145,10 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _middle(grey: GreyImage, share: float) -> GreyImage:
+def _middle(picture: Image, share: float) -> Image:
     """Return the middle of a picture, `share` of each side."""
     if share == 1.0:
-        return grey
-    height, width = (max(1, round(share * side)) for side in grey.shape)
-    top, left = (grey.shape[0] - height) // 2, (grey.shape[1] - width) // 2
-    return grey[top : top + height, left : left + width]
+        return picture
+    height, width = (max(1, round(share * side)) for side in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]

@@ -10,34 +10,40 @@ from typing import Final
 
 import numpy as np
 
-from fer_edge.shared.errors import DataError, FerError
+from fer_edge.shared.errors import DataError, FerError, LabelError
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary, as_label, labels_of_names
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.whole_files import make_folder, replace_file
-from fer_trainer.data.reading import open_entries
+from fer_trainer.data.entries import Entries
+from fer_trainer.data.reading import names_of_classes, open_entries
 from fer_trainer.inspection.duplicates import exact_groups, near_groups
 from fer_trainer.inspection.findings import BLANK_SPREAD, Findings
 from fer_trainer.inspection.sheets import draw_sheets
 from fer_trainer.inspection.survey import survey
 from fer_trainer.inspection.text import format_findings
+from fer_trainer.recipe.promise import FOLDERS, LabelSettings
 
 REPORT: Final = "report.txt"
 JSON: Final = "findings.json"
 _USABLE: Final = "two classes or more, each in train, and whole pictures"
 
 
-def inspect_data(path: Path, *, tell: Callable[[str], None]) -> Findings:
+def inspect_data(path: Path, *, tell: Callable[[str], None], labels: str | None = None) -> Findings:
     """Look at every picture of a data set, and for what is there twice.
 
     Args:
         path: Class folders, split folders, an archive of either, or FER2013's CSV.
         tell: Takes a line of progress.
+        labels: Words with commas between them, a label set's name, or "folders"; if not given, the
+            expressions that are known. Where no folder is called so, they are looked at under
+            their own names, and each is a problem.
 
     Raises:
         DataError: No such data, an unknown layout, or no picture that can be read.
-        LabelError: A class folder's name is unknown.
+        LabelError: No class folder has one of the names given, or a word cannot be a label.
     """
     strange: list[FerError] = []
-    with open_entries(path, problems=strange) as entries, ProgressLine() as line:
+    with _opened(path, labels, strange) as entries, ProgressLine() as line:
         seen = survey(line.each("reading", entries, entries.total))
     exact = exact_groups(seen.digests)
     copies = {index for group in exact for index in group[1:]}
@@ -50,6 +56,32 @@ def inspect_data(path: Path, *, tell: Callable[[str], None]) -> Findings:
     with ProgressLine() as line:
         near = near_groups(seen.thumbnails, distinct, progress=partial(line.count, "comparing"))
     return Findings(path.name, seen, exact, near, entries.skipped, strange)
+
+
+def _opened(path: Path, labels: str | None, strange: list[FerError]) -> Entries:
+    try:
+        return open_entries(path, problems=strange, vocabulary=_vocabulary(path, labels))
+    except LabelError:
+        if labels is not None:
+            raise
+    for name in names_of_classes(path):
+        try:
+            KNOWN_EXPRESSIONS.find(name)
+        except LabelError as error:
+            strange.append(error)
+    return open_entries(path, problems=strange, vocabulary=_vocabulary(path, FOLDERS))
+
+
+def _vocabulary(path: Path, labels: str | None) -> Vocabulary:
+    if labels is None:
+        return KNOWN_EXPRESSIONS
+    words = tuple(as_label(word) for word in labels.split(","))
+    names = words[0] if len(words) == 1 else words
+    if names == FOLDERS:
+        names = labels_of_names(names_of_classes(path))
+    settings = LabelSettings(names)
+    settings.check()
+    return settings.vocabulary
 
 
 def write_findings(findings: Findings, folder: Path) -> list[str]:

@@ -91,7 +91,7 @@ def _layers(
     """Return the layers of a new network's body, and each head's labels and layer by its name."""
     weighted = [layer for layer in network.layers if layer.weights]
     if not recipe.heads:
-        return weighted[:-1], {recipe.labels: (recipe.label_names, weighted[-1])}
+        return weighted[:-1], {recipe.labels.title: (recipe.label_names, weighted[-1])}
     answers = {layer.name.partition("_softmax_")[2]: layer for layer in weighted}
     heads = {
         head.name: (recipe.of_head(head).label_names, answers[head.name]) for head in recipe.heads

@@ -40,7 +40,11 @@ def evaluate_run(
         load_recipe(str(run / run_folder.RECIPE)).data, votes=str(votes) if votes else ""
     )
     samples = read_for_evaluation(
-        data, labels=contract.labels, spec=contract.input, settings=settings
+        data,
+        labels=contract.labels,
+        spec=contract.input,
+        settings=settings,
+        vocabulary=contract.vocabulary,
     )
     judgement = judge(samples, predict(network, samples.pictures), contract, part="evaluation")
     if pictures is not None:

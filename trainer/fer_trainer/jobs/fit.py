@@ -42,6 +42,7 @@ from fer_trainer.training.loop import RunFiles, new_network, train
 from fer_trainer.training.measurement import Measured, measure
 
 REPRESENTATIVE_PICTURES: Final = 2000
+_TENSORBOARD: Final = "'fer-trainer[tensorboard]'"
 _FROM_THE_START: Final = "no epoch done yet: from the start"
 
 _log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ def _fit(  # noqa: PLR0913 - as above
         tell(f"{split.origin.name}: " + ", ".join(sizes))
         if not devices.process.index:
             board = shlex.quote(str(run.path / run_folder.TENSORBOARD))
-            lacks = "" if find_spec("tensorboard") else " (after pip install tensorboard)"
+            lacks = "" if find_spec("tensorboard") else f" (after pip install {_TENSORBOARD})"
             tell(f"to watch: tensorboard --logdir {board}{lacks}")
         if resume:
             tell(f"going on after epoch {begun.epoch}" if begun else _FROM_THE_START)
@@ -299,6 +300,8 @@ def _contract(
         least_probability=measured.least_probability,
         class_shares=measured.class_shares,
         balance=measured.balance,
+        merged=recipe.labels.merged,
+        dropped=recipe.labels.dropped,
         licence=recipe.card.licence,
         intended_use=as_line(recipe.card.intended_use),
         limits=as_line(recipe.card.limits),

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.data.pictures import decode_colour, decode_grey, read_picture_bytes
 from fer_edge.shared.faces.choice import default_detector
 from fer_edge.shared.model.preprocess import cut_face, prepare_crop, whole_picture
-from fer_edge.shared.records import Face, GreyImage, Reading
+from fer_edge.shared.records import Face, Image, Reading
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.recipe.files import load_recipe
@@ -28,12 +28,12 @@ class SeenFace:
     Attributes:
         reading: Where it is and what the network answered.
         text: The same in the recipe's words, for instance `Happy (0.93)`.
-        crop: uint8, shape (H, W): what the network was shown.
+        crop: uint8, shape (H, W) or (H, W, 3) in RGB: what the network was shown.
     """
 
     reading: Reading
     text: str
-    crop: GreyImage
+    crop: Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,21 +109,22 @@ class RunPredictor:
         Raises:
             PictureError: It cannot be read.
         """
-        grey = read_grey(Path(image))
+        data, spec = read_picture_bytes(Path(image)), self._contract.input
+        grey = decode_grey(data, where=image)
+        picture = decode_colour(data, where=image) if spec.is_colour else grey
         faces = self._detector.detect(grey) if self._detector else []
         if faces:
-            spec = self._contract.input
-            crops = [cut_face(grey, face, spec) for face in faces]
+            crops = [cut_face(picture, face, spec) for face in faces]
         else:
             if self._detector:
                 _log.info("%s: no face found, so the whole picture is read as one", image)
             faces = [Face(whole_picture(grey), 1.0)]
-            crops = [prepare_crop(grey, self._contract.input)]
+            crops = [prepare_crop(picture, spec)]
         height, width = grey.shape
         seen = (self._read_face(face, crop) for face, crop in zip(faces, crops, strict=True))
         return SeenPicture(image, width, height, tuple(seen))
 
-    def _read_face(self, face: Face, crop: GreyImage) -> SeenFace:
+    def _read_face(self, face: Face, crop: Image) -> SeenFace:
         contract = self._contract
         threshold = contract.threshold if contract.task == "binary" else None
         answers = predict(self._network, crop[None])

@@ -11,6 +11,7 @@ from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.typed_tables import flatten
 from fer_edge.shared.whole_files import WRITING
+from fer_edge.shared.written_values import as_written
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
@@ -118,5 +119,5 @@ def _is_rest(entry: Path) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    text = as_written(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures
 from fer_edge.shared.errors import OutputError, SettingsError
-from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.labels import label_set
 from fer_edge.shared.terminal.progress import format_duration
 from fer_edge.shared.whole_files import remove_rests
 from fer_trainer.data.splitting import SplitData
@@ -52,12 +52,14 @@ class _Teacher:
         network: From float pictures to probabilities, all heads side by side.
         parts: By label set: which outputs, in the set's order.
         facts: What `answers.json` says of it.
+        label_sets: Labels by label set.
     """
 
     run: Path
     network: Any
     parts: Mapping[str, Sequence[int]]
     facts: Mapping[str, str]
+    label_sets: Mapping[str, Sequence[str]]
 
 
 def teach(  # noqa: PLR0913 - who is asked about what
@@ -97,7 +99,7 @@ def teach(  # noqa: PLR0913 - who is asked about what
         refuse_seen(run, split.val.names, what="teacher")
     teachers = [_open(run, recipe) for run in runs]
     names, pictures = _asked_about(split)
-    label_sets = {name: LABEL_SETS[name].labels for teacher in teachers for name in teacher.parts}
+    label_sets = {name: labels for each in teachers for name, labels in each.label_sets.items()}
     facts = describe_answers(
         recipe, views=views, seed=seed, label_sets=label_sets,
         teachers=[teacher.facts for teacher in teachers], names=names, pictures=pictures,
@@ -111,7 +113,7 @@ def teach(  # noqa: PLR0913 - who is asked about what
     started = time.monotonic()
     for done, view in enumerate(missing):
         drawn = draw_views(
-            recipe.augmentation, seed=seed, view=view, count=len(names), shape=pictures.shape[1:]
+            recipe.augmentation, seed=seed, view=view, count=len(names), shape=pictures.shape[1:3]
         )
         answers.write_view(view, _ask(augment, teachers, pictures, drawn, view=view))
         seconds = (time.monotonic() - started) / (done + 1)
@@ -136,13 +138,16 @@ def _open(run: Path, recipe: Recipe) -> _Teacher:
     asked = own.training.precision
     network = network_in("float32" if asked == "auto" else asked, own)
     network.set_weights(load_network(model).get_weights())
-    names = [head.labels for head in own.heads] or [own.labels]
+    names = [head.labels for head in own.heads] or [own.labels.title]
+    label_sets = {head.labels: label_set(head.labels).labels for head in own.heads} or {
+        own.labels.title: own.label_names
+    }
     places = head_places(own).values()
     parts = {
         name: range(place.start, place.stop) for name, place in zip(names, places, strict=True)
     }
     facts = {"recipe": own.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
-    return _Teacher(run, for_answers_only(network), parts, facts)
+    return _Teacher(run, for_answers_only(network), parts, facts, label_sets)
 
 
 def _asked_about(split: SplitData) -> tuple[tuple[str, ...], Pictures]:

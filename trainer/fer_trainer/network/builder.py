@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_trainer.backend import keras
-from fer_trainer.network.counting import HEADS, check_answer, check_fit
-from fer_trainer.network.language import Layer
+from fer_trainer.network.blocks import BLOCKS, addition, per_channel
+from fer_trainer.network.counting import HEADS, check_answer, check_fit, check_shortcut
+from fer_trainer.network.language import OUTPUTS, Layer
 
 layers = keras.layers
 
@@ -21,14 +22,14 @@ def build_network(
 
     Args:
         lines: As `language.parse_layers` returns them.
-        input_shape: (height, width, 1).
+        input_shape: (height, width, channels).
         labels: Number of labels; decides the size of the output. Of several heads on one body:
             by the head's name.
         name: Of the model.
 
     Returns:
-        A functional `keras.Model` from raw pixels, float32 (N, height, width, 1) in 0..255, to
-        probabilities, float32 (N, labels) or (N, 1) for a sigmoid; those of several heads stand
+        A functional `keras.Model` from raw pixels, float32 (N, height, width, channels) in 0..255,
+        to probabilities, float32 (N, labels) or (N, 1) for a sigmoid; those of several heads stand
         side by side.
 
     Raises:
@@ -37,9 +38,18 @@ def build_network(
     check_answer(lines[-1], labels)
     pixels = keras.Input(input_shape, name="pixels")
     x = pixels
+    shortcuts: list[Any] = []
     for number, line in enumerate(lines, start=1):
         check_fit(line, number, x.shape[1:])
-        x = _apply(line, x, f"{number:02d}_{line.kind}", labels)
+        name_of_line = f"{number:02d}_{line.kind}"
+        if line.kind == "shortcut":
+            shortcuts.append(x)
+        elif line.kind == "add":
+            begun = shortcuts.pop()
+            stride = check_shortcut(line, number, begun.shape[1:], x.shape[1:])
+            x = addition(x, begun, name_of_line, stride=stride)
+        else:
+            x = _apply(line, x, name_of_line, labels)
     return keras.Model(pixels, x, name=name.replace("-", "_"))
 
 
@@ -56,32 +66,37 @@ def head_network(network: Any, head: str, *, name: str) -> Any:
 
 
 def _apply(line: Layer, x: Any, name: str, labels: int | Mapping[str, int]) -> Any:
+    if block := BLOCKS.get(line.kind):
+        return block(line, x, name)
+    if line.kind in OUTPUTS:
+        return _answer(line, x, name, labels)
+    return _layer(line, name)(x)
+
+
+def _layer(line: Layer, name: str) -> Any:
     match line.kind:
         case "rescale":
-            scale = (1.0 - line.low) / 255.0
-            return layers.Rescaling(scale, offset=line.low, name=name)(x)
+            return layers.Rescaling((1.0 - line.low) / 255.0, offset=line.low, name=name)
         case "conv":
-            return _convolution(line, name)(x)
-        case "residual":
-            return _residual(line, x, name)
+            return _convolution(line, name)
+        case "depthwise":
+            return _depthwise(line, name)
         case "dense":
-            return _dense(line.size, line, name)(x)
-        case "softmax" | "sigmoid":
-            return _answer(line, x, name, labels)
+            return _dense(line.size, line, name)
         case "bn":
-            return layers.BatchNormalization(name=name)(x)
+            return layers.BatchNormalization(name=name)
         case "relu":
-            return layers.ReLU(name=name)(x)
+            return layers.ReLU(name=name)
         case "maxpool" | "avgpool":
             kind = layers.MaxPooling2D if line.kind == "maxpool" else layers.AveragePooling2D
             padding = "same" if line.same else "valid"
-            return kind(line.kernel, line.stride or None, padding, name=name)(x)
+            return kind(line.kernel, line.stride or None, padding, name=name)
         case "dropout":
-            return layers.Dropout(line.rate, name=name)(x)
+            return layers.Dropout(line.rate, name=name)
         case "flatten":
-            return layers.Flatten(name=name)(x)
+            return layers.Flatten(name=name)
         case "gap":
-            return layers.GlobalAveragePooling2D(name=name)(x)
+            return layers.GlobalAveragePooling2D(name=name)
         case _:
             raise AssertionError(line.kind)
 
@@ -112,6 +127,19 @@ def _convolution(line: Layer, name: str) -> Any:
     )
 
 
+def _depthwise(line: Layer, name: str) -> Any:
+    return layers.DepthwiseConv2D(
+        line.kernel,
+        line.stride,
+        padding="same" if line.same else "valid",
+        activation=line.activation,
+        use_bias=line.bias,
+        depthwise_initializer=per_channel(line),
+        depthwise_regularizer=keras.regularizers.L2(line.l2) if line.l2 else None,
+        name=name,
+    )
+
+
 def _dense(units: int, line: Layer, name: str) -> Any:
     return layers.Dense(
         units,
@@ -125,29 +153,3 @@ def _dense(units: int, line: Layer, name: str) -> Any:
 def _initialiser(line: Layer) -> str:
     # Keras' own default where the layer has its bias, as the documented networks do.
     return "glorot_uniform" if line.bias else "he_normal"
-
-
-def _residual(line: Layer, x: Any, name: str) -> Any:
-    """Two convolutions and a shortcut, projected where the shape changes.
-
-    Source: He et al., Deep Residual Learning for Image Recognition, 2015, section 4.2.
-    """
-
-    def convolution(x: Any, part: str, kernel: int, stride: int) -> Any:
-        x = layers.Conv2D(
-            line.size,
-            kernel,
-            stride,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=f"{name}_{part}",
-        )(x)
-        return layers.BatchNormalization(name=f"{name}_{part}_bn")(x)
-
-    shortcut = x
-    if line.stride != 1 or x.shape[-1] != line.size:
-        shortcut = convolution(x, "shortcut", 1, line.stride)
-    x = layers.ReLU(name=f"{name}_relu1")(convolution(x, "conv1", 3, line.stride))
-    x = convolution(x, "conv2", 3, 1)
-    return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, shortcut]))

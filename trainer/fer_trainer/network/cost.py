@@ -79,7 +79,7 @@ def network_cost(model: Any) -> NetworkCost:
 
 def _macs(layer: Any) -> int:
     kind = type(layer).__name__
-    if kind == "Conv2D":
+    if kind in {"Conv2D", "DepthwiseConv2D"}:
         rows, columns = layer.output.shape[1:3]
         return int(rows * columns * math.prod(layer.kernel.shape))
     if kind == "Dense":
@@ -97,6 +97,6 @@ def int8_bytes(layers: Sequence[LayerCost]) -> int:
     for layer in layers:
         if layer.kind not in _FOLDED:
             total += _BYTES_A_LAYER
-        if layer.kind in {"Conv2D", "Dense"}:
+        if layer.kind in {"Conv2D", "DepthwiseConv2D", "Dense"}:
             total += layer.parameters + _BYTES_A_CHANNEL * layer.shape[-1]
     return total

@@ -18,7 +18,10 @@ Shape = tuple[int, ...]
 """Of a layer's output, without the batch."""
 
 _POOLS: Final = {"maxpool": "MaxPooling2D", "avgpool": "AveragePooling2D"}
-_SPATIAL: Final = frozenset({"conv", "residual", "maxpool", "avgpool", "flatten", "gap"})
+_SPATIAL: Final = frozenset({
+    "conv", "depthwise", "separable", "residual", "excite", "maxpool", "avgpool", "flatten", "gap",
+})  # fmt: skip
+_WINDOWED: Final = frozenset({*_POOLS, "conv", "depthwise"})
 _FLAT: Final = frozenset({"dense", "softmax", "sigmoid"})
 
 
@@ -29,7 +32,7 @@ def count_network(
 
     Args:
         lines: As `language.parse_layers` returns them.
-        input_shape: (height, width, 1).
+        input_shape: (height, width, channels).
         labels: Number of labels; of several heads by the head's name.
 
     Raises:
@@ -38,9 +41,17 @@ def count_network(
     check_answer(lines[-1], labels)
     costs = [LayerCost("pixels", "InputLayer", input_shape, 0, 0)]
     shape = input_shape
+    shortcuts: list[Shape] = []
     for number, line in enumerate(lines, start=1):
         check_fit(line, number, shape)
-        costs += _count(line, f"{number:02d}_{line.kind}", shape, labels)
+        name = f"{number:02d}_{line.kind}"
+        if line.kind == "shortcut":
+            shortcuts.append(shape)
+        elif line.kind == "add":
+            begun = shortcuts.pop()
+            costs += _addition(name, begun, shape, check_shortcut(line, number, begun, shape))
+        else:
+            costs += _count(line, name, shape, labels)
         shape = costs[-1].shape
     return NetworkCost(tuple(costs))
 
@@ -72,12 +83,39 @@ def check_fit(line: Layer, number: int, shape: Shape) -> None:
         raise _unfit(line, number, shape, "the picture has been flattened before")
     if line.kind in _FLAT and len(shape) != 1:
         raise _unfit(line, number, shape, "flatten or gap must come before")
-    if (line.kind in _POOLS or line.kind == "conv") and not line.same:
+    if line.kind in _WINDOWED and not line.same:
         rows, columns = shape[:2]
         if line.kernel[0] > rows or line.kernel[1] > columns:
             window = "x".join(str(n) for n in line.kernel)
             why = f"a window of {window} is larger than what is left, {rows}x{columns}"
             raise _unfit(line, number, shape, why)
+
+
+def check_shortcut(line: Layer, number: int, begun: Shape, shape: Shape) -> int | None:
+    """Return the stride of the convolution that makes a shortcut fit; None where it fits.
+
+    Args:
+        line: The addition.
+        number: Counted from 1, for messages.
+        begun: What the shortcut gives, without the batch.
+        shape: What it is added to.
+
+    Raises:
+        SettingsError: No stride makes it fit.
+    """
+    if begun == shape:
+        return None
+    if len(begun) == len(shape) == 3:
+        for stride in range(1, min(begun[:2]) + 1):
+            if tuple(-(-size // stride) for size in begun[:2]) == shape[:2]:
+                return stride
+    why = f"the shortcut has {begun}; no stride makes that fit, as where a border is cut off"
+    raise _unfit(line, number, shape, why)
+
+
+def excited(line: Layer, channels: int) -> int:
+    """Return the channels of the bottleneck of squeeze-and-excite."""
+    return max(1, channels // line.size)
 
 
 def _unfit(line: Layer, number: int, shape: Shape, why: str) -> SettingsError:
@@ -94,6 +132,12 @@ def _count(
     match line.kind:
         case "conv":
             yield _convolution(line, name, shape)
+        case "depthwise":
+            yield _depthwise(line, name, shape)
+        case "separable":
+            yield from _separable(line, name, shape)
+        case "excite":
+            yield from _excite(line, name, shape)
         case "residual":
             yield from _residual(line, name, shape)
         case "dense":
@@ -127,6 +171,46 @@ def _convolution(line: Layer, name: str, shape: Shape) -> LayerCost:
     weights = prod(line.kernel) * shape[-1] * line.size
     bias = line.size if line.bias else 0
     return LayerCost(name, "Conv2D", given, weights + bias, prod(given[:2]) * weights)
+
+
+def _depthwise(line: Layer, name: str, shape: Shape) -> LayerCost:
+    channels = shape[-1]
+    given = (*_moved(line, shape), channels)
+    weights = prod(line.kernel) * channels
+    bias = channels if line.bias else 0
+    return LayerCost(name, "DepthwiseConv2D", given, weights + bias, prod(given[:2]) * weights)
+
+
+def _separable(line: Layer, name: str, shape: Shape) -> Iterator[LayerCost]:
+    own = Layer("", "depthwise", kernel=line.kernel, stride=line.stride, bias=False)
+    first = _depthwise(own, f"{name}_depthwise", shape)
+    second = _pointwise(f"{name}_conv", line.size, 1, first.shape, bias=False)
+    for found in (first, second):
+        yield found
+        yield _norm(f"{found.name}_bn", found.shape)
+        yield LayerCost(f"{found.name}_relu", "ReLU", found.shape, 0, 0)
+
+
+def _excite(line: Layer, name: str, shape: Shape) -> Iterator[LayerCost]:
+    channels = shape[-1]
+    yield LayerCost(f"{name}_mean", "GlobalAveragePooling2D", (1, 1, channels), 0, 0)
+    squeezed = _pointwise(f"{name}_squeeze", excited(line, channels), 1, (1, 1, channels))
+    yield squeezed
+    yield _pointwise(f"{name}_excite", channels, 1, squeezed.shape)
+    yield LayerCost(f"{name}_gate", "Rescaling", (1, 1, channels), 0, 0)
+    yield LayerCost(f"{name}_multiply", "Multiply", shape, 0, 0)
+
+
+def _addition(name: str, begun: Shape, shape: Shape, stride: int | None) -> Iterator[LayerCost]:
+    if stride is not None:
+        fitted = _pointwise(f"{name}_shortcut", shape[-1], stride, begun, bias=False)
+        yield fitted
+        yield _norm(f"{fitted.name}_bn", fitted.shape)
+    yield LayerCost(name, "Add", shape, 0, 0)
+
+
+def _pointwise(name: str, size: int, stride: int, shape: Shape, *, bias: bool = True) -> LayerCost:
+    return _convolution(Layer("", "conv", size, (1, 1), stride, bias=bias), name, shape)
 
 
 def _dense(units: int, name: str, shape: Shape, *, bias: bool = True) -> LayerCost:

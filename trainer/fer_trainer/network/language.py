@@ -22,6 +22,13 @@ maxpool 2x2 /2 same            window (2x2), stride (the window), padding (none)
 dropout 0.3                    share of its input that is set to zero
 dense 256 relu nobias l2=0.01  units; then as for conv
 residual 64 /2                 two 3x3 convolutions with batch norm, and a shortcut
+depthwise 3x3 /2 relu valid nobias l2=0.001
+                               a filter for each channel; all as for conv
+separable 96 3x3 /2            depthwise, then conv 1x1, each with batch norm and ReLU
+shortcut ... add               what comes before shortcut is added to what the lines
+                               between give; by conv 1x1 and batch norm where shapes differ
+excite 4                       squeeze-and-excite: each channel is weighed by what all of
+                               them show, through a quarter of them; hard sigmoid
 softmax | sigmoid              always last: a unit for each label, or one for two
 activations                    relu elu selu tanh gelu silu"""
 
@@ -33,14 +40,22 @@ _OPTIONS: Final[dict[str, frozenset[str]]] = {
     "conv": frozenset({"size", "kernel", "stride", "activation", "valid", "nobias", "l2"}),
     "dense": frozenset({"size", "activation", "nobias", "l2"}),
     "residual": frozenset({"size", "stride"}),
+    "depthwise": frozenset({"kernel", "stride", "activation", "valid", "nobias", "l2"}),
+    "separable": frozenset({"size", "kernel", "stride"}),
+    "excite": frozenset({"size"}),
     "maxpool": frozenset({"kernel", "stride", "same"}),
     "avgpool": frozenset({"kernel", "stride", "same"}),
     "dropout": frozenset({"rate"}),
-    **dict.fromkeys(("bn", "relu", "flatten", "gap", "softmax", "sigmoid"), frozenset()),
+    **dict.fromkeys(
+        ("bn", "relu", "flatten", "gap", "shortcut", "add", "softmax", "sigmoid"), frozenset()
+    ),
 }
 _NEEDED: Final[dict[str, str]] = {
     "rescale": "range", "conv": "size", "dense": "size", "residual": "size", "dropout": "rate",
+    "separable": "size", "excite": "size",
 }  # fmt: skip
+KINDS: Final = tuple(_OPTIONS)
+"""First words of a line."""
 OUTPUTS: Final = ("softmax", "sigmoid")
 
 
@@ -51,7 +66,7 @@ class Layer:
     Attributes:
         text: As the recipe writes it.
         kind: Its first word.
-        size: Filters or units.
+        size: Filters or units; of `excite`, how many times fewer channels its bottleneck has.
         kernel: (rows, columns) of a convolution or a pooling window.
         stride: Of a convolution, a pooling window (0: as the window) or a block.
         activation: Applied by the layer itself.
@@ -96,7 +111,32 @@ def parse_layers(lines: Sequence[str]) -> tuple[Layer, ...]:
             expected="softmax or sigmoid as the last layer and nowhere else",
             fix="end it with softmax (or sigmoid for two labels)",
         )
+    _check_shortcuts(layers)
     return layers
+
+
+def _check_shortcuts(layers: Sequence[Layer]) -> None:
+    """Refuse shortcuts that are not added, and additions without one."""
+    open_ones: list[tuple[int, Layer]] = []
+    for number, layer in enumerate(layers, start=1):
+        if layer.kind == "shortcut":
+            open_ones.append((number, layer))
+        elif layer.kind == "add":
+            if not open_ones or open_ones[-1][0] == number - 1:
+                between = "nothing since its shortcut" if open_ones else "no shortcut before it"
+                raise SettingsError(
+                    f"layer {number} {layer.text!r} has {between}",
+                    expected="shortcut, then the lines to go past, then add",
+                    fix="put a shortcut where what is to be added stands",
+                )
+            open_ones.pop()
+    if open_ones:
+        number, layer = open_ones[-1]
+        raise SettingsError(
+            f"layer {number} {layer.text!r} has no add",
+            expected="shortcut, then the lines to go past, then add",
+            fix="put an add where it comes in again",
+        )
 
 
 def parse_layer(line: str, position: int) -> Layer:

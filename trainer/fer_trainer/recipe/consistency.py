@@ -5,8 +5,8 @@ import string
 from pathlib import PurePosixPath
 from typing import Final
 
-from fer_edge.shared.errors import SettingsError
-from fer_edge.shared.labels import label_set
+from fer_edge.shared.errors import LabelError, SettingsError
+from fer_edge.shared.labels import ALIASES, label_set
 from fer_edge.shared.model.words import is_licence
 from fer_trainer.network.counting import count_network
 from fer_trainer.network.language import parse_layers
@@ -39,10 +39,12 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
         SettingsError: They do, or the network's lines are not understood.
         LabelError: There is no such label set.
     """
-    labels = label_set(recipe.labels).labels
+    recipe.labels.check()
+    labels = recipe.label_names
     layers = parse_layers(recipe.network.layers)
     _check_schedule(recipe, where)
-    if recipe.outputs.words and len(recipe.outputs.words) != len(labels):
+    settled = not recipe.labels.of_folders
+    if settled and recipe.outputs.words and len(recipe.outputs.words) != len(labels):
         raise SettingsError(
             f"{where}: outputs: words has {len(recipe.outputs.words)} words",
             expected=f"one for each of {', '.join(labels)}",
@@ -55,6 +57,7 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             expected="one of the two: an average spans many epochs",
             fix="set averaging.momentum=0, or selection.deliver=last without outputs.best_weights",
         )
+    _check_input(recipe, where)
     if recipe.augmentation.faceless_probability and (
         recipe.input.height % _TILES or recipe.input.width % _TILES
     ):
@@ -96,17 +99,24 @@ def _check_heads(recipe: Recipe, where: str) -> None:
     names = [head.name for head in recipe.heads]
     if not names:
         return
-    for head in recipe.heads:
-        _ = label_set(head.labels)
-        if not _HEAD_NAME.fullmatch(head.name) or names.count(head.name) > 1:
+    for number, head in enumerate(recipe.heads, start=1):
+        try:
+            _ = label_set(head.labels)
+        except LabelError as error:
+            raise LabelError(
+                f"{where}: heads.{number}.labels: {error.found}",
+                expected=error.expected,
+                fix=error.fix,
+            ) from error
+        if not _HEAD_NAME.fullmatch(head.name) or head.name in names[: number - 1]:
             raise SettingsError(
-                f"{where}: heads: name is {head.name!r}",
+                f"{where}: heads.{number}.name is {head.name!r}",
                 expected="a name of its own, of small letters, digits, - and _",
                 fix="choose another name",
             )
-    if recipe.heads[0].labels != recipe.labels:
+    if recipe.heads[0].labels != recipe.labels.title:
         raise SettingsError(
-            f"{where}: labels is {recipe.labels!r}, and the first head's are "
+            f"{where}: labels is {recipe.labels.title!r}, and the first head's are "
             f"{recipe.heads[0].labels!r}",
             expected="the same: the first head's pictures are those that are split",
             fix=f'write labels = "{recipe.heads[0].labels}", or put another head first',
@@ -125,6 +135,23 @@ def _check_heads(recipe: Recipe, where: str) -> None:
             + (f"outputs.{given[0]}" if given else "distillation.teachers"),
             expected="neither files of documented systems nor teachers in the loop",
             fix="leave it out; a network with heads is taught by distillation.answers",
+        )
+
+
+def _check_input(recipe: Recipe, where: str) -> None:
+    """Refuse what fits neither colours nor labels of one's own."""
+    if recipe.input.equalise and recipe.input.colour != "grey":
+        raise SettingsError(
+            f"{where}: input: equalise with colour {recipe.input.colour!r}",
+            expected="grey pictures, whose histogram is one",
+            fix="leave input.equalise out, or input.colour",
+        )
+    strange = [label for label in recipe.label_names if label not in ALIASES]
+    if recipe.data.doubts and (strange or recipe.labels.merge):
+        raise SettingsError(
+            f"{where}: data.doubts with labels of one's own ({recipe.labels.title})",
+            expected="expressions of FER+, on which people have voted",
+            fix="leave data.doubts out",
         )
 
 

@@ -8,43 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from fer_edge.shared.labels import label_set
-from fer_edge.shared.model.contract import Filter, InputSpec
+from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.typed_tables import setting
 from fer_trainer.network.language import Layer, parse_layers
-
-
-@dataclass(frozen=True, slots=True)
-class CardSettings:
-    """What the trained model says of itself.
-
-    Attributes:
-        licence: SPDX identifier of the weights.
-        intended_use: What the model is for, in one sentence.
-        limits: Where it fails, and what it must not be used for.
-    """
-
-    licence: str = "Apache-2.0"
-    intended_use: str = ""
-    limits: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class InputSettings:
-    """How pictures are brought to the network; see `fer_edge.shared.model.contract.InputSpec`.
-
-    Attributes:
-        height: Rows of the picture that the network takes.
-        width: Columns of the picture that the network takes.
-        crop_margin: Fraction of a face box's side that is added at each edge before cutting.
-        resize_filter: "area" for shrinking (linear when growing), or "linear".
-        equalise: Whether the crop's histogram is equalised.
-    """
-
-    height: int = setting(48, low=8, high=512)
-    width: int = setting(48, low=8, high=512)
-    crop_margin: float = setting(0.0, low=0, high=2)
-    resize_filter: Filter = "area"
-    equalise: bool = False
+from fer_trainer.recipe.promise import CardSettings, InputSettings, LabelSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +43,7 @@ class DataSettings:
         subset: Pictures with other labels than the recipe's may be left out. They always are
             where it has two labels; else they are an error.
         unlabelled: A folder or ZIP of further faces whose expressions nobody has named: teachers
-            do; "" for none. See `UnlabelledSettings`.
+            do; "" for none. See `[unlabelled]`.
     """
 
     validation_fraction: float = setting(0.1, above=0, below=1)
@@ -333,14 +300,15 @@ class Recipe:
 
     Attributes:
         name: Short name, which the model gets, too.
-        labels: Name of a label set: "fer2013", "ferplus" or "happy-sad".
+        labels: What the network is to tell apart; a text or a list here is short for
+            `labels.names`.
         source: Where the recipe comes from.
         heads: Several answers of one network; the first one's labels are the recipe's, and its
             pictures are those that are split. Empty: one answer, in the recipe's labels.
     """
 
     name: str
-    labels: str
+    labels: LabelSettings
     source: str = ""
     card: CardSettings = field(default_factory=CardSettings)
     input: InputSettings = field(default_factory=InputSettings)
@@ -359,8 +327,8 @@ class Recipe:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Expression names in the order of the network's outputs."""
-        return label_set(self.labels).labels
+        """The labels in the order of the network's outputs."""
+        return self.labels.all
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -370,7 +338,7 @@ class Recipe:
     @property
     def input_spec(self) -> InputSpec:
         """The input as the contract describes it: raw pixels as float32."""
-        return InputSpec(**asdict(self.input))
+        return InputSpec(channels=3 if self.input.colour == "rgb" else 1, **asdict(self.input))
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -394,7 +362,7 @@ class Recipe:
         return replace(
             self,
             name=f"{self.name}-{head.name}",
-            labels=head.labels,
+            labels=LabelSettings(head.labels),
             data=replace(self.data, votes=votes),
             heads=(),
         )

@@ -23,6 +23,7 @@ LAYERS: Final[Mapping[str, str]] = {
     "InputLayer": colours.GREY,
     "Rescaling": "#c8c8c8",
     "Conv2D": colours.BLUE,
+    "DepthwiseConv2D": colours.BLUE,
     "BatchNormalization": colours.YELLOW,
     "ReLU": colours.VERMILION,
     "MaxPooling2D": colours.GREEN,
@@ -32,6 +33,7 @@ LAYERS: Final[Mapping[str, str]] = {
     "Flatten": colours.SKY,
     "Dense": colours.ORANGE,
     "Add": colours.PURPLE,
+    "Multiply": colours.PURPLE,
 }
 """By Keras class; those of one role may share a colour."""
 
@@ -45,10 +47,13 @@ UP: Final = 0.24
 
 _TALLEST: Final = 120.0
 _SEAM: Final = 1.5
-_LEADING: Final = ("InputLayer", "Conv2D", "Dense", "Flatten", "GlobalAveragePooling2D")
+_STOREY: Final = 18.0
+_LEADING: Final = (
+    "InputLayer", "Conv2D", "DepthwiseConv2D", "Dense", "Flatten", "GlobalAveragePooling2D",
+)  # fmt: skip
 _WORDS: Final = {
-    "InputLayer": "input", "Conv2D": "conv", "Dense": "dense", "Flatten": "flatten",
-    "GlobalAveragePooling2D": "mean",
+    "InputLayer": "input", "Conv2D": "conv", "DepthwiseConv2D": "depthwise", "Dense": "dense",
+    "Flatten": "flatten", "GlobalAveragePooling2D": "mean",
 }  # fmt: skip
 
 Point: TypeAlias = tuple[float, float]
@@ -221,10 +226,10 @@ def _draw_row(
     row: Sequence[Sequence[Slab]], shortcuts: Sequence[Shortcut], *, top: float
 ) -> tuple[list[str], float]:
     """Place and draw a row; returns its shapes and its height."""
-    names = {slab.layer.name for group in row for slab in group}
-    above = [way for way in shortcuts if way.end in names]
+    names = [slab.layer.name for group in row for slab in group]
+    above = _levels([way for way in shortcuts if way.end in names], names)
     tallest = max(slab.height + slab.depth * UP for group in row for slab in group)
-    ways_height = 34.0 if above else 0.0
+    ways_height = 34.0 + _STOREY * max(level for _, level in above) if above else 0.0
     ground = top + ways_height + tallest
     axis = ground - max(slab.height for group in row for slab in group) / 2
     placed = place_row(row, axis)
@@ -235,10 +240,30 @@ def _draw_row(
         parts += _label(group, ground)
     slabs = {slab.layer.name: slab for group in placed for slab in group}
     arrival = first.left - 7, axis
-    for way in above:
+    for way, level in above:
         start = slabs[way.start].crown if way.start in slabs else arrival
-        parts += _way(way, start, slabs[way.end].crown, y=top + ways_height - 16)
+        y = top + ways_height - 16 - _STOREY * level
+        parts += _way(way, start, slabs[way.end].crown, y=y)
     return parts, ways_height + tallest + 44
+
+
+def _levels(ways: Sequence[Shortcut], names: Sequence[str]) -> list[tuple[Shortcut, int]]:
+    """Return ways with their levels: one lies above those whose blocks it passes, too.
+
+    Args:
+        ways: That end in a row.
+        names: Of the row's layers, from the left.
+    """
+
+    def span(way: Shortcut) -> tuple[int, int]:
+        return names.index(way.start) if way.start in names else -1, names.index(way.end)
+
+    placed: list[tuple[Shortcut, int]] = []
+    for way in sorted(ways, key=lambda way: span(way)[1] - span(way)[0]):
+        first, last = span(way)
+        crossed = [n for other, n in placed if first < span(other)[1] and span(other)[0] < last]
+        placed.append((way, max(crossed, default=-1) + 1))
+    return placed
 
 
 def _block(slab: Slab) -> str:

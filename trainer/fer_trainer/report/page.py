@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
+import numpy as np
+
 from fer_edge.shared.chance import find_remarks
 from fer_edge.shared.data.files import format_counts
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.records import Image
 from fer_edge.shared.report.page import (
     facts,
     heading,
@@ -31,6 +33,7 @@ from fer_trainer.report.plots import Plot
 from fer_trainer.scores.calibration import COLDEST, HOTTEST, LOST
 from fer_trainer.scores.evaluation import scores_from_json
 
+_COLOUR_AXES: Final = 3
 _PARTS: Final = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -66,7 +69,10 @@ def render_page(contents: Contents, plots: Mapping[str, Plot], network: str) -> 
 def _lead(contents: Contents) -> str:
     labels = ", ".join(contents.contract.labels)
     source = contents.contract.provenance.get("recipe_source")
-    return f"Recognises {labels} in grey face crops." + (f" Recipe: {source}." if source else "")
+    colour = "colour" if contents.contract.input.is_colour else "grey"
+    return f"Recognises {labels} in {colour} face crops." + (
+        f" Recipe: {source}." if source else ""
+    )
 
 
 def _tiles(contents: Contents) -> Iterator[tuple[str, str, str]]:
@@ -313,7 +319,7 @@ def show_repeat(contents: Contents) -> Sequence[str]:
         ("SHA-256 of its pictures", str(data.get("content_sha256", "not recorded"))),
         ("seed of the split", str(split.get("seed", "not recorded"))),
         ("seed of weights, order, augmentation", str(provenance.get("training_seed", "?"))),
-        *((name, str(version)) for name, version in sorted(versions.items())),
+        *((name.replace("_", "-"), str(each)) for name, each in sorted(versions.items())),
         *((name, str(metrics[name])) for name in ("precision", "devices") if name in metrics),
         *_besides(provenance),
         ("git revision", str(provenance.get("git_revision") or "installed package")),
@@ -359,13 +365,15 @@ def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "unlabelled faces", f"{words}; {faces['note'] or 'no note on their licence'}"
 
 
-def thumbnail(picture: GreyImage, *, alt: str) -> str:
+def thumbnail(picture: Image, *, alt: str) -> str:
     """Return a small picture.
 
     Args:
-        picture: uint8, shape (height, width).
+        picture: uint8, shape (height, width), or with 3 behind in RGB.
         alt: What it shows.
     """
+    if picture.ndim == _COLOUR_AXES:
+        picture = np.ascontiguousarray(picture[..., ::-1])  # as OpenCV writes it
     encoded = cv2.imencode(".png", picture)[1].tobytes()
     return f'<img class="face" src="{_data_uri("image/png", encoded)}" alt="{text(alt)}"/>'
 

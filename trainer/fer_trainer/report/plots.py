@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures
-from fer_edge.shared.records import GreyImage
+from fer_edge.shared.records import Image
 from fer_edge.shared.report.colours import BLUE, GREY, INK, ORANGE, VERMILION
 from fer_edge.shared.scores import Scores
 from fer_trainer.run.folder import replace_file
@@ -191,7 +193,7 @@ def plot_sheet(
     Args:
         name: Of the file.
         title: Above the sheet.
-        pictures: uint8, shape (N, height, width); at least one.
+        pictures: uint8, as `Pictures` says; at least one.
         captions: Under each picture.
         columns: Pictures in a row.
     """
@@ -224,7 +226,7 @@ def _finish(
     vector: bool = True,
 ) -> Plot:
     svg, png = io.StringIO(), io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), _any_letters():
         figure = Figure(figsize=size)
         draw(figure)
         figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, facecolor="white")
@@ -276,12 +278,12 @@ def draw_confusion(
 
 
 def draw_predictions(
-    pictures: Sequence[GreyImage], captions: Sequence[str], *, title: str, path: Path
+    pictures: Sequence[Image], captions: Sequence[str], *, title: str, path: Path
 ) -> None:
     """Draw pictures side by side, each with what is said of it.
 
     Args:
-        pictures: uint8, shape (H, W) each; at least one.
+        pictures: uint8, shape (H, W) or (H, W, 3) in RGB each; at least one.
         captions: One for each; may have two lines.
         title: Above them.
         path: Of a PNG.
@@ -305,4 +307,13 @@ def _plain(text: str) -> str:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    replace_file(path, lambda temporary: figure.savefig(temporary, dpi=_DPI, format="png"))
+    with _any_letters():
+        replace_file(path, lambda temporary: figure.savefig(temporary, dpi=_DPI, format="png"))
+
+
+@contextlib.contextmanager
+def _any_letters() -> Iterator[None]:
+    """Draw a box for a letter that the font lacks, without a warning: labels are any words."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield

@@ -11,7 +11,17 @@ from typing import Any, Final
 
 from fer_trainer.backend import fused, keras
 from fer_trainer.recipe.settings import AugmentationSettings
-from fer_trainer.training.changing import TILES, Drawn, change, column, gaussian, mixed, within
+from fer_trainer.training.changing import (
+    COLOUR_AXES,
+    TILES,
+    Drawn,
+    change,
+    channelled,
+    column,
+    gaussian,
+    mixed,
+    within,
+)
 from fer_trainer.training.teaching import Teaching
 from fer_trainer.training.views import COLUMNS
 from fer_trainer.training.warping import affine_map
@@ -30,6 +40,8 @@ _GRAINS: Final = 4, 16
 
 class Augment(keras.layers.Layer):  # type: ignore[misc]
     """uint8 (N, H, W) to float32 (N, H, W, 1) in 0..255; changed at random when training.
+
+    Pictures in colour have their three channels before and after; all are changed alike.
 
     Args:
         settings: What to change and how much.
@@ -53,13 +65,13 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         """Return float pictures with a channel axis.
 
         Args:
-            pictures: uint8, shape (N, H, W).
+            pictures: uint8, shape (N, H, W) or (N, H, W, 3).
             views: How each is moved and lit, as `views.draw_views` drew it; drawn here without.
             training: Whether anything is changed.
         """
         if not training:
-            return ops.expand_dims(ops.cast(pictures, "float32"), -1)
-        drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:], views=views)
+            return channelled(ops.cast(pictures, "float32"))
+        drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:3], views=views)
         # For the targets, which the same step mixes; never read outside it.
         self._own_share, self._faceless = _own_share(drawn), drawn.get("faceless")
         seen, self.unspoilt = self._changed(pictures, drawn)
@@ -91,7 +103,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_shape(self, pictures_shape: Any, views_shape: Any = None) -> Any:  # noqa: ARG002
         """Return the shape with its channel axis."""
-        return (*pictures_shape, 1)
+        return pictures_shape if len(pictures_shape) == COLOUR_AXES else (*pictures_shape, 1)
 
     def _uniform(self, count: Any, low: float, high: float) -> Any:
         return keras.random.uniform((count,), low, high, seed=self.seed_generator)
@@ -304,7 +316,7 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
 def augmented(
     network: Any, settings: AugmentationSettings, *, seed: int, given_views: bool = False
 ) -> AugmentedModel:
-    """Return the model that trains `network`: from uint8 (N, H, W) to the network's answers.
+    """Return the model that trains `network`: from uint8 pictures to the network's answers.
 
     Args:
         network: From raw float pixels to its answers.
@@ -312,8 +324,9 @@ def augmented(
         seed: Of the changes.
         given_views: Whether it takes the pictures' views besides, instead of drawing them.
     """
-    _, height, width, _ = network.input_shape
-    pictures = keras.Input((height, width), dtype="uint8", name="pictures")
+    _, height, width, channels = network.input_shape
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    pictures = keras.Input(shape, dtype="uint8", name="pictures")
     augment = Augment(settings, seed=seed, name="augment")
     if not given_views:
         return AugmentedModel(pictures, network(augment(pictures)), name="training")

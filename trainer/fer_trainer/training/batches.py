@@ -27,7 +27,7 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
     batch norm never sees a handful of pictures.
 
     Args:
-        pictures: uint8, shape (N, H, W).
+        pictures: uint8, shape (N, H, W) or (N, H, W, 3).
         targets: float32, shape (N, outputs).
         batch_size: Pictures a batch; fewer where there are fewer.
         seed: Of the order.

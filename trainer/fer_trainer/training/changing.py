@@ -12,14 +12,20 @@ ops = keras.ops
 TILES: Final = 4
 """Along each side of a picture whose tiles are shuffled."""
 
+COLOUR_AXES: Final = 4
+"""Of a batch of pictures with channels; grey ones are kept without."""
+
 Drawn = dict[str, Any]
 """What is to happen to each picture of a batch: arrays of shape (N,), by name."""
 
 
 def change(pictures: Any, drawn: Drawn, *, taps: Sequence[float]) -> tuple[Any, Any]:
-    """Do what has been drawn: uint8 (N, H, W) to float32 (N, H, W, 1), spoilt and unspoilt."""
+    """Do what has been drawn: uint8 (N, H, W) to float32 (N, H, W, 1), spoilt and unspoilt.
+
+    Pictures in colour have three channels before and after.
+    """
     moved = _move(pictures, drawn) if "xx" in drawn else ops.cast(pictures, "float32")
-    x = ops.expand_dims(moved, -1)
+    x = channelled(moved)
     if "gain" in drawn:
         x = _light(x, drawn)
     return _cut_up(_spoil(x, drawn, taps=taps), drawn), _cut_up(x, drawn)
@@ -52,9 +58,22 @@ def _cut_up(x: Any, drawn: Drawn) -> Any:
 
 
 def _move(pictures: Any, drawn: Drawn) -> Any:
-    """Do all geometry in one map: uint8 (N, H, W) to float32 (N, H, W)."""
+    """Do all geometry in one map: uint8 (N, H, W) to float32 (N, H, W), or each channel so."""
     matrix = drawn["xx"], drawn["xy"], drawn["yx"], drawn["yy"]
-    return warp(pictures, matrix, (drawn["right"], drawn["below"]))
+    offset = drawn["right"], drawn["below"]
+    if len(pictures.shape) != COLOUR_AXES:
+        return warp(pictures, matrix, offset)
+    _, height, width, deep = pictures.shape
+    # Channels behind one another, so that one gather fetches them all.
+    planes = ops.reshape(ops.transpose(pictures, (3, 0, 1, 2)), (-1, height, width))
+    xx, xy, yx, yy, right, below = (ops.tile(value, (deep,)) for value in (*matrix, *offset))
+    moved = ops.reshape(warp(planes, (xx, xy, yx, yy), (right, below)), (deep, -1, height, width))
+    return ops.transpose(moved, (1, 2, 3, 0))
+
+
+def channelled(pictures: Any) -> Any:
+    """Return pictures with an axis of channels; grey ones have none in memory."""
+    return pictures if len(pictures.shape) == COLOUR_AXES else ops.expand_dims(pictures, -1)
 
 
 def _light(x: Any, drawn: Drawn) -> Any:
@@ -96,14 +115,15 @@ def _erase(x: Any, drawn: Drawn) -> Any:
 
 
 def _shuffle_tiles(x: Any, order: Any) -> Any:
-    """Put the tiles of (N, H, W, 1) into an order of each picture's own, shape (N, tiles)."""
-    _, height, width, _ = x.shape
+    """Put the tiles of (N, H, W, C) into an order of each picture's own, shape (N, tiles)."""
+    _, height, width, deep = x.shape
     tall, wide = height // TILES, width // TILES
-    grid = ops.transpose(ops.reshape(x, (-1, TILES, tall, TILES, wide)), (0, 1, 3, 2, 4))
-    tiles = ops.reshape(grid, (-1, TILES * TILES, tall * wide))
+    across = 0, 1, 3, 2, 4, 5
+    grid = ops.transpose(ops.reshape(x, (-1, TILES, tall, TILES, wide, deep)), across)
+    tiles = ops.reshape(grid, (-1, TILES * TILES, tall * wide * deep))
     shuffled = ops.take_along_axis(tiles, ops.expand_dims(order, -1), axis=1)
-    back = ops.reshape(shuffled, (-1, TILES, TILES, tall, wide))
-    return ops.reshape(ops.transpose(back, (0, 1, 3, 2, 4)), (-1, height, width, 1))
+    back = ops.reshape(shuffled, (-1, TILES, TILES, tall, wide, deep))
+    return ops.reshape(ops.transpose(back, across), (-1, height, width, deep))
 
 
 def mixed(values: Any, own_share: Any) -> Any:

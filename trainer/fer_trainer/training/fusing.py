@@ -131,10 +131,11 @@ def with_fused_layers(network: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         return network
     kept = _pixels_that_count(network)
+    cropped = kept != tuple(network.input_shape[1:3])
 
     def cheaper(layer: Any) -> Any:
         settings = layer.get_config()
-        if isinstance(layer, keras.layers.Rescaling) and kept != tuple(layer.output.shape[1:3]):
+        if isinstance(layer, keras.layers.Rescaling) and cropped:
             return CroppedRescaling(kept=kept, **settings)
         if type(layer) is keras.layers.BatchNormalization:
             return FusedBatchNormalization.from_config(settings)

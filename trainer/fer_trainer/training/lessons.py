@@ -17,6 +17,7 @@ from fer_trainer.training.answers import Said, StoredAnswers, read_pictures, sho
 from fer_trainer.training.heads import even_targets, head_places
 from fer_trainer.training.views import Views, draw_views, view_settings
 
+_COLOUR_UNSAID: Final = "grey"
 _LEAST: Final = 1e-7  # as a teacher in the loop is read
 
 
@@ -148,9 +149,11 @@ def check_fit(answers: StoredAnswers, recipe: Recipe) -> None:
         ("input", facts["input"], asdict(recipe.input)),
     ):
         for key in wanted:
-            if found.get(key) != wanted[key]:
+            # Answers stored before networks could look at colours do not speak of them.
+            was = found.get(key, _COLOUR_UNSAID if key == "colour" else None)
+            if was != wanted[key]:
                 raise SettingsError(
-                    f"{answers.folder} was answered with {section}.{key} = {found.get(key)}, and "
+                    f"{answers.folder} was answered with {section}.{key} = {was}, and "
                     f"the recipe has {wanted[key]}",
                     expected="the same: a pupil sees the very views that its teachers saw",
                     fix="change the recipe, or store the answers for it: fer-train teach --recipe",
@@ -184,7 +187,7 @@ def check_not_set_aside(answers: StoredAnswers, validation: Sequence[str]) -> No
 
 
 def _label_sets(recipe: Recipe) -> list[tuple[str, slice]]:
-    names = [head.labels for head in recipe.heads] or [recipe.labels]
+    names = [head.labels for head in recipe.heads] or [recipe.labels.title]
     return [*zip(names, head_places(recipe).values(), strict=True)]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.shared.data.samples import Pictures, Samples
+from fer_edge.shared.data.samples import Pictures, Samples, with_channels
 from fer_trainer.backend import keras
 from fer_trainer.data.unlabelled import Unlabelled
 from fer_trainer.network.builder import build_network
@@ -139,7 +139,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         beside=(len(pictures) - len(train_part), recipe.unlabelled.share),
         lessons=stored_lessons(recipe, train_part, unlabelled, answers, wanted),
     )
-    precision = _precision(network, recipe, begun, devices, tell)
+    precision = _precision(network, recipe, begun, devices, tell=tell, pictures=len(pictures))
     surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
     averaging = recipe.averaging.momentum > 0
     history = History(files.history, heads=[head.name for head in recipe.heads])
@@ -215,13 +215,15 @@ def _precision(
     recipe: Recipe,
     begun: Checkpoint | None,
     devices: Devices,
+    *,
     tell: Callable[[str], None],
+    pictures: int,
 ) -> str:
     """Choose the precision; a resumed run keeps the one it began with."""
     backend = str(keras.backend.backend())
     if begun is None:
         if devices.alone or recipe.training.precision != "auto":
-            precision, reason = choose_precision(recipe, network)
+            precision, reason = choose_precision(recipe, network, pictures=pictures)
         else:
             # Measured, it might come out differently on each of them.
             precision, reason = "float32", f"{devices.devices} devices, and the recipe names none"
@@ -259,14 +261,14 @@ def predict(network: Any, pictures: Pictures) -> NDArray[np.float32]:
 
     Args:
         network: From raw float pixels to probabilities.
-        pictures: uint8, shape (N, H, W).
+        pictures: uint8, as `Pictures` says.
 
     Returns:
         float32, shape (N, outputs).
     """
     answers = [
         keras.ops.convert_to_numpy(
-            network(pictures[start : start + EVALUATION_BATCH, ..., None].astype(np.float32))
+            network(with_channels(pictures[start : start + EVALUATION_BATCH]).astype(np.float32))
         )
         for start in range(0, len(pictures), EVALUATION_BATCH)
     ]

@@ -44,7 +44,7 @@ from fer_edge.models import open_model
 from fer_edge.shared.model.litert import LitertClassifier
 model = open_model(DEFAULT_MODEL)
 classifier = LitertClassifier(model)
-shape = model.contract.input.height, model.contract.input.width
+shape = model.contract.input.picture_shape
 pixels = numpy.zeros(shape, numpy.uint8)
 times = []
 for _ in range(60):

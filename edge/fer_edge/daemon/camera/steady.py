@@ -110,14 +110,19 @@ class SteadyCamera(Closing):
                 return frame
         return None
 
-    def change(self, opening: Opening, settings: SourceSettings) -> None:
+    def change(self, opening: Opening, settings: SourceSettings, *, anew: bool = False) -> None:
         """Turn to another source, or to the same one in another way; counts go on.
 
         Where only the patience is another, the device is not let go. One that does not answer
         is waited for. One that cannot be at all, because its settings are wrong, is left for
         the former one.
+
+        Args:
+            opening: Opens it.
+            settings: Section `source`.
+            anew: The same device is opened anew, too: its frames are to be others.
         """
-        if _is_same_device(settings, self._settings):
+        if not anew and _is_same_device(settings, self._settings):
             self._opening = opening
             self._take_patience(settings)
             return

@@ -21,6 +21,7 @@ from fer_edge.shared.data.layout import (
 )
 from fer_edge.shared.data.pictures import MAX_PICTURE_BYTES
 from fer_edge.shared.errors import DataError, FerError
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary
 
 
 class LabelledPictures(Closing):
@@ -31,6 +32,7 @@ class LabelledPictures(Closing):
         public_test: What a folder PublicTest is used for.
         problems: Where given, what is not understood is added here instead of raised, and the
             pictures it is about are in no list.
+        vocabulary: What the class folders' names mean.
 
     Attributes:
         pictures: All of them, sorted by name.
@@ -48,11 +50,14 @@ class LabelledPictures(Closing):
         *,
         public_test: PublicTest = "val",
         problems: list[FerError] | None = None,
+        vocabulary: Vocabulary = KNOWN_EXPRESSIONS,
     ) -> None:
         self._files = data if isinstance(data, DataFiles) else DataFiles(data)
         self._container = self._files.container
         try:
-            layout = arrange(_only_pictures(self._files), public_test=public_test)
+            layout = arrange(
+                _only_pictures(self._files), public_test=public_test, vocabulary=vocabulary
+            )
             if problems is None or not layout.pictures:
                 refuse_problems(layout.problems, where=str(self._container.path))
             self._container.check_sizes(self._files.pictures, limit=MAX_PICTURE_BYTES)

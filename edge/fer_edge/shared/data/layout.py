@@ -1,10 +1,11 @@
 """What the folders of a data set say: the class, and above it the split.
 
-A picture's label is the name of the folder it lies in, by alias; the folder above that may name a
-split. All else above the class folders must be the same for all pictures. Nothing is guessed: a
-folder that is neither is a problem that names it.
+A picture's label is what the name of the folder it lies in means, by alias too; the folder above
+that may name a split. All else above the class folders must be the same for all pictures. Nothing
+is guessed: a folder that is neither is a problem that names it.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final, Literal
 
 from fer_edge.shared.data.containers import Skipped
 from fer_edge.shared.errors import DataError, FerError, LabelError
-from fer_edge.shared.labels import canonical_label
+from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary, without_number
 
 Split = Literal["train", "val", "test"]
 PublicTest = Literal["val", "test", "leave-out"]
@@ -39,7 +40,7 @@ class LabelledPicture:
 
     Attributes:
         name: Path inside the data set, with "/".
-        label: Canonical expression name.
+        label: As the vocabulary has it.
         split: The split its folder names; None where the data set has no split folders.
     """
 
@@ -66,10 +67,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder with pictures in it: its class, its split, and what lies above."""
+    """A folder with pictures in it: its class (None: left out), split, and what lies above."""
 
     path: str
-    label: str
+    label: str | None
     split: Split | Literal["leave-out"] | None
     above: Parts
 
@@ -90,12 +91,18 @@ def split_of(name: str, *, public_test: PublicTest = "val") -> Split | Literal["
     return None
 
 
-def arrange(names: Sequence[str], *, public_test: PublicTest = "val") -> Layout:
+def arrange(
+    names: Sequence[str],
+    *,
+    public_test: PublicTest = "val",
+    vocabulary: Vocabulary = KNOWN_EXPRESSIONS,
+) -> Layout:
     """Tell label and split of pictures from the folders they lie in.
 
     Args:
         names: Of the pictures, sorted.
         public_test: What a folder PublicTest is used for.
+        vocabulary: What the class folders' names mean.
     """
     by_folder: dict[str, list[str]] = {}
     for name in names:
@@ -103,7 +110,7 @@ def arrange(names: Sequence[str], *, public_test: PublicTest = "val") -> Layout:
     problems: list[FerError] = []
     folders: list[_Folder] = []
     for path, inside in by_folder.items():
-        understood = _understand(path, inside, public_test)
+        understood = _understand(path, inside, public_test, vocabulary)
         if isinstance(understood, _Folder):
             folders.append(understood)
         else:
@@ -116,6 +123,11 @@ def arrange(names: Sequence[str], *, public_test: PublicTest = "val") -> Layout:
         if folder.split == "leave-out":
             reason = "PublicTest, left out as data.public_test says"
             skipped += [Skipped(name, reason) for name in by_folder[folder.path]]
+            continue
+        if folder.label is None:
+            skipped += [
+                Skipped(name, "left out as labels.drop says") for name in by_folder[folder.path]
+            ]
             continue
         split = folder.split
         pictures += [LabelledPicture(name, folder.label, split) for name in by_folder[folder.path]]
@@ -141,27 +153,36 @@ def refuse_problems(problems: Sequence[FerError], *, where: str) -> None:
         )
 
 
-def _understand(path: str, inside: Sequence[str], public_test: PublicTest) -> _Folder | FerError:
+def class_folders(names: Sequence[str]) -> list[str]:
+    """Return the names of the folders that pictures lie in, sorted; none that names a split."""
+    found = {name.split("/")[-2] for name in names if "/" in name}
+    return sorted(name for name in found if split_of(name) is None)
+
+
+def _understand(
+    path: str, inside: Sequence[str], public_test: PublicTest, vocabulary: Vocabulary
+) -> _Folder | FerError:
     parts = tuple(path.split("/")) if path else ()
     if not parts or split_of(parts[-1]) is not None:
         return DataError(
             f"{_pictures(inside)} in no class folder", expected=LAYOUT, fix="move it into one"
         )
     try:
-        label = _label_of(parts[-1])
+        label = _label_of(parts[-1], vocabulary)
     except LabelError as error:
         return LabelError(f"folder {path}: {error.found}", expected=error.expected, fix=error.fix)
     split = split_of(parts[-2], public_test=public_test) if len(parts) > 1 else None
     return _Folder(path, label, split, parts[: -1 if split is None else -2])
 
 
-def _label_of(folder: str) -> str:
-    """Return the expression that a class folder names; a number before it is not heeded."""
-    name = re.sub(r"^\d+[\s._-]*(?=\D)", "", folder)
+def _label_of(folder: str, vocabulary: Vocabulary) -> str | None:
+    """Return the label that a class folder names; a number before a known one is not heeded."""
+    with contextlib.suppress(LabelError):
+        return vocabulary.find(folder)
     try:
-        return canonical_label(name)
+        return vocabulary.find(without_number(folder))
     except LabelError as error:
-        if not name.isdecimal():
+        if not folder.isdecimal():
             raise
         raise LabelError(
             error.found + ", a number",

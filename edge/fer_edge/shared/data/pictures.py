@@ -2,8 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from fer_edge.shared.data.picture_bounds import why_outsized
 from fer_edge.shared.data.signatures import HEAD_BYTES, is_video
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.opencv import MAX_PICTURE_PIXELS, cv2
-from fer_edge.shared.records import ColourImage, GreyImage
+from fer_edge.shared.records import ColourImage, GreyImage, Image
 
 PICTURE_SUFFIXES: Final = frozenset(
     {
@@ -23,6 +24,13 @@ PICTURE_SUFFIXES: Final = frozenset(
 )  # fmt: skip
 """Endings that are believed; what has another one is told by its first bytes."""
 MAX_PICTURE_BYTES: Final = 128 * 2**20
+Reduction: TypeAlias = Literal[1, 2, 4, 8]
+_IN_COLOUR: Final[Mapping[Reduction, int]] = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _EXPECTED: Final = "a picture (JPEG, PNG, BMP, WebP, AVIF, JPEG 2000, TIFF, GIF or PNM)"
 
@@ -43,8 +51,14 @@ def decode_grey(data: bytes, *, where: str) -> GreyImage:
     return _decode(data, cv2.IMREAD_GRAYSCALE, where=where)
 
 
-def decode_colour(data: bytes, *, where: str) -> ColourImage:
+def decode_colour(data: bytes, *, where: str, reduction: Reduction = 1) -> ColourImage:
     """Decode a picture in its colours, upright like the grey one.
+
+    Args:
+        data: A whole picture file.
+        where: Its name, for messages.
+        reduction: By how much each side is shrunk; of a JPEG while it is decoded, which spares
+            the memory for the rest.
 
     Returns:
         uint8, shape (H, W, 3), BGR; contiguous.
@@ -52,7 +66,12 @@ def decode_colour(data: bytes, *, where: str) -> ColourImage:
     Raises:
         PictureError: As `decode_grey` says.
     """
-    return _decode(data, cv2.IMREAD_COLOR, where=where)
+    return _decode(data, _IN_COLOUR[reduction], where=where)
+
+
+def decode_picture(data: bytes, *, where: str, colour: bool) -> Image:
+    """Decode a picture in its colours or in grey, as `decode_colour` and `decode_grey` do."""
+    return decode_colour(data, where=where) if colour else decode_grey(data, where=where)
 
 
 def _decode(data: bytes, flags: int, *, where: str) -> NDArray[np.uint8]:
@@ -92,10 +111,10 @@ def _decode(data: bytes, flags: int, *, where: str) -> NDArray[np.uint8]:
     return turned_upright(upright, _webp_orientation(data)) if webp else upright
 
 
-def pixel_digest(grey: GreyImage) -> bytes:
+def pixel_digest(picture: Image) -> bytes:
     """Return a hash of a picture's size and pixels; equal exactly where these are."""
-    digest = hashlib.sha256(repr(grey.shape).encode())
-    digest.update(np.ascontiguousarray(grey).data)  # no copy, as a rule
+    digest = hashlib.sha256(repr(picture.shape).encode())
+    digest.update(np.ascontiguousarray(picture).data)  # no copy, as a rule
     return digest.digest()
 
 

@@ -20,11 +20,12 @@ from fer_edge.shared.errors import DataError
 from fer_edge.shared.model.contract import ModelContract
 
 Pictures: TypeAlias = NDArray[np.uint8]
-"""uint8, shape (N, height, width)."""
+"""uint8, shape (N, height, width), or (N, height, width, 3) in red, green, blue."""
 Indices: TypeAlias = NDArray[np.int64]
 """int64, shape (N,)."""
 
 _ARRAYS: Final = ("labels", "names", "pictures")
+_GREY_AXES: Final = 3
 _AGREED_SHARE: Final = 0.5
 _CANDIDATES: Final = 2
 
@@ -34,7 +35,7 @@ class Samples:
     """Labelled pictures of one size.
 
     Attributes:
-        pictures: uint8, shape (N, height, width).
+        pictures: As `Pictures` says.
         labels: int64, shape (N,); indices into the labels of recipe or contract.
         names: Path inside the data set, one for each picture.
         soft: float32, shape (N, labels), rows sum to 1: what people saw in each picture; None
@@ -111,6 +112,11 @@ class Samples:
         return {"pictures": self.pictures, "labels": self.labels, "names": names}
 
 
+def with_channels(pictures: Pictures) -> Pictures:
+    """Return pictures as networks take them, shape (N, height, width, channels); a view."""
+    return pictures[..., None] if pictures.ndim == _GREY_AXES else pictures
+
+
 def read_samples(path: Path, contract: ModelContract, *, fix: str) -> Samples:
     """Read one of the archives that a training run leaves in `samples/`.
 
@@ -147,11 +153,11 @@ def _unfit(arrays: dict[str, NDArray[Any]], contract: ModelContract) -> tuple[st
     if sorted(arrays) != list(_ARRAYS):
         return f"holds the arrays {sorted(arrays)}", str(list(_ARRAYS))
     labels, names, pictures = (arrays[name] for name in _ARRAYS)
-    size = contract.input.height, contract.input.width
-    if pictures.dtype != np.uint8 or pictures.shape[1:] != size or pictures.ndim != 3:
+    size = contract.input.picture_shape
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != size:
         return (
             f"its pictures are {pictures.dtype}{list(pictures.shape)}",
-            f"uint8[N, {size[0]}, {size[1]}], as the contract's input says",
+            f"uint8[N, {', '.join(map(str, size))}], as the contract's input says",
         )
     if labels.dtype.kind not in "iu" or names.dtype.kind != "U":
         return f"its labels are {labels.dtype}, its names {names.dtype}", "int64 and unicode"

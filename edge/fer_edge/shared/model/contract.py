@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from fer_edge.shared.errors import LabelError, ModelError
-from fer_edge.shared.labels import canonical_labels
+from fer_edge.shared.labels import Vocabulary, as_label, check_labels
 from fer_edge.shared.model.words import as_lines, complaints
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.typed_tables import TableError, from_table
@@ -17,8 +17,11 @@ LEAST_PROBABILITY: Final = 0.4
 """From which a label is given where a contract, made before it could, does not say."""
 BALANCE: Final = 0.2
 """Of the answers where a contract does not say; docs/log/people.md tells how it was chosen."""
-_ADDED: Final = frozenset({"least_probability", "class_shares", "balance"})
+_ADDED: Final = frozenset({"least_probability", "class_shares", "balance", "merged", "dropped"})
 """Fields that contracts made earlier lack."""
+_WHERE_SAID: Final = ("merged", "dropped")
+"""Fields that are written only where they say something: earlier versions do not know them."""
+_MOST_NAMES: Final = 256
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
 _LARGEST_SIDE: Final = 1024
 """Of the input, in pixels; faces are far smaller."""
@@ -26,6 +29,7 @@ _HOTTEST: Final = 100.0
 """Of temperatures; 1 over it is the coldest."""
 Filter = Literal["area", "linear"]
 Task = Literal["multiclass", "binary"]
+Colour = Literal["grey", "rgb"]
 DType = Literal["int8", "uint8", "int16", "float32"]
 
 
@@ -36,20 +40,20 @@ class InputSpec:
     Attributes:
         height: Rows of the input tensor.
         width: Columns of the input tensor.
-        channels: 1; the whole pipeline is grey.
-        colour: "grey".
+        channels: 1 of grey, 3 of colour.
+        colour: "grey", or "rgb": red, green, blue.
         dtype: Of the input tensor.
         scale: Pixel value (0-255) per quantisation step; 1.0 where raw pixels are fed.
         zero_point: Quantised value that stands for pixel 0.
         crop_margin: Fraction of a face box's side added at each edge before cutting.
         resize_filter: "area" for shrinking (linear when growing), or "linear".
-        equalise: Whether the crop's histogram is equalised.
+        equalise: Whether the crop's histogram is equalised; of grey only.
     """
 
     height: int = 48
     width: int = 48
     channels: int = 1
-    colour: Literal["grey"] = "grey"
+    colour: Colour = "grey"
     dtype: DType = "float32"
     scale: float = 1.0
     zero_point: int = 0
@@ -61,6 +65,16 @@ class InputSpec:
     def shape(self) -> tuple[int, int, int]:
         """(height, width, channels)."""
         return self.height, self.width, self.channels
+
+    @property
+    def picture_shape(self) -> tuple[int, ...]:
+        """Of a picture as it is handed around: (height, width), with 3 behind of colour."""
+        return self.shape if self.is_colour else (self.height, self.width)
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether the network looks at colours."""
+        return self.colour == "rgb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,7 @@ class ModelContract:
 
     Attributes:
         name: Short name, for people: at most 64 letters, digits and " ._+-".
-        labels: Canonical expression names in the order of the output tensor.
+        labels: In the order of the output tensor: expressions, or any other words.
         input: See `InputSpec`.
         output: See `OutputSpec`.
         task: "multiclass", or "binary" with its threshold.
@@ -96,6 +110,8 @@ class ModelContract:
         least_probability: Below it no label should be given: the face, if it is one, is uncertain.
         class_shares: Of each label in training; empty where it is not said.
         balance: How far answers should be freed of these shares: 0 not at all, 1 wholly.
+        merged: Names in data sets that count as one label, by label.
+        dropped: Names in data sets whose pictures do not count.
         provenance: Recipe, data set and its hash, split, metrics, versions, git revision.
         licence: SPDX identifier of the weights.
         intended_use: One sentence.
@@ -113,6 +129,8 @@ class ModelContract:
     least_probability: float = LEAST_PROBABILITY
     class_shares: Mapping[str, float] = field(default_factory=dict)
     balance: float = BALANCE
+    merged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "Apache-2.0"
     intended_use: str = ""
@@ -125,15 +143,24 @@ class ModelContract:
         """Numbers in the output tensor for one picture."""
         return 1 if self.output.kind == "sigmoid" else len(self.labels)
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Which label a name in a data set means."""
+        return Vocabulary(self.labels, merged=self.merged, dropped=self.dropped)
+
     def to_json(self) -> str:
         """Return the contract as it stands in `contract.json`: sorted, indented, one newline.
 
         Texts of the provenance are brought on one line: it quotes names of files and data sets.
         """
-        fields = dataclasses.asdict(self)
+        fields = self.to_table()
         fields["provenance"] = as_lines(fields["provenance"])
-        text = json.dumps(fields, indent=2, sort_keys=True, allow_nan=False)
-        return text + "\n"
+        return json.dumps(fields, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def to_table(self) -> dict[str, Any]:
+        """Return what `contract.json` holds: all fields, newer ones where they say something."""
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if value or name not in _WHERE_SAID}
 
     @staticmethod
     def from_json(text: str, *, where: str) -> "ModelContract":
@@ -235,15 +262,10 @@ def broken(found: str) -> ModelError:
 
 def _check(contract: ModelContract, *, where: str) -> None:
     labels = contract.labels
-    try:
-        canonical = canonical_labels(labels)
-    except LabelError as error:
-        raise broken(f"{where}: {error.found}") from error
-    if canonical != labels:
-        raise broken(f"{where}: labels {list(labels)} are not canonical names")
+    _check_names(contract, where=where)
     binary = contract.task == "binary"
     sigmoid = contract.output.kind == "sigmoid"
-    if len(labels) < 2 or binary != sigmoid or (binary and len(labels) != 2):
+    if binary != sigmoid or (binary and len(labels) != 2):
         raise broken(
             f"{where}: task {contract.task!r} with {len(labels)} labels and a "
             f"{contract.output.kind} output"
@@ -259,8 +281,13 @@ def _check(contract: ModelContract, *, where: str) -> None:
         raise broken(f"{where}: {what}")
     if not (min(contract.input.shape) >= 1 and max(contract.input.shape) <= _LARGEST_SIDE):
         raise broken(f"{where}: input shape {contract.input.shape}")
-    if contract.input.channels != 1:
-        raise broken(f"{where}: input shape {contract.input.shape}")
+    if contract.input.channels != (3 if contract.input.is_colour else 1):
+        given = contract.input
+        raise broken(
+            f"{where}: {given.channels} channels of input, and its colour is {given.colour}"
+        )
+    if contract.input.is_colour and contract.input.equalise:
+        raise broken(f"{where}: the histogram of a colour picture is to be equalised")
     margin, temperature = contract.input.crop_margin, contract.output.temperature
     threshold, least = contract.threshold, contract.least_probability
     within = 0 <= margin <= 2 and 0 <= threshold <= 1 and 0 <= least <= 1
@@ -270,6 +297,20 @@ def _check(contract: ModelContract, *, where: str) -> None:
             f"least probability {least}"
         )
     _check_shares(contract, where=where)
+
+
+def _check_names(contract: ModelContract, *, where: str) -> None:
+    try:
+        check_labels(contract.labels)
+    except LabelError as error:
+        raise broken(f"{where}: {error.found}") from error
+    names = [*contract.dropped, *(name for each in contract.merged.values() for name in each)]
+    strange = [label for label in contract.merged if label not in contract.labels]
+    strange += [n for n in names if n != as_label(n) or not (0 < len(n) <= 80 and n.isprintable())]
+    if strange or len(names) > _MOST_NAMES:
+        raise broken(
+            f"{where}: labels merged or dropped that are none: {strange[:1] or len(names)}"
+        )
 
 
 def _check_shares(contract: ModelContract, *, where: str) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.errors import DependencyError, ModelError
 from fer_edge.shared.model.contract import ModelContract, check_tensors
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.tensors import quantise
-from fer_edge.shared.records import GreyImage
 
 Tensor: TypeAlias = NDArray[Any]
 
@@ -57,11 +57,11 @@ class LitertNetwork:
         """SHA-256 of the model's file; "" where it was never in one."""
         return self._model.sha256
 
-    def raw_output(self, pixels: GreyImage) -> Tensor:
+    def raw_output(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Run the network on one picture of the model's own size.
 
         Args:
-            pixels: uint8, shape (height, width) of the contract.
+            pixels: uint8, of the contract's `picture_shape`.
 
         Returns:
             The output tensor without the batch axis, in the model's dtype; a copy.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_edge.shared.model.interpreter import LitertNetwork, Tensor, refused
 from fer_edge.shared.model.preprocess import prepare
-from fer_edge.shared.records import Face, GreyImage, Prediction
+from fer_edge.shared.records import Face, Image, Prediction
 
 _CPU_INFO: Final = Path("/proc/cpuinfo")  # without it XNNPACK does not know the processor
 
@@ -30,24 +30,24 @@ class LitertClassifier(LitertNetwork):
         if self.accelerated is False:
             _log.warning("XNNPACK is off, so the network runs many times slower: %s", _why_off())
 
-    def classify(self, grey: GreyImage, faces: Sequence[Face]) -> list[Prediction]:
+    def classify(self, picture: Image, faces: Sequence[Face]) -> list[Prediction]:
         """Return one prediction for each face.
 
         Args:
-            grey: uint8, shape (H, W).
+            picture: uint8, shape (H, W), or (H, W, 3) in blue, green, red.
             faces: In it; those that lean are turned upright.
 
         Raises:
             ModelError: The runtime fails over one.
         """
-        return [self._classify_one(grey, face) for face in faces]
+        return [self._classify_one(picture, face) for face in faces]
 
-    def predict(self, pixels: GreyImage) -> Prediction:
-        """Return the prediction for one picture of the model's own size (uint8)."""
+    def predict(self, pixels: Image) -> Prediction:
+        """Return the prediction for one picture of the model's own `picture_shape` (uint8)."""
         return to_prediction(self.raw_output(pixels), self.contract)
 
-    def _classify_one(self, grey: GreyImage, face: Face) -> Prediction:
-        prepare(grey, face, self.contract.input, self._input()[0])
+    def _classify_one(self, picture: Image, face: Face) -> Prediction:
+        prepare(picture, face, self.contract.input, self._input()[0])
         try:
             self.invoke()
         except RuntimeError as error:

@@ -122,7 +122,7 @@ def parse_model(data: bytes, *, where: str) -> ModelFile:
             f"not {sha256_hex(flatbuffer)[:12]}...",
             fix=RECONVERT,
         )
-    listed = members.get(LABELS_NAME, b"").decode(errors="replace").split()
+    listed = members.get(LABELS_NAME, b"").decode(errors="replace").splitlines()
     if tuple(listed) != contract.labels:
         raise ModelError(
             f"{where}: {LABELS_NAME} says {listed}",

@@ -1,7 +1,9 @@
-"""From a grey picture and a face box to the model's input: the one implementation.
+"""From a picture and a face box to the model's input: the one implementation.
 
 Trainer, converter and runtime all call this module, so what a network learnt from is what it is
-fed on the device.
+fed on the device. Pictures come in grey, or in blue, green, red as OpenCV has them; what leaves is
+what the network takes: grey, or red, green, blue. A grey picture for a network of colours has three
+equal channels.
 """
 
 import math
@@ -14,7 +16,7 @@ from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.tensors import quantise
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Box, Face, GreyImage
+from fer_edge.shared.records import Box, Face, Frame, Image
 
 MAX_CROP_RATIO: Final = 16
 LEVEL_WITHIN: Final = 12.0
@@ -39,86 +41,107 @@ def face_square(left: float, top: float, width: float, height: float) -> tuple[f
     return left + width / 2, top + height / 2, max(1.0, _OF_BOX * max(width, height))
 
 
-def square_crop(grey: GreyImage, box: Box, *, margin: float) -> GreyImage:
+def picture_for(frame: Frame, spec: InputSpec) -> Image:
+    """Return what of a frame a network looks at: grey, or the colours where it wants them.
+
+    Where the frame has not kept its colours, or they cannot be decoded, its grey picture stands for
+    them.
+    """
+    if not spec.is_colour:
+        return frame.grey
+    try:
+        return frame.image
+    except PictureError:
+        return frame.grey
+
+
+def square_crop(picture: Image, box: Box, *, margin: float) -> Image:
     """Cut a square around a face, keeping its centre.
 
     The side is the longer side of `box` grown by `margin` at each edge. Where it leaves the
     image the border pixel is repeated, so the result is never stretched and never empty.
 
     Args:
-        grey: uint8, shape (H, W).
-        box: In pixels of `grey`; may stick out of it.
+        picture: uint8, shape (H, W) or (H, W, 3).
+        box: In pixels of `picture`; may stick out of it.
         margin: Fraction of the side per edge; 0.1 adds a tenth.
 
     Returns:
-        uint8, shape (S, S); a view where the square lies inside the image, else a copy.
+        uint8, shape (S, S) or (S, S, 3); a view where the square lies inside the picture, else a
+        copy.
 
     Raises:
-        ValueError: `box` has no area or lies wholly outside `grey`.
+        ValueError: `box` has no area or lies wholly outside `picture`.
     """
-    height, width = grey.shape
+    height, width = picture.shape[:2]
     if box.area == 0 or box.iou(Box(0, 0, width, height)) == 0:
         raise ValueError(f"{box} does not overlap a picture of {width}x{height} pixels")
     side = max(1, round(max(box.width, box.height) * (1 + 2 * margin)))
     left = box.x + (box.width - side) // 2
     top = box.y + (box.height - side) // 2
     right, bottom = left + side, top + side
-    inside = grey[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
-    if inside.shape == (side, side):
+    inside = picture[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+    if inside.shape[:2] == (side, side):
         return inside
-    return np.pad(
-        inside,
-        ((max(0, -top), max(0, bottom - height)), (max(0, -left), max(0, right - width))),
-        mode="edge",
-    )
+    beyond = ((max(0, -top), max(0, bottom - height)), (max(0, -left), max(0, right - width)))
+    return np.pad(inside, (*beyond, (0, 0))[: inside.ndim], mode="edge")
 
 
-def resize(crop: GreyImage, spec: InputSpec) -> GreyImage:
-    """Resize a crop to the model's input and equalise it where the contract asks for that.
+def resize(crop: Image, spec: InputSpec) -> Image:
+    """Resize a crop to the model's input, in its colours, equalised where the contract says so.
 
     Args:
-        crop: uint8, shape (H, W).
+        crop: uint8, shape (H, W), or (H, W, 3) in blue, green, red.
         spec: The contract's input.
 
     Returns:
-        uint8, shape (spec.height, spec.width); `crop` itself where nothing is to be done.
+        uint8, of the contract's `picture_shape`; `crop` itself where nothing is to be done.
     """
-    if crop.shape != (spec.height, spec.width):
+    if crop.shape[:2] != (spec.height, spec.width):
         shrinks = crop.shape[0] > spec.height or crop.shape[1] > spec.width
         area = spec.resize_filter == "area" and shrinks
         # The EXACT variant gives the same bytes on every processor.
         method = cv2.INTER_AREA if area else cv2.INTER_LINEAR_EXACT
         crop = _uint8(cv2.resize(crop, (spec.width, spec.height), interpolation=method))
+    return _finished(crop, spec)
+
+
+def _finished(crop: Image, spec: InputSpec) -> Image:
+    """Bring a crop of the right size to the network's colours, or to even grey levels."""
+    if spec.is_colour:
+        code = cv2.COLOR_GRAY2RGB if crop.ndim == 2 else cv2.COLOR_BGR2RGB
+        return _uint8(cv2.cvtColor(crop, code))
+    if crop.ndim == 3:
+        crop = _uint8(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY))
     return _uint8(cv2.equalizeHist(crop)) if spec.equalise else crop
 
 
-def _uint8(image: Any) -> GreyImage:
-    return cast("GreyImage", image)
+def _uint8(image: Any) -> Image:
+    return cast("Image", image)
 
 
-def cut_face(grey: GreyImage, face: Face, spec: InputSpec) -> GreyImage:
+def cut_face(picture: Image, face: Face, spec: InputSpec) -> Image:
     """Cut a face and bring it to the model's size; one that leans is turned upright.
 
     Args:
-        grey: uint8, shape (H, W).
+        picture: uint8, shape (H, W), or (H, W, 3) in blue, green, red.
         face: In it.
         spec: The contract's input.
 
     Returns:
-        uint8, shape (spec.height, spec.width); may be a view.
+        uint8, of the contract's `picture_shape`; may be a view.
 
     Raises:
         ValueError: The box has no area or lies wholly outside the picture.
     """
     if abs(face.roll) < LEVEL_WITHIN:
-        return resize(square_crop(grey, face.box, margin=spec.crop_margin), spec)
-    upright = _upright(grey, face.box, face.roll, spec)
-    return _uint8(cv2.equalizeHist(upright)) if spec.equalise else upright
+        return resize(square_crop(picture, face.box, margin=spec.crop_margin), spec)
+    return _finished(_upright(picture, face.box, face.roll, spec), spec)
 
 
-def _upright(grey: GreyImage, box: Box, roll: float, spec: InputSpec) -> GreyImage:
+def _upright(picture: Image, box: Box, roll: float, spec: InputSpec) -> Image:
     """Turn, crop and resize in one bilinear warp; beyond the picture its border is repeated."""
-    height, width = grey.shape
+    height, width = picture.shape[:2]
     if box.area == 0 or box.iou(Box(0, 0, width, height)) == 0:
         raise ValueError(f"{box} does not overlap a picture of {width}x{height} pixels")
     side = max(box.width, box.height) * (1 + 2 * spec.crop_margin)
@@ -130,7 +153,7 @@ def _upright(grey: GreyImage, box: Box, roll: float, spec: InputSpec) -> GreyIma
     to_picture[:, 2] = centre - to_picture[:, :2] @ middle
     return _uint8(
         cv2.warpAffine(
-            grey,
+            picture,
             to_picture,
             (spec.width, spec.height),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -139,11 +162,11 @@ def _upright(grey: GreyImage, box: Box, roll: float, spec: InputSpec) -> GreyIma
     )
 
 
-def prepare(grey: GreyImage, face: Face, spec: InputSpec, out: NDArray[np.generic]) -> None:
+def prepare(picture: Image, face: Face, spec: InputSpec, out: NDArray[np.generic]) -> None:
     """Cut, resize and quantise one face into an input tensor.
 
     Args:
-        grey: uint8, shape (H, W).
+        picture: uint8, shape (H, W), or (H, W, 3) in blue, green, red.
         face: In it.
         spec: The contract's input.
         out: One input tensor of the model, without the batch axis; written in place.
@@ -151,34 +174,34 @@ def prepare(grey: GreyImage, face: Face, spec: InputSpec, out: NDArray[np.generi
     Raises:
         ValueError: The box has no area or lies wholly outside the picture.
     """
-    quantise(cut_face(grey, face, spec), spec, out)
+    quantise(cut_face(picture, face, spec), spec, out)
 
 
-def whole_picture(grey: GreyImage) -> Box:
+def whole_picture(picture: Image) -> Box:
     """Return the box of a picture that is a face crop already."""
-    height, width = grey.shape
+    height, width = picture.shape[:2]
     return Box(0, 0, width, height)
 
 
-def prepare_crop(grey: GreyImage, spec: InputSpec) -> GreyImage:
+def prepare_crop(picture: Image, spec: InputSpec) -> Image:
     """Bring a picture that is a face crop already to the model's size, without margin.
 
     Args:
-        grey: uint8, shape (H, W).
+        picture: uint8, shape (H, W), or (H, W, 3) in blue, green, red.
         spec: The contract's input.
 
     Returns:
-        uint8, shape (spec.height, spec.width).
+        uint8, of the contract's `picture_shape`.
 
     Raises:
         PictureError: One side is so much longer than the other that this is no face crop; made
             square it could fill the memory.
     """
-    height, width = grey.shape
+    height, width = picture.shape[:2]
     if max(height, width) > MAX_CROP_RATIO * min(height, width):
         raise PictureError(
             f"a picture of {width}x{height} pixels is no face crop",
             expected=f"sides that differ at most {MAX_CROP_RATIO} times",
             fix="cut the face out of it",
         )
-    return resize(square_crop(grey, whole_picture(grey), margin=0.0), spec)
+    return resize(square_crop(picture, whole_picture(picture), margin=0.0), spec)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.errors import SettingsError
-from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.labels import LABEL_SETS, find_label
 from fer_edge.shared.model.contract import ModelContract
 
 _RAREST: Final = 1e-6
@@ -64,7 +64,7 @@ def prior_shift(
     shares = shares_of(contract)
     wanted = balanced_shares(shares, balance)
     if prior:
-        wanted = _with_known(contract.labels, wanted, prior)
+        wanted = _with_known(contract.labels, wanted, _by_label(contract.labels, prior))
     return tuple(
         math.log(max(there, _RAREST) / share) for there, share in zip(wanted, shares, strict=True)
     )
@@ -76,6 +76,15 @@ def shifted(probabilities: NDArray[np.float64], shift: Sequence[float]) -> NDArr
     total = values.sum(axis=-1, keepdims=True)
     result: NDArray[np.float64] = values / np.maximum(total, 1e-300)
     return result
+
+
+def _by_label(labels: Sequence[str], prior: Mapping[str, float]) -> dict[str, float]:
+    """Return shares by the model's own labels; what it has no label for keeps its name."""
+    places = {name: find_label(labels, name) for name in prior}
+    return {
+        name if (place := places[name]) is None else labels[place]: share
+        for name, share in prior.items()
+    }
 
 
 def _with_known(

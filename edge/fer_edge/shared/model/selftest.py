@@ -34,7 +34,8 @@ class GoldenVectors:
     """Inputs and the outputs expected of them.
 
     Attributes:
-        inputs: uint8, shape (N, height, width): grey crops of the model's own size.
+        inputs: uint8, shape (N, height, width), with 3 behind of colour: crops of the model's own
+            size.
         outputs: The output tensor's dtype, shape (N, outputs).
     """
 
@@ -146,7 +147,7 @@ def read_golden(model: ModelFile) -> GoldenVectors:
     contract = model.contract
     inputs = _read_array(model, GOLDEN_INPUTS_NAME)
     outputs = _read_array(model, GOLDEN_OUTPUTS_NAME)
-    _check_array(inputs, "uint8", (contract.input.height, contract.input.width), model)
+    _check_array(inputs, "uint8", contract.input.picture_shape, model)
     _check_array(outputs, contract.output.dtype, (contract.output_size,), model)
     if not len(inputs) or len(inputs) != len(outputs):
         raise _unfit(model, f"{len(inputs)} golden inputs and {len(outputs)} outputs")

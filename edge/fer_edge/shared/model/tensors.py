@@ -4,16 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.model.contract import InputSpec
-from fer_edge.shared.records import GreyImage
 
 
-def quantise(pixels: GreyImage, spec: InputSpec, out: NDArray[np.generic]) -> None:
+def quantise(pixels: NDArray[np.uint8], spec: InputSpec, out: NDArray[np.generic]) -> None:
     """Write pixels into an input tensor of the contract's dtype.
 
     Args:
-        pixels: uint8, shape (height, width).
+        pixels: uint8, shape (height, width), or (height, width, 3) of colour.
         spec: The contract's input.
-        out: Shape (height, width, 1) or (height, width), dtype of the contract; written in place.
+        out: Shape (height, width, channels) or that of the pixels, dtype of the contract; written
+            in place.
     """
     target = out.reshape(pixels.shape)
     if spec.dtype == "int8" and spec.scale == 1.0 and spec.zero_point == -128:

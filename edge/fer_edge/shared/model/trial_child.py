@@ -77,7 +77,7 @@ def _seconds(network: LitertNetwork, picture: NDArray[np.uint8]) -> float:
 
 def _pictures(spec: InputSpec) -> list[NDArray[np.uint8]]:
     """Return pictures that whoever made the model did not choose."""
-    shape = spec.height, spec.width
+    shape = spec.picture_shape
     noise = np.random.default_rng(0)
     return [
         np.zeros(shape, np.uint8),

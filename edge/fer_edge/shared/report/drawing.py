@@ -4,6 +4,7 @@ A label lies on a plate of its own, beside its face, inside the picture, and ove
 where there is room. A face that is followed keeps its colour. What is uncertain is dashed and dark.
 """
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,14 @@ def _fitting_words(texts: Sequence[str], unit: float, *, width: int, height: int
     return None
 
 
+def _plain(text: str) -> str:
+    """Return a text in the letters that OpenCV can draw: those of ASCII, without accents."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return bare.encode("ascii", "replace").decode()
+
+
 def _sized(text: str, scale: float) -> _Words:
+    text = _plain(text)
     weight = max(1, round(2.2 * scale))
     (width, height), base = cv2.getTextSize(text, _FONT, scale, weight)
     pad = max(2, round(0.35 * height))

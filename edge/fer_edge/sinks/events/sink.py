@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -27,14 +27,21 @@ class EventSink(Closing):
         deriver: Makes the events.
         spool: Where they wait for the broker; not closed with the sink.
         file: Gets them as JSON lines; closed with the sink.
+        tell: Gets them, too, each as a line of JSON; returns at once.
     """
 
     def __init__(
-        self, deriver: Deriver, *, spool: Spool | None = None, file: TextIO | None = None
+        self,
+        deriver: Deriver,
+        *,
+        spool: Spool | None = None,
+        file: TextIO | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._deriver = deriver
         self._spool = spool
         self._file = file
+        self._tell = tell
         self._counts: Counter[str] = Counter()
         self._unwritten = self._overflow = 0
         self._problem = ""
@@ -78,6 +85,8 @@ class EventSink(Closing):
                 self._overflow += 1
             if self._file is not None:
                 self._write(self._file, line)
+            if self._tell is not None:
+                self._tell(line)
 
     def _write(self, file: TextIO, line: str) -> None:
         try:

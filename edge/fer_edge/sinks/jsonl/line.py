@@ -42,15 +42,17 @@ def json_line(observation: Observation) -> str:
 
 
 def _face(reading: Reading) -> str:
-    prediction, answer, box = reading.prediction, reading.answer, reading.face.box
-    said = answer.index
+    prediction, answer, face = reading.prediction, reading.answer, reading.face
+    box, said = face.box, answer.index
     line = _FACE % (
         box.x, box.y, box.width, box.height,
         _quoted(answer.labels[said]), answer.probabilities[said],
         _named(prediction.labels, "%.4f") % prediction.probabilities,
         "" if reading.relative is None else _relative(reading.relative),
-        reading.face.score, _number(reading.face.track_id), _quoted(reading.stable),
+        face.score, _number(face.track_id), _quoted(reading.stable),
     )  # fmt: skip
+    if face.landmarks is not None:
+        line = f'{line[:-1]},"roll":{face.roll:.1f}}}'
     return line if reading.why is None else f'{line[:-1]},"why":{_quoted(reading.why)}}}'
 
 

@@ -35,6 +35,9 @@ _RESERVED: Final = 4  # of the broker's window for messages that are no events
 _MOST_UNANSWERED: Final = 1200
 """Messages on their way; above the most events that the settings allow."""
 
+_MOST_OF_MQTT: Final = 268_435_455
+_OVERHEAD_BYTES: Final = 1024
+"""Of a packet beside its payload, at most: the topic, above all."""
 _MOST_LOAD: Final = 4000
 """In a second, as `Gate.load` counts it: 200 messages, or 4,000 acknowledgements."""
 _FLOOD_PAUSE_SECONDS: Final = 0.01
@@ -116,6 +119,7 @@ class Connection(Closing):
         self.received: deque[Received] = deque()
         self.complaints: deque[str] = deque(maxlen=8)
         self.window = 65_535
+        self._most_bytes = _MOST_OF_MQTT
         self._endpoint = endpoint
         self._version = version
         self._accepted: ReasonCode | None = None
@@ -145,6 +149,22 @@ class Connection(Closing):
         self._expect_answers()
         self._require()
         return info.mid
+
+    def publish_once(self, topic: str, payload: bytes) -> bool:
+        """Send a message with QoS 0, which no broker keeps for anybody; return whether it was.
+
+        It is not where the broker has not read the last messages yet, or takes none so large.
+
+        Raises:
+            BrokerUnavailableError: The connection has ended.
+        """
+        if self._client.want_write() or len(payload) + _OVERHEAD_BYTES > self._most_bytes:
+            return False
+        info = self._client.publish(topic, payload, 0)
+        if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN}:
+            self._ended = self._ended or f"it cannot be written to ({info.rc.name})"
+        self._require()
+        return True
 
     def step(self, timeout_seconds: float, *, wake: int = -1) -> None:
         """Wait for the broker, or for `wake`, and do what there is to do.
@@ -281,6 +301,7 @@ class Connection(Closing):
         self._accepted = reason
         limit = getattr(properties, "ReceiveMaximum", self.window)
         self.window = max(1, limit - _RESERVED)
+        self._most_bytes = getattr(properties, "MaximumPacketSize", self._most_bytes)
 
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode,
@@ -295,7 +316,8 @@ class Connection(Closing):
         self, _client: Client, _data: Any, number: int, reason: ReasonCode,
         _properties: Properties,
     ) -> None:  # fmt: skip
-        self._unanswered.pop(number, None)
+        if self._unanswered.pop(number, None) is None:  # of one that asked for no answer
+            return
         self.answers.append(Answer(number, str(reason) if reason.is_failure else ""))
 
     def _on_subscribe(

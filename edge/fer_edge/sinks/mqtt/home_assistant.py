@@ -5,6 +5,7 @@ Source: home-assistant.io/integrations/mqtt/#device-discovery-payload.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge import __version__
@@ -28,13 +29,28 @@ def config_topic(topics: Topics, prefix: str) -> str:
     return f"{prefix}/device/{topics.node}/config"
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Which entities the device has.
+
+    Attributes:
+        of_faces: Whether the state tells of faces.
+        commands: Whether the device may be switched.
+        pictures: Whether stills are sent.
+    """
+
+    of_faces: bool = True
+    commands: bool = True
+    pictures: bool = False
+
+
 def discovery(
     topics: Topics,
     prefix: str,
     *,
     labels: Sequence[str],
-    of_faces: bool,
-    commands: bool,
+    offer: Offer,
+    page: str = "",
     gone: Mapping[str, str] = _NONE,
 ) -> Message:
     """Return the message that describes the device and its entities.
@@ -43,12 +59,12 @@ def discovery(
         topics: The device's.
         prefix: First level of Home Assistant's discovery topics.
         labels: Expressions that the model knows.
-        of_faces: Whether the state tells of faces.
-        commands: Whether the device may be switched.
+        offer: Which entities there are.
+        page: Address of the device's own page; "" where nobody else reaches one.
         gone: Entities that were offered once, with their platforms. They are named with nothing
             but that, upon which Home Assistant removes them; what is left out stays there.
     """
-    entities = _entities(topics, labels, of_faces=of_faces, commands=commands)
+    entities = _entities(topics, labels, offer)
     for name, entity in entities.items():
         entity["unique_id"] = f"fer_{topics.node}_{name}"
     removed = {
@@ -61,6 +77,7 @@ def discovery(
             "manufacturer": "FER edge toolkit",
             "model": "fer-edge",
             "sw_version": __version__,
+            **({"configuration_url": page} if page else {}),
         },
         "origin": {"name": "fer-edge", "sw_version": __version__},
         "state_topic": topics.state,
@@ -74,19 +91,19 @@ def discovery(
     return Message(config_topic(topics, prefix), payload, retained=True)
 
 
-def platforms(topics: Topics, *, of_faces: bool = True, commands: bool = True) -> dict[str, str]:
+def platforms(topics: Topics, offer: Offer) -> dict[str, str]:
     """Return the platform of each entity that is offered."""
-    entities = _entities(topics, (), of_faces=of_faces, commands=commands)
+    entities = _entities(topics, (), offer)
     return {name: str(entity["platform"]) for name, entity in entities.items()}
 
 
-def _entities(
-    topics: Topics, labels: Sequence[str], *, of_faces: bool, commands: bool
-) -> dict[str, dict[str, Any]]:
+def _entities(topics: Topics, labels: Sequence[str], offer: Offer) -> dict[str, dict[str, Any]]:
+    switches = {"enabled": _switch(topics), "calibrate": _button(topics)}
     return {
-        **(_of_faces(labels) if of_faces else {}),
+        **(_of_faces(labels) if offer.of_faces else {}),
         **_of_the_device(),
-        **({"enabled": _switch(topics), "calibrate": _button(topics)} if commands else {}),
+        **(switches if offer.commands else {}),
+        **({"picture": _camera(topics)} if offer.pictures else {}),
     }
 
 
@@ -181,3 +198,7 @@ def _button(topics: Topics) -> dict[str, Any]:
         "command_topic": topics.calibrate,
         "payload_press": START,
     }
+
+
+def _camera(topics: Topics) -> dict[str, Any]:
+    return {"platform": "camera", "name": "Picture", "topic": topics.picture}

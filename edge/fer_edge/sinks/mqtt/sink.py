@@ -14,13 +14,13 @@ from typing import Any, Final
 from fer_edge.pipeline.backoff import Backoff
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import BrokerUnavailableError, OutputError
-from fer_edge.shared.records import NO_BASELINE, Observation
+from fer_edge.shared.records import NO_BASELINE, Frame, Observation
 from fer_edge.sinks.mqtt.announced import Announced
 from fer_edge.sinks.mqtt.connection import Answer, Connection, Message, Received
 from fer_edge.sinks.mqtt.delivery import Delivery
 from fer_edge.sinks.mqtt.endpoint import Endpoint, UnknownVersionError, Version
 from fer_edge.sinks.mqtt.home_assistant import BIRTH, birth_topic
-from fer_edge.sinks.mqtt.switching import Switch
+from fer_edge.sinks.mqtt.stills import Stills
 from fer_edge.sinks.mqtt.topics import (
     OFF,
     OFFLINE,
@@ -34,6 +34,7 @@ from fer_edge.sinks.mqtt.topics import (
     read_calibrate,
 )
 from fer_edge.sinks.spool.spool import Spool
+from fer_edge.sinks.switching import Switch
 from fer_edge.state.controls import Controls
 from fer_edge.state.records import DaemonState, Figure
 
@@ -61,6 +62,7 @@ class Announcing:
         announced: What the broker keeps of this device, and should not keep any more.
         commands: Whether messages may switch the device and calibrate it.
         of_faces: Whether the state tells of faces.
+        stills: Pictures to send; None for none.
         state_seconds: Between two states in which nothing important changes.
     """
 
@@ -71,6 +73,7 @@ class Announcing:
     commands: bool
     of_faces: bool
     state_seconds: float
+    stills: Stills | None = None
 
 
 class MqttSink(Closing):
@@ -119,7 +122,7 @@ class MqttSink(Closing):
         self._withdrawing: dict[int, str] = {}  # topics by message number
         self._connected: Version | None = None
         self._problem = "not connected yet"
-        self._connections = self._delivered = self._ignored = self._defects = 0
+        self._connections = self._delivered = self._ignored = self._defects = self._pictures = 0
         spool.listener = self._stir
         self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
         self._thread.start()
@@ -127,6 +130,12 @@ class MqttSink(Closing):
     def emit(self, observation: Observation) -> None:
         """Remember what was seen for the state; events come through the spool."""
         self._seen = observation
+
+    def show(self, frame: Frame, _observation: Observation) -> None:
+        """Take a frame where a still of it is to be sent; returns at once."""
+        stills = self._announcing.stills
+        if stills is not None and stills.show(frame):
+            self._stir()
 
     def report(self, state: DaemonState) -> None:
         """Take the state; publish it when something important changed, or it is time to.
@@ -168,6 +177,7 @@ class MqttSink(Closing):
             "connections": self._connections,
             "delivered": self._delivered,
             "ignored_commands": self._ignored,
+            **({"pictures": self._pictures} if self._announcing.stills else {}),
             **self._spool.figures(),
         }
 
@@ -246,6 +256,7 @@ class MqttSink(Closing):
                 elif self._tell:
                     self._publish_state(connection)
             self._answer_calibration(connection)
+            self._show_picture(connection)
             delivery.send(connection)
             if self._closing.is_set():
                 leave_at = min(leave_at, now + _FAREWELL_SECONDS)
@@ -253,8 +264,9 @@ class MqttSink(Closing):
                     break
             introduction = introduce_at - now if self._state else _NEVER
             patience = min(
-                delivery.patience(), introduction, leave_at - now, self._switch.patience()
-            )
+                delivery.patience(), introduction, leave_at - now, self._switch.patience(),
+                self._announcing.stills.patience() if self._announcing.stills else _NEVER,
+            )  # fmt: skip
             connection.step(max(0.0, patience), wake=self._wake)
             with suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
@@ -345,6 +357,12 @@ class MqttSink(Closing):
             self._told_calibration = note
             answer = encode_calibration(note, baseline=self._baseline)
             connection.publish(Message(self._announcing.topics.calibration, answer))
+
+    def _show_picture(self, connection: Connection) -> None:
+        stills = self._announcing.stills
+        still = stills.take() if stills and not self._closing.is_set() else None
+        if still is not None and connection.publish_once(self._announcing.topics.picture, still):
+            self._pictures += 1
 
     def _say(self, problem: str) -> None:
         if problem != self._problem:

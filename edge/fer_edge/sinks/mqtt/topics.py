@@ -52,6 +52,11 @@ class Topics:
         return f"{self.base}/{self.node}/availability"
 
     @property
+    def picture(self) -> str:
+        """A still every some seconds, where that is wanted; never retained."""
+        return f"{self.base}/{self.node}/picture"
+
+    @property
     def enabled(self) -> str:
         """Commands that switch it on and off."""
         return f"{self.base}/{self.node}/enabled/set"

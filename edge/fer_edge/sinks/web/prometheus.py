@@ -27,8 +27,8 @@ GROWING: Final = frozenset(
     {
         "connections", "damaged_files", "defects", "delivered", "dropped_full", "dropped_old",
         "dropped_unkept", "events", "events_aggregate", "events_appeared", "events_changed",
-        "events_left", "first_kept_in_memory", "ignored_commands", "refused", "requests",
-        "unwritten", "withheld_periods", "written_bytes",
+        "events_left", "first_kept_in_memory", "ignored_commands", "pictures", "refused",
+        "requests", "unwritten", "withheld_periods", "written_bytes", "wrong_tokens",
     }
 )  # fmt: skip
 """Figures of sinks that only grow, and so are counters; all others are gauges."""

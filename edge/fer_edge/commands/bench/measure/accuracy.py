@@ -61,7 +61,7 @@ def _measured(bench: Bench, settings: ModelSettings, data: Path) -> dict[str, An
         bench.progress.count("accuracy", done, total)
 
     classifier, expression = make_classifier(settings), ExpressionSettings()
-    with LabelledPictures(data) as pictures:
+    with LabelledPictures(data, vocabulary=classifier.contract.vocabulary) as pictures:
         result = evaluate(
             pictures,
             classifier,

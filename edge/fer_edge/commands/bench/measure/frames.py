@@ -10,10 +10,10 @@ import numpy as np
 
 from fer_edge.commands.bench.intervals import Series, figures
 from fer_edge.commands.bench.measure.plan import Bench
-from fer_edge.commands.bench.measure.scenes import captured_now
+from fer_edge.commands.bench.measure.scenes import Shown, captured_now
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
-from fer_edge.shared.records import NO_BASELINE, Frame, GreyImage, Observation
+from fer_edge.shared.records import NO_BASELINE, Frame, Observation
 
 
 @dataclass(slots=True)
@@ -96,12 +96,13 @@ class FrameTally:
         }
 
 
-def warm_up(pipeline: Pipeline, frames: Sequence[GreyImage], *, seconds: float) -> int:
+def warm_up(pipeline: Pipeline, frames: Sequence[Shown], *, seconds: float) -> int:
     """Process frames in a loop before anything is measured; return how many, three at least."""
     end = time.monotonic() + seconds
     done = 0
+    colour = pipeline.contract.input.is_colour
     while done < 3 or time.monotonic() < end:
-        pipeline.process(captured_now(frames[done % len(frames)], done))
+        pipeline.process(captured_now(frames[done % len(frames)], done, colour=colour))
         done += 1
     return done
 
@@ -109,7 +110,7 @@ def warm_up(pipeline: Pipeline, frames: Sequence[GreyImage], *, seconds: float) 
 def process_frames(
     bench: Bench,
     pipeline: Pipeline,
-    frames: Iterable[GreyImage],
+    frames: Iterable[Shown],
     tally: FrameTally,
     *,
     first_index: int,
@@ -120,7 +121,8 @@ def process_frames(
     Args:
         bench: At which pace, and who is told.
         pipeline: The device's own.
-        frames: uint8, shape (H, W); making or fetching one is not measured.
+        frames: Made pictures or decoded frames; making or fetching one is not measured, but
+            turning it into colours is, where the network looks at them.
         tally: Takes the figures.
         first_index: Of the first frame: a pipeline's frames are numbered through, warm-up too.
         what: They are of, for whoever is told; nobody is where it is empty.
@@ -128,7 +130,8 @@ def process_frames(
     pace = bench.plan.frames_per_second
     period_ns = round(1e9 / pace) if pace else 0
     due = time.monotonic_ns()
-    for index, grey in enumerate(frames, start=first_index):
+    colour = pipeline.contract.input.is_colour
+    for index, shown in enumerate(frames, start=first_index):
         if bench.stop.is_set():
             return
         if period_ns:
@@ -136,7 +139,7 @@ def process_frames(
             time.sleep(max(0, due - before) / 1e9)
             due = max(due + period_ns, time.monotonic_ns() - period_ns)
             tally.wait_ns += time.monotonic_ns() - before
-        tally.process(pipeline, captured_now(grey, index))
+        tally.process(pipeline, captured_now(shown, index, colour=colour))
         if what:
             _show(bench, what, tally)
 

@@ -16,6 +16,7 @@ from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.preprocess import whole_picture
 from fer_edge.shared.model.selftest import read_golden, run_selftest
 from fer_edge.shared.records import Face, GreyImage
+from fer_edge.sources.capture import to_colour
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "sha256": model.sha256,
         "network_sha256": contract.flatbuffer_sha256,
         "bytes": len(model.flatbuffer),
-        "input": [contract.input.height, contract.input.width],
+        "input": list(contract.input.picture_shape),
         "labels": list(contract.labels),
     }
 
@@ -91,7 +92,8 @@ def measure_models(bench: Bench) -> list[MeasuredModel]:
         passed = run_selftest(model, threads=chosen.threads).passed
         measured.append(MeasuredModel(model, chosen.threads, passed, classifier.accelerated))
         networks[f"network {index + 1}"] = network_alone(model, threads=chosen.threads)
-        whole[f"with preprocessing {index + 1}"] = partial(classifier.classify, picture, [face])
+        shown = to_colour(picture) if classifier.contract.input.is_colour else picture
+        whole[f"with preprocessing {index + 1}"] = partial(classifier.classify, shown, [face])
     samples = measure(
         {**networks, **whole}, bench.plan.seconds, stop=bench.stop, progress=bench.progress
     )

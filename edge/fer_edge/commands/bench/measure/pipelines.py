@@ -3,19 +3,18 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from fer_edge.assemble.parts import make_pipeline
+from fer_edge.assemble.parts import looks_at_colour, make_pipeline
 from fer_edge.assemble.sources import Frames, frames_of, make_source
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames, process_live, warm_up
 from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.sampling import WARM_UP
-from fer_edge.commands.bench.measure.scenes import SCENES, chunks, make_scene
+from fer_edge.commands.bench.measure.scenes import SCENES, Shown, chunks, make_scene
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.errors import VideoError
-from fer_edge.shared.records import GreyImage
 
 
 def measure_scene(bench: Bench, watch: VitalsWatch, name: str) -> FrameTally:
@@ -42,7 +41,7 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
         FerError: It cannot be opened or read.
     """
     settings = bench.plan.settings.source
-    with make_source(settings) as source:
+    with _source(bench) as source:
         begin = watch.look().seconds
         if source.live:
             tally = _measure_live(bench, source)
@@ -64,7 +63,7 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
         return tally
 
 
-def sustained_frames(bench: Bench) -> list[GreyImage]:
+def sustained_frames(bench: Bench) -> Sequence[Shown]:
     """Return the frames for minutes of work: the clip's first part, or the one-face scene.
 
     Raises:
@@ -73,7 +72,7 @@ def sustained_frames(bench: Bench) -> list[GreyImage]:
     if not bench.plan.clip:
         return make_scene("one face")
     settings = bench.plan.settings.source
-    with make_source(settings) as source:
+    with _source(bench) as source:
         return next(chunks(source, timeout_seconds=settings.read_timeout_seconds))
 
 
@@ -114,11 +113,17 @@ def _measure_live(bench: Bench, source: Source) -> FrameTally:
                 expected="a camera that delivers",
                 fix="try `fer-edge run` with it",
             )
-        warm_up(pipeline, [first.grey], seconds=0.0)
+        warm_up(pipeline, [first], seconds=0.0)
         return process_live(bench, pipeline, source)
 
 
-def _for_seconds(frames: list[GreyImage], seconds: float) -> Iterator[GreyImage]:
+def _source(bench: Bench) -> Source:
+    """Open the source, in colour where the pipeline's network looks at that."""
+    settings = bench.plan.settings
+    return make_source(settings.source, colour=looks_at_colour(settings.model))
+
+
+def _for_seconds(frames: Sequence[Shown], seconds: float) -> Iterator[Shown]:
     """Yield frames in a loop for so long; each of them at least once."""
     end = time.monotonic() + seconds
     for index, frame in enumerate(itertools.cycle(frames)):

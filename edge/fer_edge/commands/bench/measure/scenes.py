@@ -2,19 +2,27 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from fer_edge.pipeline.protocols import Source
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import Frame, GreyImage
+from fer_edge.shared.records import Colour, Frame, GreyImage
+from fer_edge.sources.capture import to_colour
 from fer_edge.sources.portrait import PortraitClip
+
+Shown: TypeAlias = GreyImage | Frame
+"""A made picture, or a frame that a source has decoded."""
 
 SCENES: Final = ("no face", "one face", "three faces")
 MAX_FRAME_BYTES: Final = 256 * 2**20
 """Of decoded frames held at once: 870 of 640x480."""
 _PIECE_PX: Final = 80
+_WITH_COLOUR: Final = 4
+"""Times the grey picture's bytes, at most, that one takes together with its colours."""
 _STRIDE: Final = 7  # through the pieces; it and their number have no common divisor
 _SWAYING: Final = 48
 """The first frames of the portrait clip, in which the face is there throughout."""
@@ -44,24 +52,34 @@ def resized(frames: Sequence[GreyImage], width: int, height: int) -> list[GreyIm
     ]
 
 
-def captured_now(grey: GreyImage, index: int) -> Frame:
-    """Return a frame that was captured this moment: what is measured starts here."""
-    return Frame(index, time.time(), time.monotonic_ns(), grey)
+def captured_now(shown: Shown, index: int, *, colour: bool = False) -> Frame:
+    """Return a frame that was captured this moment: what is measured starts here.
+
+    Args:
+        shown: A made picture, or a decoded frame.
+        index: Of the frame.
+        colour: Whether a made picture has colours to be made, too, as a camera's has.
+    """
+    now, now_ns = time.time(), time.monotonic_ns()
+    if isinstance(shown, Frame):
+        return replace(shown, index=index, captured_at=now, monotonic_ns=now_ns, clip_seconds=None)
+    kept = Colour(partial(to_colour, shown)) if colour else None
+    return Frame(index, now, now_ns, shown, colour=kept)
 
 
 def chunks(
     source: Source, *, timeout_seconds: float, max_bytes: int = MAX_FRAME_BYTES
-) -> Iterator[list[GreyImage]]:
+) -> Iterator[list[Frame]]:
     """Decode a source that is not live, so many frames at a time as the memory may hold.
 
     Raises:
         SourceUnavailableError: A frame did not come in time.
     """
-    held: list[GreyImage] = []
+    held: list[Frame] = []
     size = 0
     while (frame := source.read(timeout_seconds)) is not None:
-        held.append(frame.grey)
-        size += frame.grey.nbytes
+        held.append(frame)
+        size += frame.grey.nbytes * (1 if frame.colour is None else _WITH_COLOUR)
         if size >= max_bytes:
             yield held
             held, size = [], 0

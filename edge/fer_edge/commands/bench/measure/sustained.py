@@ -12,9 +12,9 @@ from fer_edge.commands.bench.intervals import PERCENTS, Series, slope_interval
 from fer_edge.commands.bench.measure.footprint import rss_mb
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
 from fer_edge.commands.bench.measure.plan import Bench
+from fer_edge.commands.bench.measure.scenes import Shown
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
-from fer_edge.shared.records import GreyImage
 
 POINTS: Final = 300
 """At most so many in the report; a point is a second, or more in a long run."""
@@ -69,7 +69,7 @@ class LatencyHistogram:
 
 def run_sustained(
     pipeline: Pipeline,
-    frames: Sequence[GreyImage],
+    frames: Sequence[Shown],
     watch: VitalsWatch,
     bench: Bench,
     *,
@@ -79,7 +79,7 @@ def run_sustained(
 
     Args:
         pipeline: Warm.
-        frames: uint8, shape (H, W), shown over and over.
+        frames: Shown over and over.
         watch: Running; its last look goes with each point.
         bench: For how long, at which pace; a stop keeps what was measured.
         first_index: Of the first frame: a pipeline's frames are numbered through.
@@ -129,7 +129,7 @@ def run_sustained(
     }
 
 
-def _until(frames: Iterator[GreyImage], moment: float) -> Iterator[GreyImage]:
+def _until(frames: Iterator[Shown], moment: float) -> Iterator[Shown]:
     while time.monotonic() < moment:
         yield next(frames)
 

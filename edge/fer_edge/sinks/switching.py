@@ -1,4 +1,4 @@
-"""Messages that switch the device, as seldom as a device may be switched."""
+"""Wishes that switch the device, as seldom as a device may be switched."""
 
 import logging
 import threading
@@ -23,16 +23,24 @@ _log = logging.getLogger(__name__)
 class Switch:
     """Does what the last command wanted, at once or after a pause that grows with each haste.
 
-    A broker that toggles a hundred times a second would otherwise open and close the camera as
-    often, and fill the log. Whoever switches slowly notices nothing.
+    A broker or a page that toggles a hundred times a second would otherwise open and close the
+    camera as often, and fill the log. Whoever switches slowly notices nothing.
 
     Args:
         controls: What is switched.
+        by: Who wants it, for the log.
         clock: Monotonic, in seconds.
     """
 
-    def __init__(self, controls: Controls, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        controls: Controls,
+        *,
+        by: str = "a message",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._controls = controls
+        self._by = by
         self._clock = clock
         self._lock = threading.Lock()
         self._wanted: bool | None = None
@@ -64,7 +72,7 @@ class Switch:
         return _NEVER if self._wanted is None else max(0.0, self._free_at - self._clock())
 
     def _do(self, wanted: bool, now: float) -> None:
-        _log.info("switched %s by a message", "on" if wanted else "off")
+        _log.info("switched %s by %s", "on" if wanted else "off", self._by)
         self._controls.enabled = wanted
         if now >= self._calm_at:
             self._quick = 0
