@@ -1,7 +1,9 @@
 """Network cameras as processes that fail on command, and the daemon that reads them, watched."""
 
 import atexit
+import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -70,7 +72,15 @@ class CameraProcess:
         return self._url.format(port=self._port)
 
     def behave(self, word: str) -> None:
-        """Tell it how to behave."""
+        """Tell it how to behave; one that crashed of what it does comes back first."""
+        try:
+            self._tell(word)
+        except BrokenPipeError:  # GStreamer's payloader, of what breakmydata left of a picture
+            self.kill()
+            self.start_again()
+            self._tell(word)
+
+    def _tell(self, word: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
@@ -82,7 +92,8 @@ class CameraProcess:
     def kill(self) -> None:
         """Kill it with -9, and wait until it is gone."""
         self.process.kill()
-        self.process.communicate()
+        with contextlib.suppress(BrokenPipeError):  # it had gone, with a word on its way
+            self.process.communicate()
 
     def start_again(self) -> None:
         """Come back, on the same port."""
@@ -234,7 +245,13 @@ class WatchedDaemon:
             fits = threads <= most[0] and descriptors <= most[1]
             return time.monotonic() if fits else None
 
-        self._wait(has_no_more, timeout_seconds, f"more is left than {most}")
+        try:
+            self._wait(has_no_more, timeout_seconds, f"more is left than {most}")
+        except AssertionError as error:
+            folder = Path(f"/proc/{self.process.pid}")
+            open_now = [os.readlink(path) for path in (folder / "fd").iterdir()]
+            names = [(path / "comm").read_text().strip() for path in (folder / "task").iterdir()]
+            raise AssertionError(f"{names} {open_now}") from error
 
     def rss_kb(self) -> int:
         """Return its resident memory."""
