@@ -50,6 +50,7 @@ export class Photo {
   show(file, told) {
     const picture = byId("photo-picture");
     URL.revokeObjectURL(picture.src);
+    picture.onerror = () => note(byId("photo-note"), `${summary(told.faces.length)} This browser cannot show such a file; the annotated copy can be seen.`);
     picture.src = URL.createObjectURL(file);
     byId("photo-stage").style.setProperty("--ratio", told.width / told.height);
     byId("photo-result").hidden = false;
