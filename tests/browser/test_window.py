@@ -342,6 +342,17 @@ def test_a_page_that_stays_open_forgets_old_events(visit):
     assert kept[1:] == [True, False]
 
 
+def test_a_face_should_be_as_large_as_the_network_that_serves_sees_it(visit):
+    def larger(route):
+        answer = route.fetch()
+        told = answer.json()
+        models = [{**each, "side_px": 1000} for each in told["models"]]
+        route.fulfill(response=answer, json={**told, "models": models})
+
+    visit.page.route("**/device.json", larger)
+    visit.go("live").get_by_text("px: 1000 are better").wait_for()
+
+
 @pytest.mark.parametrize("size", [(640, 360), (667, 375)])
 def test_the_whole_picture_is_seen_on_a_phone_held_sideways(visit, size):
     page = visit.go("live")
