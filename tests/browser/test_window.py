@@ -325,7 +325,18 @@ def test_a_picture_that_the_browser_cannot_show_is_said(visit):
     page.locator("#choose").set_input_files(
         {"name": "scan.tiff", "mimeType": "image/tiff", "buffer": tiff}
     )
-    page.get_by_text("This browser cannot show such a file").wait_for()
+    page.get_by_text("This browser cannot show it").wait_for()
+
+
+def test_of_two_photos_at_once_the_later_one_is_told(visit):
+    visit.expected = ("422",)
+    page = visit.go("photo")
+    page.locator("#choose").set_input_files(PORTRAIT)
+    page.locator("#choose").set_input_files(
+        {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no picture at all"}
+    )
+    page.locator("#photo-note.bad").wait_for()
+    assert not page.locator("#photo-result").is_visible()
 
 
 def test_a_page_that_stays_open_forgets_old_events(visit):

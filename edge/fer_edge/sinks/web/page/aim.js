@@ -2,7 +2,7 @@
 
 import { byId, make, say } from "./parts.js";
 
-/** Of fewer pixels a face is not read (docs/log/detection.md). */
+/** Of fewer pixels a face is not read. */
 const LEAST_PX = 14;
 /** Up to so many degrees a face is read as it stands. */
 const LEVEL_DEGREES = 12;

@@ -58,7 +58,7 @@ export class Picture {
     next();
   }
 
-  /** Take the stream where there is room for one more by now. */
+  /** Take the stream where there is room. */
   async again() {
     const { ok } = await fetch("/live.mjpeg", { method: "HEAD" }).catch(() => ({}));
     if (ok && this.still && this.sampling) this.show(true);
