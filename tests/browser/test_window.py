@@ -15,6 +15,7 @@ import pytest
 from browser_visits import ARGUMENTS, PLACES, TOKEN, Visit, find_chromium, running_device
 from builders import PORTRAIT, PORTRAIT_FACE, a_picture
 
+from fer_edge.shared.opencv import cv2
 from fer_edge.testing.fakes import MjpegServer
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -190,12 +191,16 @@ def test_nothing_is_streamed_where_nobody_looks(visit):
     page.wait_for_function(there, arg=True)
 
 
-def test_too_many_viewers_get_stills(visit):
+def test_too_many_viewers_get_stills_until_there_is_room(visit):
     visit.expected = ("503",)
     visit.page.route("**/live.mjpeg", lambda route: route.fulfill(status=503))
     page = visit.go("live")
     page.wait_for_function(
         "() => picture.naturalWidth === 640 && picture.src.endsWith('/still.jpg?2')"
+    )
+    page.unroute("**/live.mjpeg")
+    page.wait_for_function(
+        "() => picture.naturalWidth === 640 && picture.src.endsWith('/live.mjpeg')"
     )
 
 
@@ -312,6 +317,59 @@ def test_what_is_no_picture_is_said(visit):
     )
     page.locator("#photo-note.bad").wait_for()
     assert not page.locator("#photo-result").is_visible()
+
+
+def test_a_picture_that_the_browser_cannot_show_is_said(visit):
+    page = visit.go("photo")
+    tiff = cv2.imencode(".tiff", a_picture(64, 48))[1].tobytes()
+    page.locator("#choose").set_input_files(
+        {"name": "scan.tiff", "mimeType": "image/tiff", "buffer": tiff}
+    )
+    page.get_by_text("This browser cannot show it").wait_for()
+
+
+def test_of_two_photos_at_once_the_later_one_is_told(visit):
+    visit.expected = ("422", "429")  # other tests have handed in photos, too
+    page = visit.go("photo")
+    page.locator("#choose").set_input_files(PORTRAIT)
+    page.locator("#choose").set_input_files(
+        {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no picture at all"}
+    )
+    page.locator("#photo-note.bad").wait_for()
+    assert not page.locator("#photo-result").is_visible()
+
+
+def test_a_page_that_stays_open_forgets_old_events(visit):
+    page = visit.go("live")
+    kept = page.evaluate(
+        """async () => {
+          const { History } = await import("/page/history.js");
+          const history = new History();
+          for (let i = 0; i < 2000; i++) history.event({ id: String(i).padStart(9, "0"), kind: "x", at: i });
+          return [history.events.size, history.events.has("000001999"), history.events.has("000000000")];
+        }"""  # noqa: E501
+    )
+    assert kept[0] <= 400
+    assert kept[1:] == [True, False]
+
+
+def test_a_face_should_be_as_large_as_the_network_that_serves_sees_it(visit):
+    def larger(route):
+        answer = route.fetch()
+        told = answer.json()
+        models = [{**each, "side_px": 1000} for each in told["models"]]
+        route.fulfill(response=answer, json={**told, "models": models})
+
+    visit.page.route("**/device.json", larger)
+    visit.go("live").get_by_text("px: 1000 are better").wait_for()
+
+
+@pytest.mark.parametrize("size", [(640, 360), (667, 375)])
+def test_the_whole_picture_is_seen_on_a_phone_held_sideways(visit, size):
+    page = visit.go("live")
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    stage = page.locator("#stage").bounding_box()
+    assert stage["y"] + stage["height"] < size[1]
 
 
 def test_the_camera_is_switched_off_and_on(visit):

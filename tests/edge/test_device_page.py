@@ -79,6 +79,7 @@ def test_models_stand_with_their_yardsticks_and_the_time_of_the_one_that_serves(
     assert [one["name"] for one in told["models"]] == shipped_models()
     (one,) = [one for one in told["models"] if one["serving"]]
     assert (one["name"], one["milliseconds"]) == (DEFAULT_MODEL, 0.25)
+    assert one["side_px"] == serving.contract.input.width
     assert 0 < one["figures"]["accuracy"] < 1
     assert one["figures"]["yardstick"]
     assert told["slots"] is None, "the settings name the model"

@@ -74,5 +74,13 @@ def test_beyond_loopback_it_says_that_a_token_is_asked_for(settings, address):
     assert "ssh" not in note
 
 
+@pytest.mark.parametrize("address", ["::1", "127.0.0.2", "localhost"])
+def test_the_way_through_ssh_leads_to_where_is_listened(address):
+    note = page_note(WebSettings(port=9, address=address, names="cam.example"))
+    named = f"[{address}]" if ":" in address else address
+    assert f"http://{named}:9/" in note
+    assert f"ssh -L 9:{named}:9 " in note
+
+
 def test_of_all_addresses_it_names_one_that_is_reached():
     assert "0.0.0.0" not in page_note(WebSettings(port=9, address="0.0.0.0"))

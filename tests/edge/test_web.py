@@ -309,6 +309,13 @@ def test_beyond_this_machine_only_with_a_token(address):
     assert caught.value.exit_code == EXIT_CONFIG
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_all_addresses_are_those_of_ipv4_as_well(monkeypatch):
+    monkeypatch.setenv("FER_EDGE_SECRET_WEB_TOKEN", TOKEN)
+    with a_sink(address="::") as web:
+        assert ask(web.port, "/livez", Authorization=f"Bearer {TOKEN}")[0] == 200
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost"])
 def test_addresses_of_this_machine_alone(address):
     assert is_loopback(address)

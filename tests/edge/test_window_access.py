@@ -1,14 +1,15 @@
 """Who may see the page and change something: by token, cookie, name and origin."""
 
+import socket
 import time
 from types import SimpleNamespace
 
 import pytest
-from web_browser import Browser
+from web_browser import GIVE_UP_SECONDS, Browser, until
 
-from fer_edge.settings import WebSettings
+from fer_edge.settings import Settings, WebSettings
 from fer_edge.shared.errors import SettingsError
-from fer_edge.sinks.web import logins
+from fer_edge.sinks.web import live, logins
 from fer_edge.sinks.web.messages import Request, answer_json
 from fer_edge.sinks.web.part import Part
 from fer_edge.sinks.web.router import Route
@@ -70,6 +71,17 @@ def clock(monkeypatch):
     clock.monotonic = lambda: clock.now
     monkeypatch.setattr(logins, "time", clock)
     return clock
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Who may look is asked at once, and not only each second."""
+    monkeypatch.setattr(live, "CHECK_SECONDS", 0.01)
+
+
+def change_token(web, folder):
+    (folder / "token").write_text(TOKEN + " another\n")
+    web.renew(Settings())
 
 
 def test_without_a_view_there_is_no_page():
@@ -356,3 +368,31 @@ def test_peers_that_send_wrong_tokens_are_forgotten_in_time(clock):
     assert slowing.pause_seconds("2001:db8::2") == 30, "whoever has one address there has many"
     assert slowing.pause_seconds("2001:db8:0:1::2") == 0
     assert time.monotonic is not clock.monotonic
+
+
+@pytest.mark.parametrize("path", ["/live.mjpeg", "/events"])
+@pytest.mark.parametrize("end", ["log out", "a week", "another token"])
+def test_whoever_looks_is_cut_off_where_the_log_in_ends(far, clock, quick, tmp_path, path, end):
+    browser = Browser(far.port)
+    browser.log_in(FORM)
+    with browser.watch(path) as watching:
+        assert watching.head().startswith("HTTP/1.1 200")
+        if end == "log out":
+            browser.ask("/logout", "POST")
+        elif end == "a week":
+            clock.now += logins.LIFE_SECONDS + 1
+        else:
+            change_token(far, tmp_path)
+        watching.everything()  # it comes to an end
+    until(lambda: far.figures()["viewers"] == far.figures()["pages"] == 0)
+
+
+def test_a_program_with_a_token_of_before_is_cut_off(far, quick, tmp_path):
+    channel = socket.create_connection(("127.0.0.1", far.port), timeout=GIVE_UP_SECONDS)
+    with channel:
+        head = f"GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        channel.sendall(head.encode())
+        assert channel.recv(100).startswith(b"HTTP/1.1 200")
+        until(lambda: far.figures()["pages"] == 1)
+        change_token(far, tmp_path)
+        until(lambda: far.figures()["pages"] == 0)

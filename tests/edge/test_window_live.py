@@ -147,6 +147,13 @@ def test_large_pictures_are_shown_smaller_with_the_same_box(window):
     assert (name, told["width"], told["height"]) == ("frame", 2560, 1200)
 
 
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1)])
+def test_a_strip_of_a_picture_is_shown_as_well(window, shape):
+    with Camera(window, grey=np.zeros(shape, np.uint8)):
+        answer = Browser(window.port).ask("/still.jpg")
+    assert max(decoded(answer.body).shape) == 1280
+
+
 def test_a_still_for_whoever_asks(window):
     with Camera(window):
         answer = Browser(window.port).ask("/still.jpg")

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
+from web_browser import until
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.sinks.web.messages import Request
@@ -104,6 +106,32 @@ def test_a_model_that_passes_is_taken_by_a_reload():
     status, told = ask(wishes, "model", {"model": "edge-nano"})
     assert (status, told["message"], models.chosen) == (202, "it passes", ["edge-nano"])
     assert controls.take_reload()
+
+
+def test_a_model_is_taken_although_whoever_chose_it_has_left():
+    trying, tried = threading.Event(), threading.Event()
+
+    class SlowModels(Models):
+        def choose(self, name):
+            trying.set()
+            assert tried.wait(30)
+            return super().choose(name)
+
+    controls = Controls()
+    wishes = Wishes(controls, Possible(SlowModels("edge-nano")))
+    route = next(one for one in wishes.routes() if one.path == "/control/model")
+    wish = Request(route.path, {}, "POST", b'{"model": "edge-nano"}')
+
+    async def leave_early():
+        left = asyncio.ensure_future(route.handle(wish))
+        await asyncio.to_thread(trying.wait, 30)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        return await route.handle(wish)
+
+    assert asyncio.run(leave_early()).status == 409, "the first one is still being tried"
+    tried.set()
+    until(controls.take_reload)
 
 
 def test_a_model_that_fails_its_trial_changes_nothing():

@@ -66,6 +66,7 @@ class Device:
             {
                 "name": one["name"],
                 "serving": bool(serving) and one["sha256"] == serving,
+                "side_px": one["side_px"],
                 "figures": one["figures"],
                 "milliseconds": milliseconds if serving and one["sha256"] == serving else None,
             }
@@ -76,7 +77,7 @@ class Device:
         try:
             return _describe_model(open_model(self._settings.model.path))
         except FerError:  # its file has gone since it was loaded
-            return {"name": self._settings.model.path, "sha256": "", "figures": {}}
+            return {"name": self._settings.model.path, "sha256": "", "side_px": None, "figures": {}}
 
     def _inventory(self) -> dict[str, Any] | None:
         if not isinstance(self._settings.model, ServedModel):
@@ -165,4 +166,10 @@ def _describe_model(model: ModelFile) -> dict[str, Any]:
         figures = asdict(card)
     elif measured := conversion_figures(model):
         figures = {**measured, "yardstick": YARDSTICK}
-    return {"name": model.contract.name, "sha256": model.sha256, "figures": figures}
+    spec = model.contract.input
+    return {
+        "name": model.contract.name,
+        "sha256": model.sha256,
+        "side_px": max(spec.width, spec.height),
+        "figures": figures,
+    }

@@ -12,7 +12,6 @@ from fer_edge.settings import ResolvedSettings, Settings, WebSettings
 from fer_edge.shared.terminal.tables import format_fields
 
 USUAL_PORT: Final = 9834
-_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to be compared with
 
 
@@ -50,24 +49,30 @@ def with_page(resolved: ResolvedSettings, settings: Settings, *, port: int) -> S
 def page_note(settings: WebSettings) -> str:
     """Return where the page is, and how it is seen from another machine."""
     scheme = "https" if settings.certificate else "http"
-    port = settings.port
-    page = ("page", f"{scheme}://{_host(settings)}:{port}/")
-    if settings.address not in _HERE:
+    host, port = _host(settings), settings.port
+    page = ("page", f"{scheme}://{host}:{port}/")
+    if not _is_here(settings.address):
         return format_fields([page, ("log in", "with the token of this device")])
     there = f"{getpass.getuser()}@{platform.node() or 'HOST'}"
     return format_fields(
         [
             page,
-            ("elsewhere", f"ssh -L {port}:127.0.0.1:{port} {there}  and the same address there;"),
+            ("elsewhere", f"ssh -L {port}:{host}:{port} {there}  and the same address there;"),
             ("", "or web.address and a token (docs/guide/window.md)"),
         ]
     )
 
 
+def _is_here(address: str) -> bool:
+    from fer_edge.sinks.web.guard import is_loopback  # noqa: PLC0415 - few runs need it
+
+    return is_loopback(address)
+
+
 def _host(settings: WebSettings) -> str:
     named = settings.names.partition(",")[0].strip()
     address = settings.address
-    if address not in _HERE and named:
+    if named and not _is_here(address):
         address = named
     elif address in _EVERYWHERE:
         address = own_address()

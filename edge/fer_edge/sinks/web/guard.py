@@ -91,12 +91,26 @@ class Guard:
             public: Whether what is asked for is everybody's.
         """
         if self._token and not public:
-            kind, _, sent = request.headers.get("authorization", "").partition(" ")
-            if kind.lower() == "bearer":
-                return self.try_token(sent.strip().encode("latin-1"), peer=request.peer)
+            sent = _sent_token(request)
+            if sent is not None:
+                return self.try_token(sent, peer=request.peer)
             if not self.logins.knows(request.cookie(cookie)):
                 return _STRANGER
         return self._of_browsers(request)
+
+    def still_lets(self, request: Request, *, cookie: str) -> bool:
+        """Return whether somebody who was let in would be so now: log-ins end, tokens change.
+
+        Args:
+            request: With which they came.
+            cookie: Name of the one that stands for the token.
+        """
+        if not self._token:
+            return True
+        sent = _sent_token(request)
+        if sent is not None:
+            return hmac.compare_digest(sent, self._token)
+        return self.logins.knows(request.cookie(cookie))
 
     def try_token(self, sent: bytes, *, peer: str) -> Refusal | None:
         """Return why a token does not let in; None where it does. Failures are counted, and slow.
@@ -154,6 +168,11 @@ class Guard:
         if is_loopback(name) or name in self._names or name == self._address.lower():
             return True
         return self._address in _ANYWHERE and _is_number(name)
+
+
+def _sent_token(request: Request) -> bytes | None:
+    kind, _, sent = request.headers.get("authorization", "").partition(" ")
+    return sent.strip().encode("latin-1") if kind.lower() == "bearer" else None
 
 
 def own_names(names: str) -> frozenset[str]:

@@ -29,6 +29,8 @@ from fer_edge.sinks.web.messages import (
 MOST_CONNECTIONS: Final = 16
 MOST_UPLOADS: Final = 2
 """Bodies of more than a few kilobytes that are read, or worked at, at once."""
+_ALL: Final = "::"
+"""All addresses, those of IPv4 as well: by one of them the device is known to most."""
 _BACKLOG: Final = 128
 """Who knocks while one is let in: whoever is turned away there tries again a second later."""
 _FAREWELL_SECONDS: Final = 2.0
@@ -310,8 +312,11 @@ def try_port(address: str, port: int) -> None:
 
 def _listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    both = address == _ALL and socket.has_dualstack_ipv6()
     try:
-        listening = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server(
+            (address, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
+        )
     except OSError as error:
         raise OutputError(
             f"port {port} of {address or 'all addresses'} cannot be listened at "

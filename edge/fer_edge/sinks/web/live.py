@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -22,7 +23,10 @@ _log = logging.getLogger(__name__)
 _QUALITY: Final = (cv2.IMWRITE_JPEG_QUALITY, 80)
 _LONGEST_SIDE_PX: Final = 1280
 _STILL_SECONDS: Final = 2.0
-_IDLE_SECONDS: Final = 10.0
+CHECK_SECONDS: Final = 1.0
+"""How often it is asked whether those who look still may."""
+_IDLE_CHECKS: Final = 10
+"""After so many of them something is sent."""
 _HEAD: Final = b"--frame\r\nContent-Type: image/jpeg\r\n%b\r\n"
 """What comes before each picture, and at once after the one before: Chromium shows a picture only
 when it has read the next one's head, so boxes would otherwise be one picture ahead."""
@@ -60,6 +64,7 @@ class Live:
         most_viewers: Of the moving picture; others get a still.
         frames_per_second: At most shown.
         told: Returns the daemon's state as JSON; nothing before there is one.
+        lets: Returns whether somebody who came with a request may go on looking.
 
     Attributes:
         encoded: Pictures made so far.
@@ -73,6 +78,7 @@ class Live:
         most_viewers: int,
         frames_per_second: float,
         told: Callable[[], bytes],
+        lets: Callable[[Request], bool],
     ) -> None:
         self.encoded = 0
         self._soon = soon
@@ -80,6 +86,8 @@ class Live:
         self._most_viewers = most_viewers
         self._period_seconds = 1 / frames_per_second
         self._told = told
+        self._lets = lets
+        self._came_with: dict[Outgoing, Request] = {}
         self._viewers: set[Outgoing] = set()
         self._stills: set[Outgoing] = set()
         self._feeds: set[Outgoing] = set()
@@ -129,17 +137,17 @@ class Live:
         if self._feeds:
             self._soon(self._add, _message("event", line.encode()))
 
-    async def _picture(self, _request: Request) -> Response:
+    async def _picture(self, request: Request) -> Response:
         if len(self._viewers) >= self._most_viewers:
             return plain(503, Retry_After="5")
         outgoing = Outgoing(self._leave, first=_HEAD % b"")
-        self._join(self._viewers, outgoing)
+        self._join(self._viewers, outgoing, request)
         kind = "multipart/x-mixed-replace; boundary=frame"
         return Response(200, content_type=kind, headers=_UNBUFFERED, stream=outgoing)
 
-    async def _still(self, _request: Request) -> Response:
+    async def _still(self, request: Request) -> Response:
         outgoing = Outgoing(self._leave)
-        self._join(self._stills, outgoing)
+        self._join(self._stills, outgoing, request)
         try:
             async with asyncio.timeout(_STILL_SECONDS):
                 picture = await anext(outgoing)
@@ -149,17 +157,18 @@ class Live:
             await outgoing.aclose()
         return Response(200, picture, "image/jpeg")
 
-    async def _feed(self, _request: Request) -> Response:
+    async def _feed(self, request: Request) -> Response:
         if len(self._feeds) >= _FEEDS_A_VIEWER * self._most_viewers:
             return plain(503, Retry_After="5")
         outgoing = Outgoing(self._leave, first=_HELLO, idle=_HEARTBEAT)
-        self._join(self._feeds, outgoing)
+        self._join(self._feeds, outgoing, request)
         if state := self._told():
             outgoing.put("state", _message("state", state))
         return Response(200, content_type="text/event-stream", headers=_UNBUFFERED, stream=outgoing)
 
-    def _join(self, group: set[Outgoing], outgoing: Outgoing) -> None:
+    def _join(self, group: set[Outgoing], outgoing: Outgoing, request: Request) -> None:
         group.add(outgoing)
+        self._came_with[outgoing] = request
         if not self._tasks:
             loop = asyncio.get_running_loop()
             self._tasks = (loop.create_task(self._run()), loop.create_task(self._keep_alive()))
@@ -168,6 +177,7 @@ class Live:
     def _leave(self, outgoing: Outgoing) -> None:
         for group in (self._viewers, self._stills, self._feeds):
             group.discard(outgoing)
+        self._came_with.pop(outgoing, None)
         if not (self._viewers or self._stills or self._feeds):
             for task in self._tasks:
                 task.cancel()
@@ -199,10 +209,13 @@ class Live:
                 self._publish(seen)
 
     async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(_IDLE_SECONDS)
+        for check in itertools.count(1):
+            await asyncio.sleep(CHECK_SECONDS)
             for outgoing in (*self._viewers, *self._feeds):
-                outgoing.nudge()
+                if not self._lets(self._came_with[outgoing]):
+                    outgoing.end()
+                elif check % _IDLE_CHECKS == 0:
+                    outgoing.nudge()
 
     def _publish(self, seen: _Seen) -> None:
         if self._feeds:
@@ -239,7 +252,8 @@ def encode(frame: Frame) -> bytes:
         picture = frame.image
     factor = _LONGEST_SIDE_PX / max(picture.shape[:2])
     if factor < 1:
-        size = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))
+        height, width = picture.shape[:2]
+        size = max(1, round(width * factor)), max(1, round(height * factor))
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(
             np.uint8, copy=False
         )

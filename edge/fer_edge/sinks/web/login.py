@@ -57,7 +57,9 @@ class LogIn:
             value = self._guard.logins.begin()
             return redirect("/", Set_Cookie=self._set(request, value, LIFE_SECONDS))
         slowed = refusal.status == 429
-        said = f"{refusal.message}: {refusal.fix}." if slowed else "This is not the token."
+        said = "This is not the token."
+        if slowed:
+            said = f"{refusal.message[0].upper()}{refusal.message[1:]}: {refusal.fix}."
         note = f'<p class="problem" role="alert">{html.escape(said)}</p>'.encode()
         page = self._page.replace(MESSAGE, note)
         headers = dict(refusal.headers) if slowed else {}

@@ -177,11 +177,15 @@ def body_length(request: Request, *, most: int) -> int | Response:
     if length > most:
         return problem(
             413,
-            f"{length} bytes are sent",
-            expected=f"at most {most}" if most else "none",
+            f"{_size(length)} are sent",
+            expected=f"at most {_size(most)}" if most else "none",
             fix="send less",
         )
     return length
+
+
+def _size(count: int) -> str:
+    return f"{count} bytes" if count < 2**20 else f"{count / 2**20:.1f} MiB"
 
 
 def serialise(response: Response) -> bytes:

@@ -29,6 +29,7 @@ class Outgoing:
         self._queue: deque[bytes] = deque([first] if first else [], maxlen=_MOST_QUEUED)
         self._news = asyncio.Event()
         self._last = b""
+        self._ended = False
         if first:
             self._news.set()
 
@@ -48,6 +49,11 @@ class Outgoing:
         if part and not self._news.is_set():
             self.add(part)
 
+    def end(self) -> None:
+        """Send nothing any more: whoever reads is disconnected."""
+        self._ended = True
+        self._news.set()
+
     def __aiter__(self) -> "Outgoing":
         """Return the parts."""
         return self
@@ -55,6 +61,8 @@ class Outgoing:
     async def __anext__(self) -> bytes:
         """Return all that waits, once there is something."""
         await self._news.wait()
+        if self._ended:
+            raise StopAsyncIteration
         self._news.clear()
         parts = [*self._queue, *self._latest.values()]
         if self._latest:

@@ -63,6 +63,7 @@ class WebSink(Closing):
             most_viewers=settings.viewers,
             frames_per_second=settings.view_fps,
             told=self._state,
+            lets=self._may_look,
         )
         self._router = Router(self._routes())
         self._listener = HttpListener(
@@ -178,6 +179,9 @@ class WebSink(Closing):
 
     def _soon(self, act: Callable[..., object], *arguments: Any) -> None:
         self._listener.soon(act, *arguments)
+
+    def _may_look(self, request: Request) -> bool:
+        return self._guard.still_lets(request, cookie=self._cookie())
 
     def _cookie(self) -> str:
         return f"fer_edge_{self.port}"

@@ -156,13 +156,19 @@ class Wishes:
             return _impossible("another model is being tried", fix="wait for it to end")
         self._changing = True
         try:
-            said = await _in_thread(lambda: models.choose(name))
+            said = await _in_thread(lambda: self._choose(models, name))
         except FerError as error:
             return problem(409, error.found, expected=error.expected, fix=error.fix)
+        return answer_json({"message": said}, status=202)
+
+    def _choose(self, models: ModelChoice, name: str) -> str:
+        """Change the model to the end, even where whoever wished it is gone by then."""
+        try:
+            said = models.choose(name)
+            self._controls.reload()
         finally:
             self._changing = False
-        self._controls.reload()
-        return answer_json({"message": said}, status=202)
+        return said
 
     async def _calibrate(self, request: Request) -> Response:
         seconds = _wish(request, "seconds")

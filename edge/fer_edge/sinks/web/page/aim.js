@@ -2,8 +2,7 @@
 
 import { byId, make, say } from "./parts.js";
 
-/** The networks look at 48 x 48 pixels; below 14 they are not asked (docs/log/detection.md). */
-const WELL_PX = 48;
+/** Of fewer pixels a face is not read. */
 const LEAST_PX = 14;
 /** Up to so many degrees a face is read as it stands. */
 const LEVEL_DEGREES = 12;
@@ -14,9 +13,10 @@ const BRIGHT = 235;
  * Show three gauges.
  * @param {object | undefined} face The chosen one.
  * @param {{face: number, around: number} | null} light Mean levels; null where none are known.
+ * @param {number} wellPx Pixels across that the network looks at.
  */
-export function showAim(face, light) {
-  const rows = face ? [size(face), lit(face, light), tilt(face)] : [];
+export function showAim(face, light, wellPx) {
+  const rows = face ? [size(face, wellPx), lit(face, light), tilt(face)] : [];
   const place = byId("aim");
   if (!place.children.length) place.append(...["Size", "Light", "Tilt"].map(gauge));
   [...place.children].forEach((row, index) => {
@@ -33,11 +33,11 @@ function gauge(name) {
   return make("div", {}, make("dt", {}, name), make("dd", {}, make("span"), make("i")));
 }
 
-function size({ box }) {
+function size({ box }, wellPx) {
   const side = Math.max(box[2], box[3]);
-  const share = side / (2 * WELL_PX);
+  const share = side / (2 * wellPx);
   if (side < LEAST_PX) return [share, false, `${side} px: too small to be read`];
-  return side < WELL_PX ? [share, false, `${side} px: ${WELL_PX} are better`] : [share, true, `${side} px: large enough`];
+  return side < wellPx ? [share, false, `${side} px: ${wellPx} are better`] : [share, true, `${side} px: large enough`];
 }
 
 function lit({ why }, light) {

@@ -9,12 +9,14 @@ const MOODS = { ok: "good", warning: "warn", serious: "bad" };
 export class Device {
   constructor() {
     this.settings = {};
+    this.wellPx = 48; // until the device has told
     this.load().catch(() => {});
   }
 
   load() {
     this.told = askJson("/device.json").then((told) => {
       this.settings = Object.fromEntries(told.settings.map(({ name, value }) => [name, value]));
+      this.wellPx = told.models.find(({ serving }) => serving)?.side_px ?? this.wellPx;
       byId("device-name").textContent = told.name;
       return told;
     });
@@ -45,10 +47,12 @@ export class Device {
   state(state) {
     const before = this.newest ?? state;
     this.newest = state;
+    const another = before.model_sha256 !== state.model_sha256;
+    if (another && !this.here) this.load().catch(() => {});
     if (!this.here) return;
     byId("device-line").textContent = `fer-edge ${state.version}, up ${span(state.uptime_seconds)}`;
     if (before.calibration !== state.calibration) note(byId("device-note"), capital(state.calibration));
-    if (before.phase !== state.phase || before.model_sha256 !== state.model_sha256) this.enter();
+    if (before.phase !== state.phase || another) this.enter();
   }
 
   show(told) {

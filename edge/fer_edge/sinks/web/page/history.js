@@ -98,7 +98,7 @@ export class History {
 
   event(event) {
     this.events.set(event.id, event);
-    if (this.here) this.list();
+    if (this.here || this.events.size > 2 * MOST_EVENTS) this.list(); // which forgets the oldest
   }
 
   list() {

@@ -47,7 +47,7 @@ export class Live {
 
   show(faces) {
     this.boxes.show(faces, this.size);
-    showAim(this.chosen, this.chosen && this.picture.light(this.chosen.box, this.size));
+    showAim(this.chosen, this.chosen && this.picture.light(this.chosen.box, this.size), this.device.wellPx);
     this.speak(faces.map((face) => `face ${face.track_id ?? ""} ${called(face)}`).join(", "));
   }
 

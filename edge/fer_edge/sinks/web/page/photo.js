@@ -35,12 +35,13 @@ export class Photo {
 
   async read(file) {
     if (!file) return;
-    const tellHow = (text, mood) => note(byId("photo-note"), text, mood);
+    this.file = file;
+    const tellHow = (text, mood) => this.file === file && note(byId("photo-note"), text, mood);
     byId("photo-result").hidden = true;
     tellHow(`Reading ${file.name} …`);
     try {
       const told = await (await ask("/photo", { method: "POST", body: file })).json();
-      this.show(file, told);
+      if (this.file === file) this.show(file, told);
       tellHow(summary(told.faces.length));
     } catch (error) {
       tellHow(error.message, "bad");
@@ -50,10 +51,14 @@ export class Photo {
   show(file, told) {
     const picture = byId("photo-picture");
     URL.revokeObjectURL(picture.src);
+    picture.onload = picture.onerror = () => {
+      const { naturalWidth: w, naturalHeight: h } = picture;
+      if (w && w > h === told.width > told.height) return;
+      note(byId("photo-note"), `${summary(told.faces.length)} This browser cannot show it rightly: see the annotated copy.`);
+    };
     picture.src = URL.createObjectURL(file);
     byId("photo-stage").style.setProperty("--ratio", told.width / told.height);
     byId("photo-result").hidden = false;
-    this.file = file;
     this.boxes.wanted = null;
     this.boxes.show(told.faces, [told.width, told.height]);
   }

@@ -3,6 +3,7 @@
 import { byId, make } from "./parts.js";
 
 const STILL_EVERY_MS = 1000;
+const AGAIN_STILLS = 5;
 const STUCK_SAMPLES = 8;
 const SAMPLE = { width: 96, height: 72 };
 
@@ -27,7 +28,7 @@ export class Picture {
   start() {
     if (this.sampling) return;
     this.place.onload = null;
-    this.place.onerror = () => this.stills();
+    this.place.onerror = () => this.stills(true);
     this.place.hidden = false;
     this.place.src = "/live.mjpeg";
     this.still = false;
@@ -45,13 +46,22 @@ export class Picture {
   }
 
   /** Some browsers show no streams of pictures, and the device serves so many of them only. */
-  stills() {
+  stills(refused = false) {
     let count = 0;
-    const next = () => (this.place.src = `/still.jpg?${++count}`);
+    const next = () => {
+      this.place.src = `/still.jpg?${++count}`;
+      if (refused && count % AGAIN_STILLS === 0) this.again();
+    };
     const soon = () => (this.later = setTimeout(next, STILL_EVERY_MS));
     this.place.onload = this.place.onerror = soon;
     this.still = true;
     next();
+  }
+
+  /** Take the stream where there is room. */
+  async again() {
+    const { ok } = await fetch("/live.mjpeg", { method: "HEAD" }).catch(() => ({}));
+    if (ok && this.still && this.sampling) this.show(true);
   }
 
   /** Look at the light, and whether the picture still moves while frames come. */
