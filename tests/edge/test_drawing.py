@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from builders import SEVEN, a_box, a_face, a_prediction, a_reading
 
-from fer_edge.shared.records import Box
 from fer_edge.shared.model.words import as_name
+from fer_edge.shared.records import Box
 from fer_edge.shared.report.drawing import draw, drawable
 
 WHITE = np.full((480, 640, 3), 255, np.uint8)

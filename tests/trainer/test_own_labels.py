@@ -65,7 +65,7 @@ def test_labels_are_those_that_the_recipe_names(tmp_path: Path, lines: str, labe
     ("overrides", "why"),
     [
         (['labels=["smile", "no/smile"]'], "label 'no/smile' has '/'"),
-        (['labels=["smile"]'], "1 labels; expected 2 to 64"),
+        (['labels=["smile"]'], "1 label; expected 2 to 64"),
         (["labels=fer2014"], 'unknown label set.*labels = \\["smile", "no smile"\\]'),
         (['labels.merge={bad=["angy"]}'], "labels.merge.bad names 'angy', which is no label"),
         (['labels.drop=["happy"]', 'labels.merge={good=["joy"]}'], "merged or dropped already"),
@@ -86,7 +86,7 @@ def test_a_mistake_leads_to_its_line(tmp_path: Path) -> None:
     network = 'layers = ["rescale 0..1", "gap", "softmax"]'
     text = f'name = "mine"\nnetwork = {{{network}}}\nlabels.names = "fer2013"\n'
     path = written(tmp_path / "mine.toml", text + 'labels.drop = ["angy"]\n')
-    with pytest.raises(LabelError, match=r"mine\.toml:4: labels\.drop names 'angy'"):
+    with pytest.raises(SettingsError, match=r"mine\.toml:4: labels\.drop names 'angy'"):
         load_recipe(path)
 
 

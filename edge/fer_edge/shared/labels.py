@@ -154,7 +154,7 @@ def check_labels(labels: Sequence[str]) -> None:
             )
     if not FEWEST_LABELS <= len(labels) <= MOST_LABELS:
         raise LabelError(
-            f"{len(labels)} labels",
+            f"{len(labels)} label{'' if len(labels) == 1 else 's'}",
             expected=f"{FEWEST_LABELS} to {MOST_LABELS}",
             fix="name as many as there are classes to tell apart",
         )
