@@ -199,6 +199,18 @@ def test_data_is_inspected_by_labels_of_ones_own(tmp_path: Path) -> None:
         inspect_data(tmp_path, tell=lambda _line: None, labels="smile")
 
 
+def test_folders_that_can_be_no_labels_are_listed_and_the_rest_inspected(tmp_path: Path) -> None:
+    write_classes(tmp_path, *SMILE, "b#c", "ein " * 11)
+    found = inspect_data(tmp_path, tell=lambda _line: None, labels="folders")
+    assert len(found.labels) == 4
+    assert [problem.partition(":")[0] for problem in found.problems()] == [
+        "folder b#c", "folder " + " ".join(["ein"] * 11),
+    ]  # fmt: skip
+    write_classes(tmp_path / "alone", "smile")
+    alone = inspect_data(tmp_path / "alone", tell=lambda _line: None, labels="folders")
+    assert alone.problems() == ["there is one class only, smile"]
+
+
 def test_pictures_without_any_of_the_labels_are_said(tmp_path: Path) -> None:
     write_classes(tmp_path, "smile")
     with pytest.raises(DataError, match=r"has no pictures of no smile.*labels\.drop"):

@@ -308,14 +308,19 @@ def labels_of_names(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         LabelError: A name cannot be a label, or there are too few or too many.
     """
+    labels = spell_labels(names)
+    check_labels(labels)
+    return labels
+
+
+def spell_labels(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the same, whatever the names are."""
     spelled: dict[str, set[str]] = {}
     for name in names:
         keys = (label_key(name), label_key(without_number(name)))
         expression = next((_CANONICAL[key] for key in keys if key in _CANONICAL), keys[0])
         spelled.setdefault(expression, set()).add(as_label(name))
-    labels = [_one_of(names, meaning=meaning) for meaning, names in spelled.items()]
-    check_labels(labels)
-    return tuple(sorted(labels))
+    return tuple(sorted(_one_of(names, meaning=meaning) for meaning, names in spelled.items()))
 
 
 def _one_of(names: Iterable[str], *, meaning: str) -> str:
