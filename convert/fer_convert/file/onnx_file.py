@@ -15,7 +15,7 @@ from fer_edge.shared.model.model_file import sha256_hex
 
 FILE_NAME: Final = "emotion.onnx"
 INPUT: Final = "pixels"
-"""Raw grey pixels, float32 of 0 to 255, shape (N, height, width, 1)."""
+"""Raw pixels, float32 of 0 to 255, shape (N, height, width, channels)."""
 
 OUTPUT: Final = "probabilities"
 """Before the contract's temperature; float32, shape (N, outputs)."""

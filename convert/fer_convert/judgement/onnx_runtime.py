@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fer_convert.file.onnx_file import INPUT, OUTPUT, OnnxFile
 from fer_convert.judgement.comparison import Answers
-from fer_edge.shared.data.samples import Samples
+from fer_edge.shared.data.samples import Samples, with_channels
 from fer_edge.shared.model.litert import to_prediction
 
 _BATCH = 64
@@ -30,7 +30,7 @@ class OnnxNetwork:
         """Return what the network says.
 
         Args:
-            pictures: uint8, shape (N, height, width).
+            pictures: uint8, shape (N, height, width), or (N, height, width, 3) of colours.
 
         Returns:
             float32, shape (N, outputs).
@@ -51,5 +51,5 @@ class OnnxNetwork:
 
     def _batches(self, pictures: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(pictures), _BATCH):
-            batch = pictures[start : start + _BATCH, ..., np.newaxis].astype(np.float32)
+            batch = with_channels(pictures[start : start + _BATCH]).astype(np.float32)
             yield self._session.run([OUTPUT], {INPUT: batch})[0]
