@@ -179,6 +179,26 @@ def test_colour_is_red_green_blue_and_grey_where_it_is_not_asked_for(tmp_path: P
     assert load_data(grey, tmp_path).train.pictures.shape == (10, 48, 48)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ['labels={names="folders", merge={all=["smile", "bogus"]}}'],
+        ['labels={names="folders", drop=["bogus"]}'],
+        ['labels={names=["smile", "no smile"], drop=["bogus"]}'],
+    ],
+)
+def test_what_neither_recipe_nor_data_knows_is_not_merged(overrides, tmp_path: Path) -> None:
+    write_classes(tmp_path, *SMILE)
+    with pytest.raises(LabelError, match=r"names 'bogus', and no class of .*no smile, smile"):
+        settle_labels(a_recipe(*overrides), tmp_path)
+
+
+def test_data_without_classes_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "smile").mkdir()
+    with pytest.raises(DataError, match="no class folder with pictures"):
+        settle_labels(a_recipe("labels=folders"), tmp_path)
+
+
 def test_evaluating_reads_merged_names(tmp_path: Path) -> None:
     write_classes(tmp_path, "angry", "sad", "happy")
     labels = a_recipe('labels.names=["bad", "happy"]', 'labels.merge={bad=["angry", "sad"]}').labels
