@@ -164,8 +164,8 @@ def convert(  # noqa: PLR0913 - every option of the command line
             conversion = replace(conversion, emulation=emulate(model, emulator))
     report = conversion.to_json()
     if rival is not None:
-        answers = conversion.answers[conversion.artefacts[0].target]
-        report["against"] = compare_with(rival, answers, conversion.held_out)
+        first = next(iter(conversion.sizes))
+        report["against"] = compare_with(rival, conversion.answers[first], conversion.held_out)
     return _write(conversion, report, folder, c_array=c_array)
 
 

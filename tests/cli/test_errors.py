@@ -118,8 +118,8 @@ def test_source(tmp_path, tiny, source, code, found):
 def test_data_set_with_an_unknown_folder(data_set, tiny):
     (data_set / "angry").rename(data_set / "angri")
     line = error_line(fer_edge("evaluate", data_set, "--model", tiny), code=1)
-    assert "folder angri: unknown expression 'angri'" in line
-    assert "did you mean 'angry'" in line
+    assert "folder angri: unknown label 'angri'" in line
+    assert "did you mean 'angry'? Rename it" in line
 
 
 @pytest.mark.parametrize("name", ["missing", LONG], ids=["missing", "too long"])

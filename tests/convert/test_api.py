@@ -9,7 +9,9 @@ import pytest
 from toy_run import SEVEN
 
 import fer_convert
-from fer_convert.file.onnx_file import METADATA, PACKAGES, require_onnx
+from fer_convert.file.onnx_file import METADATA, PACKAGES, OnnxFile, require_onnx
+from fer_convert.judgement.onnx_runtime import OnnxNetwork
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import (
     EXIT_CONFIG,
     DependencyError,
@@ -18,7 +20,7 @@ from fer_edge.shared.errors import (
     OutputError,
     SettingsError,
 )
-from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.contract import InputSpec, ModelContract
 from fer_edge.shared.model.litert import LitertClassifier, to_prediction
 from fer_edge.shared.model.model_file import read_model
 
@@ -95,6 +97,26 @@ def test_onnx_stands_alone(done, converted):
     for picture, its in zip(pictures, raw, strict=True):
         expected = device.predict(picture).probabilities
         assert to_prediction(its, contract).probabilities == pytest.approx(expected, abs=1e-5)
+
+
+def test_onnx_gets_colours():
+    onnx, _ = (pytest.importorskip(name) for name in ("onnx", "onnxruntime"))
+    made, tensor = onnx.helper, onnx.helper.make_tensor_value_info
+    nodes = [
+        made.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2], keepdims=0),
+        made.make_node("Softmax", ["mean"], ["probabilities"], axis=1),
+    ]
+    ends = [tensor("pixels", 1, ["N", 4, 4, 3])], [tensor("probabilities", 1, ["N", 3])]
+    graph = made.make_graph(nodes, "colours", *ends)
+    model = made.make_model(graph, opset_imports=[made.make_opsetid("", 13)], ir_version=8)
+    spec = InputSpec(height=4, width=4, channels=3, colour="rgb")
+    contract = ModelContract(name="colours", labels=("red", "green", "blue"), input=spec)
+    pictures = np.zeros((3, 4, 4, 3), np.uint8)
+    for number in range(3):
+        pictures[number, ..., number] = 9
+    samples = Samples(pictures, np.arange(3), ("1", "2", "3"), source="a test")
+    network = OnnxNetwork(OnnxFile(model.SerializeToString(), contract, {}))
+    assert network.ask(samples).chosen.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

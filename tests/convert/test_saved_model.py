@@ -19,6 +19,14 @@ from fer_edge.shared.model.litert import LitertClassifier
 SHAPE = (48, 48, 1)
 
 
+@pytest.fixture(scope="module")
+def tensorflow():
+    keras = pytest.importorskip("keras")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("SavedModels are read with TensorFlow")
+    return pytest.importorskip("tensorflow")
+
+
 @pytest.fixture
 def exported(networks, tmp_path):
     """A copy that may be damaged, of what Keras 3 exports."""
@@ -71,8 +79,7 @@ def test_damaged_ones_are_refused_and_nothing_waits(exported):
         read_signature(exported)
 
 
-def test_odd_channels_and_no_fixed_size_are_refused(exported):
-    tensorflow = pytest.importorskip("tensorflow")
+def test_odd_channels_and_no_fixed_size_are_refused(exported, tensorflow):
     for shape, said in (
         ((None, 48, 48, 2), "2 channels"),
         ((None, None, None, 1), "--contract"),
@@ -102,9 +109,8 @@ def _save(folder, answer, spec, **parts):
 
 
 @pytest.fixture
-def hostile(tmp_path):
+def hostile(tmp_path, tensorflow):
     """Returns SavedModels that do more than arithmetic."""
-    tensorflow = pytest.importorskip("tensorflow")
     spec = tensorflow.TensorSpec((None, *SHAPE), tensorflow.float32)
     written = tmp_path / "written"
 
@@ -158,9 +164,8 @@ def test_what_does_more_than_arithmetic_is_not_run(hostile, kind, said):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_batch_that_is_fixed(tmp_path, batch):
+def test_a_batch_that_is_fixed(tmp_path, tensorflow, batch):
     """Networks that were ONNX take one picture, as a rule."""
-    tensorflow = pytest.importorskip("tensorflow")
     from fer_convert.worker.saved_graph import load_saved_model
 
     spec = tensorflow.TensorSpec((batch, *SHAPE), tensorflow.float32)
@@ -180,8 +185,7 @@ def test_a_batch_that_is_fixed(tmp_path, batch):
     assert np.asarray(network(pictures)) == pytest.approx(wanted, abs=1e-6)
 
 
-def test_missing_weights_are_refused(exported):
-    pytest.importorskip("tensorflow")
+def test_missing_weights_are_refused(exported, tensorflow):
     from fer_convert.worker.saved_graph import load_saved_model
 
     for path in (exported / "variables").iterdir():
@@ -204,8 +208,7 @@ def test_it_becomes_what_the_keras_file_becomes(networks, converted, tmp_path):
     assert conversion.measurements["onnx"].drift.agreement == 1.0
 
 
-def test_as_many_labels_as_outputs(networks):
-    pytest.importorskip("tensorflow")
+def test_as_many_labels_as_outputs(networks, tensorflow):
     from fer_convert.worker.network import check_network, load_network
 
     eight = label_set("ferplus").labels

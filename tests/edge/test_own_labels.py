@@ -24,7 +24,7 @@ from fer_edge.shared.model.selftest import run_selftest
 from fer_edge.shared.records import Box, Colour, Face, Prediction
 from fer_edge.shared.report.drawing import draw
 from fer_edge.sinks.jsonl.line import json_line
-from fer_edge.sinks.mqtt.home_assistant import discovery
+from fer_edge.sinks.mqtt.home_assistant import Offer, discovery
 from fer_edge.sinks.mqtt.topics import Topics
 from fer_edge.stages.calibration import Calibration
 from fer_edge.stages.clocks import by_index
@@ -111,7 +111,7 @@ def test_words_go_out_as_they_are():
     observation = an_observation(readings=(reading,))
     assert json.loads(json_line(observation)) == observation.to_json()
     topics = Topics("fer", "hall")
-    message = discovery(topics, "homeassistant", labels=OWN, of_faces=True, commands=False)
+    message = discovery(topics, "homeassistant", labels=OWN, offer=Offer(of_faces=True))
     options = json.loads(message.payload)["components"]["expression"]["options"]
     assert options == [*OWN, "uncertain", "none"]
 

@@ -30,7 +30,7 @@ class OnnxNetwork:
         """Return what the network says.
 
         Args:
-            pictures: uint8, shape (N, height, width), or (N, height, width, 3) of colours.
+            pictures: uint8, shape (N, height, width), or (N, height, width, 3) in colour.
 
         Returns:
             float32, shape (N, outputs).

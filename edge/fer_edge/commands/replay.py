@@ -159,6 +159,7 @@ def _parse_face(face: dict[str, Any]) -> Reading:
         Box(x, y, width, height),
         _finite(face.get("score", 0.0)),
         None if track_id is None else int(track_id),
+        roll=_finite(face["roll"]) if "roll" in face else None,
     )
     stable = face.get("stable")
     said = None if stable is None else str(stable)

@@ -272,7 +272,7 @@ class Vocabulary:
             return LabelError(
                 f"unknown label {name!r}",
                 expected=f"one of the labels {listed}, or a known expression",
-                fix=fix + ", or name it in labels, labels.merge or labels.drop",
+                fix=fix + "; a recipe may name it in labels, labels.merge or labels.drop",
             )
         return LabelError(
             f"unknown expression {name!r}",

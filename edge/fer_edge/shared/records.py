@@ -157,7 +157,7 @@ class Face:
         score: The detector's own confidence, on its own scale; larger is surer.
         track_id: The same number for the same face over time; None without a tracker.
         landmarks: Where eyes, nose and mouth are; None where the technique does not know.
-        roll: Degrees by which it leans, clockwise in the picture; 0 where that is not known.
+        roll: Degrees by which it leans, clockwise in the picture; None where that is not known.
         covered: Probability that nose and mouth are hidden; 0 where that is not known.
     """
 
@@ -165,12 +165,12 @@ class Face:
     score: float
     track_id: int | None = None
     landmarks: Landmarks | None = None
-    roll: float = 0.0
+    roll: float | None = None
     covered: float = 0.0
 
     def leaning(self) -> dict[str, float]:
         """Return `roll` as JSON output has it: only where the technique knows it."""
-        return {} if self.landmarks is None else {"roll": round(self.roll, 1)}
+        return {} if self.roll is None else {"roll": round(self.roll, 1)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,13 @@ class FfmpegDecoder(Closing):
         self._most_pixels = most_pixels
         slot_bytes = most_pixels * (3 if colour else 1)
         memory = create(slot_bytes)
-        self._pictures = SharedPictures(memory, slot_bytes)
         self._held: dict[int, weakref.ref[NDArray[np.uint8]]] = {}
-        self._process = _start(memory, options)
-        self._end = weakref.finalize(self, _end_process, self._process, memory)
+        try:
+            self._pictures = SharedPictures(memory, slot_bytes)
+            self._process = _start(memory, options)
+        finally:
+            os.close(memory)
+        self._end = weakref.finalize(self, _end_process, self._process)
         self._input = cast("IO[bytes]", self._process.stdin)
         self._output = cast("IO[bytes]", self._process.stdout)
         self._poll = select.poll()
@@ -160,8 +163,8 @@ class FfmpegDecoder(Closing):
         """Return what lies in a slot; a copy rather than hold the last of them."""
         try:
             pixels = self._pictures.picture(slot, shape)
-        except OSError as error:
-            raise DecoderError(f"there is no memory for its pictures ({error.strerror})") from None
+        except ValueError:  # it was closed meanwhile
+            raise DecoderError("it is closed") from None
         if len(self._held) + 1 < SLOTS and pixels.nbytes <= _MOST_HELD_BYTES:
             self._held[slot] = weakref.ref(pixels)
             return pixels
@@ -227,26 +230,21 @@ def _environment(options: Sequence[str]) -> dict[str, str]:
 
 
 def _start(memory: int, options: Sequence[str]) -> "subprocess.Popen[bytes]":
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "fer_edge.sources.ffmpeg_child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(options),
-            process_group=0,  # Ctrl-C is ours to heed
-            pass_fds=[memory],
-            bufsize=0,
-        )
-    except OSError:
-        os.close(memory)
-        raise
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "fer_edge.sources.ffmpeg_child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(options),
+        process_group=0,  # Ctrl-C is ours to heed
+        pass_fds=[memory],
+        bufsize=0,
+    )
 
 
-def _end_process(process: "subprocess.Popen[bytes]", memory: int) -> None:
+def _end_process(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
     process.wait()
-    os.close(memory)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()

@@ -35,36 +35,34 @@ class SharedPictures:
     """The slots of such memory, as one of the two processes sees them.
 
     Args:
-        descriptor: Of the memory; whoever made it closes it.
+        descriptor: Of the memory; may be closed afterwards.
         slot_bytes: As it was made with.
+
+    Raises:
+        OSError: There is not enough address space.
     """
 
     def __init__(self, descriptor: int, slot_bytes: int) -> None:
-        self._descriptor = descriptor
         self._stride = _stride(slot_bytes)
-        self._mapped: dict[int, mmap.mmap] = {}
+        # At once: each mapping by itself would hold a descriptor of its own.
+        self._mapped: mmap.mmap | None = mmap.mmap(descriptor, SLOTS * self._stride)
 
     def picture(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return what a slot holds, as an array of this shape over the memory itself.
 
-        It stays readable after the memory's descriptor is closed.
+        It stays readable after `forget`, which must not have been called yet.
 
         Raises:
             ValueError: The shape does not fit into a slot.
-            OSError: There is not enough address space.
         """
         size = math.prod(shape)
-        if not 0 < size <= self._stride:
+        if self._mapped is None or not 0 < size <= self._stride:
             raise ValueError(f"{size} bytes do not fit into a slot of {self._stride}")
-        mapped = self._mapped.get(slot)
-        if mapped is None or len(mapped) < size:
-            mapped = mmap.mmap(self._descriptor, size, offset=slot * self._stride)
-            self._mapped[slot] = mapped
-        return np.ndarray(shape, np.uint8, buffer=mapped)
+        return np.ndarray(shape, np.uint8, buffer=self._mapped, offset=slot * self._stride)
 
     def forget(self) -> None:
-        """Keep no memory but what somebody still looks at."""
-        self._mapped.clear()
+        """Keep the memory only as long as somebody looks at a picture in it."""
+        self._mapped = None
 
 
 def _stride(slot_bytes: int) -> int:

@@ -34,4 +34,5 @@ class Found(NamedTuple):
 
     def as_face(self, track_id: int | None = None) -> Face:
         """Return it in whole pixels."""
-        return Face(self.box, self.score, track_id, self.landmarks, self.roll, self.covered)
+        roll = None if self.landmarks is None else self.roll
+        return Face(self.box, self.score, track_id, self.landmarks, roll, self.covered)

@@ -134,9 +134,10 @@ def cut_face(picture: Image, face: Face, spec: InputSpec) -> Image:
     Raises:
         ValueError: The box has no area or lies wholly outside the picture.
     """
-    if abs(face.roll) < LEVEL_WITHIN:
+    roll = face.roll or 0.0
+    if abs(roll) < LEVEL_WITHIN:
         return resize(square_crop(picture, face.box, margin=spec.crop_margin), spec)
-    return _finished(_upright(picture, face.box, face.roll, spec), spec)
+    return _finished(_upright(picture, face.box, roll, spec), spec)
 
 
 def _upright(picture: Image, box: Box, roll: float, spec: InputSpec) -> Image:

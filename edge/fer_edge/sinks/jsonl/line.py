@@ -51,7 +51,7 @@ def _face(reading: Reading) -> str:
         "" if reading.relative is None else _relative(reading.relative),
         face.score, _number(face.track_id), _quoted(reading.stable),
     )  # fmt: skip
-    if face.landmarks is not None:
+    if face.roll is not None:
         line = f'{line[:-1]},"roll":{face.roll:.1f}}}'
     return line if reading.why is None else f'{line[:-1]},"why":{_quoted(reading.why)}}}'
 
