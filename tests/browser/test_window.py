@@ -534,6 +534,19 @@ def test_nothing_sticks_out(visit, place):
     nothing_sticks_out(page)
 
 
+def test_the_longest_label_stays_in_its_place(visit):
+    page = visit.go("live")
+    page.locator("#chosen-bars .bar").first.wait_for()
+    assert page.evaluate(
+        """() => {
+          const places = [...document.querySelectorAll("#chosen-bars .bar span:first-child")];
+          places.push(document.querySelector("#chosen-label"));
+          places.forEach((place) => { place.textContent = "m".repeat(40); });
+          return places.every((place) => place.scrollWidth <= place.clientWidth);
+        }"""
+    )
+
+
 def nothing_sticks_out(page):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})

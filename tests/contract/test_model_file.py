@@ -199,7 +199,7 @@ def test_labels_txt_must_agree(labels):
         (changed(labels=["angry", "a/b"]), "label 'a/b' has '/'"),
         (changed(labels=["angry", "angry"]), "'angry' occurs twice"),
         (changed(labels=["angry", "Uncertain"]), "said where there is no label"),
-        (changed(labels=["happy"]), "1 labels"),
+        (changed(labels=["happy"]), "1 label;"),
         (changed(labels=[]), "0 labels"),
         (changed(merged={"glad": ["happy"]}), "merged or dropped that are none"),
         (changed(dropped=["two\nlines"]), "merged or dropped that are none"),

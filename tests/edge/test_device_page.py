@@ -142,8 +142,10 @@ def test_calibration_needs_a_resting_face_and_somebody_to_follow():
     contract = a_contract()
     assert why_no_calibration(settings_of(), contract) == ""
     assert "tracker.mode" in why_no_calibration(settings_of(tracker__mode="each"), contract)
-    smiles = replace(contract, labels=("smile", "none"))
+    smiles = replace(contract, labels=("smile", "frown"))
     assert "neutral" in why_no_calibration(settings_of(), smiles)
+    calm = replace(contract, labels=("smile", "calm"))
+    assert why_no_calibration(settings_of(), calm) == ""
 
 
 def test_a_photo_is_read_as_the_daemon_reads_and_relative_to_nobody():

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from builders import SEVEN, a_box, a_face, a_prediction, a_reading
 
+from fer_edge.shared.model.words import as_name
 from fer_edge.shared.records import Box
-from fer_edge.shared.report.drawing import draw
+from fer_edge.shared.report.drawing import draw, drawable
 
 WHITE = np.full((480, 640, 3), 255, np.uint8)
 BLACK = np.zeros((480, 640, 3), np.uint8)
@@ -132,3 +133,10 @@ def test_in_a_tiny_picture_there_are_fewer_words(side):
     assert drawn.shape == ground.shape
     if side >= 24:
         assert (drawn != ground).any()
+
+
+@pytest.mark.parametrize(
+    ("word", "letters"), [("Grüße", "Grusse"), ("søvnig", "sovnig"), ("łza", "lza"), ("é", "e")]
+)
+def test_words_keep_their_letters_where_accents_cannot_stand(word, letters):
+    assert drawable(word) == as_name(word) == letters

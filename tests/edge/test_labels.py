@@ -95,7 +95,7 @@ def test_any_word_can_be_a_label(word):
         (["Uncertain", "c"], "said where there is no label"),
         (["none", "c"], "said where there is no label"),
         (["no smile", "No_Smile"], "occurs twice"),
-        (["alone"], "1 labels; expected 2 to 64"),
+        (["alone"], "1 label; expected 2 to 64"),
         ([f"label {number}" for number in range(65)], "65 labels"),
     ],
 )

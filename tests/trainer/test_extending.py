@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fer_edge.shared.errors import LabelError, SettingsError
+from fer_edge.shared.errors import SettingsError
 from fer_trainer.cli import cli
 from fer_trainer.recipe.files import dump_recipe, load_recipe, read_recipe
 
@@ -44,7 +44,7 @@ def write(folder: Path, text: str, *, name: str = "mine", extends: str = "base.t
 
 
 def refused(name: str, **options: list[str]) -> str:
-    with pytest.raises((SettingsError, LabelError)) as caught:
+    with pytest.raises(SettingsError) as caught:
         load_recipe(name, **options)
     return str(caught.value)
 
@@ -130,6 +130,14 @@ def test_changes_of_a_chain_are_about_the_recipe_below(recipes: Path) -> None:
         ('[network]\nchanges = [\n  "bn ->",\n  "gap -> gpa",\n]',
          ["{}:6: layer 6 'gpa': unknown layer", "did you mean 'gap'"]),
         ('[network]\nchanges = ["softmax ->"]', ["{}:4: the network ends with 'gap'"]),
+        ('[network]\nchanges = ["gap ->"]', ["{}:4: layer 8 'softmax' does not fit"]),
+        ('[network]\nchanges = ["softmax -> sigmoid"]', ["{}:4: a sigmoid output with 7 labels"]),
+        ('[training]\nepochs = 3\nlabels = ["a1", "b1"]',
+         ["'training.labels' (from {}:5)", "above the first [section]"]),
+        ('lables = ["a1", "b1"]', ["expected one of name, labels, source"]),
+        ('labels = {names = "fer2013", merge = {low = "sad"}}',
+         ["(from {}:3)", "a table, in it a list, each a string"]),
+        ('labels = ["a1"]', ["{}:3: 1 label;"]),
         ("[training]\nepoch = 3", ["'training.epoch' (from {}:4)", "did you mean"]),
         ("[schedule]\nafter_epochs = [9, 2]", ["{}:4: schedule: after_epochs [9, 2]"]),
         ('labels = "fer2014"', ["{}:3: ", "fer2014"]),
@@ -148,6 +156,19 @@ def test_a_mistake_is_shown_where_it_stands(text: str, words: list[str], recipes
     said = refused(mine)
     for word in words:
         assert word.format(mine) in said
+
+
+def test_what_is_said_of_other_labels_is_not_extended(recipes: Path) -> None:
+    other = load_recipe(write(recipes, 'labels = ["a1", "b1"]', extends="edge-nano")).card
+    assert (other.intended_use, other.limits) == ("", "")
+    same = load_recipe(write(recipes, "[training]\nepochs = 3", extends="edge-nano")).card
+    assert same == load_recipe("edge-nano").card
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "edge-nano"\nname = "mine"\n', encoding="utf-8-sig")
+    assert load_recipe(str(path)).name == "mine"
 
 
 def test_a_mistake_in_what_is_extended_is_shown_there(recipes: Path) -> None:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,13 @@ def built(*lines: str, labels: int = 7):
     return build_network(
         parse_layers(["rescale 0..1", *lines]), input_shape=(48, 48, 1), labels=labels, name="net"
     )
+
+
+@pytest.mark.parametrize("name", ["zwei Köpfe", "my smile", "+1", "笑顔", "a/b", "_x"])
+def test_a_recipe_may_have_any_name(name) -> None:
+    lines = parse_layers(["rescale 0..1", "gap", "softmax"])
+    network = build_network(lines, input_shape=(48, 48, 1), labels=2, name=name)
+    assert re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_./>-]*", network.name)  # as TensorFlow asks for
 
 
 def test_a_full_line_is_read() -> None:

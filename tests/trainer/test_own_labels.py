@@ -65,7 +65,7 @@ def test_labels_are_those_that_the_recipe_names(tmp_path: Path, lines: str, labe
     ("overrides", "why"),
     [
         (['labels=["smile", "no/smile"]'], "label 'no/smile' has '/'"),
-        (['labels=["smile"]'], "1 labels; expected 2 to 64"),
+        (['labels=["smile"]'], "1 label; expected 2 to 64"),
         (["labels=fer2014"], 'unknown label set.*labels = \\["smile", "no smile"\\]'),
         (['labels.merge={bad=["angy"]}'], "labels.merge.bad names 'angy', which is no label"),
         (['labels.drop=["happy"]', 'labels.merge={good=["joy"]}'], "merged or dropped already"),
@@ -86,7 +86,7 @@ def test_a_mistake_leads_to_its_line(tmp_path: Path) -> None:
     network = 'layers = ["rescale 0..1", "gap", "softmax"]'
     text = f'name = "mine"\nnetwork = {{{network}}}\nlabels.names = "fer2013"\n'
     path = written(tmp_path / "mine.toml", text + 'labels.drop = ["angy"]\n')
-    with pytest.raises(LabelError, match=r"mine\.toml:4: labels\.drop names 'angy'"):
+    with pytest.raises(SettingsError, match=r"mine\.toml:4: labels\.drop names 'angy'"):
         load_recipe(path)
 
 
@@ -179,6 +179,26 @@ def test_colour_is_red_green_blue_and_grey_where_it_is_not_asked_for(tmp_path: P
     assert load_data(grey, tmp_path).train.pictures.shape == (10, 48, 48)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ['labels={names="folders", merge={all=["smile", "bogus"]}}'],
+        ['labels={names="folders", drop=["bogus"]}'],
+        ['labels={names=["smile", "no smile"], drop=["bogus"]}'],
+    ],
+)
+def test_what_neither_recipe_nor_data_knows_is_not_merged(overrides, tmp_path: Path) -> None:
+    write_classes(tmp_path, *SMILE)
+    with pytest.raises(LabelError, match=r"names 'bogus', and no class of .*no smile, smile"):
+        settle_labels(a_recipe(*overrides), tmp_path)
+
+
+def test_data_without_classes_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "smile").mkdir()
+    with pytest.raises(DataError, match="no class folder with pictures"):
+        settle_labels(a_recipe("labels=folders"), tmp_path)
+
+
 def test_evaluating_reads_merged_names(tmp_path: Path) -> None:
     write_classes(tmp_path, "angry", "sad", "happy")
     labels = a_recipe('labels.names=["bad", "happy"]', 'labels.merge={bad=["angry", "sad"]}').labels
@@ -197,6 +217,18 @@ def test_data_is_inspected_by_labels_of_ones_own(tmp_path: Path) -> None:
     assert inspect_data(tmp_path, tell=lambda _line: None).problems()
     with pytest.raises(LabelError, match="unknown label set 'smile'"):
         inspect_data(tmp_path, tell=lambda _line: None, labels="smile")
+
+
+def test_folders_that_can_be_no_labels_are_listed_and_the_rest_inspected(tmp_path: Path) -> None:
+    write_classes(tmp_path, *SMILE, "b#c", "ein " * 11)
+    found = inspect_data(tmp_path, tell=lambda _line: None, labels="folders")
+    assert len(found.labels) == 4
+    assert [problem.partition(":")[0] for problem in found.problems()] == [
+        "folder b#c", "folder " + " ".join(["ein"] * 11),
+    ]  # fmt: skip
+    write_classes(tmp_path / "alone", "smile")
+    alone = inspect_data(tmp_path / "alone", tell=lambda _line: None, labels="folders")
+    assert alone.problems() == ["there is one class only, smile"]
 
 
 def test_pictures_without_any_of_the_labels_are_said(tmp_path: Path) -> None:

@@ -198,3 +198,16 @@ def test_progress_tells_throughput_and_time_left(monkeypatch: pytest.MonkeyPatch
     now[0] += 6  # validation
     progress.on_epoch_end(0, {"loss": 1.25})
     assert lines[0].endswith("loss 1.2500  160 pictures/s  0:10 left")
+
+
+def test_the_first_epoch_says_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("fer_trainer.training.callbacks.time.monotonic", lambda: now[0])
+    lines: list[str] = []
+    progress = Progress(lines.append)
+    progress.set_params({"epochs": 5, "steps": 10})
+    for epoch, seconds in enumerate((60, 2, 2)):
+        progress.on_epoch_begin(epoch)
+        now[0] += seconds
+        progress.on_epoch_end(epoch)
+    assert [line.split()[-2] for line in lines] == ["4:00", "0:06", "0:04"]

@@ -7,6 +7,7 @@ from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.models import open_model
 from fer_edge.settings import Settings
 from fer_edge.settings.secrets import read_secret
+from fer_edge.shared.labels import find_label
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.web.desk import About, Desk
 from fer_edge.sinks.web.wishes import Possible
@@ -59,6 +60,6 @@ def why_no_calibration(settings: Settings, contract: ModelContract) -> str:
     """Return why faces cannot be calibrated; "" where they can."""
     if settings.tracker.mode != "follow":
         return "calibration needs faces that are followed, and tracker.mode is each"
-    if _NEUTRAL not in contract.labels:
+    if find_label(contract.labels, _NEUTRAL) is None:  # calm is one, too
         return "the model has no label neutral to calibrate"
     return ""

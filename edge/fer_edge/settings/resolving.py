@@ -126,7 +126,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         SettingsError: Missing, unreadable, no file, or not TOML.
     """
     try:
-        return tomllib.loads(read_named(path, most_bytes=_MOST_BYTES).decode("utf-8"))
+        return tomllib.loads(read_named(path, most_bytes=_MOST_BYTES).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         # ValueError is TOML's own, that of a text that is none, and that of too many digits.
         why = error.strerror if isinstance(error, OSError) else error

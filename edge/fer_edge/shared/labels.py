@@ -154,7 +154,7 @@ def check_labels(labels: Sequence[str]) -> None:
             )
     if not FEWEST_LABELS <= len(labels) <= MOST_LABELS:
         raise LabelError(
-            f"{len(labels)} labels",
+            f"{len(labels)} label{'' if len(labels) == 1 else 's'}",
             expected=f"{FEWEST_LABELS} to {MOST_LABELS}",
             fix="name as many as there are classes to tell apart",
         )
@@ -308,14 +308,19 @@ def labels_of_names(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         LabelError: A name cannot be a label, or there are too few or too many.
     """
+    labels = spell_labels(names)
+    check_labels(labels)
+    return labels
+
+
+def spell_labels(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the same, whatever the names are."""
     spelled: dict[str, set[str]] = {}
     for name in names:
         keys = (label_key(name), label_key(without_number(name)))
         expression = next((_CANONICAL[key] for key in keys if key in _CANONICAL), keys[0])
         spelled.setdefault(expression, set()).add(as_label(name))
-    labels = [_one_of(names, meaning=meaning) for meaning, names in spelled.items()]
-    check_labels(labels)
-    return tuple(sorted(labels))
+    return tuple(sorted(_one_of(names, meaning=meaning) for meaning, names in spelled.items()))
 
 
 def _one_of(names: Iterable[str], *, meaning: str) -> str:

@@ -260,7 +260,7 @@ def _unknown(given: Given, known: Mapping[str, Part]) -> SettingsError:
         return _misfit(given, "a table")
     given = given._replace(key=given.key[:_LONGEST_KEY])  # what is compared, and what is shown
     section = given.key.rpartition(".")[0]
-    beside = [key for key in known if key.rpartition(".")[0] == section]
+    beside = [key for key in known if key.rpartition(".")[0] == section] if section else []
     named_so = [key for key in known if key.endswith(f".{given.key}")]
     near = named_so or get_close_matches(given.key, known, n=1, cutoff=0.4)
     return SettingsError(
@@ -330,6 +330,8 @@ def _name(hint: Any) -> str:
         return " or ".join(_name(each) for each in inner)
     if origin is tuple:
         return f"a list, each {_name(inner[0])}"
+    if origin is Mapping and typing.get_origin(inner[1]) is tuple:
+        return f"a table, in it {_name(inner[1])}"
     return _NAMES.get(hint, "a table")
 
 

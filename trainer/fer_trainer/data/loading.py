@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fer_edge.shared.errors import LabelError
-from fer_edge.shared.labels import labels_of_names
+from fer_edge.shared.data.layout import LAYOUT
+from fer_edge.shared.errors import DataError, LabelError
+from fer_edge.shared.labels import is_expression, label_key, labels_of_names, without_number
 from fer_trainer.data.heads import split_heads
 from fer_trainer.data.origin import DataSet
 from fer_trainer.data.reading import names_of_classes, read_data
@@ -18,14 +19,31 @@ def settle_labels(recipe: Recipe, path: Path) -> Recipe:
     """Return the recipe with labels that are named; those of folders are by what the data has.
 
     Raises:
-        DataError: There is no such data.
-        LabelError: A folder's name cannot be a label, or there are too few or too many.
+        DataError: There is no such data, or no class in it.
+        LabelError: A folder's name cannot be a label, there are too few or too many, or the recipe
+            merges or drops what neither it nor the data knows.
         SettingsError: The recipe contradicts itself with these labels.
     """
+    strange = _strange_words(recipe)
+    if not (recipe.labels.of_folders or strange):
+        return recipe
+    classes = names_of_classes(path)
+    if not classes:
+        raise DataError(
+            f"{path} holds no class folder with pictures", expected=LAYOUT, fix="check the path"
+        )
+    known = {label_key(name) for each in classes for name in (each, without_number(each))}
+    if lost := [(place, name) for place, name in strange if label_key(name) not in known]:
+        place, name = lost[0]
+        raise LabelError(
+            f"labels.{place} names {name!r}, and no class of {path} is called so",
+            expected="one of " + ", ".join(classes),
+            fix="correct the name, or leave it out",
+        )
     if not recipe.labels.of_folders:
         return recipe
     try:
-        names = labels_of_names(names_of_classes(path))
+        names = labels_of_names(classes)
         settled = replace(recipe, labels=replace(recipe.labels, names=names))
         check_recipe(settled, where=recipe.name)
     except LabelError as error:
@@ -35,6 +53,19 @@ def settle_labels(recipe: Recipe, path: Path) -> Recipe:
             fix=error.fix + "; or name the labels in the recipe instead of its folders",
         ) from error
     return settled
+
+
+def _strange_words(recipe: Recipe) -> list[tuple[str, str]]:
+    """Return what is merged or dropped and is no expression, nor a label of the recipe's."""
+    given = {label_key(label) for label in recipe.labels.given}
+    words = [("drop", name) for name in recipe.labels.drop]
+    for label, names in recipe.labels.merge.items():
+        words += [(f"merge.{label}", name) for name in names]
+    return [
+        (place, name)
+        for place, name in words
+        if not is_expression(name) and label_key(name) not in given
+    ]
 
 
 def load_data(recipe: Recipe, path: Path) -> SplitData:

@@ -11,7 +11,13 @@ from typing import Final
 import numpy as np
 
 from fer_edge.shared.errors import DataError, FerError, LabelError
-from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary, as_label, labels_of_names
+from fer_edge.shared.labels import (
+    KNOWN_EXPRESSIONS,
+    Vocabulary,
+    as_label,
+    complaint_about,
+    spell_labels,
+)
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.whole_files import make_folder, replace_file
 from fer_trainer.data.entries import Entries
@@ -25,6 +31,7 @@ from fer_trainer.recipe.promise import FOLDERS, LabelSettings
 
 REPORT: Final = "report.txt"
 JSON: Final = "findings.json"
+_WORDS: Final = "a name that can be a label"
 _USABLE: Final = "two classes or more, each in train, and whole pictures"
 
 
@@ -60,7 +67,8 @@ def inspect_data(path: Path, *, tell: Callable[[str], None], labels: str | None 
 
 def _opened(path: Path, labels: str | None, strange: list[FerError]) -> Entries:
     try:
-        return open_entries(path, problems=strange, vocabulary=_vocabulary(path, labels))
+        vocabulary = _vocabulary(path, labels, strange)
+        return open_entries(path, problems=strange, vocabulary=vocabulary)
     except LabelError:
         if labels is not None:
             raise
@@ -69,16 +77,23 @@ def _opened(path: Path, labels: str | None, strange: list[FerError]) -> Entries:
             KNOWN_EXPRESSIONS.find(name)
         except LabelError as error:
             strange.append(error)
-    return open_entries(path, problems=strange, vocabulary=_vocabulary(path, FOLDERS))
+    vocabulary = _vocabulary(path, FOLDERS, [])
+    return open_entries(path, problems=strange, vocabulary=vocabulary)
 
 
-def _vocabulary(path: Path, labels: str | None) -> Vocabulary:
+def _vocabulary(path: Path, labels: str | None, strange: list[FerError]) -> Vocabulary:
     if labels is None:
         return KNOWN_EXPRESSIONS
     words = tuple(as_label(word) for word in labels.split(","))
     names = words[0] if len(words) == 1 else words
     if names == FOLDERS:
-        names = labels_of_names(names_of_classes(path))
+        own = spell_labels(names_of_classes(path))
+        strange += [
+            LabelError(f"folder {label}: the name {why}", expected=_WORDS, fix="rename it")
+            for label in own
+            if (why := complaint_about(label))
+        ]
+        return Vocabulary(own)
     settings = LabelSettings(names)
     settings.check()
     return settings.vocabulary

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
+from fer_edge.shared.report.drawing import drawable
 from fer_trainer.inspection.findings import Findings
 from fer_trainer.inspection.survey import WHOLE
 
@@ -176,6 +177,5 @@ def _write(
 
 
 def _text(sheet: Sheet, words: str, corner: tuple[int, int], scale: float) -> None:
-    # OpenCV's built-in letters know ASCII alone.
-    words = words.encode("ascii", "replace").decode()
-    cv2.putText(sheet, words, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, _INK, 1, cv2.LINE_AA)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(sheet, drawable(words), corner, font, scale, _INK, 1, cv2.LINE_AA)

@@ -1,8 +1,10 @@
 """From a recipe's lines to a Keras model made of stock layers only, so it loads anywhere."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fer_edge.shared.model.words import as_name
 from fer_trainer.backend import keras
 from fer_trainer.network.blocks import BLOCKS, addition, per_channel
 from fer_trainer.network.counting import HEADS, check_answer, check_fit, check_shortcut
@@ -50,7 +52,7 @@ def build_network(
             x = addition(x, begun, name_of_line, stride=stride)
         else:
             x = _apply(line, x, name_of_line, labels)
-    return keras.Model(pixels, x, name=name.replace("-", "_"))
+    return keras.Model(pixels, x, name=_scope(name))
 
 
 def head_network(network: Any, head: str, *, name: str) -> Any:
@@ -62,7 +64,12 @@ def head_network(network: Any, head: str, *, name: str) -> Any:
         name: Of the model.
     """
     answer = next(layer for layer in network.layers if layer.name.partition("_softmax_")[2] == head)
-    return keras.Model(network.input, answer.output, name=name.replace("-", "_"))
+    return keras.Model(network.input, answer.output, name=_scope(name))
+
+
+def _scope(name: str) -> str:
+    """Return a name that TensorFlow takes: no umlauts, no spaces, a letter or a digit first."""
+    return re.sub(r"[^A-Za-z0-9._]", "_", as_name(name))
 
 
 def _apply(line: Layer, x: Any, name: str, labels: int | Mapping[str, int]) -> Any:

@@ -1,5 +1,6 @@
 """Find, read, change and write recipes."""
 
+import itertools
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,9 @@ from fer_trainer.recipe.settings import HeadSettings, Recipe
 from fer_trainer.recipe.written import SET, Texts, WrittenRecipe
 
 _FOLDER: Final = files("fer_trainer.recipe").joinpath("shipped")
+_CARD: Final = frozenset({"card.intended_use", "card.limits"})
+_ABOVE: Final = frozenset({"name", "labels", EXTENDS})
+"""Keys that belong to no section; whoever writes one below a section's head puts it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,7 @@ def read_recipe(name: str, *, overrides: Iterable[str] = ()) -> WrittenRecipe:
     Raises:
         SettingsError: There is no such recipe, recipes extend each other in a circle, a key is
             unknown, a value cannot be, settings contradict each other, or the network's lines are
-            not understood.
-        LabelError: There is no such label set.
+            not understood, or labels cannot be.
     """
     changed = [_parse_override(override) for override in overrides]
     chain = _chain(name)
@@ -178,7 +181,7 @@ def _find(name: str, *, beside: Path) -> Path | str:
 def _source(name: str, place: Path | str) -> _Source:
     path = _FOLDER.joinpath(f"{place}.toml") if isinstance(place, str) else place
     try:
-        source = path.read_text(encoding="utf-8")
+        source = path.read_text(encoding="utf-8-sig")  # as Windows' editor writes it
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{name} cannot be read ({error})", expected="a recipe in TOML", fix="check the file"
@@ -220,6 +223,8 @@ def _last(changed: Sequence[Given], key: str) -> Any:
 def _given(source: _Source, chain: Sequence[_Source]) -> Iterator[Given]:
     """Yield the settings of one file."""
     sections = {key.partition(".")[0] for key in settings_of(Recipe) if "." in key}
+    nearer = itertools.takewhile(lambda each: each is not source, chain)
+    relabelled = any(each.text.has("labels") or each.text.has("labels.names") for each in nearer)
     for given in source.text.given(source.table):
         if given.key == "heads" and isinstance(given.value, list):
             yield given._replace(value=[*_heads(given.value, source.text)])
@@ -227,8 +232,22 @@ def _given(source: _Source, chain: Sequence[_Source]) -> Iterator[Given]:
             continue  # an empty section changes nothing of what is extended
         elif given.key == "name" and source is not chain[0]:
             continue
+        elif given.key in _CARD and relabelled:
+            continue  # what it says is true of the labels that it was written for
         else:
+            _check_place(given)
             yield given
+
+
+def _check_place(given: Given) -> None:
+    """Refuse a key of no section that stands below the head of one."""
+    section, _, key = given.key.rpartition(".")
+    if section and key in _ABOVE and given.key not in settings_of(Recipe):
+        raise SettingsError(
+            f"unknown setting {given.key!r} (from {given.origin})",
+            expected=f"{key!r} above the first [section]",
+            fix="move the line up to the top",
+        )
 
 
 def _heads(listed: Sequence[Any], text: RecipeText) -> Iterator[Any]:

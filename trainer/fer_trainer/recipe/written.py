@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fer_edge.shared.errors import FerError
+from fer_edge.shared.errors import FerError, SettingsError
 from fer_trainer.recipe.extending import CHANGES, LAYERS
 from fer_trainer.recipe.lines import RecipeText
 from fer_trainer.recipe.settings import Recipe
@@ -73,7 +73,7 @@ class Texts:
             key = key.rpartition(".")[0]
         return self.name
 
-    def point(self, error: FerError) -> FerError:
+    def point(self, error: FerError) -> SettingsError:
         """Return an error that says where the setting that it names stands.
 
         Of settings that contradict each other that of the nearest text is named: what is extended
@@ -87,6 +87,9 @@ class Texts:
         if layer := _LAYER.match(found):
             number = int(layer[1])
             where = self.layers[number - 1] if number <= len(self.layers) else self.name
+            cause = min((CHANGES, "input"), key=self._rank)
+            if "does not fit" in found and self._rank(cause) < self._rank_of(where):
+                where = self.where(cause)  # what is extended was consistent
             found = f"{where}: {found}"
         elif found.startswith(f"{self.name}: "):
             rest = found.removeprefix(f"{self.name}: ")
@@ -95,12 +98,22 @@ class Texts:
             known = [key for key in keys if self._rank(key) <= len(self.texts)]
             found = f"{self.where(min(known, key=self._rank)) if known else self.name}: {rest}"
         elif found.startswith("the network "):
-            key = min((CHANGES, LAYERS), key=self._rank)
-            found = f"{self.where(key)}: {found}"
+            found = f"{self._nearest(CHANGES, LAYERS)}: {found}"
+        elif found.startswith("a sigmoid "):
+            found = f"{self._nearest('labels', CHANGES, LAYERS)}: {found}"
         else:
             named = re.match(r"labels\.\w+", found)
             found = f"{self.where(named[0] if named else 'labels.names')}: {found}"
-        return type(error)(found, expected=error.expected, fix=error.fix)
+        return SettingsError(found, expected=error.expected, fix=error.fix)
+
+    def _nearest(self, *keys: str) -> str:
+        """Return where that of some settings stands which the nearest text has."""
+        return self.where(min(keys, key=self._rank))
+
+    def _rank_of(self, where: str) -> int:
+        """Return the number of the text in which a line stands, as `_rank` counts."""
+        names = (f"{text.name}:" for text in self.texts)
+        return next((n for n, name in enumerate(names, start=1) if where.startswith(name)), 0)
 
     def _is_overridden(self, key: str) -> bool:
         return any(f"{other}.".startswith(f"{key}.") for other in self.overridden)

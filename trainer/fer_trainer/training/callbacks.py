@@ -150,14 +150,17 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._line = line or ProgressLine()
         self._begun = time.monotonic()
         self._first_epoch: int | None = None
+        self._epochs_begun = 0
         self._epoch = 0
         self._epoch_begun = self._begun
         self._pictures, self._seconds = 0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Remember where we are."""
-        if self._first_epoch is None:
+        if self._epochs_begun < 2:
+            # Again at the second, for the first makes the graph, and says nothing of the others.
             self._first_epoch, self._begun = epoch, time.monotonic()
+        self._epochs_begun += 1
         self._epoch, self._epoch_begun = epoch, time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002

@@ -5,6 +5,7 @@ able to write a second line, or to turn the writing around.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,10 @@ LONGEST_TEXT: Final = 2000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 _LICENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .()+:-]{0,99}")
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9 ._+-]+")
+_LETTERS: Final = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+)
+"""Those of Latin script that do not come apart into a plain letter and an accent."""
 _HASH: Final = re.compile(r"([0-9a-f]{64})?")
 _DEEPEST: Final = 12
 _LONGEST_KEY: Final = 200
@@ -20,8 +25,14 @@ _LONGEST_KEY: Final = 200
 
 def as_name(text: str) -> str:
     """Return a name that a contract may bear, as near to `text` as can be."""
-    name = _NOT_IN_NAMES.sub("-", text).lstrip(" ._+-")[:LONGEST_NAME].rstrip()
+    name = _NOT_IN_NAMES.sub("-", without_accents(text)).lstrip(" ._+-")[:LONGEST_NAME].rstrip()
     return name or "unnamed"
+
+
+def without_accents(text: str) -> str:
+    """Return a text with plain letters for those of Latin script, so that ASCII may hold it."""
+    parts = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    return "".join(letter for letter in parts if not unicodedata.combining(letter))
 
 
 def as_line(text: str) -> str:

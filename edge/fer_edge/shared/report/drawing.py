@@ -4,7 +4,6 @@ A label lies on a plate of its own, beside its face, inside the picture, and ove
 where there is room. A face that is followed keeps its colour. What is uncertain is dashed and dark.
 """
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.errors import OutputError
+from fer_edge.shared.model.words import without_accents
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import UNCERTAIN, Box, ColourImage, Reading
 from fer_edge.shared.report.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW
@@ -179,14 +179,13 @@ def _fitting_words(texts: Sequence[str], unit: float, *, width: int, height: int
     return None
 
 
-def _plain(text: str) -> str:
+def drawable(text: str) -> str:
     """Return a text in the letters that OpenCV can draw: those of ASCII, without accents."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return bare.encode("ascii", "replace").decode()
+    return without_accents(text).encode("ascii", "replace").decode()
 
 
 def _sized(text: str, scale: float) -> _Words:
-    text = _plain(text)
+    text = drawable(text)
     weight = max(1, round(2.2 * scale))
     (width, height), base = cv2.getTextSize(text, _FONT, scale, weight)
     pad = max(2, round(0.35 * height))

@@ -52,7 +52,7 @@ export class FaceBoxes {
     button.setAttribute("aria-pressed", chosen);
     button.classList.toggle("uncertain", label === UNCERTAIN);
     button.classList.toggle("low", y / high < 0.1);
-    button.classList.toggle("right", x / whole > 0.75);
+    button.classList.toggle("right", (x + width / 2) / whole > 0.5);
     say(button.querySelector(".number"), face.track_id == null ? "" : String(face.track_id));
     say(button.querySelector(".name"), label);
   }
