@@ -302,6 +302,7 @@ def selftest(model: str, as_json: bool) -> None:
 @click.option(
     "--out",
     "folder",
+    metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("demo-output"),
     show_default=True,

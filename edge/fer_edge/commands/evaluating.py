@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @model_option
 @click.option(
     "--votes",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
 )
@@ -59,7 +60,7 @@ def evaluate(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Measure a model's accuracy on labelled face crops, or on photographs of known people.
+    """Measure a model's accuracy on labelled face crops, or on photographs.
 
     DATA is a folder with a folder for each expression, or with train and test folders (of which
     test is used), or a .zip or .tar.gz of either. Class folders may have any usual name (angry,

@@ -25,8 +25,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def _state_option(command: _F) -> _F:
     return click.option(
         "--state",
+        metavar="FOLDER",
         type=click.Path(path_type=Path, file_okay=False),
-        help="The daemon's state folder, where the slots are.  [default: /var/lib/fer-edge]",
+        help="The daemon's, where the slots are.  [default: /var/lib/fer-edge]",
     )(command)
 
 
