@@ -107,8 +107,9 @@ def bench(
     """Measure latency, FPS, memory and energy on this device.
 
     Levels apart: the network alone, with preprocessing, the detector at a stated size, the whole
-    frame; energy, where the board can tell it. Everything is warmed up, measured on the monotonic clock, and nothing is discarded. A
-    run during which the machine throttled or its clock fell says "valid": false, and why.
+    frame; energy, where the board can tell it. Everything is warmed up, measured on the monotonic
+    clock, and nothing is discarded. A run during which the machine throttled or its clock fell says
+    "valid": false, and why.
 
     Ctrl-C ends early, keeps what was measured, and says what is missing.
     """
