@@ -1,3 +1,5 @@
+"""From the language of networks to Keras."""
+
 import numpy as np
 import pytest
 
