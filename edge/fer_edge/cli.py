@@ -49,7 +49,7 @@ def cli() -> None:
       fer-edge demo                        the main job on built-in input
       fer-edge classify photo.jpg          one or many pictures
       fer-edge sources                     which cameras there are
-      fer-edge run --source 0              the first camera, JSON lines on stdout
+      fer-edge run --source 0              the first camera: a live line, JSON into a pipe
       fer-edge run --source 0 --view       the same, to be looked at in a browser
       fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
