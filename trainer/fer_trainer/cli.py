@@ -35,16 +35,16 @@ def cli() -> None:
 
     \b
     Try it:
-      fer-train recipes                                 what ships, and what it costs
-      fer-train inspect-data faces/                     what is wrong with your pictures
-      fer-train describe edge-nano                      a recipe and its network
-      fer-train fit edge-nano faces/ --out runs/mine    train
-      fer-train runs                                    what was trained
-      fer-train compare runs/mine runs/other            which one is better
+      fer-train recipes                               what ships
+      fer-train inspect-data faces/                   what is wrong with the data
+      fer-train describe edge-nano                    a recipe and its network
+      fer-train fit edge-nano faces/ --out runs/mine  train
+      fer-train runs                                  what was trained
+      fer-train compare runs/mine runs/other          which one is better
 
     \b
-    Exit codes: 0 ok, 1 failed, 2 usage, 78 wrong recipe or limits, 130 Ctrl-C: what was trained
-    is kept.
+    Exit codes: 0 ok, 1 failed, 2 usage, 78 wrong recipe or limits, 130 Ctrl-C
+    (what was trained is kept).
     """
 
 
@@ -142,7 +142,7 @@ def fit(
 )
 @json_option
 def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_json: bool) -> None:
-    """Measure the network of a finished RUN on labelled face crops.
+    """Measure the network of a finished RUN on face crops.
 
     DATA is a folder of class folders, of train/test folders (then test is used), a .zip or .tar.gz
     of either, or fer2013.csv (then PrivateTest is used).
@@ -255,7 +255,7 @@ def teach(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Store what the networks of finished RUNs say of DATA's training pictures.
+    """Store what finished RUNs say of DATA's training pictures.
 
     A pupil then learns from them without a teacher in the loop: --set distillation.answers=OUT.
     The mean of the RUNs' probabilities is stored, for each label set of those that have it. Run
@@ -306,7 +306,7 @@ def teach(
 )
 @json_option
 def inspect_data(data: Path, out: Path | None, labels: str | None, as_json: bool) -> None:
-    """Examine DATA: counts, copies, contradictions, what cannot be used.
+    """Examine DATA: counts, copies, contradictions, broken files.
 
     DATA is a folder of class folders, of train/val/test folders, a .zip or .tar.gz of either, or
     fer2013.csv. What is blank, tiny or not read is named with the reason. Copies are pictures with

@@ -14,7 +14,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.command()
 @json_option
 def recipes(as_json: bool) -> None:
-    """List the recipes that ship: what they cost, and what was measured of them."""
+    """List the recipes that ship: cost, and what was measured."""
     from fer_trainer.jobs.recipes import format_recipes, list_recipes
 
     found = list_recipes()
@@ -40,7 +40,7 @@ def recipes(as_json: bool) -> None:
 )
 @json_option
 def describe(recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show RECIPE, where each value comes from, and what its network costs.
+    """Show RECIPE, each value with its origin, and its network.
 
     RECIPE is the name of a shipped recipe or a TOML file. A value comes from the file and line that
     is shown, which may be those of a recipe that RECIPE extends.
