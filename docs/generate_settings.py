@@ -36,7 +36,7 @@ Every setting of `fer-edge`, by section. A value comes from the first of these t
 4. the default.
 
 `fer-edge config show` prints every setting with its value and where that came from.
-`fer-edge config check FILE` says what `fer-edge run` would say to a file: it checks every value and
+`fer-edge config check FILE` says what `fer-edge run` would say to a file. It checks every value and
 what they are together, reads secrets and certificates, and loads the model. With `--on-device` it
 opens outputs, broker and camera, too. An unknown key or a value out of range ends the program with
 [exit code 78](exit-codes.md) before it opens anything. Secrets never come

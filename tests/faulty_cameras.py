@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
@@ -249,7 +248,7 @@ class WatchedDaemon:
             self._wait(has_no_more, timeout_seconds, f"more is left than {most}")
         except AssertionError as error:
             folder = Path(f"/proc/{self.process.pid}")
-            open_now = [os.readlink(path) for path in (folder / "fd").iterdir()]
+            open_now = [str(path.readlink()) for path in (folder / "fd").iterdir()]
             names = [(path / "comm").read_text().strip() for path in (folder / "task").iterdir()]
             raise AssertionError(f"{names} {open_now}") from error
 

@@ -20,6 +20,17 @@ class Answered(NamedTuple):
         return json.loads(self.body)
 
 
+def everything(channel: socket.socket) -> bytes:
+    """Return what comes until the other side ends, or cuts off."""
+    received = b""
+    try:
+        while part := channel.recv(65536):
+            received += part
+    except ConnectionError:
+        pass
+    return received
+
+
 class Browser:
     """Asks one listener, and sends the cookie that it was given."""
 
@@ -94,11 +105,7 @@ class Watching:
 
     def everything(self) -> bytes:
         """Return what comes until the other side ends, or cuts off."""
-        try:
-            while part := self._channel.recv(65536):
-                self._received += part
-        except ConnectionError:
-            pass
+        self._received += everything(self._channel)
         return self._received
 
     def close(self) -> None:

@@ -28,16 +28,19 @@ target_options = options(
 source_options = options(
     click.option(
         "--architecture",
+        metavar="FILE",
         type=click.Path(path_type=Path),
         help="The network's JSON, where RUN is an .h5 file of weights.",
     ),
     click.option(
         "--contract",
+        metavar="FILE",
         type=click.Path(path_type=Path),
         help="Instead of the contract.json beside the file.",
     ),
     click.option(
         "--labels",
+        metavar="WORDS",
         help="Where there is no contract: the labels, with commas between, in the order of "
         "the output.",
     ),
@@ -56,6 +59,7 @@ picture_options = options(
         "--calibration-data",
         "--data",
         "calibration_data",
+        metavar="FOLDER|ZIP",
         type=click.Path(path_type=Path),
         help="Calibrate on these labelled face crops (class folders, or a .zip of them) "
         "instead of the run's own.",
@@ -95,8 +99,13 @@ picture_options = options(
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("run", type=click.Path(path_type=Path))
 @target_options
-@click.option("--head", help="Which answer of a run whose network has several heads.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
+@click.option(
+    "--head", metavar="NAME", help="Which answer of a run whose network has several heads."
+)
+@click.option(
+    "--out", metavar="FOLDER", required=True, type=click.Path(path_type=Path),
+    help="Folder for the files.",
+)  # fmt: skip
 @source_options
 @picture_options
 @click.option(

@@ -49,20 +49,20 @@ def cli() -> None:
       fer-edge demo                        the main job on built-in input
       fer-edge classify photo.jpg          one or many pictures
       fer-edge sources                     which cameras there are
-      fer-edge run --source 0              the first camera, JSON lines on stdout
+      fer-edge run --source 0              the first camera
       fer-edge run --source 0 --view       the same, to be looked at in a browser
       fer-edge run --source picamera       a Pi's own camera
       fer-edge run --source rtsp://host/s  a network camera
-      fer-edge calibrate --out me.json     how you look at rest, so that you are read rightly
+      fer-edge calibrate --out me.json     how you look at rest
       fer-edge status                      how the running one does
       fer-edge bench                       how fast it is on this device
-      fer-edge tune                        the best settings for this device and camera
+      fer-edge tune                        settings that suit this device
       fer-edge doctor                      what is wrong with this machine
-      fer-edge models                      the models that ship, and how good they are
+      fer-edge models                      the models that ship, with figures
 
     \b
-    Exit codes: 0 ok, 1 failed, 2 usage, 3 goal out of reach, 4 slower than before,
-    69 camera unavailable or no daemon to ask, 78 bad configuration or model.
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 goal out of reach, 4 slower than
+    before, 69 no camera or no daemon to ask, 78 bad configuration or model.
     """
 
 
@@ -178,10 +178,10 @@ def run(
     config: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Read frames until the source ends or Ctrl-C; print one JSON line a frame.
+    """Read frames until the source ends or Ctrl-C, and tell of each.
 
-    At a terminal, a live line tells what is seen instead; --json or --output - print the lines
-    there, too.
+    A frame is one line of JSON. At a terminal, a live line tells what is seen instead; --json or
+    --output - print the lines there, too.
     """
     if as_json and output not in {None, "-"}:
         raise click.UsageError("--json prints on stdout, and --output writes to a file: give one")
@@ -222,7 +222,9 @@ def run(
 def replay(
     file: Path, pace: str, output: str | None, config: Path | None, assignments: tuple[str, ...]
 ) -> None:
-    """Send recorded observations to the outputs once more: no camera, no model.
+    """Send recorded observations to the outputs once more.
+
+    It needs no camera and no model.
 
     FILE holds JSON lines that `fer-edge run --output FILE` wrote. Frames keep the numbers and
     times of their recording.
@@ -250,7 +252,10 @@ def replay(
 @cli.command()
 @json_option
 def models(as_json: bool) -> None:
-    """List the models that ship, with their figures; `inspect NAME` tells all of one."""
+    """List the models that ship, with their figures.
+
+    `fer-edge inspect NAME` tells all of one.
+    """
     from fer_edge.commands.inspect import format_models, summarise_model
     from fer_edge.models import open_model, shipped_models
 
@@ -283,7 +288,10 @@ def inspect(model: str, whole: bool, as_json: bool) -> None:
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|FILE]")
 @json_option
 def selftest(model: str, as_json: bool) -> None:
-    """Run a model's golden vectors here and compare with the outputs recorded in it."""
+    """Run a model's golden vectors here, and compare the outputs.
+
+    The outputs that are right are recorded in its file.
+    """
     from fer_edge.models import open_model
     from fer_edge.models.trial import require_survival
     from fer_edge.shared.model.selftest import run_selftest
@@ -302,6 +310,7 @@ def selftest(model: str, as_json: bool) -> None:
 @click.option(
     "--out",
     "folder",
+    metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("demo-output"),
     show_default=True,

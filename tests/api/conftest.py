@@ -1,3 +1,5 @@
+"""What the tests of the Python interface share."""
+
 from pathlib import Path
 
 import cv2

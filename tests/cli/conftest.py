@@ -1,3 +1,5 @@
+"""What the tests of the command line share."""
+
 from pathlib import Path
 
 import pytest

@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 from command_line import fer_edge
 
+from fer_convert.cli import convert
 from fer_edge import __version__
 from fer_edge.cli import cli
+from fer_trainer.cli import cli as training
 
 HEAVY = [
     "tensorflow",
@@ -66,8 +68,24 @@ def test_every_command_and_option_has_a_sentence(path):
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_help_fits_a_terminal(path):
-    shown = CliRunner().invoke(cli, [*path, "--help"], terminal_width=100)
-    assert max(map(len, shown.stdout.splitlines())) <= 100
+    shown = CliRunner().invoke(cli, [*path, "--help"], terminal_width=80)
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [(training, [name]) for name in training.commands] + [(convert, [])]
+)
+def test_help_of_the_workstation_fits_a_terminal(command, words):
+    shown = CliRunner().invoke(command, [*words, "--help"], terminal_width=80)
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("group", [cli, training], ids=["fer-edge", "fer-train"])
+def test_a_list_of_commands_cuts_no_sentence(group):
+    shown = CliRunner().invoke(group, ["--help"], terminal_width=80)
+    listed = shown.stdout.partition("Commands:\n")[2].splitlines()
+    assert len(listed) == len(group.commands)
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
 
 
 def test_version():

@@ -150,9 +150,9 @@ LOG = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
         ({}, 0, LOG + '{"ms": 0.5}', "ok", "with XNNPACK, 0.50 ms", ""),
         ({}, 0, '{"ms": 45.0}', "serious", "XNNPACK is off", "ai-edge-litert"),
         ({"proc/cpuinfo": ""}, 0, '{"ms": 45.0}', "serious", "/proc/cpuinfo", "ProcSubset"),
-        ({}, 1, "ImportError: no", "serious", "does not run (ImportError: no)", "pip install"),
+        ({}, 1, "ImportError: no", "serious", "does not run (ImportError: no)", "make -B demo"),
         ({}, 1, "AttributeError: _ARRAY_API not found\n", "serious", "not run", "numpy<2"),
-        ({}, -4, "", "serious", "dies of signal 4", "pip install"),
+        ({}, -4, "", "serious", "dies of signal 4", "make -B demo"),
     ],
 )
 def test_the_runtime(tmp_path, files, code, output, severity, found, fix):
@@ -334,7 +334,7 @@ def test_the_worst_comes_first(tmp_path):
     assert is_serious(findings)
     assert findings[-1].severity == "ok"
     text = format_findings(findings)
-    assert "-> pip install 'numpy<2'" in text
+    assert "/bin/pip install 'numpy<2'" in text
     told = to_json(findings)
     assert told["healthy"] is False
     assert set(told["findings"][0]) == {"check", "severity", "found", "fix"}

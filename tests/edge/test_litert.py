@@ -167,7 +167,7 @@ def test_without_a_runtime_it_says_what_to_install(monkeypatch, stand_in, found)
     with pytest.raises(DependencyError, match=found) as caught:
         LitertClassifier(a_model())
     assert caught.value.found.startswith("no usable TFLite runtime")
-    assert "pip install --force-reinstall fer-edge" in caught.value.fix
+    assert "make -B demo" in caught.value.fix
     assert caught.value.exit_code == EXIT_CONFIG
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from builders import an_observation
 from states import a_camera, a_state
+from web_browser import everything
 
 from fer_edge.assemble.parts import make_sinks
 from fer_edge.settings import OutputSettings, Settings, WebSettings
@@ -61,17 +62,6 @@ def ask(port, path="/metrics", method="GET", **headers):
 
 def connected(port):
     return socket.create_connection(("127.0.0.1", port), timeout=10)
-
-
-def everything(channel):
-    """Return what comes until the other side ends, or cuts off."""
-    received = b""
-    try:
-        while part := channel.recv(65536):
-            received += part
-    except ConnectionError:
-        pass
-    return received
 
 
 def test_metrics_tell_what_was_emitted(web):

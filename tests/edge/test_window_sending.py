@@ -9,7 +9,7 @@ import time
 
 import pytest
 from builders import a_frame, an_observation
-from web_browser import Browser, until
+from web_browser import Browser, everything, until
 
 from fer_edge.settings import Settings, WebSettings
 from fer_edge.shared.errors import SettingsError
@@ -58,16 +58,6 @@ def begun(port, head, body=b""):
     channel = socket.create_connection(("127.0.0.1", port), timeout=20)
     channel.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n\r\n" + body)
     return channel
-
-
-def everything(channel):
-    received = b""
-    try:
-        while part := channel.recv(65536):
-            received += part
-    except ConnectionError:
-        pass
-    return received
 
 
 @pytest.mark.parametrize("size", [0, 1, 8192, 20_000, MOST])

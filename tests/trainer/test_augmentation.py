@@ -1,3 +1,5 @@
+"""Training pictures, moved, lit and spoilt."""
+
 import importlib.util
 import json
 import os

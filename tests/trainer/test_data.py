@@ -1,3 +1,5 @@
+"""Labelled faces as the trainer reads them."""
+
 import logging
 import zipfile
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""From the language of networks to Keras."""
+
 import re
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Recipes: what they may say, and how a mistake is named."""
+
 import pytest
 
 from fer_edge.shared.errors import SettingsError

@@ -1,3 +1,5 @@
+"""How pictures are parted: seeded, stratified, copies on one side."""
+
 import numpy as np
 import pytest
 

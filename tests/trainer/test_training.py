@@ -1,3 +1,5 @@
+"""What an epoch sees, in which order, and how rates and averages run."""
+
 import csv
 import io
 import itertools

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fer_edge.shared.address_space import TENSORFLOW_MB, require_address_space
 from fer_edge.shared.errors import DependencyError
+from fer_edge.shared.installing import pip_install
 
 # TensorFlow greets every start with notes about oneDNN and CUDA; warnings and errors stay.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -56,7 +57,9 @@ except ImportError as error:
     raise DependencyError(
         f"Keras cannot be loaded ({error})",
         expected="Keras 3 with TensorFlow, JAX or PyTorch",
-        fix="run `pip install 'fer-trainer[tensorflow]'`, or set KERAS_BACKEND to what is there",
+        fix="run `"
+        + pip_install("'fer-trainer[tensorflow]'")
+        + "`, or set KERAS_BACKEND to what is there",
     ) from error
 
 __all__ = ["apart", "fused", "keras", "suitable_backend"]

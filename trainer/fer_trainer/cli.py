@@ -28,13 +28,33 @@ from fer_trainer.overview import compare, describe, recipes, runs
 @click.version_option(__version__, prog_name="fer-train")
 @verbose_option
 def cli() -> None:
-    """Train facial expression networks from recipes."""
+    """Train facial expression networks from recipes.
+
+    A recipe decides everything about a training. A run is what a training leaves in its folder;
+    `fer-convert` makes a model file of it.
+
+    \b
+    Try it:
+      fer-train recipes                               what ships
+      fer-train inspect-data faces/                   what is wrong with the data
+      fer-train describe edge-nano                    a recipe and its network
+      fer-train fit edge-nano faces/ --out runs/mine  train
+      fer-train runs                                  what was trained
+      fer-train compare runs/mine runs/other          which one is better
+
+    \b
+    Exit codes: 0 ok, 1 failed, 2 usage, 78 wrong recipe or limits, 130 Ctrl-C
+    (what was trained is kept).
+    """
 
 
 @cli.command()
 @click.argument("recipe")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to fill.")
+@click.option(
+    "--out", metavar="FOLDER", type=click.Path(path_type=Path), required=True,
+    help="Run folder to fill.",
+)  # fmt: skip
 @click.option(
     "--set",
     "overrides",
@@ -52,8 +72,8 @@ def cli() -> None:
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
-    help="Of the recipe, instead of its own. With --resume also of a run begun with others, unless "
-    "its schedule spans all of it (one-cycle).",
+    help="How long to train, instead of what the recipe says. With --resume a run that was begun "
+    "may get another length, too, unless its schedule spans all of it (one-cycle).",
 )
 @click.option(
     "--init-from",
@@ -110,17 +130,19 @@ def fit(
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--out",
+    metavar="FOLDER",
     type=click.Path(path_type=Path),
     help="Folder for pictures: confusion, reliability, worst errors, sample predictions.",
 )
 @click.option(
     "--votes",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels.",
 )
 @json_option
 def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_json: bool) -> None:
-    """Measure the network of a finished RUN on labelled face crops.
+    """Measure the network of a finished RUN on face crops.
 
     DATA is a folder of class folders, of train/test folders (then test is used), a .zip or .tar.gz
     of either, or fer2013.csv (then PrivateTest is used).
@@ -144,6 +166,7 @@ def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_jso
 @click.option("--crops", is_flag=True, help="Take each picture as a face crop.")
 @click.option(
     "--picture",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     help="Also draw the faces with what is said of them, as a PNG file.",
 )
@@ -199,9 +222,13 @@ def report(run: Path, as_json: bool) -> None:
 @cli.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for answers.")
+@click.option(
+    "--out", metavar="FOLDER", type=click.Path(path_type=Path), required=True,
+    help="Folder for answers.",
+)  # fmt: skip
 @click.option(
     "--recipe",
+    metavar="RECIPE",
     help="The pupil's: its views, input, split and unlabelled faces. The first RUN's otherwise.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `fit`.")
@@ -213,7 +240,7 @@ def report(run: Path, as_json: bool) -> None:
     help="How often each picture is asked about, moved and lit otherwise each time.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the views."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides the views."
 )
 @click.option("--force", is_flag=True, help="Replace answers to other questions in the folder.")
 @json_option
@@ -228,7 +255,7 @@ def teach(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Store what the networks of finished RUNs say of DATA's training pictures.
+    """Store what finished RUNs say of DATA's training pictures.
 
     A pupil then learns from them without a teacher in the loop: --set distillation.answers=OUT.
     The mean of the RUNs' probabilities is stored, for each label set of those that have it. Run
@@ -268,8 +295,9 @@ def teach(
 @cli.command("inspect-data")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for the report and contact sheets."
-)
+    "--out", metavar="FOLDER", type=click.Path(path_type=Path),
+    help="Folder for the report and contact sheets.",
+)  # fmt: skip
 @click.option(
     "--labels",
     metavar="WORDS",
@@ -278,11 +306,11 @@ def teach(
 )
 @json_option
 def inspect_data(data: Path, out: Path | None, labels: str | None, as_json: bool) -> None:
-    """Examine DATA: counts, copies, contradictions, what is blank, tiny or unreadable.
+    """Examine DATA: counts, copies, contradictions, broken files.
 
     DATA is a folder of class folders, of train/val/test folders, a .zip or .tar.gz of either, or
-    fer2013.csv. What is not read is named with the reason. Copies are pictures with the same
-    pixels, or nearly the same: cropped, compressed or lit otherwise, or mirrored. They are
+    fer2013.csv. What is blank, tiny or not read is named with the reason. Copies are pictures with
+    the same pixels, or nearly the same: cropped, compressed or lit otherwise, or mirrored. They are
     findings, and the exit code is 0; it is 1 where `fer-train fit` would refuse the data.
     """
     from fer_trainer.inspection.inspecting import check_usable, write_findings

@@ -14,7 +14,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.command()
 @json_option
 def recipes(as_json: bool) -> None:
-    """List the recipes that ship: what their networks cost, and what was measured of them."""
+    """List the recipes that ship: cost, and what was measured."""
     from fer_trainer.jobs.recipes import format_recipes, list_recipes
 
     found = list_recipes()
@@ -40,7 +40,7 @@ def recipes(as_json: bool) -> None:
 )
 @json_option
 def describe(recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show what RECIPE says, where each value comes from, and what its network costs.
+    """Show RECIPE, each value with its origin, and its network.
 
     RECIPE is the name of a shipped recipe or a TOML file. A value comes from the file and line that
     is shown, which may be those of a recipe that RECIPE extends.
@@ -67,9 +67,10 @@ def describe(recipe: str, out: Path | None, overrides: tuple[str, ...], as_json:
 @click.argument("folder", type=click.Path(path_type=Path), default="runs")
 @json_option
 def runs(folder: Path, as_json: bool) -> None:
-    """List the runs in FOLDER and below it: recipe, data, epochs, best validation, size, state.
+    """List the runs in FOLDER and below it, and what each came to.
 
-    FOLDER is `runs` where none is given. An unfinished run goes on with `fer-train fit --resume`.
+    FOLDER is `runs` where none is given. Told are recipe, data, epochs, best validation, size and
+    state. An unfinished run goes on with `fer-train fit --resume`.
     """
     from fer_trainer.jobs.runs import format_runs, list_runs
 
@@ -92,7 +93,7 @@ def runs(folder: Path, as_json: bool) -> None:
 )
 @json_option
 def compare(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
-    """Compare RUNs: what each came to, and each against the first on the same pictures.
+    """Compare RUNs, each against the first on the same pictures.
 
     The test in pairs is McNemar's, on the pictures that both runs held out. It needs the same data
     set and labels. An unfinished run is compared by its curves alone.

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fer_convert.targets import ONNX
 from fer_edge.shared.errors import DependencyError, ModelError
+from fer_edge.shared.installing import pip_install
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import sha256_hex
 
@@ -62,7 +63,7 @@ def require_onnx() -> None:
         raise DependencyError(
             f"ONNX needs {' and '.join(missing)}, which are not installed",
             expected=", ".join(PACKAGES),
-            fix="run `pip install 'fer-convert[onnx]'`",
+            fix="run `" + pip_install("'fer-convert[onnx]'") + "`",
         )
 
 

@@ -30,8 +30,8 @@ _WAIT_SECONDS: Final = 0.25
 class Watch(Closing):
     """The views of a camera or clip, one after the other; made by `watch`.
 
-    Of a camera the newest frame is seen, and those that came meanwhile are dropped; of a clip,
-    a folder or an iterable every frame is. A camera that fails is opened again for
+    Of a camera the newest frame is seen, and those that came meanwhile are dropped. Of a clip,
+    a folder or an iterable every frame is seen. A camera that fails is opened again for
     `source.give_up_seconds`. Faces are followed, and their labels steadied over time.
     """
 

@@ -11,11 +11,11 @@ from fer_edge.assemble.privacy import sends_stills
 from fer_edge.assemble.window import page_address
 from fer_edge.settings import EventSettings, MqttSettings, Settings
 from fer_edge.settings.names import announced_path, node_name, spool_path
+from fer_edge.settings.pem_files import usable_pem
 from fer_edge.settings.secrets import credential_path, read_secret
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import ModelFile
-from fer_edge.shared.named_files import require_file
 from fer_edge.sinks.events.aggregates import Aggregates
 from fer_edge.sinks.events.faces import Deriver, FaceEvents, Origin
 from fer_edge.sinks.events.sink import EventSink, open_event_file
@@ -248,21 +248,12 @@ def _tls(settings: MqttSettings) -> ssl.SSLContext | None:
 
 
 def _tls_context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
-    named = [name for name in (authority, certificate, key) if name]
-    try:
-        for name in named:
-            require_file(Path(name))
+    fix = "check mqtt.ca_file, mqtt.certificate_file and mqtt.key_file"
+    with usable_pem(authority, certificate, key, what="a certificate or key of mqtt", fix=fix):
         context = ssl.create_default_context(cafile=authority or None)
         if certificate:
             context.load_cert_chain(
                 certificate, key or None, password=lambda: read_secret("mqtt-key-password")
             )
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"a certificate or key of mqtt ({', '.join(named)}) cannot be used"
-            f" ({error.strerror if isinstance(error, OSError) else error})",
-            expected="readable PEM files that belong together",
-            fix="check mqtt.ca_file, mqtt.certificate_file and mqtt.key_file",
-        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -34,7 +34,7 @@ def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> No
     "--user", metavar="NAME", default="", help="Check with this user's rights; needs root."
 )
 def check(file: Path, on_device: bool, user: str) -> None:
-    """Say what `fer-edge run --config FILE` would say to a TOML settings file.
+    """Say what `fer-edge run --config FILE` would say to a file.
 
     Checks every setting and what they are together, reads secrets and certificates, and loads the
     model. Root sees the secrets in /etc/credstore as the service does. Opens nothing else, so the

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @model_option
 @click.option(
     "--votes",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
 )
@@ -59,7 +60,7 @@ def evaluate(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Measure a model's accuracy on labelled face crops, or on photographs of known people.
+    """Measure a model's accuracy on face crops or photographs.
 
     DATA is a folder with a folder for each expression, or with train and test folders (of which
     test is used), or a .zip or .tar.gz of either. Class folders may have any usual name (angry,
@@ -205,11 +206,12 @@ def calibrate(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Learn how a participant looks at rest: look at the camera, face relaxed.
+    """Learn how a participant looks at rest.
 
-    What is written is two numbers for each expression, and nothing of the picture. `run` and
-    `classify` use it with `--set baseline.file=FILE`. It is refused where the face is missing or
-    dark, moves, smiles or changes; then the exit code is 1, and the message says what to do.
+    Look at the camera, face relaxed. What is written is two numbers for each expression, and
+    nothing of the picture. `run` and `classify` use it with `--set baseline.file=FILE`. It is
+    refused where the face is missing or dark, moves, smiles or changes; then the exit code is 1,
+    and the message says what to do.
 
     With --json, prints {"file", "seconds", "frames", "steadiness", "looks_like",
     "log_probabilities"}.

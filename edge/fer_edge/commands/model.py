@@ -25,8 +25,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def _state_option(command: _F) -> _F:
     return click.option(
         "--state",
+        metavar="FOLDER",
         type=click.Path(path_type=Path, file_okay=False),
-        help="The daemon's state folder, where the slots are.  [default: /var/lib/fer-edge]",
+        help="The daemon's, where the slots are.  [default: /var/lib/fer-edge]",
     )(command)
 
 
@@ -62,9 +63,10 @@ def install(file: Path, state: Path | None, as_json: bool) -> None:
 @_state_option
 @json_option
 def rollback(state: Path | None, as_json: bool) -> None:
-    """Let the model serve that served before, if it still passes its test.
+    """Let the model serve again that served before.
 
-    With --json, prints {"changed", "serving", "before", "name", "sha256", "remarks"}.
+    It has to pass its test on this device still. With --json, prints {"changed", "serving",
+    "before", "name", "sha256", "remarks"}.
     """
     from fer_edge.models.changing import roll_back
     from fer_edge.models.slots import ModelSlots

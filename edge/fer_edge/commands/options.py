@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 model_option = click.option(
     "--model",
     metavar="NAME|FILE",
-    help=f"Shipped model or .tflite file with a contract.  [default: {DEFAULT_MODEL}]",
+    help=f"Shipped model, or a model file.  [default: {DEFAULT_MODEL}]",
 )
 
 
@@ -33,6 +33,7 @@ participant_options = options(
 settings_options = options(
     click.option(
         "--config",
+        metavar="FILE",
         type=click.Path(path_type=Path),
         envvar="FER_EDGE_CONFIG",
         help="TOML file of settings; see `fer-edge config show`.",

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -25,6 +24,7 @@ import numpy as np
 from fer_edge.api.seen import Picture, with_stable
 from fer_edge.assemble.parts import make_classifier, make_pipeline, smoothing_for
 from fer_edge.settings import Settings, resolve
+from fer_edge.shared.child_bounds import bound_child
 from fer_edge.shared.data.jpeg import START, read_header
 from fer_edge.shared.data.picture_size import read_claim
 from fer_edge.shared.data.pictures import Reduction, decode_colour, decode_grey
@@ -170,17 +170,7 @@ def _step_back() -> None:
 
 
 def _limit(memory: int, seconds: int) -> None:
-    """Bound what is used from here on; a system that does not allow that has its own."""
-    data_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
-    bounds = {
-        resource.RLIMIT_DATA: data_pages * resource.getpagesize() + memory,
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, bound in bounds.items():
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(kind, (bound, bound))
+    bound_child(most_bytes=memory, seconds=seconds)
     signal.alarm(seconds)  # should the daemon end without ending us
 
 

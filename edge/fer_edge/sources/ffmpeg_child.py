@@ -4,10 +4,8 @@
 lie in the slots of shared memory; a byte on the input gives a slot back.
 """
 
-import contextlib
 import json
 import os
-import resource
 import select
 import signal
 import struct
@@ -18,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from fer_edge.shared.child_bounds import bound_memory
 from fer_edge.shared.errors import FerError, PictureError
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
@@ -54,7 +53,7 @@ def main() -> None:
     output = os.dup(1)
     take_messages = _take_over_messages()
     cv2.setNumThreads(1)
-    _limit_memory(request["memory_bytes"])
+    bound_memory(request["memory_bytes"])
     try:
         _serve(request, output, take_messages)
     except FerError as error:
@@ -157,15 +156,6 @@ def _take_over_messages() -> Callable[[], bytes]:
             return b""
 
     return take
-
-
-def _limit_memory(most_bytes: int) -> None:
-    """Bound what is allocated from here on; a system that does not allow that has its own."""
-    with open("/proc/self/statm", encoding="ascii") as stream:  # noqa: PTH123 - no file
-        data_pages = int(stream.read().split()[5])
-    limit = data_pages * resource.getpagesize() + most_bytes
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _end_with_input() -> None:

@@ -3,7 +3,6 @@
 import importlib
 import logging
 import os
-import sys
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -12,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from fer_edge.shared.errors import DependencyError, SourceUnavailableError
+from fer_edge.shared.installing import pip_install
 from fer_edge.sources.camera_buffers import BufferLender
 from fer_edge.sources.capture import Picture
 from fer_edge.sources.newest import NewestFrameReader
@@ -225,7 +225,7 @@ def load_library() -> Any:
             f"picamera2 cannot be imported ({error})",
             expected=f"one that fits the numpy here ({np.__version__})",
             fix="apt's picamera2 of Raspberry Pi OS bookworm wants numpy 1: "
-            f"run `{sys.prefix}/bin/pip install {NUMPY_1}`",
+            f"run `{pip_install(NUMPY_1)}`",
         ) from error
 
 

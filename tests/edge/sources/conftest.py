@@ -1,3 +1,5 @@
+"""Clips, folders of pictures and a camera for the tests of sources."""
+
 import os
 import sys
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+"""When a frame was taken, and what is made of its pixels."""
+
 import time
 
 import numpy as np

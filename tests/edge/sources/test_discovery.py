@@ -1,3 +1,5 @@
+"""Which cameras are found, and what is said of those that cannot be used."""
+
 import json
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Folders of pictures: in order, and past what does not decode."""
+
 import logging
 import os
 

@@ -1,3 +1,5 @@
+"""The newest frame of a live source, and how its thread ends."""
+
 import logging
 import queue
 import subprocess

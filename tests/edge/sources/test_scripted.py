@@ -1,3 +1,5 @@
+"""The fake camera that programs may test with."""
+
 import itertools
 import time
 

@@ -1,3 +1,5 @@
+"""Network streams through FFmpeg: what they give, and how they fail."""
+
 import itertools
 import logging
 import socket

@@ -1,3 +1,5 @@
+"""USB cameras: what is refused before and after they are opened."""
+
 import errno
 import sys
 import time

@@ -1,3 +1,5 @@
+"""Video files: every frame, in order, and what is damaged."""
+
 import logging
 import os
 import struct

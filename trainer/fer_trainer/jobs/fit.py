@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.shared.errors import FerError, SettingsError
+from fer_edge.shared.installing import pip_install
 from fer_edge.shared.model.contract import ModelContract, OutputSpec
 from fer_edge.shared.model.words import as_line, as_name
 from fer_trainer.data.balanced import balanced
@@ -165,7 +166,7 @@ def _fit(  # noqa: PLR0913 - as above
         tell(f"{split.origin.name}: " + ", ".join(sizes))
         if not devices.process.index:
             board = shlex.quote(str(run.path / run_folder.TENSORBOARD))
-            lacks = "" if find_spec("tensorboard") else f" (after pip install {_TENSORBOARD})"
+            lacks = "" if find_spec("tensorboard") else f" (after {pip_install(_TENSORBOARD)})"
             tell(f"to watch: tensorboard --logdir {board}{lacks}")
         if resume:
             tell(f"going on after epoch {begun.epoch}" if begun else _FROM_THE_START)

@@ -14,22 +14,28 @@ from fer_edge.shared.errors import SettingsError
 GRAMMAR: Final = """\
 rescale -1..1 | rescale 0..1   raw pixels 0..255 to that range; always first
 conv 64 3x3 /2 relu valid nobias l2=0.001
-                               filters; then, as wanted: kernel (3x3), stride (/1),
-                               activation, no padding, no bias, L2 penalty
-bn | relu | flatten | gap      batch norm, ReLU, flatten, global average pooling
-maxpool 2x2 /2 same            window (2x2), stride (the window), padding (none);
-                               avgpool takes the same
+                               filters; then, as wanted: kernel (3x3), stride
+                               (/1), activation, no padding, no bias, L2
+bn | relu | flatten | gap      batch norm, ReLU, flatten, global average
+                               pooling
+maxpool 2x2 /2 same            window (2x2), stride (the window), padding
+                               (none); avgpool takes the same
 dropout 0.3                    share of its input that is set to zero
 dense 256 relu nobias l2=0.01  units; then as for conv
-residual 64 /2                 two 3x3 convolutions with batch norm, and a shortcut
+residual 64 /2                 two 3x3 convolutions with batch norm, and a
+                               shortcut
 depthwise 3x3 /2 relu valid nobias l2=0.001
                                a filter for each channel; all as for conv
-separable 96 3x3 /2            depthwise, then conv 1x1, each with batch norm and ReLU
-shortcut ... add               what comes before shortcut is added to what the lines
-                               between give; by conv 1x1 and batch norm where shapes differ
-excite 4                       squeeze-and-excite: each channel is weighed by what all of
-                               them show, through a quarter of them; hard sigmoid
-softmax | sigmoid              always last: a unit for each label, or one for two
+separable 96 3x3 /2            depthwise, then conv 1x1, each with batch norm
+                               and ReLU
+shortcut ... add               what comes before shortcut is added to what the
+                               lines between give; by conv 1x1 and batch norm
+                               where shapes differ
+excite 4                       squeeze-and-excite: each channel is weighed by
+                               what all of them show, through a quarter of
+                               them; hard sigmoid
+softmax | sigmoid              always last: a unit for each label, or one for
+                               two
 activations                    relu elu selu tanh gelu silu"""
 
 Activation = Literal["relu", "elu", "selu", "tanh", "gelu", "silu"]

@@ -23,8 +23,8 @@ class Extension:
         extends: Name of a shipped recipe, or the path of a TOML file as seen from this file. A
             recipe that extends another has a `name` of its own.
         changes: How the network's lines differ, instead of `network.layers`: a list of texts
-            `OLD -> NEW`. OLD is a line, which stands for every line that reads so; or the number
-            of a line, as the name of its layer begins in `fer-train describe`; or several, `4..6`.
+            `OLD -> NEW`. OLD is a line, and stands for every line that reads so. Or it is the
+            number of a line, as its layer's name begins in `fer-train describe`; `4..6` are three.
             NEW is what comes in its place: lines, separated by commas, or nothing. All numbers are
             those of the recipe that is extended.
     """

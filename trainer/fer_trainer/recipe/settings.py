@@ -62,8 +62,8 @@ class UnlabelledSettings:
     Attributes:
         share: Of each batch; an epoch is one pass over the labelled pictures all the same.
         only: Patterns, as of file names, of those that are used; empty: all.
-        even: Patterns of those on which no expression can be read, for instance because a mask
-            covers them: they are to be read evenly as every label, whatever teachers say.
+        even: Patterns of those on which no expression can be read, for instance under a mask. They
+            are to be read evenly as every label, whatever teachers say.
         middle: Share of each side, about the centre, that is used as the crop.
         note: Licence and attribution, for the contract.
     """
@@ -99,15 +99,15 @@ class AugmentationSettings:
         noise_sigma: Largest standard deviation of it, in grey levels of 255.
         erase_probability: Share of pictures in which a rectangle is covered with an even grey.
         erase_area: Largest share of the picture that is covered.
-        faceless_probability: Share of pictures that no longer show a face and are to be read evenly
-            as every label, which teaches a network not to be sure of things that are no faces: a
+        faceless_probability: Share of pictures that are spoilt until they show no face, and are to
+            be read evenly as every label. So a network learns not to be sure of what is no face. A
             quarter of these have their sixteen tiles shuffled, a quarter are a small part,
-            enlarged, a quarter are turned by 90, 180 or 270 degrees, and in the place of the
-            others come textures: noise of several grains.
+            enlarged, a quarter are turned by 90, 180 or 270 degrees. In the place of the others
+            come textures: noise of several grains.
         mixup: Both parameters of the beta distribution that says how much of another picture,
             and of its label, is mixed in; 0 mixes nothing.
-        cutmix_probability: Of a rectangle that comes from another picture, with the share of its
-            label that the rectangle has of the area (Yun et al., CutMix, 2019).
+        cutmix_probability: That a rectangle comes from another picture. Of its label comes the
+            share that the rectangle has of the area (Yun et al., CutMix, 2019).
     """
 
     flip: bool = False
@@ -144,8 +144,8 @@ class TrainingSettings:
         precision: Precision of the arithmetic; "auto" measures what is faster where the run
             begins. What is delivered is float32.
         logit_adjustment: How far the labels' shares of the training part are taken out of what
-            the network answers, in training alone: times the logarithm of its share is added to
-            each label's logit, so that rare labels must be surer. 1 makes up for them, 0 leaves
+            the network answers, in training alone. Times the logarithm of its share is added to
+            each label's logit, so rare labels must be surer. 1 makes up for them, 0 leaves
             them (Menon et al., Long-Tail Learning via Logit Adjustment, 2021).
         init_from: A finished run whose weights this one begins with, below its heads, and in the
             heads where their labels are the same; "" for none.

@@ -104,11 +104,12 @@ def bench(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Measure latency, FPS, memory and, where the board can tell, energy on this device.
+    """Measure latency, FPS, memory and energy on this device.
 
     Levels apart: the network alone, with preprocessing, the detector at a stated size, the whole
-    frame. Everything is warmed up, measured on the monotonic clock, and nothing is discarded. A
-    run during which the machine throttled or its clock fell says "valid": false, and why.
+    frame; energy, where the board can tell it. Everything is warmed up, measured on the monotonic
+    clock, and nothing is discarded. A run during which the machine throttled or its clock fell says
+    "valid": false, and why.
 
     Ctrl-C ends early, keeps what was measured, and says what is missing.
     """
@@ -168,10 +169,10 @@ def bench(
 @click.option("--force", is_flag=True, help="Compare different machines or models, or bad runs.")
 @json_option
 def compare(before: Path, after: Path, tolerance: float, force: bool, as_json: bool) -> None:
-    """Say whether B is slower than A, with confidence intervals; exit code 4 if it is.
+    """Say whether B is slower than A, with confidence intervals.
 
-    A and B are reports of `fer-edge bench --out` or `--json`. A change counts when the whole
-    interval lies beyond the tolerance. All intervals together hold with 95 %.
+    The exit code is 4 if it is. A and B are reports of `fer-edge bench --out` or `--json`. A change
+    counts when the whole interval lies beyond the tolerance. All intervals together hold with 95 %.
     """
     from fer_edge.commands.bench.compare.comparison import compare_reports, read_report
     from fer_edge.commands.bench.report.text import format_comparison

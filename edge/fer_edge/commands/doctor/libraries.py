@@ -8,6 +8,7 @@ import sys
 from typing import Any, Final
 
 from fer_edge.commands.doctor.findings import Finding
+from fer_edge.shared.installing import MADE_ANEW, pip_install
 from fer_edge.sources.picamera_setup import NUMPY_1, REINSTALL, is_from_apt, line_to_type
 from fer_edge.state.machine import Answer, System, is_raspberry_pi, library_versions
 
@@ -73,9 +74,9 @@ _NUMPY_CLASH: Final = (
     "compiled against ABI version",
     "compiled against API version",
 )
-_PIP_OPENCV: Final = "pip install --force-reinstall 'opencv-python-headless>=4.10,<5'"
-_PIP_INTERLACED: Final = "pip install 'opencv-python-headless>=4.10,<4.13' 'numpy<2.3'"
-_NUMPY_1: Final = f"pip install {NUMPY_1}"
+_PIP_OPENCV: Final = pip_install("--force-reinstall 'opencv-python-headless>=4.10,<5'")
+_PIP_INTERLACED: Final = pip_install("'opencv-python-headless>=4.10,<4.13' 'numpy<2.3'")
+_NUMPY_1: Final = pip_install(NUMPY_1)
 
 
 def check_opencv(system: System) -> list[Finding]:
@@ -174,13 +175,13 @@ def check_runtime(system: System) -> list[Finding]:
     if found is None:
         text = f"the TFLite runtime does not run ({_last_line(answer)})"
         clash = _says(answer, *_NUMPY_CLASH)
-        fix = _NUMPY_1 if clash else "pip install --force-reinstall fer-edge"
+        fix = _NUMPY_1 if clash else MADE_ANEW
         return [Finding("runtime", "serious", text, fix)]
     took = f"{found['ms']:.2f} ms an inference"
     if _says(answer, "XNNPACK delegate"):
         return [Finding("runtime", "ok", f"TFLite runtime with XNNPACK, {took}")]
     text = "XNNPACK is off: the runtime does not say that it is used"
-    fix = "pip install --force-reinstall --no-deps ai-edge-litert"
+    fix = pip_install("--force-reinstall --no-deps ai-edge-litert")
     if not system.text("proc/cpuinfo"):
         text = "XNNPACK is off, because /proc/cpuinfo cannot be read"
         fix = (

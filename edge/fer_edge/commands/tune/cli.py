@@ -54,10 +54,11 @@ def tune(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Find the cheapest settings that find enough faces, on this device and this camera.
+    """Find the cheapest settings that find enough faces here.
 
-    Nobody has labelled your pictures: the faces known are those on which two thorough searches
-    agree. Settings given with --set, in --config or in the environment stay as they are.
+    They are for this device and this camera. Nobody has labelled your pictures: the faces known are
+    those on which two thorough searches agree. Settings given with --set, in --config or in the
+    environment stay as they are.
 
     Exits with 3 where no settings reach the goal; the best are written all the same.
     """

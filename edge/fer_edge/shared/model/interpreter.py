@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.errors import DependencyError, ModelError
+from fer_edge.shared.installing import MADE_ANEW
 from fer_edge.shared.model.contract import ModelContract, check_tensors
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.model.tensors import quantise
@@ -127,5 +128,5 @@ def _unfit(found: str) -> DependencyError:
     return DependencyError(
         f"no usable TFLite runtime ({found})",
         expected="ai-edge-litert (64-bit), or tflite-runtime with numpy<2 (32-bit ARM)",
-        fix="install fer-edge again: `pip install --force-reinstall fer-edge`",
+        fix=MADE_ANEW,
     )

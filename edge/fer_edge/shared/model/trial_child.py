@@ -4,10 +4,8 @@ Started by `fer_edge.models.trial`, which hands it a model file on standard inpu
 of JSON. Imports no OpenCV: the start of a program waits for this.
 """
 
-import contextlib
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -16,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.shared.child_bounds import bound_child
 from fer_edge.shared.errors import DependencyError, FerError, ModelError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.interpreter import LitertNetwork, load_runtime
@@ -37,7 +36,7 @@ def main() -> None:
     try:
         model = parse_model(data, where=where)
         load_runtime()
-        _limit(memory, seconds)
+        bound_child(most_bytes=memory, seconds=seconds)
         told = _try(model, threads)
     except DependencyError as error:
         told = {"kind": "dependency", "found": error.found, "expected": error.expected}
@@ -85,21 +84,6 @@ def _pictures(spec: InputSpec) -> list[NDArray[np.uint8]]:
         np.indices(shape).sum(axis=0).astype(np.uint8),
         *(noise.integers(0, 256, shape).astype(np.uint8) for _ in range(_NOISY)),
     ]
-
-
-def _limit(memory: int, seconds: int) -> None:
-    """Bound what is used from here on; a system that does not allow that has its own."""
-    with open("/proc/self/statm", encoding="ascii") as stream:  # noqa: PTH123 - no file
-        data_pages = int(stream.read().split()[5])
-    bounds = {
-        resource.RLIMIT_DATA: data_pages * resource.getpagesize() + memory,
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, bound in bounds.items():
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(kind, (bound, bound))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Final
 from paho.mqtt.client import Client
 
 from fer_edge.shared.errors import DependencyError
+from fer_edge.shared.installing import pip_install
 
 MOST_BYTES: Final = 4096
 """Of a packet that the broker may send; also the most that is read at once."""
@@ -125,5 +126,5 @@ def require_gate() -> None:
         raise DependencyError(
             "this paho-mqtt reads from its socket in another way than those known",
             expected="a version from 2.1 on in which what a broker sends can be bounded",
-            fix="pip install 'paho-mqtt==2.2.0'",
+            fix=f"run `{pip_install('paho-mqtt==2.2.0')}`",
         )
