@@ -51,6 +51,12 @@ def as_camera_fault(error: Exception, name: str) -> FerError:
     )
 
 
+def _without_frames(error: Exception) -> Exception:
+    """Forget which calls an error came through: they hold its source, and the last picture."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 def _refuse_where_stuck(name: str) -> None:
     """Open nothing more where drivers keep as many threads as may be left to them.
 
@@ -202,7 +208,7 @@ class NewestFrameReader(Closing):
                     if self._closed:
                         break
         except Exception as error:  # noqa: BLE001 - raised again by the reading thread
-            failure = as_camera_fault(error, self.name)
+            failure = _without_frames(as_camera_fault(error, self.name))
         with self._changed:
             self._error = failure
             self._ended = True

@@ -1,11 +1,13 @@
 """The newest frame of a live source, and how its thread ends."""
 
+import gc
 import logging
 import queue
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -242,3 +244,21 @@ assert reader.read(1.0) is not None
         [sys.executable, "-c", script], check=False, timeout=30, capture_output=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_failed_is_gone_with_its_last_picture(tap):
+    """At once: a picture may lie in memory that another process shares."""
+    gc.disable()
+    try:
+        tap.put(0)
+        reader = reader_of(tap)
+        last = weakref.ref(reader.read(1.0).grey)
+        tap.put(broken())
+        with pytest.raises(SourceUnavailableError):
+            reader.read(1.0)
+        reader.close()
+        gone = weakref.ref(reader)
+        del reader
+        wait_until(lambda: gone() is None and last() is None)
+    finally:
+        gc.enable()
