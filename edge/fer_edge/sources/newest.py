@@ -158,7 +158,7 @@ class NewestFrameReader(Closing):
             if self._closed:
                 return
             self._closed = True
-            self._frame = None
+            self._frame = self._error = None  # an error that was raised holds who read
             self._changed.notify_all()
         atexit.unregister(self._close_at_exit)
         self.interrupt()
