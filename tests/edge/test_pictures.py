@@ -145,7 +145,7 @@ def test_16_bits_become_8():
     ("data", "found"),
     [
         (b"", "x.jpg is empty"),
-        (b"this is text", "cannot be decoded .12 bytes, starting b'this is '"),
+        (b"this is text", "cannot be decoded .12 bytes, starting 'this is '"),
         (bytes(1000), "x.jpg cannot be decoded"),
         (encoded(a_picture())[:60], "x.jpg cannot be decoded"),
         (encoded(a_picture(), ".jpg")[:100], "x.jpg cannot be decoded"),

@@ -103,12 +103,18 @@ def _decode(data: bytes, flags: int, *, where: str) -> NDArray[np.uint8]:
                 fix=f"use `fer-edge run --source {where}`, or fer_edge.watch in Python",
             )
         raise PictureError(
-            f"{where} cannot be decoded ({len(data):,} bytes, starting {data[:8]!r})",
+            f"{where} cannot be decoded ({len(data):,} bytes, starting {_legible(data[:8])})",
             expected=_EXPECTED,
             fix="check the file, or convert it to JPEG or PNG",
         )
     upright: NDArray[np.uint8] = picture.astype(np.uint8, copy=False)
     return turned_upright(upright, _webp_orientation(data)) if webp else upright
+
+
+def _legible(data: bytes) -> str:
+    """Return bytes as text where all are letters and signs, else in hexadecimal."""
+    text = data.decode("latin-1")
+    return f"'{text}'" if text.isascii() and text.isprintable() else data.hex(" ")
 
 
 def pixel_digest(picture: Image) -> bytes:
