@@ -43,7 +43,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     done = yield
     file = item.nodeid.partition("::")[0]
     last_of_its_file = nextitem is None or nextitem.nodeid.partition("::")[0] != file
-    if last_of_its_file and (left := left_processes.left_by_file(file)):
+    # A test that is run once more (pytest-rerunfailures) keeps what its module has set up.
+    runs_again = getattr(item, "_finalizers_suspended", False)
+    if last_of_its_file and not runs_again and (left := left_processes.left_by_file(file)):
         pytest.fail("left behind: " + "; ".join(map(str, left)), pytrace=False)
     return done
 

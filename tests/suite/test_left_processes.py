@@ -49,17 +49,31 @@ def test_second(child):
         signal.raise_signal(signal.SIGINT)
 """
 
+ONCE_MORE = """
+@pytest.fixture(scope="module")
+def child():
+    with subprocess.Popen(SLEEP) as child:
+        yield child
+        child.kill()
+
+tries = []
+
+def test_that_falls_over(child):
+    tries.append(child.poll())
+    assert tries == [None, None]
+"""
+
 
 @pytest.fixture
 def run(tmp_path):
     """Runs made-up tests under the conftest of these; returns exit code and what was said."""
 
-    def run(body, *under):
+    def run(body, *under, options=()):
         file = tmp_path / "test_made_up.py"
         file.write_text(HEAD + body)
         own = ("-p", "conftest", "-p", "no:cacheprovider", "--rootdir", tmp_path, "-c", os.devnull)
         done = subprocess.run(
-            [*under, sys.executable, "-m", "pytest", *own, file],
+            [*under, sys.executable, "-m", "pytest", *own, *options, file],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=120, check=False,
             env=clean_environment({"PYTHONPATH": str(TESTS), "PYTEST_ADDOPTS": ""}),
@@ -93,3 +107,9 @@ def test_a_process_that_is_left_is_a_failure_that_names_its_test_and_is_ended(ru
 def test_what_is_ended_in_time_is_no_fault_and_ctrl_c_works_where_it_was_ignored(run):
     code, said = run(TIDY, "sh", "-c", 'trap "" INT; exec "$@"', "sh")
     assert code == 0, said
+
+
+def test_what_is_run_once_more_finds_what_its_module_has_set_up(run):
+    code, said = run(ONCE_MORE, options=("--reruns", "1"))
+    assert code == 0, said
+    assert "1 passed, 1 rerun" in said
