@@ -176,11 +176,11 @@ class FfmpegDecoder(Closing):
         ended = [slot for slot, pixels in self._held.items() if pixels() is None]
         for slot in ended:
             del self._held[slot]
-        self._give_back(*ended)
+            self._give_back(slot)
 
-    def _give_back(self, *slots: int) -> None:
+    def _give_back(self, slot: int) -> None:
         with contextlib.suppress(BrokenPipeError):  # its end is found when it is read from
-            self._input.write(bytes(slots))
+            self._input.write(bytes([slot]))
 
     def _record(self, timeout_seconds: float) -> tuple[bytes, int, int, int, int]:
         head = bytearray(RECORD.size)

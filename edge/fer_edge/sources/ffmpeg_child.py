@@ -95,6 +95,8 @@ def _serve(request: dict[str, Any], output: int, take_messages: Callable[[], byt
         return convert(picture)
 
     take_messages()
+    # Some streams tell their size only with the first picture.
+    straight = kind == COLOUR and width * height > 0
     while True:
         free += _given_back(wait=not free)
         slot = free.pop()
@@ -102,7 +104,7 @@ def _serve(request: dict[str, Any], output: int, take_messages: Callable[[], byt
             capture,
             decode=decode,
             patience_seconds=request["patience_seconds"],
-            into=shared.picture(slot, (height, width, 3)) if kind == COLOUR else None,
+            into=shared.picture(slot, (height, width, 3)) if straight else None,
         )
         if picture is None:
             return
