@@ -32,13 +32,14 @@ def test_innocent(child):
     pass
 """,
 }
-TIDY = """
+SHARED = """
 @pytest.fixture(scope="module")
 def child():
     with subprocess.Popen(SLEEP) as child:
         yield child
         child.kill()
-
+"""
+TIDY = """
 def test_first(child):
     subprocess.run(["true"])
 
@@ -50,12 +51,6 @@ def test_second(child):
 """
 
 ONCE_MORE = """
-@pytest.fixture(scope="module")
-def child():
-    with subprocess.Popen(SLEEP) as child:
-        yield child
-        child.kill()
-
 tries = []
 
 def test_that_falls_over(child):
@@ -105,11 +100,11 @@ def test_a_process_that_is_left_is_a_failure_that_names_its_test_and_is_ended(ru
 
 
 def test_what_is_ended_in_time_is_no_fault_and_ctrl_c_works_where_it_was_ignored(run):
-    code, said = run(TIDY, "sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    code, said = run(SHARED + TIDY, "sh", "-c", 'trap "" INT; exec "$@"', "sh")
     assert code == 0, said
 
 
 def test_what_is_run_once_more_finds_what_its_module_has_set_up(run):
-    code, said = run(ONCE_MORE, options=("--reruns", "1"))
+    code, said = run(SHARED + ONCE_MORE, options=("--reruns", "1"))
     assert code == 0, said
     assert "1 passed, 1 rerun" in said
