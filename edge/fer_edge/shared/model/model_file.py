@@ -143,7 +143,7 @@ def read_bytes(path: Path) -> bytes:
         return read_named(path, most_bytes=MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise ModelError(
-            f"{path} does not exist", expected=expected, fix="check the path given as --model"
+            f"{path} does not exist", expected=expected, fix="check the path"
         ) from None
     except OSError as error:
         raise ModelError(
