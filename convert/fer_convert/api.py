@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -112,7 +112,8 @@ def convert(  # noqa: PLR0913 - every option of the command line
         data: Labelled face crops to calibrate on (class folders, or a .zip of them) instead of
             the run's own.
         calibration_count: Pictures to calibrate on; at least 300.
-        range_percentile: Of every activation's values, what int8's range holds; 90 to 100.
+        range_percentile: Of every activation's values, where int8's range ends; it begins as far
+            from the other end. 90 to 100, which leaves nothing out.
         compare_count: Held-out pictures to compare on; all, unless the network is very large.
         seed: Decides which pictures.
         rescue: Where int8 does not pass the gate, try the remedies in turn.
@@ -166,7 +167,7 @@ def convert(  # noqa: PLR0913 - every option of the command line
     if rival is not None:
         first = next(iter(conversion.sizes))
         report["against"] = compare_with(rival, conversion.answers[first], conversion.held_out)
-    return _write(conversion, report, folder, c_array=c_array)
+    return write(conversion, report, folder, c_array=c_array)
 
 
 def _path(given: str | PathLike[str] | None) -> Path | None:
@@ -221,9 +222,31 @@ def _file_name(target: str) -> str:
     return FILE_NAME if target == ONNX else Target(target).file_name
 
 
-def _write(
+def _outdated(conversion: Conversion, files: Container[str]) -> Iterator[str]:
+    """Yield the names under which an earlier conversion may have left what this one replaces.
+
+    After a rescue that ended with 16-bit activations the int8 file that did not pass would lie
+    beside the report of another; and so would C++ source of another int8 file.
+    """
+    if not {Target.INT8, Target.INT16X8}.isdisjoint(conversion.verdicts):
+        kin = Target.INT8.file_name, Target.INT16X8.file_name, *FILE_NAMES
+        yield from (name for name in kin if name not in files)
+
+
+def write(
     conversion: Conversion, report: Mapping[str, Any], folder: Path, *, c_array: bool
 ) -> Converted:
+    """Write what a conversion has made, and take away what it replaces.
+
+    Args:
+        conversion: Of a run.
+        report: What report.json is to hold.
+        folder: Where; made where it is missing.
+        c_array: Also int8 as C++ source.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
     files: dict[str, bytes] = {each.file_name: each.data for each in conversion.artefacts}
     names: dict[str, str] = {each.target.value: each.file_name for each in conversion.artefacts}
     if conversion.onnx is not None:
@@ -242,6 +265,8 @@ def _write(
     names |= {"report": REPORT_NAME, "page": PAGE_NAME}
     make_folder(folder)
     replace_files({folder / name: data for name, data in files.items()})
+    for name in _outdated(conversion, files):
+        (folder / name).unlink(missing_ok=True)
     return Converted(
         {what: folder / name for what, name in names.items()},
         tuple(folder / name for name in files),

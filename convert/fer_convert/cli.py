@@ -76,8 +76,9 @@ picture_options = options(
         type=click.FloatRange(min=90, max=100),
         default=99.999,
         show_default=True,
-        help="Of every activation's values, what int8's range holds; 100 leaves ranges and "
-        "biases to TensorFlow's converter, which keeps the extremes.",
+        help="Of every activation's values, where int8's range ends; it begins as far from the "
+        "other end. 100 leaves ranges and biases to TensorFlow's converter, which keeps the "
+        "extremes.",
     ),
     click.option(
         "--compare-count",

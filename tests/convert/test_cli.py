@@ -142,7 +142,8 @@ def test_neither_page_nor_table_speaks_python(first):
               "global_average_pooling2d"}  # fmt: skip
     words = words_of_page((out / "report.html").read_text())
     assert not code_words(words, known=layers)
-    assert "hold 99.999 % of the values of each activation; biases were corrected by" in words
+    assert "leave out the lowest and the highest 0.001 % of the values of each activation" in words
+    assert "; biases were corrected by" in words
     assert not code_words(done.stdout.replace(str(out), ""), known=layers)
 
 

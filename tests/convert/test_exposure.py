@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from toy_run import toy_pictures
 
-from fer_convert.source.exposure import find_extremes, trim
+from fer_convert.report.text import say_trimmed
+from fer_convert.source.exposure import NAMED, find_extremes, trim
 from fer_edge.shared.data.samples import Samples
 
 
@@ -27,7 +28,8 @@ def test_extremes_are_left_out_by_name(low, high, fault):
     samples.pictures[4] = np.linspace(low, high, 48 * 48).reshape(48, 48)
     kept, record = trim(samples)
     assert len(kept) == 19
-    assert record["left_out"] == {fault: [samples.names[4]]}
+    assert record["left_out"] == {fault: {"pictures": 1, "first": [samples.names[4]]}}
+    assert f"{fault} 1 (" in say_trimmed(record)
     assert samples.names[4] not in kept.names
 
 
@@ -35,3 +37,12 @@ def test_a_few_odd_pixels_do_not_save_a_blank_picture():
     blank = np.full((1, 48, 48), 100, np.uint8)
     blank[0, 0, :40], blank[0, 1, :40] = 0, 255
     assert find_extremes(blank)["flat"].tolist() == [0]
+
+
+def test_of_many_extremes_a_contract_names_a_few():
+    samples = good()
+    samples.pictures[:] = 20
+    kept, record = trim(samples)
+    assert len(kept) == 0
+    assert record["left_out"]["flat"]["pictures"] == 20
+    assert len(record["left_out"]["flat"]["first"]) == NAMED

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from toy_run import a_contract, toy_pictures, write_run
 
+from fer_convert.api import write
 from fer_convert.conversion import Plan, convert
 from fer_convert.rescue.rescuing import STEPS, rescue, with_rescue
 from fer_convert.source.run import open_run
@@ -76,6 +77,16 @@ def test_sixteen_bits_mend_a_loud_channel(rescued):
     assert [attempt.step for attempt in outcome.attempts] == list(STEPS)[:3]
     (artefact,) = conversion.artefacts
     assert artefact.file_name == "emotion.int16x8.tflite"
+
+
+def test_what_did_not_pass_does_not_stay_beside_what_did(rescued, tmp_path):
+    _, conversion = rescued["loud"]
+    for name in ("emotion.int8.tflite", "emotion_model.h", "emotion_model.cc", "mine.txt"):
+        (tmp_path / name).write_text("of an earlier conversion")
+    write(conversion, conversion.to_json(), tmp_path, c_array=False)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "emotion.int16x8.tflite", "report.json", "report.html", "mine.txt",
+    }  # fmt: skip
 
 
 def test_what_nothing_mends_is_told_in_full(rescued):

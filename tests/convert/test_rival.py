@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hostile_models import hostile_model
 from tiny_model import tiny_contract, tiny_model
 
 from fer_convert.judgement.comparison import Answers, ask
@@ -71,3 +72,10 @@ def test_what_cannot_be_compared_is_refused(tmp_path, changes, why):
     path.write_bytes(tiny_model())
     with pytest.raises(ModelError, match=why):
         open_rival(path, dataclasses.replace(tiny_contract(), **changes))
+
+
+def test_a_model_that_crashes_the_runtime_is_refused_before_anything_is_converted(tmp_path):
+    path = tmp_path / "hostile.tflite"
+    path.write_bytes(hostile_model("null input"))
+    with pytest.raises(ModelError, match=r"dies of signal 11"):
+        open_rival(path, tiny_contract())

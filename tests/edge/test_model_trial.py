@@ -19,12 +19,14 @@ from fer_edge.models import open_model, shipped_models, trial, tried
 from fer_edge.models.changing import install
 from fer_edge.models.choice import serve
 from fer_edge.models.slots import ModelSlots
-from fer_edge.models.trial import begin_trial, require_pass, require_tried, survive
+from fer_edge.models.trial import begin_trial, require_pass, require_tried
 from fer_edge.models.tried import TriedModels, trial_key
 from fer_edge.settings import ModelSettings, Settings
 from fer_edge.shared.errors import EXIT_CONFIG, ModelError, SettingsError
+from fer_edge.shared.model import survival
 from fer_edge.shared.model.model_file import parse_model, read_model, write_model
 from fer_edge.shared.model.selftest import read_golden
+from fer_edge.shared.model.survival import survive
 from fer_edge.shared.model.words import as_name
 
 ATTACK = Path(__file__).parents[3] / "shared" / "cases" / "attack"
@@ -73,7 +75,7 @@ def test_no_kind_of_hostile_network_reaches_this_process(kind):
 
 
 def test_a_network_without_end_is_ended(monkeypatch):
-    monkeypatch.setattr(trial, "LONGEST_SECONDS", 1.0)
+    monkeypatch.setattr(survival, "LONGEST_SECONDS", 1.0)
     with pytest.raises(ModelError, match=r"it takes longer than 1 s|too much time"):
         require_tried(model_of(hostile_model("endless")))
 

@@ -11,6 +11,7 @@ from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.model_file import ModelFile, read_model
+from fer_edge.shared.model.survival import survive
 from fer_edge.shared.statistics import paired_test
 
 
@@ -22,7 +23,8 @@ def open_rival(path: Path, contract: ModelContract) -> ModelFile:
         contract: Of the network that is converted.
 
     Raises:
-        ModelError: It is no model, tells other labels apart, or takes other pictures.
+        ModelError: It is no model, the runtime does not survive it, it tells other labels apart,
+            or it takes other pictures.
     """
     rival = read_model(path)
     own, other = contract, rival.contract
@@ -40,6 +42,7 @@ def open_rival(path: Path, contract: ModelContract) -> ModelFile:
             f"{own.input.height}, as the pictures held out are",
             fix="compare the two on a data set: `fer-edge evaluate DATA --model FILE`",
         )
+    survive(rival)
     return rival
 
 

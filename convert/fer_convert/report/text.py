@@ -83,7 +83,9 @@ def say_trimmed(trimmed: Mapping[str, Any]) -> str:
     Args:
         trimmed: As the contract's provenance holds it.
     """
-    counts = ", ".join(f"{reason} {n:,}" for reason, n in trimmed["left_out"].items())
+    counts = ", ".join(
+        f"{reason} {found['pictures']:,}" for reason, found in trimmed["left_out"].items()
+    )
     return f"{counts or 'none'} ({trimmed['rule']})"
 
 
@@ -99,7 +101,8 @@ def say_ranges(ranges: Mapping[str, Any]) -> str:
         return f"those of TensorFlow's converter, because of this: {ranges['because']}"
     if ranges.get("percentile", 100.0) >= 100:
         return "those of TensorFlow's converter"
-    said = f"hold {ranges['percentile']:g} % of the values of each activation"
+    cut = f"{100 - ranges['percentile']:.3g} %"
+    said = f"leave out the lowest and the highest {cut} of the values of each activation"
     if "largest_correction" in ranges:
         # The simulated network numbers what a layer does.
         layer = re.sub(r"_\d+$", "", ranges["largest_correction_at"])

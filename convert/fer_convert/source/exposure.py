@@ -21,6 +21,9 @@ DARKEST: Final = 48
 BRIGHTEST: Final = 208
 """The low percentile must not pass this; a picture above is over-exposed."""
 
+NAMED: Final = 10
+"""Of each fault, pictures that a contract names: it has little room, and a few say which kind."""
+
 RULE: Final = (
     f"pixels' {HIGH_PERCENT}th less {LOW_PERCENT}th percentile under {LEAST_SPREAD}: flat; "
     f"{HIGH_PERCENT}th under {DARKEST}: dark; {LOW_PERCENT}th over {BRIGHTEST}: bright"
@@ -29,6 +32,8 @@ RULE: Final = (
 
 def find_extremes(pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]:
     """Return the indices of pictures that break the rule, by the part of it that they break."""
+    if not len(pictures):
+        return {}
     pixels = pictures.reshape(len(pictures), -1)
     # "lower" names a pixel's own value, so that no rounding decides.
     low, high = np.percentile(pixels, (LOW_PERCENT, HIGH_PERCENT), axis=1, method="lower").astype(
@@ -44,13 +49,19 @@ def find_extremes(pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]:
 
 
 def trim(samples: Samples) -> tuple[Samples, Mapping[str, Any]]:
-    """Leave the extremes out; also return the rule and the names of what it left out."""
+    """Leave the extremes out; also return the rule, and how many of each kind it left out.
+
+    The first of each kind are named.
+    """
     extremes = find_extremes(samples.pictures)
     out = {index for indices in extremes.values() for index in indices.tolist()}
     kept = samples.without(out)
-    names = {
-        name: [samples.names[index] for index in indices]
+    left_out = {
+        name: {
+            "pictures": len(indices),
+            "first": [samples.names[index] for index in indices[:NAMED]],
+        }
         for name, indices in extremes.items()
         if len(indices)
     }
-    return kept, {"rule": RULE, "left_out": names}
+    return kept, {"rule": RULE, "left_out": left_out}

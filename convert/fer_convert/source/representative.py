@@ -87,8 +87,9 @@ def choose_representative(
     counts = samples.counts(contract.labels)
     missing = [label for label, n in counts.items() if n == 0]
     if missing:
+        gone = f"; {copies} are left out, as they are compared on, too" if copies else ""
         raise DataError(
-            f"{samples.source} has no picture of {', '.join(missing)}",
+            f"{samples.source} has no picture of {', '.join(missing)} to calibrate on{gone}",
             expected="calibration pictures of every label",
             fix="add some, or give other --calibration-data",
         )

@@ -33,7 +33,9 @@ def correct_biases(
     Returns:
         The largest correction in units of its channel's own spread, and its layer.
     """
-    pictures = pictures[:: max(1, len(pictures) // _ENOUGH)][:_ENOUGH]
+    if len(pictures) > _ENOUGH:
+        # From the first to the last: where a folder's classes stand in turn, all of them.
+        pictures = pictures[np.linspace(0, len(pictures) - 1, _ENOUGH).astype(int)]
     picture = simulated.model.inputs[0]
     probe = keras.Model(picture, [layer.output for layer in simulated.linear])
     simulated.activate(False)

@@ -25,9 +25,9 @@ def clipped_ranges(
     Args:
         simulated: Measured as float.
         pictures: uint8, shape (N, height, width).
-        percentile: Of the values of a batch that the range holds, half of the rest lying below
-            and half above it; the ranges of the batches are averaged. 100 takes the extremes of
-            all, as the converter does.
+        percentile: Of the values of a batch, where the range ends; it begins as far from the
+            other end. The ranges of the batches are averaged. 100 takes the extremes of all, as
+            the converter does.
     """
     simulated.activate(False)
     names = [name for name in simulated.points if name != PICTURE]

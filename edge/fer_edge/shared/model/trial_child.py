@@ -1,7 +1,7 @@
 """The process in which a model is tried: it may crash, swell or hang without harm to anybody.
 
-Started by `fer_edge.models.trial`, which hands it a model file on standard input and reads one line
-of JSON. Imports no OpenCV: the start of a program waits for this.
+Started by `fer_edge.shared.model.survival`, which hands it a model file on standard input and reads
+one line of JSON. Imports no OpenCV: the start of a program waits for this.
 """
 
 import json
