@@ -74,11 +74,19 @@ class Calibrator:
         if isinstance(wish, str):
             self._take(pipeline, wish)
         elif wish is not None:
-            self._calibration = Calibration(pipeline.contract)
-            self._seconds, self._ends_at = wish, self._clock() + wish
-            self._note("running", f"look at the camera, face relaxed, for {wish:g} s")
+            self._begin(pipeline, wish)
         elif self._calibration and self._clock() >= self._ends_at + _PATIENCE_SECONDS:
             self._finish(pipeline, self._calibration)
+
+    def _begin(self, pipeline: Pipeline, seconds: float) -> None:
+        self._calibration = None
+        try:
+            self._calibration = Calibration(pipeline.contract)
+        except FerError as error:
+            self._note("refused", str(error))
+            return
+        self._seconds, self._ends_at = seconds, self._clock() + seconds
+        self._note("running", f"look at the camera, face relaxed, for {seconds:g} s")
 
     def _take(self, pipeline: Pipeline, name: str) -> None:
         self._calibration = None
