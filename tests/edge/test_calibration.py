@@ -173,6 +173,21 @@ def test_a_daemon_whose_model_knows_no_neutral_refuses_and_goes_on():
     assert "angry, happy, sad" in daemon.controls.calibration.text
 
 
+@pytest.mark.parametrize("labels", [SEVEN, ("happy", "neutral")])
+def test_a_calibration_ends_where_another_model_serves(labels):
+    daemon = Daemon()
+    daemon.controls.calibrate(5.0)
+    assert daemon.watch(a_look(says("sad")), 20) == "running"
+    daemon.pipeline = a_pipeline(a_contract(labels=labels))
+    at_rest = tuple(float(label == "neutral") for label in labels)
+    look = (a_reading(prediction=a_prediction(labels=labels, probabilities=at_rest)),)
+    assert daemon.watch(look, 100) == "refused"
+    assert "changed meanwhile" in daemon.controls.calibration.text
+    assert daemon.pipeline.baseline == "track"
+    daemon.controls.calibrate(5.0)
+    assert daemon.watch(look, 100) == "done"
+
+
 def test_a_camera_that_delivers_nothing_ends_a_calibration():
     daemon = Daemon()
     daemon.controls.calibrate(2.0)
