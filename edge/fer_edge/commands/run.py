@@ -127,7 +127,7 @@ def run_daemon(
         dropped = camera.dropped
         click.echo(format_tally(tally, dropped=dropped, tells_faces=tells_faces()), err=True)
         if drawn:
-            click.echo(printable(f"\nannotated  {drawn.describe()}"), err=True)
+            click.echo("\nannotated  " + printable(drawn.describe()), err=True)
 
 
 def _for_people(resolved: ResolvedSettings) -> Settings:
