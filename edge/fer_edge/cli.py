@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -111,11 +111,11 @@ def classify(
     }  # fmt: skip
     resolved = _resolve(config, assignments, flags)
 
-    def make_worker() -> Callable[[str], None]:
+    def make_worker(before: Sequence[str]) -> Callable[[str], None]:
         from fer_edge.commands.classify import PictureReader, format_reading
 
         reader = PictureReader(
-            resolved.settings, whole_pictures=crops, annotate_folder=annotate_folder
+            resolved.settings, whole_pictures=crops, annotate_folder=annotate_folder, before=before
         )
 
         def work(image: str) -> None:

@@ -50,6 +50,29 @@ assert cv2.getNumThreads() == 3
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_threads_may_load_at_once_and_standard_error_is_there_afterwards():
+    code = f"""
+import sys, threading
+import fer_edge
+from fer_edge.api.quiet import quiet
+second_is_in, first_is_out = threading.Event(), threading.Event()
+def second():
+    with quiet():
+        second_is_in.set()
+        first_is_out.wait(60)
+threads = [threading.Thread(target=fer_edge.read, args=({str(PORTRAIT)!r},)) for _ in range(3)]
+threads.append(threading.Thread(target=second))
+with quiet():
+    for one in threads: one.start()
+    second_is_in.wait(0.5)
+first_is_out.set()
+for one in threads: one.join()
+print("it is heard", file=sys.stderr)
+"""
+    done = python(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "it is heard\n")
+
+
 def test_every_public_name_is_there():
     assert set(fer_edge.__all__) <= set(dir(fer_edge))
     for name in fer_edge.__all__:

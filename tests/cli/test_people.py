@@ -96,7 +96,8 @@ def test_a_clip_becomes_an_annotated_one(clip, tiny, tmp_path):
     done = fer_edge("run", "--source", clip, "--model", tiny, "--annotate", out)
     lines = json_lines(done.stdout)
     assert [line["clip_seconds"] for line in lines[:3]] == [0, 0.05, 0.1]
-    assert f"annotated  {out}: 640x480, MPEG-4, 20 frames at 20 a second (1.0 s)" in done.stderr
+    said = f"\n\nannotated  {out}: 640x480, MPEG-4, 20 frames at 20 a second (1.0 s)"
+    assert said in done.stderr
     video, original = cv2.VideoCapture(str(out)), cv2.VideoCapture(str(clip))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 20
     drawn, before = video.read()[1].astype(int), original.read()[1].astype(int)

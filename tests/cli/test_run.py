@@ -189,6 +189,29 @@ def test_another_source_is_turned_to_without_a_new_start(camera, tiny, tmp_path)
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.parametrize("annotates", [True, False])
+def test_who_turns_to_counts_only_gets_no_faces_from_then_on(camera, tiny, tmp_path, annotates):
+    settings, lines = tmp_path / "fer-edge.toml", tmp_path / "lines.jsonl"
+    lines.touch()
+    settings.write_text(f'[output]\nfile = "{lines}"\n')
+    process = start_fer_edge(
+        "run", "--config", settings, "--source", camera.url, "--model", tiny,
+        *(("--annotate", tmp_path / "pictures") if annotates else ()), stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for_bytes(lines, 1)
+    settings.write_text('[output]\nfile = ""\n[events]\nmode = "aggregate"\n')
+    process.send_signal(signal.SIGHUP)
+    said = next(line for line in process.stderr if "settings" in line)
+    process.send_signal(signal.SIGINT)
+    _, closing = process.communicate(timeout=120)
+    assert process.returncode == 0
+    if annotates:
+        assert "the new settings are not used: events.mode is aggregate, but --annotate" in said
+    else:
+        assert "settings read anew: output, events" in said
+    assert ("with a face" in closing) == annotates
+
+
 def test_a_second_ctrl_c_ends_it_though_nobody_reads_its_lines(camera, tiny):
     process = start_on(camera, tiny)
     size = fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)

@@ -129,6 +129,14 @@ def test_faces_are_known_each_on_its_own_and_forgotten_with_their_number():
     assert again.label == "neutral", "after so long it may be anybody"
 
 
+def test_faces_of_another_clip_are_forgotten_when_time_begins_anew():
+    stage = a_stage()
+    watch(stage, [CALM] * 300, track=1, first=600)
+    watch(stage, [CALM] * 10, track=2)
+    (again,) = watch(stage, [POSED_ANGER], first=900, track=1)
+    assert again.label == "neutral"
+
+
 def test_a_stern_participant_is_neutral_at_rest():
     assert STERN.label == "sad"
     (without,) = watch(a_stage("none"), [STERN])

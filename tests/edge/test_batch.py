@@ -6,7 +6,9 @@ import sys
 import time
 
 import pytest
+from builders import a_contract, a_picture, encoded, write_files
 from command_line import clean_environment
+from tiny_model import tiny_model
 
 SCRIPT = """
 import os, signal, sys, time
@@ -37,7 +39,7 @@ def fault(item):
 @click.option("--timeout", default=60.0)
 @click.argument("items", nargs=-1)
 def program(start, timeout, items):
-    def make_worker():
+    def make_worker(_before):
         fault(start)
         def work(item):
             echo(item)
@@ -48,6 +50,27 @@ def program(start, timeout, items):
     echo(f"failed {run_batch(items, make_worker, timeout_seconds=timeout)}")
 
 run_command_line(program, name="program")
+"""
+
+ANNOTATING = """
+import os, signal, sys
+from pathlib import Path
+from fer_edge.commands.batch import run_batch
+from fer_edge.commands.classify import PictureReader
+from fer_edge.settings import ModelSettings, Settings
+
+def make_worker(before):
+    settings = Settings(model=ModelSettings(path="tiny.tflite"))
+    reader = PictureReader(
+        settings, whole_pictures=True, annotate_folder=Path("copies"), before=before
+    )
+    def work(item):
+        if "crash" in item:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        reader.read(item)
+    return work
+
+run_batch(sys.argv[1:], make_worker)
 """
 
 
@@ -92,6 +115,23 @@ def test_one_bad_file_takes_no_other_with_it(faulty, said):
     lines = done.stderr.splitlines()
     assert len(lines) == 2
     assert all(said in line for line in lines)
+
+
+def test_a_copy_made_before_a_crash_is_not_written_over_after_it(tmp_path):
+    (tmp_path / "tiny.tflite").write_bytes(tiny_model(a_contract()))
+    names = ("one/face.png", "crash/a.png", "crash/b.png", "two/face.png", "three/face.png")
+    pictures = {name: encoded(a_picture(seed=seed)) for seed, name in enumerate(names)}
+    write_files(tmp_path, pictures)
+    done = subprocess.run(
+        [sys.executable, "-c", ANNOTATING, *names], cwd=tmp_path,
+        capture_output=True, text=True, timeout=300, check=False, env=clean_environment(),
+    )  # fmt: skip
+    assert done.stderr.count("crashed the decoder") == 2
+    copies = {path.name: path.read_bytes() for path in (tmp_path / "copies").iterdir()}
+    assert copies.keys() == {
+        "face-annotated.jpg", "face-annotated-2.jpg", "face-annotated-3.jpg",
+    }  # fmt: skip
+    assert len(set(copies.values())) == 3
 
 
 def test_the_first_and_the_last_may_crash():

@@ -115,17 +115,23 @@ def test_pictures_without_a_face_are_refused(parts, pictures, why):
 class Nobody:
     """A tracker and classifier that are not asked."""
 
-    contract = CONTRACT
+    def __init__(self, contract=CONTRACT):
+        self.contract = contract
+
+
+def a_pipeline(contract=CONTRACT):
+    weighing = Weighing(contract, (0.0,) * len(contract.labels))
+    stage = BaselineStage(by_index, contract, weighing, mode="track")
+    return Pipeline(Nobody(), Nobody(contract), corrector=stage)
 
 
 class Daemon:
     """What a daemon does between two frames, at 10 frames a second."""
 
-    def __init__(self, participants=None):
+    def __init__(self, participants=None, *, contract=CONTRACT):
         self.now = 0.0
         self.controls = Controls()
-        stage = BaselineStage(by_index, CONTRACT, Weighing(CONTRACT, (0.0,) * 7), mode="track")
-        self.pipeline = Pipeline(Nobody(), Nobody(), corrector=stage)
+        self.pipeline = a_pipeline(contract)
         self.calibrator = Calibrator(self.controls, clock=lambda: self.now)
         if participants is not None:
             self.calibrator.participants = participants
@@ -158,6 +164,28 @@ def test_a_daemon_says_why_it_refuses_and_goes_on_as_before():
     assert daemon.watch(a_look(says("happy")), 30) == "refused"
     assert "smiles" in daemon.controls.calibration.text
     assert daemon.pipeline.baseline == "track"
+
+
+def test_a_daemon_whose_model_knows_no_neutral_refuses_and_goes_on():
+    daemon = Daemon(contract=a_contract(labels=("angry", "happy", "sad")))
+    daemon.controls.calibrate(2.0)
+    assert daemon.watch((), 30) == "refused"
+    assert "angry, happy, sad" in daemon.controls.calibration.text
+
+
+@pytest.mark.parametrize("labels", [SEVEN, ("happy", "neutral")])
+def test_a_calibration_ends_where_another_model_serves(labels):
+    daemon = Daemon()
+    daemon.controls.calibrate(5.0)
+    assert daemon.watch(a_look(says("sad")), 20) == "running"
+    daemon.pipeline = a_pipeline(a_contract(labels=labels))
+    at_rest = tuple(float(label == "neutral") for label in labels)
+    look = (a_reading(prediction=a_prediction(labels=labels, probabilities=at_rest)),)
+    assert daemon.watch(look, 100) == "refused"
+    assert "changed meanwhile" in daemon.controls.calibration.text
+    assert daemon.pipeline.baseline == "track"
+    daemon.controls.calibrate(5.0)
+    assert daemon.watch(look, 100) == "done"
 
 
 def test_a_camera_that_delivers_nothing_ends_a_calibration():

@@ -11,7 +11,8 @@ from states import a_state
 from tiny_model import tiny_model
 
 from fer_edge import DEFAULT_MODEL
-from fer_edge.assemble.desk import why_no_calibration, why_no_wish
+from fer_edge.assemble.baselines import why_no_calibration
+from fer_edge.assemble.desk import why_no_wish
 from fer_edge.assemble.device import Device, ShippedModels, describe_settings, seeing_settings
 from fer_edge.assemble.privacy import privacy_paragraph
 from fer_edge.models import open_model, shipped_models

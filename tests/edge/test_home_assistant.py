@@ -114,12 +114,13 @@ def test_the_switch_speaks_the_daemons_commands():
     [
         ({"of_faces": False}, {"present", "faces", "expression", "confidence"}),
         ({"commands": False}, {"enabled", "calibrate"}),
+        ({"calibration": False}, {"calibrate"}),
         (
             {"of_faces": False, "commands": False},
             {"present", "faces", "expression", "confidence", "enabled", "calibrate"},
         ),
     ],
-    ids=["aggregate", "no commands", "both"],
+    ids=["aggregate", "no commands", "no calibration", "both"],
 )
 def test_what_is_not_offered_any_more_is_removed(changes, removed):
     """Home Assistant keeps what is left out; what has nothing but a platform goes."""

@@ -170,6 +170,15 @@ def test_commands_may_be_switched_off(sinks, tiny_broker):
     assert not {"enabled", "calibrate"} & described["components"].keys()
 
 
+def test_who_cannot_be_calibrated_has_no_button_for_it(sinks, tiny_broker):
+    broker = tiny_broker()
+    run_once(sinks, broker)
+    run_once(sinks, broker, tracker__mode="each")
+    told = json.loads(told_at(broker, CONFIG))["components"]
+    assert told["calibrate"] == {"platform": "button"}
+    assert len(told["enabled"]) > 1
+
+
 def test_a_calibration_is_commanded_and_acknowledged(sinks, tiny_broker):
     broker = tiny_broker()
     controls = Controls()

@@ -10,13 +10,22 @@ import threading
 
 import numpy as np
 import pytest
-from builders import a_contract, a_picture
+from builders import (
+    SEVEN,
+    a_contract,
+    a_face,
+    a_frame,
+    a_picture,
+    a_prediction,
+    a_reading,
+)
 from hostile_models import hostile_model
 from tiny_model import tiny_model
 from web_browser import Browser
 
 from fer_edge.daemon.assembly import make_service
 from fer_edge.settings import (
+    BaselineSettings,
     OutputSettings,
     Settings,
     SmoothingSettings,
@@ -152,6 +161,29 @@ def test_another_camera_is_turned_to(daemon):
         assert service.state().source == other.url
     assert daemon.seen[-1][0].grey.shape == (60, 80)
     assert len(daemon.lines("one")) == 10
+
+
+def test_what_was_learnt_of_a_place_is_not_lost(daemon, tmp_path, monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    at_rest = tuple(float(label == "neutral") for label in SEVEN)
+    look = a_reading(face=a_face(track_id=1), prediction=a_prediction(probabilities=at_rest))
+
+    def learnt():
+        (file,) = (tmp_path / "state").glob("baseline*.json")
+        return json.loads(file.read_text())["seconds"]
+
+    def look_for(service, seconds):
+        for moment in range(10 * seconds):
+            frame = a_frame(monotonic_ns=moment * 10**8)
+            service.pipeline.corrector.update(frame, [look])
+
+    def act(service):
+        look_for(service, 10)
+        daemon.change(smoothing=SmoothingSettings(memory_seconds=9.0))
+
+    daemon.change(baseline=BaselineSettings(mode="place"))
+    daemon.run(act, lambda service: look_for(service, 2))
+    assert learnt() > 11
 
 
 def a_port():

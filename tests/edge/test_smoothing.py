@@ -132,3 +132,10 @@ def test_faces_that_are_gone_are_forgotten():
     for track in range(50):
         watch(smoother, [says("happy")] * 5, track=track, first=track * 100)
     assert len(smoother._faces) <= 3
+
+
+def test_faces_of_another_clip_are_forgotten_when_time_begins_anew():
+    smoother = a_smoother()
+    assert watch(smoother, [says("happy")] * 10, track=1, first=600)[-1] == "happy"
+    watch(smoother, [says("happy")] * 5, track=2)
+    assert watch(smoother, [says("happy")], track=1, first=601) == [UNCERTAIN]

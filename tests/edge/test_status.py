@@ -82,7 +82,7 @@ def test_a_picture_of_a_folder_is_named():
 
 def test_where_only_counts_may_be_told_no_line_tells_of_a_face():
     terminal = io.StringIO()
-    LiveStatus(ProgressLine(terminal, shown=True), tells_faces=False).update(
+    LiveStatus(ProgressLine(terminal, shown=True), tells_faces=lambda: False).update(
         a_frame(), SEEN, a_tally()
     )
     assert terminal.getvalue().endswith("6.0 FPS  30 ms")

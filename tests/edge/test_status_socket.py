@@ -312,11 +312,12 @@ def test_a_run_that_cannot_be_asked_works_all_the_same(tmp_path, monkeypatch, ca
     assert "cannot ask this run" in caplog.text
 
 
-def test_a_path_too_long_for_a_socket_is_only_a_warning(tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize("name", ["", "hall"])
+def test_a_path_too_long_for_a_socket_is_only_a_warning(tmp_path, monkeypatch, caplog, name):
     deep = tmp_path / ("x" * 120)
     deep.mkdir()
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(deep))
-    with announcing(Settings()):
+    with announcing(Settings(daemon=DaemonSettings(name=name))):
         assert "cannot ask this run" in caplog.text
 
 

@@ -144,6 +144,24 @@ def test_a_face_that_left_is_no_longer_reported_and_gets_its_number_back():
     assert seen[-1][0].track_id == seen[0][0].track_id
 
 
+@pytest.mark.parametrize("border", ["left", "right", "top", "bottom"])
+def test_a_face_that_stays_at_a_border_stays_reported(border, kind):
+    # Haar's square is the larger one, and a face without its chin is none to it.
+    out = {"haar": 0.09, "yunet": 0.15}[kind] * 90 - 45
+    edge = {"left": (-out, 240), "right": (640 + out, 240), "top": (320, -out)}
+    x, y = edge.get(border, (320, 480 + out))
+    way = [min(1.0, n / 15) for n in range(45)]
+    places = [(320 + part * (x - 320), 240 + part * (y - 240)) for part in way]
+    seen = follow(a_tracker(), [with_face(a_wall(), *place)[0] for place in places])
+    assert all(len(faces) == 1 for faces in seen)
+    assert len({faces[0].track_id for faces in seen}) == 1
+
+
+def test_a_face_whose_middle_has_left_is_no_longer_reported():
+    pictures, _ = walk([min(700, 320 + 20 * n) for n in range(40)])
+    assert follow(a_tracker(), pictures)[-1] == []
+
+
 def test_a_face_that_returns_much_later_is_another_one():
     pictures, _ = walk([320] * 10)
     seen = follow(a_tracker(remember_seconds=1), [*pictures, *[a_wall()] * 60, *pictures])

@@ -133,6 +133,20 @@ def test_more_false_finds_than_before_are_no_bargain():
     assert Search(risky, Goal(0.9)).run(START).changes != cheap
 
 
+def test_settings_below_the_ceiling_win_over_cheaper_ones_above_it():
+    def machine(changes):
+        """Two settings make a frame sooner done, each at a price; a third one makes it dearer."""
+        sooner = (changes.get("tracker.check_frames") == 20) + (
+            changes.get("tracker.search_seconds") == 0.3
+        )
+        dear = changes.get("tracker.budget_ms_per_second") == 60.0
+        return Trial(dict(changes), 1.0, 0.0, 5.0 + sooner + dear, 12.0 - 2 * sooner)
+
+    both = {"tracker.check_frames": 20, "tracker.search_seconds": 0.3}
+    assert Search(machine, Goal(0.95, latency_ms=8.0)).run(START).changes == both
+    assert Search(machine, Goal(0.95)).run(START).changes == {}
+
+
 @pytest.mark.parametrize(
     ("goal", "met"),
     [

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike, fspath
+from typing import Final
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from fer_edge.shared.records import NO_BASELINE, Face, Frame, Reading
 from fer_edge.stages.baseline import Baseline
 from fer_edge.stages.calibration import Calibration
 from fer_edge.stages.clocks import by_index
+
+_FIRST: Final = threading.Lock()
+"""The cache alone lets several threads load the same model at their first calls."""
 
 
 class Reader(Closing):
@@ -254,8 +258,13 @@ def read_all(
     yield from _reader(_name(model)).read_all(images)
 
 
-@functools.lru_cache(maxsize=2)
 def _reader(model: str | None) -> Reader:
+    with _FIRST:
+        return _loaded(model)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(model: str | None) -> Reader:
     return Reader(model=model)
 
 

@@ -137,8 +137,8 @@ def watch(
 ) -> Watch:
     """Watch a camera, stream, video file or picture folder, or pictures of one's own.
 
-    A context manager and an iterator of views. OpenCV is kept to one thread from then on, as
-    frames this small are read fastest so; `cv2.setNumThreads` changes that.
+    A context manager and an iterator of views. The camera is opened at once. OpenCV is kept to one
+    thread from then on, as frames this small are read fastest so; `cv2.setNumThreads` changes that.
 
     Args:
         source: A camera's number, what `fer-edge run --source` takes, or an iterable of arrays.
@@ -151,7 +151,8 @@ def watch(
 
     Raises:
         SettingsError: A setting is unknown or wrong.
-        FerError: The model cannot be loaded. A camera is opened for the first view.
+        FerError: The model cannot be loaded. A camera that cannot be opened is told by the first
+            view.
     """
     if isinstance(source, int | str | PathLike):
         if rate or colour is not None:

@@ -14,6 +14,26 @@ from fer_edge.sinks.annotated.video import CODECS, AnnotatedVideo
 _MOST_LIVE_RATE: Final = 30.0
 
 
+def check_annotated(path: Path, settings: Settings) -> None:
+    """Refuse settings under which nothing may be drawn, at the start and at each reload.
+
+    Raises:
+        SettingsError: Only counts may leave, or the path is what is seen.
+    """
+    if settings.events.mode == "aggregate":
+        raise SettingsError(
+            f"events.mode is aggregate, but --annotate {path} shows faces",
+            expected="no output that tells of single faces",
+            fix="leave --annotate out, or set events.mode to faces",
+        )
+    if path.resolve() == Path(settings.source.uri).resolve():
+        raise SettingsError(
+            f"{path} would be written over while it is read",
+            expected="another file or folder for --annotate",
+            fix="name another one",
+        )
+
+
 def make_annotated(
     path: Path, settings: Settings, *, clip_rate: Callable[[], float]
 ) -> AnnotatedOutput:
@@ -25,22 +45,11 @@ def make_annotated(
         clip_rate: Tells a clip's frames a second, once its first frame is there.
 
     Raises:
-        SettingsError: The path does not fit what is seen, or only counts may leave.
+        SettingsError: As `check_annotated` says, or the path does not fit what is seen.
         OutputError: It cannot be made.
     """
+    check_annotated(path, settings)
     source, frames = settings.source, frames_of(settings.source)
-    if settings.events.mode == "aggregate":
-        raise SettingsError(
-            f"events.mode is aggregate, but --annotate {path} shows faces",
-            expected="no output that tells of single faces",
-            fix="leave --annotate out, or set events.mode to faces",
-        )
-    if path.resolve() == Path(source.uri).resolve():
-        raise SettingsError(
-            f"{path} would be written over while it is read",
-            expected="another file or folder for --annotate",
-            fix="name another one",
-        )
     ending = path.suffix.lower()
     if path.is_dir() or not ending:
         return AnnotatedFolder(path)

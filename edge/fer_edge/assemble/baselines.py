@@ -11,9 +11,10 @@ from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import BaselineSettings, ExpressionSettings, Settings
 from fer_edge.settings.names import place_baseline_path
 from fer_edge.shared.errors import OutputError, SettingsError
+from fer_edge.shared.labels import find_label
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.model.priors import prior_shift
-from fer_edge.stages.baseline import Baseline, BaselineStage, Mode, Weighing
+from fer_edge.stages.baseline import NEUTRAL, Baseline, BaselineStage, Mode, Weighing
 from fer_edge.stages.baseline_file import read_baseline, write_baseline
 from fer_edge.stages.clocks import Clock, by_capture
 
@@ -192,6 +193,15 @@ def use_participant(pipeline: Pipeline, settings: Settings, baseline: Baseline) 
         pipeline.corrector.use(baseline)
     else:
         pipeline.corrector = participant_corrector(settings, pipeline.contract, baseline)
+
+
+def why_no_calibration(settings: Settings, contract: ModelContract) -> str:
+    """Return why faces cannot be calibrated; "" where they can."""
+    if settings.tracker.mode != "follow":
+        return "calibration needs faces that are followed, and tracker.mode is each"
+    if find_label(contract.labels, NEUTRAL) is None:  # calm is one, too
+        return "the model has no label neutral to calibrate"
+    return ""
 
 
 @cache

@@ -1,19 +1,14 @@
 """From settings to what the page asks beside the live view."""
 
-from typing import Final
-
+from fer_edge.assemble.baselines import why_no_calibration
 from fer_edge.assemble.device import Device, ShippedModels, seeing_settings
 from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.models import open_model
 from fer_edge.settings import Settings
 from fer_edge.settings.secrets import read_secret
-from fer_edge.shared.labels import find_label
-from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.web.desk import About, Desk
 from fer_edge.sinks.web.wishes import Possible
 from fer_edge.state.controls import Controls
-
-_NEUTRAL: Final = "neutral"
 
 
 def make_desk(settings: Settings, controls: Controls, facts: RunFacts) -> Desk:
@@ -53,13 +48,4 @@ def why_no_wish(settings: Settings) -> str:
         return "web.commands is off"
     if not read_secret("web-token", file=settings.web.token_file):
         return "without a web-token nothing may be changed; web.token_file names a file with one"
-    return ""
-
-
-def why_no_calibration(settings: Settings, contract: ModelContract) -> str:
-    """Return why faces cannot be calibrated; "" where they can."""
-    if settings.tracker.mode != "follow":
-        return "calibration needs faces that are followed, and tracker.mode is each"
-    if find_label(contract.labels, _NEUTRAL) is None:  # calm is one, too
-        return "the model has no label neutral to calibrate"
     return ""

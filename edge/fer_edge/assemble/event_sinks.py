@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fer_edge.assemble.baselines import why_no_calibration
 from fer_edge.assemble.privacy import sends_stills
 from fer_edge.assemble.window import page_address
 from fer_edge.settings import EventSettings, MqttSettings, Settings
@@ -139,7 +140,12 @@ def _announcing(
     of_faces = settings.events.mode == "faces"
     pictures = sends_stills(settings)
     everything = ha.Offer(pictures=True)
-    offer = ha.Offer(of_faces=of_faces, commands=mqtt.commands, pictures=pictures)
+    offer = ha.Offer(
+        of_faces=of_faces,
+        commands=mqtt.commands,
+        calibration=not why_no_calibration(settings, contract),
+        pictures=pictures,
+    )
     place = ha.config_topic(topics, mqtt.discovery_prefix)
     path, broker = announced_path(settings), str(endpoint)
     # The same device may have run under another name.

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import click
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 def run_batch(
     items: Sequence[str],
-    make_worker: Callable[[], Worker],
+    make_worker: Callable[[Sequence[str]], Worker],
     *,
     timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> int:
@@ -40,7 +41,8 @@ def run_batch(
 
     Args:
         items: Files.
-        make_worker: Called once in each child; makes the imports and loads the model.
+        make_worker: Called once in each child with the items that others have handled before, be it
+            in vain; makes the imports and loads the model.
         timeout_seconds: For one item; a child that takes longer is ended.
 
     Returns:
@@ -59,7 +61,7 @@ def run_batch(
         child = os.fork()
         if child == 0:
             os.close(reader)
-            _child(items[done:], make_worker, writer)
+            _child(items[done:], partial(make_worker, items[:done]), writer)
         os.close(writer)
         try:
             marks, timed_out = _watch(reader, child, timeout_seconds)

@@ -1,6 +1,7 @@
 """Expressions in single pictures: the Python API's reading, with annotated copies."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from fer_edge.api import Picture, Reader
@@ -19,17 +20,23 @@ class PictureReader:
         settings: Detector, model, and from which probability a label is certain.
         whole_pictures: Take each picture as a face crop instead of searching faces.
         annotate_folder: Where to leave annotated copies; None leaves none.
+        before: Pictures that another process has read; their copies stay.
 
     Raises:
         FerError: Model or cascade cannot be loaded, or the folder not be made.
     """
 
     def __init__(
-        self, settings: Settings, *, whole_pictures: bool, annotate_folder: Path | None
+        self,
+        settings: Settings,
+        *,
+        whole_pictures: bool,
+        annotate_folder: Path | None,
+        before: Iterable[str] = (),
     ) -> None:
         self._reader = Reader(settings=settings, crops=whole_pictures)
         self._annotate_folder = annotate_folder
-        self._copies: Counter[str] = Counter()
+        self._copies = Counter(Path(image).stem for image in before)
         if annotate_folder is not None:
             make_folder(annotate_folder)
 

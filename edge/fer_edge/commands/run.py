@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fer_edge.assemble.annotations import make_annotated
+from fer_edge.assemble.annotations import check_annotated, make_annotated
 from fer_edge.assemble.checking import check_settings
 from fer_edge.assemble.run_facts import RunFacts
 from fer_edge.assemble.sources import frames_of, source_uri
@@ -63,12 +63,13 @@ def run_daemon(
             port = port or choose_port(settings)
             settings = with_page(resolved, settings, port=port)
         check_settings(settings)
+        if annotate is not None:
+            check_annotated(annotate, settings)
         origins.update(_origins_of(settings, resolved))
         return settings
 
     settings = read_checked()
     controls = Controls()
-    tells_faces = settings.events.mode != "aggregate"
     tell_where_it_hung()
     heed_interrupts()
     with contextlib.ExitStack() as stack:
@@ -90,9 +91,13 @@ def run_daemon(
         if view:
             click.echo(page_note(settings.web), err=True)
         camera = service.camera
+
+        def tells_faces() -> bool:
+            return service.figures.names.tells_faces
+
         line = LiveStatus(
             ProgressLine(shown=None if _has_the_terminal(settings) else False),
-            tells_faces=tells_faces,
+            tells_faces=tells_faces,  # a reload may change that
             clip="" if frames_of(settings.source) == "live" else source_uri(settings.source),
             clip_seconds=lambda: camera.clip_seconds,
         )
@@ -120,9 +125,9 @@ def run_daemon(
         if controls.interrupted and not tally.frames:
             sys.exit(INTERRUPTED)
         dropped = camera.dropped
-        click.echo(format_tally(tally, dropped=dropped, tells_faces=tells_faces), err=True)
+        click.echo(format_tally(tally, dropped=dropped, tells_faces=tells_faces()), err=True)
         if drawn:
-            click.echo(printable(f"\nannotated  {drawn.describe()}"), err=True)
+            click.echo("\nannotated  " + printable(drawn.describe()), err=True)
 
 
 def _for_people(resolved: ResolvedSettings) -> Settings:

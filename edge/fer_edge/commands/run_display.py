@@ -23,7 +23,7 @@ class LiveStatus:
 
     Args:
         line: Where it is shown.
-        tells_faces: Whether it may show what is seen of them.
+        tells_faces: Tells whether it may show what is seen of them.
         clip: Name of the file or folder that is read; "" for a camera.
         clip_seconds: Tells the length of a clip; 0 where that is not known.
     """
@@ -32,7 +32,7 @@ class LiveStatus:
         self,
         line: ProgressLine,
         *,
-        tells_faces: bool = True,
+        tells_faces: Callable[[], bool] = lambda: True,
         clip: str = "",
         clip_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
@@ -52,7 +52,7 @@ class LiveStatus:
         speed = (state and state.frames_per_second) or tally.frames_per_second
         parts = [
             self._position(frame),
-            _faces(observation) if self._tells_faces else "",
+            _faces(observation) if self._tells_faces() else "",
             f"{speed:.1f} FPS",
             f"{observation.timings['age']:.0f} ms",
             "" if state is None or self._clip else f"camera {state.camera.grade}",

@@ -153,7 +153,7 @@ class _Reloading:
         try:
             new = self._read_settings()
             changed = self._changed(new)
-            pipeline = self._new_pipeline(changed, new)
+            pipeline = self._new_pipeline(changed, new, service.pipeline)
         except FerError as error:
             _refuse(error)
             return
@@ -187,12 +187,14 @@ class _Reloading:
         sections = Settings.__dataclass_fields__
         return [name for name in sections if getattr(self._settings, name) != getattr(new, name)]
 
-    def _new_pipeline(self, changed: list[str], new: Settings) -> Pipeline | None:
+    def _new_pipeline(self, changed: list[str], new: Settings, before: Pipeline) -> Pipeline | None:
         """Return another pipeline, where one is needed: what fails most goes first."""
         frames = frames_of(new.source)
-        if frames != frames_of(self._settings.source) or any(name in _SEEING for name in changed):
-            return make_pipeline(new, frames=frames)
-        return None
+        if frames == frames_of(self._settings.source) and not any(n in _SEEING for n in changed):
+            return None
+        if before.corrector is not None:
+            before.corrector.close()  # keeps what was learnt of the place, which the new one reads
+        return make_pipeline(new, frames=frames)
 
     def _open_sinks(self, service: Service, new: Settings) -> FerError | None:
         """Replace the sinks; return why that is refused, if it is."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from fer_edge.pipeline.pipeline import Pipeline
-from fer_edge.shared.errors import FerError, SettingsError
+from fer_edge.shared.errors import CalibrationError, FerError, SettingsError
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.stages.baseline import Baseline, BaselineStage
 from fer_edge.stages.calibration import Calibration
@@ -58,6 +58,7 @@ class Calibrator:
         self._controls = controls
         self._clock = clock
         self._calibration: Calibration | None = None
+        self._pipeline: Pipeline | None = None  # whose looks the calibration collects
         self._seconds = 0.0
         self._ends_at = 0.0
 
@@ -69,16 +70,37 @@ class Calibrator:
                 self._finish(pipeline, self._calibration)
 
     def turn(self, pipeline: Pipeline) -> None:
-        """Begin what is asked for, and end what has waited for frames in vain."""
+        """Begin what is asked for, and end what has waited for frames in vain or lost its model."""
+        if self._calibration is not None and pipeline is not self._pipeline:
+            self._refuse_mixture()
         wish = self._controls.take_calibration()
         if isinstance(wish, str):
             self._take(pipeline, wish)
         elif wish is not None:
-            self._calibration = Calibration(pipeline.contract)
-            self._seconds, self._ends_at = wish, self._clock() + wish
-            self._note("running", f"look at the camera, face relaxed, for {wish:g} s")
+            self._begin(pipeline, wish)
         elif self._calibration and self._clock() >= self._ends_at + _PATIENCE_SECONDS:
             self._finish(pipeline, self._calibration)
+
+    def _begin(self, pipeline: Pipeline, seconds: float) -> None:
+        self._calibration = None
+        try:
+            self._calibration = Calibration(pipeline.contract)
+        except FerError as error:
+            self._note("refused", str(error))
+            return
+        self._pipeline = pipeline
+        self._seconds, self._ends_at = seconds, self._clock() + seconds
+        self._note("running", f"look at the camera, face relaxed, for {seconds:g} s")
+
+    def _refuse_mixture(self) -> None:
+        """End a calibration whose looks so far are another pipeline's, and perhaps model's."""
+        self._calibration = None
+        error = CalibrationError(
+            "not calibrated: the settings or the model changed meanwhile",
+            expected="the same ones from beginning to end",
+            fix="calibrate again",
+        )
+        self._note("refused", str(error))
 
     def _take(self, pipeline: Pipeline, name: str) -> None:
         self._calibration = None

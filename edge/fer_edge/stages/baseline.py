@@ -304,7 +304,7 @@ class BaselineStage(Corrector):
             self._faces = {
                 number: face
                 for number, face in self._faces.items()
-                if now - face.seen_at <= _FORGET_SECONDS
+                if 0 <= now - face.seen_at <= _FORGET_SECONDS  # a new clip begins before
             }
         if self._mode == "place":
             self._keep_place(now)

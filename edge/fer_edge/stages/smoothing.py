@@ -68,7 +68,7 @@ class LabelSmoother(Smoother):
             self._faces = {
                 number: face
                 for number, face in self._faces.items()
-                if now - face.seen_at <= _FORGET_SECONDS
+                if 0 <= now - face.seen_at <= _FORGET_SECONDS  # a new clip begins before
             }
         return steadied
 

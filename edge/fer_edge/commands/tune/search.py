@@ -57,21 +57,25 @@ class Goal:
 
     def is_met(self, trial: Trial) -> bool:
         """Whether a trial reaches all of it."""
-        return (
-            trial.recall >= self.recall
-            and (not self.cpu_ms or trial.cpu_ms <= self.cpu_ms)
-            and (not self.latency_ms or trial.latency_ms <= self.latency_ms)
-        )
+        return trial.recall >= self.recall and self._excess(trial) <= 1
 
     def rank(self, trial: Trial, *, false_finds: float) -> tuple[Any, ...]:
         """Return what to sort by; the least is the best.
 
         First those that find enough faces, without more false ones than the settings begun with;
-        of these the cheapest. Of the others those that find most.
+        of these those below the ceilings, the cheapest first, then those nearest to them. Of the
+        others those that find most.
         """
         if trial.recall >= self.recall and trial.false_finds <= false_finds:
-            return (0, trial.cpu_ms)
+            return (0, max(1.0, self._excess(trial)), trial.cpu_ms)
         return (1, -round(trial.recall, 2), trial.false_finds, trial.cpu_ms)
+
+    def _excess(self, trial: Trial) -> float:
+        """Return the times of a trial as a multiple of their ceilings, the larger of both."""
+        return max(
+            trial.cpu_ms / self.cpu_ms if self.cpu_ms else 0.0,
+            trial.latency_ms / self.latency_ms if self.latency_ms else 0.0,
+        )
 
 
 @dataclass(slots=True)

@@ -128,14 +128,18 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _answers(path: Path) -> bool:
-    """Return whether a process listens there, be it stopped or slow."""
+    """Return whether a process listens there, be it stopped or slow.
+
+    Raises:
+        OSError: No socket can be there; the path is too long, for instance.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.setblocking(False)
         try:
             channel.connect(str(path))
         except (ConnectionRefusedError, FileNotFoundError):
             return False
-        except OSError:  # its queue is full, for instance
+        except (BlockingIOError, PermissionError):  # its queue is full, or it is another user's
             return True
     return True
 

@@ -40,7 +40,7 @@ class Event:
         seconds: By the monotonic clock: how long the face had been there until it was sure
             ("appeared"), the expression before had lasted ("changed"), or the face had stayed
             ("left").
-        track: The face's number, unique within a run.
+        track: The face's number, unique among events whose ids begin alike.
         expression: Smoothed; the new one of a change, the last one of a face that left.
         previous: The one before a change, else "".
         confidence: The probability of that expression in this frame.

@@ -36,11 +36,13 @@ class Offer:
     Attributes:
         of_faces: Whether the state tells of faces.
         commands: Whether the device may be switched.
+        calibration: Whether it may be calibrated, too, where it may be switched.
         pictures: Whether stills are sent.
     """
 
     of_faces: bool = True
     commands: bool = True
+    calibration: bool = True
     pictures: bool = False
 
 
@@ -98,11 +100,11 @@ def platforms(topics: Topics, offer: Offer) -> dict[str, str]:
 
 
 def _entities(topics: Topics, labels: Sequence[str], offer: Offer) -> dict[str, dict[str, Any]]:
-    switches = {"enabled": _switch(topics), "calibrate": _button(topics)}
+    calibrate = {"calibrate": _button(topics)} if offer.calibration else {}
     return {
         **(_of_faces(labels) if offer.of_faces else {}),
         **_of_the_device(),
-        **(switches if offer.commands else {}),
+        **({"enabled": _switch(topics), **calibrate} if offer.commands else {}),
         **({"picture": _camera(topics)} if offer.pictures else {}),
     }
 

@@ -217,4 +217,4 @@ class FaceTracker:
 def _has_left(track: Track, grey: GreyImage) -> bool:
     """Whether the middle of a face lies outside the picture, where nobody can see it."""
     height, width = grey.shape
-    return not (0 <= track.x + track.side / 2 < width and 0 <= track.y + track.side / 2 < height)
+    return not (0 <= track.x < width and 0 <= track.y < height)
