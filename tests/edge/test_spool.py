@@ -446,6 +446,69 @@ def test_events_in_memory_are_delivered_too(spool):
     assert payloads(one) == names(*range(4, 10))
 
 
+# A file that cannot be opened at the start: somebody else reads it.
+
+
+READER = """
+import sqlite3, sys
+
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN")
+db.execute("SELECT count(*) FROM events").fetchall()
+print("reads", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def opened_late(spool, path):
+    """A spool with 60 events of an earlier run, and how its file comes to be readable."""
+    one = spool()
+    earlier = next(one.ids)
+    for name in names(*range(60)):
+        one.append(name)
+    one.close()
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        reader.stdout.readline()
+        two = spool()
+        assert "locked" in two.figures()["spool_problem"]
+        for name in names(*range(60, 65)):
+            assert not two.append(name)
+        in_flight = two.read(0, 2)
+    return two, in_flight, earlier
+
+
+def test_events_that_waited_for_the_file_come_behind_those_in_it(opened_late, spool):
+    one, _, _ = opened_late
+    one.synchronise()
+    figures = one.figures()
+    assert (figures["spool_problem"], figures["unkept"], figures["waiting"]) == ("", 0, 65)
+    assert one.append("event 65")
+    assert payloads(one) == names(*range(66))
+    one.close()
+    assert payloads(spool()) == names(*range(66))
+
+
+def test_an_acknowledgement_is_for_its_own_event_before_and_after_the_file_was_read(opened_late):
+    one, in_flight, _ = opened_late
+    assert [row.payload for row in in_flight] == names(60, 61)
+    one.deliver([in_flight[0].position])
+    one.synchronise()
+    one.deliver([in_flight[1].position])
+    one.deliver(row.position for row in one.read(0, 5))
+    assert payloads(one) == names(*range(5, 60), 62, 63, 64)
+
+
+def test_ids_of_the_next_run_lie_in_its_own_time(opened_late, spool):
+    one, _, earlier = opened_late
+    one.synchronise()
+    one.close()
+    following = next(spool().ids)
+    assert earlier < following < f"{time.time_ns() // 1_000_000 + 60_000:012x}"
+
+
 # Wear.
 
 
