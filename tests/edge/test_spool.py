@@ -1,5 +1,6 @@
 """Events that wait on disk: order, bounds, and what disks and processes do to them."""
 
+import json
 import os
 import shutil
 import signal
@@ -411,8 +412,6 @@ spool.close()
 
 @pytest.mark.parametrize("limit", [0, 60_000])
 def test_a_full_disk_is_survived(spool, path, limit):
-    import json
-
     done = subprocess.run(
         [sys.executable, "-c", FULL, path, str(limit)],
         capture_output=True, text=True, check=True, timeout=300,
@@ -427,6 +426,44 @@ def test_a_full_disk_is_survived(spool, path, limit):
     assert said["after"]["spool_problem"] == ""
     assert said["after"]["waiting"] == 600
     assert len(payloads(spool())) == 600
+
+
+DAMAGED = """
+import json, resource, sys
+from pathlib import Path
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
+spool = Spool(Path(sys.argv[1]), SpoolBounds(50_000_000, 1e6, 3600.0, 1e9))
+spool.append("after")
+spool.synchronise()
+full = spool.figures()["spool_problem"]
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.synchronise()
+print(json.dumps({"full": full, "then": dict(spool.figures())}))
+spool.close()
+"""
+
+
+def test_what_can_be_read_of_a_damaged_file_waits_for_room_on_the_disk(spool, path):
+    one = spool()
+    for number in range(200):
+        one.append(f"event {number}" + "x" * 300)
+    one.close()
+    damage(path, first=1024, last=1040)
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED, path],
+        capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert said["full"]
+    assert said["then"]["spool_problem"] == ""
+    assert said["then"]["damaged_files"] == 1
+    found = payloads(spool())
+    assert found[-1] == "after"
+    assert len(found) > 190
+    assert {file.name for file in path.parent.iterdir()} >= {"events.db.damaged"}
+    assert not list(path.parent.glob("*.new*"))
 
 
 def test_memory_is_bounded_while_the_disk_takes_nothing(spool, path):
