@@ -620,6 +620,7 @@ def test_events_may_go_to_a_file_alone(tmp_path):
     (named,) = make_event_sinks(settings, a_model(), Controls())
     named.sink.emit(seen("happy"))
     assert json.loads(file.read_text())["expression"] == "happy"
+    assert file.stat().st_mode & 0o777 == 0o600, "whatever the umask"
     named.sink.close()
     assert [file] == list(tmp_path.iterdir())
 
