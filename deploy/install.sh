@@ -27,7 +27,8 @@ Installs the FER edge daemon, or upgrades it: the same command again. For Raspbe
 A new release is built beside the one that runs. It must pass its self-test, read one picture, accept
 the settings, and, where it replaces a daemon that was running, become ready, with frames coming
 if they came before; otherwise what was there before is put back. Run again without anything new, it changes nothing. It asks no
-questions and needs no network beyond a package index.
+questions and needs no network beyond a package index. Further daemons (units fer-edge-*.service that run
+/opt/fer-edge/venv) are restarted after an upgrade, and removed with it.
 
 Options:
   --from FOLDER      Install from this checkout, or from this folder with a fer_edge wheel,
@@ -174,6 +175,14 @@ as_daemon() {
     fi
     setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --init-groups --inh-caps=-all --bounding-set=-all \
         --no-new-privs env -u XDG_RUNTIME_DIR HOME="$STATE" "$@"
+}
+
+# Lists the units of further daemons that run this program, such as one for a second camera.
+other_units() {
+    local path
+    for path in "$UNITS"/fer-edge-*.service; do
+        if grep -q "^ExecStart=$PREFIX/venv/" "$path" 2>/dev/null; then basename "$path"; fi
+    done
 }
 
 has_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null; }
@@ -407,8 +416,12 @@ write_config() {
 
 # Asks the daemon itself whether frames come; fails where they do not, or where it does not tell.
 sees() {
-    as_daemon timeout 20 "$PREFIX/venv/bin/fer-edge" status --json 2>/dev/null |
-        as_daemon python3 -c 'import json, sys; sys.exit(not json.load(sys.stdin)["frames_per_second"] > 0)' 2>/dev/null
+    local all
+    # One line for each daemon of this machine; the exit code also tells of brokers and the like.
+    all=$(as_daemon timeout 20 "$PREFIX/venv/bin/fer-edge" status --json 2>/dev/null) || true
+    as_daemon python3 -c 'import json, sys
+told = {each["pid"]: each for each in map(json.loads, sys.stdin)}
+sys.exit(not told[int(sys.argv[1])]["frames_per_second"] > 0)' "$(property MainPID)" <<<"$all" 2>/dev/null
 }
 
 property() { systemctl show --property="$1" --value "$UNIT"; }
@@ -433,6 +446,14 @@ become_ready() {
     return 1
 }
 
+# Lets what runs besides take the new release: the one that it runs may be removed by the next upgrade.
+restart_others() {
+    local unit
+    for unit in $(other_units); do
+        systemctl try-restart "$unit" || say "warning: $unit does not become ready; see: journalctl -u $unit"
+    done
+}
+
 tell_why() {
     say "the daemon's state: $(property ActiveState), last exit code $(property ExecMainStatus); its last words:"
     journalctl --unit "$UNIT" --identifier fer-edge --lines 5 --no-pager --output cat 2>/dev/null |
@@ -451,6 +472,7 @@ start_daemon() {
     if become_ready; then
         changed=yes
         say "the daemon is ready"
+        restart_others
         return
     fi
     tell_why
@@ -533,15 +555,20 @@ roll_back() {
 
 uninstall() {
     [ "$dry" = yes ] || [ "$(id -u)" = 0 ] || die 1 "not root; run it with sudo"
-    if [ -e "$UNITS/$UNIT" ] && command -v systemctl >/dev/null; then
-        if has_systemd; then do_it systemctl stop "$UNIT"; fi
-        do_it systemctl disable --quiet "$UNIT"
-    fi
-    drop "$UNITS/$UNIT" "$UNITS/$UNIT.d/camera.conf"
+    local unit units
+    units="$UNIT $(other_units)"
+    for unit in $units; do
+        if [ -e "$UNITS/$unit" ] && command -v systemctl >/dev/null; then
+            if has_systemd; then do_it systemctl stop "$unit"; fi
+            do_it systemctl disable --quiet "$unit"
+        fi
+        drop "$UNITS/$unit" "$UNITS/$unit.d/camera.conf"
+        if [ "$purge" = yes ]; then drop "$UNITS/$unit.d"; fi
+    done
     if [ "$(readlink "$COMMAND")" = "$PREFIX/venv/bin/fer-edge" ]; then drop "$COMMAND"; fi
     drop "$PREFIX"
     if [ "$purge" = yes ]; then
-        drop "$UNITS/$UNIT.d" "$(dirname "$CONFIG")" "$STATE" /var/lib/private/fer-edge
+        drop "$(dirname "$CONFIG")" "$STATE" /var/lib/private/fer-edge
         if [ "$(getent passwd "$ACCOUNT" | cut -d : -f 6)" != "$STATE" ]; then
             :
         elif ! command -v userdel >/dev/null; then
@@ -555,7 +582,10 @@ uninstall() {
         say "settings, state and user stay; --uninstall --purge removes them, too"
     fi
     if [ "$dry" = no ]; then
-        rmdir --ignore-fail-on-non-empty "$UNITS/$UNIT.d" "$UNITS/multi-user.target.wants" 2>/dev/null || true
+        for unit in $units; do
+            rmdir --ignore-fail-on-non-empty "$UNITS/$unit.d" 2>/dev/null || true
+        done
+        rmdir --ignore-fail-on-non-empty "$UNITS/multi-user.target.wants" 2>/dev/null || true
         if has_systemd; then systemctl daemon-reload; fi
     fi
     echo "changed=$changed release=none"

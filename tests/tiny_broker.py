@@ -13,10 +13,12 @@ class TinyBroker:
         behaviour: "old" knows no MQTT 5, "rude" hangs up instead of saying so, "silent" never
             answers, "strict" lets nobody in, "forgetful" acknowledges nothing,
             "narrow" takes packets of at most 1,500 bytes.
+        denied: What topics begin with that nobody may write.
     """
 
-    def __init__(self, behaviour=""):
+    def __init__(self, behaviour="", *, denied=None):
         self.behaviour = behaviour
+        self.denied = denied
         self.levels = []
         self.passwords = []
         self.published = []
@@ -107,7 +109,8 @@ class TinyBroker:
         self.heads.append((topic, head))
         self.published.append((topic, rest if topic.endswith("/picture") else rest.decode()))
         if head & 0x06 and self.behaviour != "forgetful":
-            channel.sendall(packet(0x40, number))
+            is_denied = self.denied and topic.startswith(self.denied)
+            channel.sendall(packet(0x40, number + (b"\x87" if is_denied else b"")))
 
 
 def heading(head, length):

@@ -243,6 +243,44 @@ def test_a_camera_that_fails_is_told_with_what_is_done_about_it(browser, tmp_pat
                 trouble.wait_for(state="hidden")
 
 
+def test_a_face_stays_in_view_where_frames_are_rare(browser, tmp_path):
+    portrait = cv2.imread(str(PORTRAIT), cv2.IMREAD_GRAYSCALE)
+    with (
+        MjpegServer([portrait, portrait[::, 1:]]) as camera,
+        running_device(tmp_path, "web.view_fps=0.25", source=camera.url) as address,
+    ):
+        for visit in a_visit(browser, address):
+            log_in(visit.page, address, TOKEN)
+            page = visit.go("live")
+            page.locator("#boxes .face").first.wait_for()
+            fewest = page.evaluate(
+                """() => new Promise((done) => {
+                  const boxes = document.getElementById("boxes");
+                  let fewest = 1;
+                  new MutationObserver(() => {
+                    fewest = Math.min(fewest, boxes.querySelectorAll(".face").length);
+                  }).observe(boxes, { childList: true });
+                  let frames = 0;
+                  new EventSource("/events").addEventListener("frame", function count() {
+                    if (++frames === 3) { this.close(); done(fewest); }
+                  });
+                })"""
+            )
+            assert fewest == 1
+
+
+def test_skipping_to_the_content_stays_in_its_place(visit):
+    page = visit.go("history")
+    page.evaluate(
+        """() => new Promise((done) => {
+          addEventListener("hashchange", () => setTimeout(done));
+          document.querySelector(".skip").click();
+        })"""
+    )
+    assert page.locator("#history").is_visible()
+    assert page.locator("#places a[href='#history'][aria-current]").is_visible()
+
+
 def test_without_javascript_there_is_a_still(browser, address, logged_in):
     options = {"java_script_enabled": False, "storage_state": logged_in}
     with contextlib.closing(browser.new_context(**options)) as context:

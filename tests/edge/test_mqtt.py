@@ -38,8 +38,8 @@ PURPOSE = "light follows who is there"
 def tiny_broker():
     brokers = []
 
-    def start(behaviour=""):
-        brokers.append(TinyBroker(behaviour))
+    def start(behaviour="", **options):
+        brokers.append(TinyBroker(behaviour, **options))
         return brokers[-1]
 
     yield start
@@ -126,6 +126,21 @@ def test_an_event_that_is_not_acknowledged_comes_again_with_the_same_id(sinks, t
     sent = broker.of("fer/hall/events")
     assert len(sent) == 6
     assert sent[:3] == sent[3:]
+
+
+def test_a_topic_that_may_not_be_written_is_named_until_it_may(sinks, tiny_broker):
+    broker = tiny_broker(denied="homeassistant/device/")
+    _, mqtt = sinks(broker.port)
+    mqtt.report(a_state())
+    wait_until(lambda: "refuses homeassistant/device/" in mqtt.figures()["problem"])
+    mqtt.emit(seen("sad"))
+    mqtt.report(a_state(faces=1))
+    wait_until(lambda: len(broker.of("fer/hall/state")) == 2)
+    time.sleep(0.2)  # the acknowledgement of the state is no word on the description
+    assert "refuses homeassistant/device/" in mqtt.figures()["problem"]
+    broker.denied = None
+    broker.send("homeassistant/status", b"online")
+    wait_until(lambda: mqtt.figures()["problem"] == "")
 
 
 def test_no_more_is_sent_than_the_window_holds(sinks, tiny_broker):
@@ -614,6 +629,7 @@ def test_events_may_go_to_a_file_alone(tmp_path):
     (named,) = make_event_sinks(settings, a_model(), Controls())
     named.sink.emit(seen("happy"))
     assert json.loads(file.read_text())["expression"] == "happy"
+    assert file.stat().st_mode & 0o777 == 0o600, "whatever the umask"
     named.sink.close()
     assert [file] == list(tmp_path.iterdir())
 

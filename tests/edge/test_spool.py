@@ -1,5 +1,6 @@
 """Events that wait on disk: order, bounds, and what disks and processes do to them."""
 
+import json
 import os
 import shutil
 import signal
@@ -411,8 +412,6 @@ spool.close()
 
 @pytest.mark.parametrize("limit", [0, 60_000])
 def test_a_full_disk_is_survived(spool, path, limit):
-    import json
-
     done = subprocess.run(
         [sys.executable, "-c", FULL, path, str(limit)],
         capture_output=True, text=True, check=True, timeout=300,
@@ -427,6 +426,44 @@ def test_a_full_disk_is_survived(spool, path, limit):
     assert said["after"]["spool_problem"] == ""
     assert said["after"]["waiting"] == 600
     assert len(payloads(spool())) == 600
+
+
+DAMAGED = """
+import json, resource, sys
+from pathlib import Path
+from fer_edge.sinks.spool.spool import Spool, SpoolBounds
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
+spool = Spool(Path(sys.argv[1]), SpoolBounds(50_000_000, 1e6, 3600.0, 1e9))
+spool.append("after")
+spool.synchronise()
+full = spool.figures()["spool_problem"]
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.synchronise()
+print(json.dumps({"full": full, "then": dict(spool.figures())}))
+spool.close()
+"""
+
+
+def test_what_can_be_read_of_a_damaged_file_waits_for_room_on_the_disk(spool, path):
+    one = spool()
+    for number in range(200):
+        one.append(f"event {number}" + "x" * 300)
+    one.close()
+    damage(path, first=1024, last=1040)
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED, path],
+        capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert said["full"]
+    assert said["then"]["spool_problem"] == ""
+    assert said["then"]["damaged_files"] == 1
+    found = payloads(spool())
+    assert found[-1] == "after"
+    assert len(found) > 190
+    assert {file.name for file in path.parent.iterdir()} >= {"events.db.damaged"}
+    assert not list(path.parent.glob("*.new*"))
 
 
 def test_memory_is_bounded_while_the_disk_takes_nothing(spool, path):
@@ -444,6 +481,69 @@ def test_events_in_memory_are_delivered_too(spool):
         one.append(name)
     one.deliver(row.position for row in one.read(0, 4))
     assert payloads(one) == names(*range(4, 10))
+
+
+# A file that cannot be opened at the start: somebody else reads it.
+
+
+READER = """
+import sqlite3, sys
+
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN")
+db.execute("SELECT count(*) FROM events").fetchall()
+print("reads", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def opened_late(spool, path):
+    """A spool with 60 events of an earlier run, and how its file comes to be readable."""
+    one = spool()
+    earlier = next(one.ids)
+    for name in names(*range(60)):
+        one.append(name)
+    one.close()
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        reader.stdout.readline()
+        two = spool()
+        assert "locked" in two.figures()["spool_problem"]
+        for name in names(*range(60, 65)):
+            assert not two.append(name)
+        in_flight = two.read(0, 2)
+    return two, in_flight, earlier
+
+
+def test_events_that_waited_for_the_file_come_behind_those_in_it(opened_late, spool):
+    one, _, _ = opened_late
+    one.synchronise()
+    figures = one.figures()
+    assert (figures["spool_problem"], figures["unkept"], figures["waiting"]) == ("", 0, 65)
+    assert one.append("event 65")
+    assert payloads(one) == names(*range(66))
+    one.close()
+    assert payloads(spool()) == names(*range(66))
+
+
+def test_an_acknowledgement_is_for_its_own_event_before_and_after_the_file_was_read(opened_late):
+    one, in_flight, _ = opened_late
+    assert [row.payload for row in in_flight] == names(60, 61)
+    one.deliver([in_flight[0].position])
+    one.synchronise()
+    one.deliver([in_flight[1].position])
+    one.deliver(row.position for row in one.read(0, 5))
+    assert payloads(one) == names(*range(5, 60), 62, 63, 64)
+
+
+def test_ids_of_the_next_run_lie_in_its_own_time(opened_late, spool):
+    one, _, earlier = opened_late
+    one.synchronise()
+    one.close()
+    following = next(spool().ids)
+    assert earlier < following < f"{time.time_ns() // 1_000_000 + 60_000:012x}"
 
 
 # Wear.

@@ -311,7 +311,18 @@ def test_addresses_of_this_machine_alone(address):
     assert is_loopback(address)
 
 
-@pytest.mark.parametrize("token", ["x", "fifteen letters"])
+@pytest.mark.parametrize("in_file", [True, False])
+def test_blanks_around_the_token_lock_nobody_out(monkeypatch, tmp_path, in_file):
+    written = f" {TOKEN}\t \n"
+    (tmp_path / "token").write_text(written)
+    if not in_file:
+        monkeypatch.setenv("FER_EDGE_SECRET_WEB_TOKEN", written)
+    with a_sink(token_file=str(tmp_path / "token") if in_file else "") as web:
+        assert ask(web.port, "/livez")[0] == 401
+        assert ask(web.port, "/livez", Authorization=f"Bearer {TOKEN}")[0] == 200
+
+
+@pytest.mark.parametrize("token", ["x", "fifteen letters", " " * 20])
 def test_a_short_token_is_refused(monkeypatch, token):
     monkeypatch.setenv("FER_EDGE_SECRET_WEB_TOKEN", token)
     with pytest.raises(SettingsError, match="at least 16"):

@@ -134,6 +134,18 @@ def test_a_model_is_taken_although_whoever_chose_it_has_left():
     until(controls.take_reload)
 
 
+def test_a_model_may_be_chosen_again_where_there_was_no_thread_to_try_it(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    wishes = Wishes(Controls(), Possible(Models("edge-nano")))
+    with monkeypatch.context() as changed:
+        changed.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            ask(wishes, "model", {"model": "edge-nano"})
+    assert ask(wishes, "model", {"model": "edge-nano"})[0] == 202
+
+
 def test_a_model_that_fails_its_trial_changes_nothing():
     failed = ModelError("edge-nano: it fails", expected="one that passes", fix="another one")
     controls = Controls()

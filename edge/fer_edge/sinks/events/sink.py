@@ -1,6 +1,7 @@
 """Observations to events, and these to the spool and to a file."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -103,13 +104,14 @@ class EventSink(Closing):
 
 
 def open_event_file(path: Path) -> TextIO:
-    """Open a file to append events to.
+    """Open a file to append events to; a new one is for its owner alone.
 
     Raises:
         OutputError: It cannot be opened.
     """
     try:
-        return path.open("a", encoding="utf-8")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8")
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror})",

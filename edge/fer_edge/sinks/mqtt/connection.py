@@ -64,10 +64,12 @@ class Answer(NamedTuple):
 
     Attributes:
         number: Of the message, as `publish` gave it.
+        topic: Of the message.
         refusal: Why the broker did not take it; "" where it did.
     """
 
     number: int
+    topic: str
     refusal: str
 
 
@@ -124,7 +126,8 @@ class Connection(Closing):
         self._version = version
         self._accepted: ReasonCode | None = None
         self._ended = ""
-        self._unanswered: dict[int, float] = {}  # when each was sent, the oldest first
+        self._unanswered: dict[int, tuple[float, str]] = {}
+        """When each was sent, the oldest first, and its topic."""
         require_gate()
         self._gate = Gate()
         self._second, self._load_before = time.monotonic(), 0
@@ -145,7 +148,7 @@ class Connection(Closing):
         info = self._client.publish(message.topic, message.payload, 1, retain=message.retained)
         if info.rc not in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN}:
             self._ended = self._ended or f"it cannot be written to ({info.rc.name})"
-        self._unanswered[info.mid] = time.monotonic()
+        self._unanswered[info.mid] = time.monotonic(), message.topic
         self._expect_answers()
         self._require()
         return info.mid
@@ -273,7 +276,7 @@ class Connection(Closing):
             )
 
     def _expect_answers(self) -> None:
-        oldest = next(iter(self._unanswered.values()), math.inf)
+        oldest, _ = next(iter(self._unanswered.values()), (math.inf, ""))
         silent_for = time.monotonic() - oldest
         # The broker may have switched the library's own signs of life off.
         if len(self._unanswered) > _MOST_UNANSWERED or (
@@ -316,9 +319,10 @@ class Connection(Closing):
         self, _client: Client, _data: Any, number: int, reason: ReasonCode,
         _properties: Properties,
     ) -> None:  # fmt: skip
-        if self._unanswered.pop(number, None) is None:  # of one that asked for no answer
-            return
-        self.answers.append(Answer(number, str(reason) if reason.is_failure else ""))
+        _, topic = self._unanswered.pop(number, (0.0, ""))
+        if topic:  # else of one that asked for no answer
+            refusal = str(reason) if reason.is_failure else ""
+            self.answers.append(Answer(number, topic, refusal))
 
     def _on_subscribe(
         self, _client: Client, _data: Any, _number: int, reasons: list[ReasonCode],

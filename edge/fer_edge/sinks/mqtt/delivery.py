@@ -30,7 +30,8 @@ class Delivery:
         self._sent: dict[int, int] = {}  # positions by message number
         self._after = 0
         self._exhausted = False
-        self._refused_events = self._refused_others = ""
+        self._refused_events = ""
+        self._refused_others: dict[str, str] = {}  # by topic
         self._retry_at = 0.0
         self._pauses = Backoff(
             first_seconds=_FIRST_PAUSE_SECONDS, longest_seconds=_LONGEST_PAUSE_SECONDS
@@ -39,7 +40,7 @@ class Delivery:
     @property
     def refusal(self) -> str:
         """What the broker does not take, and why; "" where it takes all."""
-        return self._refused_events or self._refused_others
+        return self._refused_events or next(iter(self._refused_others.values()), "")
 
     def send(self, connection: Connection) -> None:
         """Send as much as the window holds; a single event where the last one was refused.
@@ -68,10 +69,12 @@ class Delivery:
         """Take acknowledgements; return how many events were delivered."""
         delivered = []
         while answers:
-            number, refusal = answers.popleft()
+            number, topic, refusal = answers.popleft()
             position = self._sent.pop(number, None)
             if position is None:
-                self._refused_others = _refusal("state", refusal)
+                self._refused_others.pop(topic, None)
+                if refusal:
+                    self._refused_others[topic] = _refusal(topic, refusal)
             elif refusal:
                 self._hold(position, refusal)
             else:
@@ -100,4 +103,4 @@ class Delivery:
 
 
 def _refusal(what: str, reason: str) -> str:
-    return f"the broker refuses {what} ({reason}); allow it in its access list" if reason else ""
+    return f"the broker refuses {what} ({reason}); allow it in its access list"

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
 from fer_edge.sinks.spool.row import COUNTERS, MOST, MOST_KEPT_AT, MOST_RUN_MS, Row
-from fer_edge.sinks.spool.salvage import PAGE_BYTES, salvage
+from fer_edge.sinks.spool.salvage import PAGE_BYTES, Salvaged, salvage
 
 _VERSION: Final = 1  # user_version of the database
 _FRAME_BYTES: Final = PAGE_BYTES + 24  # a page in the WAL with its header
@@ -130,20 +130,6 @@ class SpoolFile(Closing):
                 if is_new and not path.stat().st_size:
                     path.unlink()  # an empty one would be taken for one that has lost all
             raise
-
-    @classmethod
-    def set_aside(cls, path: Path, *, most_bytes: int) -> Self:
-        """Put a damaged file aside as NAME.damaged, in the place of an older one; open a new one.
-
-        Raises:
-            sqlite3.Error: The new one cannot be opened.
-            OSError: The old one cannot be moved.
-        """
-        os.replace(path, f"{path}.damaged")  # noqa: PTH105 - the target is no file of ours to name
-        for suffix in ("-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                os.replace(f"{path}{suffix}", f"{path}.damaged{suffix}")  # noqa: PTH105
-        return cls(path, most_bytes=most_bytes)
 
     def is_in_place(self) -> bool:
         """Return whether the file is still where it was; somebody may have removed it."""
@@ -353,7 +339,7 @@ def open_or_recover(path: Path, *, most_bytes: int) -> tuple[SpoolFile, bool]:
         The file, and whether the one before was damaged.
 
     Raises:
-        sqlite3.Error: It cannot be opened.
+        sqlite3.Error: It cannot be opened, or the disk takes no new one; then a damaged one stays.
         OSError: It cannot be made, or the damaged one cannot be moved.
         OutputError: It is a database of another program.
     """
@@ -366,12 +352,45 @@ def open_or_recover(path: Path, *, most_bytes: int) -> tuple[SpoolFile, bool]:
             raise
         damage = " ".join(str(error).split())
     found = salvage(path, most_bytes=most_bytes)
-    file = SpoolFile.set_aside(path, most_bytes=most_bytes)
-    file.commit(add=found.rows, counters=found.counters)
+    _replace(path, found, most_bytes=most_bytes)
     _log.error(
         "the spool was damaged (%s) and put aside as %s.damaged; %d events could be read",
         damage,
         path,
         len(found.rows),
     )
-    return file, True
+    return SpoolFile(path, most_bytes=most_bytes), True
+
+
+def _replace(path: Path, found: Salvaged, *, most_bytes: int) -> None:
+    """Put a damaged file aside as NAME.damaged, and one with what was found in its place.
+
+    Nothing is moved before the disk has taken all that was found.
+
+    Raises:
+        sqlite3.Error: The new one cannot be written.
+        OSError: The old one cannot be moved.
+    """
+    new = Path(f"{path}.new")
+    _remove(new)  # of an attempt that was ended
+    try:
+        with SpoolFile(new, most_bytes=most_bytes) as file:
+            file.commit(add=found.rows, counters=found.counters)
+            file.checkpoint()
+        _move(path, Path(f"{path}.damaged"))
+        _move(new, path)
+    finally:
+        _remove(new)
+
+
+def _move(path: Path, target: Path) -> None:
+    """Move a spool with its write-ahead log, in the place of another."""
+    _remove(target)
+    for suffix in ("-wal", ""):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").replace(f"{target}{suffix}")
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("-wal", ""):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

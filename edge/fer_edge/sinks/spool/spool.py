@@ -15,7 +15,7 @@ from fer_edge.shared.errors import OutputError
 from fer_edge.sinks.spool.file import SpoolFile, is_damaged, open_or_recover
 from fer_edge.sinks.spool.ids import EventIds
 from fer_edge.sinks.spool.lock import SpoolLock
-from fer_edge.sinks.spool.row import Row
+from fer_edge.sinks.spool.row import MOST, Row
 from fer_edge.sinks.spool.write_budget import WriteBudget
 from fer_edge.state.records import Figure
 
@@ -68,6 +68,10 @@ class Overflow:
         """Move the time of every event."""
         self._rows = deque(row._replace(kept_at=row.kept_at + seconds) for row in self._rows)
 
+    def shift_positions(self, by: int) -> None:
+        """Move the position of every event."""
+        self._rows = deque(row._replace(position=row.position + by) for row in self._rows)
+
     def clear(self) -> None:
         """Forget all, since they are kept elsewhere now."""
         self._rows.clear()
@@ -96,7 +100,8 @@ class Spool(Closing):
     An event that `append` says it has kept survives the death of the process at once, and a power
     cut from the next synchronisation on. While the file takes none (full, failing or damaged disk,
     used-up budget of writes) up to 1,000 events wait in memory instead, and move there when it does
-    again. A damaged file is set aside. Every event dropped is counted; counters live in the file.
+    again, also where it could not be opened at the start. A damaged file is set aside. Every event
+    dropped is counted; counters live in the file.
 
     Safe from several threads. A thread of its own synchronises, so that no caller waits for a disk.
 
@@ -106,7 +111,8 @@ class Spool(Closing):
         clock: Wall clock, seconds since the epoch.
 
     Attributes:
-        ids: Gives ids that sort after those of all earlier runs with this file.
+        ids: Gives ids that sort after those of all earlier runs with this file, if it could be
+            opened at the start.
         listener: Called after each event that came, from the thread that brought it.
         generation: Counts the times that the file was opened; then what was read once may come
             again.
@@ -132,7 +138,12 @@ class Spool(Closing):
         self._file: SpoolFile | None = None
         self._unsound = self._dirty = False
         self._problem = ""
-        self._rows = self._bytes = self._position = 0
+        self._rows = self._bytes = 0
+        # Until the file was read, positions are above all that a file may hold: they must not be
+        # taken for those of events that wait there.
+        self._position = MOST
+        self._shift = 0  # what these positions were moved by then
+        self._first_of_run = 0  # position
         self._counts: Counter[str] = Counter()
         self._counts_saved: Mapping[str, int] | None = None
         self._overflow = Overflow(_MOST_OVERFLOW)
@@ -144,7 +155,6 @@ class Spool(Closing):
         except BaseException:
             self._process_lock.close()
             raise
-        self._first_of_run = self._position + 1
         self.ids = EventIds(after_ms=self._counts["run_ms"])
         self._counts["run_ms"] = self.ids.began_ms
         self._keep((), always=True)
@@ -178,7 +188,7 @@ class Spool(Closing):
     def deliver(self, positions: Iterable[int]) -> None:
         """Take note that events are delivered; they are removed soon, at the latest on closing."""
         with self._turn:
-            wanted = set(positions)
+            wanted = {at + self._shift if at > MOST else at for at in positions}
             self._delivered |= wanted - self._overflow.take_out(wanted)
             if len(self._delivered) >= _DELIVERED_BATCH:
                 self._keep(())
@@ -245,22 +255,33 @@ class Spool(Closing):
 
     def _open(self) -> None:
         try:
-            self._file, damaged = open_or_recover(self._path, most_bytes=self._bounds.bytes)
+            file, damaged = open_or_recover(self._path, most_bytes=self._bounds.bytes)
             self._counts["damaged_files"] += damaged
-            extent = self._file.extent()
-            counts = self._file.counters()
+            try:
+                extent = file.extent()
+                counts = file.counters()
+            except BaseException:
+                file.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OutputError) and self._thread is None:
                 raise
             self._say(f"{self._path} cannot be opened ({error}); events wait in memory")
             return
+        self._file = file
         self.generation += 1
         self._unsound = False
         self._rows, self._bytes, last = extent
-        self._position = max(self._position, last)
         if self._counts_saved is None:  # the first time
+            self._shift = last - MOST
+            self._position += self._shift
+            self._overflow.shift_positions(self._shift)
+            self._first_of_run = last + 1
+            began_ms = self._counts["run_ms"]
             self._counts.update(counts)  # adds
+            self._counts["run_ms"] = max(began_ms, counts.get("run_ms", 0))
             self._budget.left = counts.get("budget_left", self._budget.left)
+        self._position = max(self._position, last)
         self._counts_saved = counts
         self._say("")
 

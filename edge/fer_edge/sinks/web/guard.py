@@ -218,11 +218,14 @@ def _without_port(host: str) -> str:
 def read_token(settings: WebSettings) -> bytes:
     """Return what whoever asks must know; nothing where nothing is asked for.
 
+    Blanks around it are no part of it: what is sent is read without them, too.
+
     Raises:
         SettingsError: A token is needed and not there, or it is short.
     """
-    token = read_secret("web-token", file=settings.token_file).encode()
-    if token and len(token) < LEAST_TOKEN_CHARACTERS:
+    given = read_secret("web-token", file=settings.token_file)
+    token = given.strip().encode()
+    if given and len(token) < LEAST_TOKEN_CHARACTERS:
         raise SettingsError(
             f"the web-token has {len(token)} characters",
             expected=f"at least {LEAST_TOKEN_CHARACTERS} that nobody guesses",

@@ -156,7 +156,12 @@ class Wishes:
             return _impossible("another model is being tried", fix="wait for it to end")
         self._changing = True
         try:
-            said = await _in_thread(lambda: self._choose(models, name))
+            outcome = _in_thread(lambda: self._choose(models, name))
+        except RuntimeError:  # there can be no further thread
+            self._changing = False
+            raise
+        try:
+            said = await outcome
         except FerError as error:
             return problem(409, error.found, expected=error.expected, fix=error.fix)
         return answer_json({"message": said}, status=202)
@@ -209,10 +214,13 @@ def _impossible(why: str, *, fix: str = "") -> Response:
     return problem(409, why, expected="a daemon that can do this now", fix=fix)
 
 
-async def _in_thread(work: Callable[[], _T]) -> _T:
-    """Return what a function returns that takes long, without keeping anybody waiting.
+def _in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
+    """Return what will be what a function returns that takes long, without keeping anybody waiting.
 
     In a thread that the program's end does not wait for, unlike an executor's.
+
+    Raises:
+        RuntimeError: There can be no further thread.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[_T] = loop.create_future()
@@ -236,4 +244,4 @@ async def _in_thread(work: Callable[[], _T]) -> _T:
         tell(lambda: outcome.set_result(found))
 
     threading.Thread(target=run, name="model-change", daemon=True).start()
-    return await outcome
+    return outcome

@@ -118,6 +118,7 @@ export class Device {
   }
 }
 
+const faint = (text) => make("span", { class: "faint" }, text);
 const part = (title, ...children) => make("div", { class: "panel" }, make("h3", {}, title), ...children);
 
 function privacy({ privacy: text, metrics }) {
@@ -129,7 +130,7 @@ function privacy({ privacy: text, metrics }) {
 function findings(found) {
   if (found === null) return make("p", { class: "faint" }, "The doctor is looking …");
   const line = ({ grade, check, text, fix }) => {
-    const advice = fix && make("span", { class: "faint" }, ` ${capital(fix)}`);
+    const advice = fix && faint(` ${capital(fix)}`);
     return make("li", { class: MOODS[grade] ?? "" }, make("strong", {}, `${check}: `), text, advice);
   };
   return make("ul", { class: "findings" }, ...found.map(line));
@@ -137,8 +138,8 @@ function findings(found) {
 
 function models({ models: known, slots }) {
   const line = ({ name, serving, figures, milliseconds }) => {
-    const serves = serving ? make("span", { class: "faint" }, "serves") : "";
-    const yardstick = make("span", { class: "faint" }, figures.yardstick ?? "");
+    const serves = serving ? faint("serves") : "";
+    const yardstick = faint(figures.yardstick ?? "");
     return make("tr", {},
       make("th", { scope: "row" }, name, serves),
       make("td", {}, figures.accuracy === undefined ? "–" : percent(figures.accuracy), yardstick),
@@ -162,7 +163,7 @@ function settings(told) {
   }
   return [...sections].map(([name, list]) => {
     const changed = list.filter(({ origin }) => origin !== "default").length;
-    const summary = make("summary", {}, name, make("span", { class: "faint" }, changed ? ` ${changed} of ${list.length} set` : ""));
+    const summary = make("summary", {}, name, faint(changed ? ` ${changed} of ${list.length} set` : ""));
     const rows = make("tbody", {}, ...list.map(settingRow));
     return make("details", { id: `settings-${name}` }, summary, make("table", { class: "settings" }, head("Setting", "Value", "From"), rows));
   });
@@ -171,7 +172,7 @@ function settings(told) {
 function settingRow({ name, value, unit, origin, text }) {
   const shown = [value].flat().join(", ") || "empty";
   return make("tr", {},
-    make("th", { scope: "row" }, make("code", {}, name), make("span", { class: "faint" }, capital(text))),
+    make("th", { scope: "row" }, make("code", {}, name), faint(capital(text))),
     make("td", {}, unit ? `${shown} ${unit}` : shown),
     make("td", { class: "faint" }, origin));
 }

@@ -5,7 +5,6 @@ import { called, FaceBoxes, tell } from "./faces.js";
 import { byId, capital, make, note, say, span } from "./parts.js";
 import { Picture } from "./picture.js";
 
-const STALE_MS = 2500;
 const SAID_EVERY_MS = 2000;
 
 export class Live {
@@ -34,7 +33,8 @@ export class Live {
   }
 
   flows() {
-    return performance.now() - this.lastFrame < STALE_MS;
+    const { "web.view_fps": fps = 1, "source.interval_seconds": pause = 0 } = this.device.settings;
+    return performance.now() - this.lastFrame < 2500 * Math.max(1, 1 / fps, pause);
   }
 
   frame(frame) {
@@ -91,11 +91,11 @@ function whatIsWrong({ phase, camera }, settings) {
   if (!camera.problem) return ["The camera is being opened", since, ""];
   const pause = settings["source.reopen_longest_seconds"];
   const end = settings["source.give_up_seconds"];
-  const again = `It is opened again and again${pause ? `, with pauses of up to ${span(pause)}` : ""}.`;
-  const last = end ? ` After ${span(end)} without a frame the run ends; its service starts it anew.` : "";
-  const problem = `${capital(camera.problem)}.`;
-  if (problem.startsWith("The picture is")) return [problem.slice(0, -1), since, again + last];
-  return ["The camera does not deliver", since + problem, again + last];
+  const next = `It is opened again and again${pause ? `, with pauses of up to ${span(pause)}` : ""}.`
+    + (end ? ` After ${span(end)} without a frame the run ends.` : "");
+  const problem = capital(camera.problem);
+  if (problem.startsWith("The picture is")) return [problem, since, next];
+  return ["The camera does not deliver", `${since + problem}.`, next];
 }
 
 function showFigures(state) {

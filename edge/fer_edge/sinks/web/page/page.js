@@ -21,7 +21,8 @@ const places = { live, history: new History(), photo: new Photo(), device };
 let here = "";
 
 function go(moved) {
-  const name = location.hash.slice(1) in places ? location.hash.slice(1) : "live";
+  const asked = location.hash.slice(1) || "live";
+  const name = asked in places ? asked : here || "live"; // or where one skips to
   if (name === here) return;
   places[here]?.leave();
   here = name;
