@@ -69,8 +69,8 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
         tell: Takes a line of progress.
         resume: Go on where the run in the folder stands; a finished one is left as it is.
         finish: When resuming, train no further: deliver what the checkpoint holds.
-        longer: When resuming, the recipe may have another number of epochs than the run; a
-            finished run goes on to it.
+        longer: When resuming, the recipe may have another number of epochs than the run was begun
+            with; a finished run that has a checkpoint goes on to it.
         callbacks: Keras callbacks of the caller's own, to watch the training: they get every
             epoch's loss, accuracy, val_loss and val_accuracy, and must change nothing.
 
@@ -92,7 +92,8 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
         check_same_recipe(run, recipe, longer=longer)
         check_same_data(run, split)
         finished = finished_metrics(run)
-        if longer and _check_longer(run, recipe, split):
+        longer = longer and _is_prolonged(run, recipe, split, finished=finished is not None)
+        if longer:
             run.reopen()
         elif finished is not None:
             tell(f"{run.path} is finished: nothing to resume")
@@ -127,14 +128,26 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
     )
 
 
-def _check_longer(run: RunFolder, recipe: Recipe, split: SplitData) -> bool:
-    """Refuse epochs that a run cannot have; say whether it has to train or deliver for them."""
-    before, checkpoint = run.path / run_folder.RECIPE, _checkpoint(run)
-    if checkpoint is None or not before.is_file():
-        return True
-    done = checkpoint.epoch
-    check_prolongable(load_recipe(str(before)), recipe, done=done, pictures=len(split.train))
-    return recipe.training.epochs > done
+def _is_prolonged(run: RunFolder, recipe: Recipe, split: SplitData, *, finished: bool) -> bool:
+    """Refuse epochs that a run cannot have; say whether it has to train on for them."""
+    path = run.path / run_folder.RECIPE
+    if not path.is_file():
+        return False
+    before = load_recipe(str(path))
+    if before.training.epochs == recipe.training.epochs:
+        return False
+    begun = _checkpoint(run)
+    if begun is None:
+        if finished:
+            raise SettingsError(
+                f"--epochs {recipe.training.epochs} for a finished run of "
+                f"{before.training.epochs} that has no checkpoint",
+                expected=str(run.path / run_folder.CHECKPOINTS / run_folder.LAST),
+                fix="copy it again, or begin another run with --init-from this one",
+            )
+        return False
+    check_prolongable(before, recipe, done=begun.epoch, pictures=len(split.train))
+    return recipe.training.epochs > begun.epoch
 
 
 def _checkpoint(run: RunFolder) -> Checkpoint | None:
