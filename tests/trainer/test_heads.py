@@ -241,6 +241,10 @@ def test_the_command_line_tells_every_heads_figures(
     assert "people test: accuracy" in result.stdout
 
 
+def test_the_first_heads_model_bears_the_recipes_name(headed_run: Path) -> None:
+    assert load_run(headed_run / "heads/own")[0].name == "headed"
+
+
 def test_contracts_name_the_heads_own_data(headed_run: Path, votes: Path) -> None:
     contract = ModelContract.from_json(
         (headed_run / "heads/people/contract.json").read_text(), where="contract"
