@@ -222,7 +222,10 @@ def test_a_head_without_pictures_of_a_label_is_refused(
     kept = tmp_path / "votes.csv"
     kept.write_text("\n".join(line.replace(",8,0,0,0", ",0,0,8,0") for line in lines) + "\n")
     recipe = load_recipe(str(headed_recipe), overrides=[f"data.votes={kept}"])
-    with pytest.raises(DataError, match=r"head people.*no pictures of"):
+    with pytest.raises(DataError, match=r"head people.*no pictures of.*leave the head out$"):
+        load_data(recipe, faces)
+    recipe = load_recipe(str(headed_recipe), overrides=["data.votes="])
+    with pytest.raises(DataError, match=r"no pictures of contempt.*--set data\.votes=FILE$"):
         load_data(recipe, faces)
 
 

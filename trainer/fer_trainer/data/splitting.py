@@ -166,8 +166,20 @@ def _members(digests: Sequence[bytes], others: Samples) -> np.ndarray[Any, np.dt
     return np.array([digest in known for digest in digests], dtype=np.bool_)
 
 
-def check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
+def check_classes(
+    splits: Mapping[Any, Samples],
+    labels: Sequence[str],
+    *,
+    where: str,
+    otherwise: str = "leave these labels out of the recipe (labels.drop)",
+) -> None:
     """Refuse parts that lack pictures of a label.
+
+    Args:
+        splits: By name.
+        labels: In the order of the label indices.
+        where: Name of the data, for the message.
+        otherwise: What to do where there are none to be added.
 
     Raises:
         DataError: One does.
@@ -178,5 +190,5 @@ def check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where
             raise DataError(
                 f"{part} has no pictures of {', '.join(missing)}",
                 expected="pictures of each of " + ", ".join(labels),
-                fix="add them, or leave these labels out of the recipe (labels.drop)",
+                fix=f"add them, or {otherwise}",
             )
