@@ -83,6 +83,20 @@ def test_a_run_that_has_learnt_from_what_is_set_aside_is_refused(
         begin_from(new_network(recipe), recipe, load_data(recipe, faces))
 
 
+def test_what_is_set_aside_is_known_under_other_names(
+    finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    for path in (faces / "train").rglob("*.png"):
+        renamed = tmp_path / path.parent.name / f"other-{path.name}"
+        renamed.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, renamed)
+    recipe = begun_with(finished_run, small_recipe, "data.seed=8")
+    with pytest.raises(SettingsError, match=r"was trained on \d+ of the pictures"):
+        begin_from(new_network(recipe), recipe, load_data(recipe, tmp_path))
+    same = begun_with(finished_run, small_recipe)
+    assert begin_from(new_network(same), same, load_data(same, tmp_path))
+
+
 def stopped_after_one(recipe: object, faces: Path, run: Path) -> None:
     def stop(line: str) -> None:
         if line.startswith("epoch 1/"):

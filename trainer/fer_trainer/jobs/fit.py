@@ -278,8 +278,10 @@ def _explained(run: RunFolder) -> Iterator[None]:
 def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:
     """Write what is known before training: recipe, split, network, samples for the converter."""
     run.write_text(run_folder.RECIPE, dump_recipe(recipe))
-    # The name tells people which data it was; to be resumed, a run asks for the content alone.
-    run.write_json(run_folder.SPLIT, {"data": split.origin.name, **split_record(split)})
+    # The name tells people which data it was, and the hashes tell other runs what this one has
+    # learnt from; to be resumed, a run asks for the rest alone.
+    record = {"data": split.origin.name, **split_record(split), "learnt": split.learnt()}
+    run.write_json(run_folder.SPLIT, record)
     run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
     if not recipe.heads:  # whose pictures go into their own folders
         _write_samples(run, recipe, split)

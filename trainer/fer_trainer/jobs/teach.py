@@ -96,7 +96,7 @@ def teach(  # noqa: PLR0913 - who is asked about what
             that the pupil sets aside.
     """
     for run in runs:
-        refuse_seen(run, split.val.names, what="teacher")
+        refuse_seen(run, split.val, what="teacher")
     teachers = [_open(run, recipe) for run in runs]
     names, pictures = _asked_about(split)
     label_sets = {name: labels for each in teachers for name, labels in each.label_sets.items()}

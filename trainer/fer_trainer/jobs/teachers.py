@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError, SettingsError
 from fer_edge.shared.strict_json import parse_json
+from fer_trainer.data.splitting import pixel_hashes
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
@@ -105,14 +107,16 @@ def stored_answers(recipe: Recipe) -> StoredAnswers | None:
     return open_answers(Path(folder)) if folder else None
 
 
-def refuse_seen(run: Path, validation: Sequence[str], *, what: str) -> None:
+def refuse_seen(run: Path, validation: Samples, *, what: str) -> None:
     """Refuse a run that has learnt from pictures that are set aside here.
 
-    Whether it is of the same data is told by names: most of what is set aside here is known there.
+    They are known by their pixels, whatever their names are there. Names tell it, too, where most
+    of what is set aside here is known there: the run may be of an earlier version, which wrote no
+    hashes, or have prepared the pictures otherwise.
 
     Args:
         run: With its `split.json`.
-        validation: Names of the pictures set aside.
+        validation: The pictures set aside.
         what: What the run is for, for the message.
 
     Raises:
@@ -123,14 +127,18 @@ def refuse_seen(run: Path, validation: Sequence[str], *, what: str) -> None:
     try:
         split = dict(parse_json(path.read_bytes()))
         seen, aside = set(split["train"]), set(split["val"])
+        learnt = set(split.get("learnt", ()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} cannot be read ({type(error).__name__})",
             expected="what `fer-train fit` wrote",
             fix="copy the run again, or train again",
         ) from error
-    ours = set(validation)
-    if 2 * len(ours & (seen | aside)) >= len(ours) and (both := len(ours & seen)):
+    ours = set(validation.names)
+    both = sum(each in learnt for each in pixel_hashes(validation.pictures))
+    if 2 * len(ours & (seen | aside)) >= len(ours):
+        both = max(both, len(ours & seen))
+    if both:
         raise SettingsError(
             f"{what} {run} was trained on {both:,} of the pictures that this run sets aside",
             expected="a run of the same data and split",
