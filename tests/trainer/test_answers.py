@@ -228,6 +228,15 @@ def test_a_pupil_learns_from_answers_and_resumes(
 
     with pytest.raises(KeyboardInterrupt):
         fit(recipe, split, RunFolder(tmp_path / "cut"), tell=stop)
+    manifest = out / "answers.json"
+    before = manifest.read_bytes()
+    try:
+        manifest.write_bytes(before.replace(b'"mean_of"', b'"average_of"'))
+        for name in ("cut", "whole"):
+            with pytest.raises(SettingsError, match="begun with other teachers, or other answers"):
+                fit(recipe, split, RunFolder(tmp_path / name), tell=stop, resume=True)
+    finally:
+        manifest.write_bytes(before)
     fit(recipe, split, RunFolder(tmp_path / "cut"), tell=lambda line: None, resume=True)
     first, second = (load_run(tmp_path / name / "heads/people")[1] for name in ("whole", "cut"))
     for one, two in zip(first.get_weights(), second.get_weights(), strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,9 @@ def test_the_contract_names_the_teachers_and_the_run_resumes(
     teachers = ModelContract.from_json(text, where="run").provenance["teachers"]
     assert [name.split(",")[0] for name in teachers] == ["small", "small"]
     (tmp_path / "run" / "metrics.json").unlink()
+    checkpoint = Checkpoint.read(tmp_path / "run" / "checkpoints" / "last.npz")
+    network = (finished_run / "model.keras").read_bytes()
+    assert checkpoint.surroundings["teachers_sha256"].split() == [sha256(network).hexdigest()] * 2
     fit(recipe, split, RunFolder(tmp_path / "run"), tell=lambda line: None, resume=True)
     assert (tmp_path / "run" / "metrics.json").is_file()
 

@@ -68,7 +68,9 @@ def _along(base: SplitData, data: DataSet, recipe: Recipe, *, head: str) -> Spli
         {"train": train, "val": val},
         recipe.label_names,
         where=f"{data.origin.name}, head {head}",
-        otherwise="give FER+'s votes, by --set data.votes=FILE" if by_votes else "leave the head out",
+        otherwise="give FER+'s votes, by --set data.votes=FILE"
+        if by_votes
+        else "leave the head out",
     )
     test = parts.get("test")
     copies = base.test_copies

@@ -29,7 +29,14 @@ from fer_trainer.jobs.resuming import (
     finished_metrics,
     split_record,
 )
-from fer_trainer.jobs.teachers import check_teachers, load_teaching, stored_answers, teacher_names
+from fer_trainer.jobs.teachers import (
+    check_same_teachers,
+    check_teachers,
+    load_teaching,
+    stored_answers,
+    taught_by,
+    teacher_names,
+)
 from fer_trainer.recipe.files import dump_recipe, load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.files import write_report
@@ -96,6 +103,10 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
         if longer:
             run.reopen()
         elif finished is not None:
+            # Each head's figures tell of the training that all have in common.
+            check_same_teachers(
+                run, recipe, next(iter(finished.get("heads", {"": finished}).values()))
+            )
             tell(f"{run.path} is finished: nothing to resume")
             if not (run.path / run_folder.REPORT).is_file():
                 tell(f"its report is missing: `fer-train report {run.path}` writes it")
@@ -121,6 +132,7 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
             fix="go on with --resume",
         )
     if begun is not None:
+        check_same_teachers(run, recipe, begun.surroundings)
         # What has ended by its patience, and is to be longer, goes on.
         begun = replace(begun, stopped=finish or (begun.stopped and not longer))
     return _fit(
@@ -222,7 +234,7 @@ def _train_and_deliver(  # noqa: PLR0913 - the whole of a run
         network, recipe, split.train, split.val,
         files=files, tell=tell, begun=begun, callbacks=callbacks, further=further, devices=devices,
         teach=partial(load_teaching, recipe),
-        unlabelled=split.unlabelled, answers=stored_answers(recipe),
+        unlabelled=split.unlabelled, answers=stored_answers(recipe), taught_by=taught_by(recipe),
     )  # fmt: skip
     trained = {
         "epochs": done.epochs,

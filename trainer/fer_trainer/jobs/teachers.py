@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from fer_trainer.jobs.finished import load_run
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
+from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.answers import StoredAnswers, open_answers
 from fer_trainer.training.fusing import for_answers_only
 from fer_trainer.training.lessons import check_fit, check_not_set_aside
@@ -144,6 +145,37 @@ def refuse_seen(run: Path, validation: Samples, *, what: str) -> None:
             expected="a run of the same data and split",
             fix="give both the same data, data.seed and data.validation_fraction",
         )
+
+
+def taught_by(recipe: Recipe) -> dict[str, str]:
+    """Return hashes of what a recipe learns from besides its data; nothing where nobody teaches."""
+    if (answers := stored_answers(recipe)) is not None:
+        return {"answers_sha256": answers.sha256}
+    if not recipe.distillation.teachers:
+        return {}
+    networks = (Path(run) / run_folder.MODEL for run in recipe.distillation.teachers)
+    hashes = [hashlib.sha256(network.read_bytes()).hexdigest() for network in networks]
+    return {"teachers_sha256": " ".join(hashes)}
+
+
+def check_same_teachers(run: RunFolder, recipe: Recipe, before: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that others taught before.
+
+    Args:
+        run: Its folder.
+        recipe: As it is now.
+        before: What the run wrote down of itself; of earlier versions without these hashes.
+
+    Raises:
+        SettingsError: The teachers, or their stored answers, are others now.
+    """
+    for key, now in taught_by(recipe).items():
+        if before.get(key, now) != now:
+            raise SettingsError(
+                f"{run.path} was begun with other teachers, or other answers of theirs ({key})",
+                expected=str(before[key]),
+                fix="give them as they were, or choose another --out",
+            )
 
 
 def teacher_names(recipe: Recipe) -> list[str]:
