@@ -14,6 +14,7 @@ from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.teach import teach
 from fer_trainer.jobs.teachers import load_teaching
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
@@ -112,6 +113,13 @@ def test_a_teacher_of_other_labels_or_input_is_refused(
     recipe = taught(small_recipe, finished_run, **{"input.height": 40, "input.width": 40})
     with pytest.raises(SettingsError, match=r"takes pictures of \(48, 48, 1\)"):
         fit(recipe, load_data(recipe, faces), RunFolder(tmp_path / "a"), tell=lambda line: None)
+    split = load_data(taught(small_recipe, finished_run), faces)
+    recipe = taught(small_recipe, finished_run, **{"input.equalise": "true"})
+    with pytest.raises(SettingsError, match=r"has input\.equalise = false"):
+        fit(recipe, split, RunFolder(tmp_path / "a"), tell=lambda line: None)
+    with pytest.raises(SettingsError, match=r"has input\.equalise = false"):
+        teach([finished_run], recipe, split, tmp_path / "answers", views=1, seed=0, force=False,
+              tell=lambda line: None)  # fmt: skip
     other = shutil.copytree(finished_run, tmp_path / "other")
     contract = other / "contract.json"
     contract.write_text(contract.read_text().replace('"sad"', '"contempt"'))

@@ -1,4 +1,4 @@
-"""The script that makes the shipped models, with programs in place of ours that write down calls."""
+"""The script that makes the shipped models, with programs of the test in place of ours."""
 
 import json
 import os

@@ -9,7 +9,9 @@ from typing import Any
 
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError, SettingsError
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.written_values import as_written
 from fer_trainer.data.splitting import pixel_hashes
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.recipe.files import load_recipe
@@ -81,12 +83,7 @@ def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[
                 expected="the labels of this recipe: " + ", ".join(recipe.label_names),
                 fix="train a teacher with the same labels",
             )
-        if contract.input.shape != recipe.input_spec.shape or contract.task != "multiclass":
-            raise SettingsError(
-                f"teacher {run} is {contract.task} and takes pictures of {contract.input.shape}",
-                expected=f"a multiclass network for {recipe.input_spec.shape}",
-                fix="choose another teacher",
-            )
+        check_teachers_input(run, contract, recipe)
         split = json.loads((run / run_folder.SPLIT).read_text(encoding="utf-8"))
         seen = set(split["train"]).intersection(validation)
         if split["content_sha256"] != content_sha256 or seen:
@@ -96,6 +93,30 @@ def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[
                 expected="a teacher of the same data and split",
                 fix="give both the same data, data.seed and data.validation_fraction",
             )
+
+
+def check_teachers_input(run: Path, contract: ModelContract, recipe: Recipe) -> None:
+    """Refuse a teacher that answers otherwise, or would see other pictures than it was trained on.
+
+    Pictures are prepared once, as the pupil's input says. Its filter makes less of a difference
+    than the augmentation does, and no margin is added to a crop.
+
+    Raises:
+        SettingsError: It is binary, or its input differs.
+    """
+    theirs, ours = contract.input, recipe.input_spec
+    if contract.task != "multiclass" or theirs.shape != ours.shape:
+        raise SettingsError(
+            f"teacher {run} is {contract.task} and takes pictures of {theirs.shape}",
+            expected=f"a multiclass network for {ours.shape}",
+            fix="choose another teacher",
+        )
+    if theirs.equalise != ours.equalise:
+        raise SettingsError(
+            f"teacher {run} has input.equalise = {as_written(theirs.equalise)}",
+            expected=f"{as_written(ours.equalise)}, as the recipe has it: both see the same pixels",
+            fix="choose another teacher, or set input.equalise as it has it",
+        )
 
 
 def stored_answers(recipe: Recipe) -> StoredAnswers | None:
