@@ -60,7 +60,8 @@ class UnlabelledSettings:
     """How the faces of `data.unlabelled` are used.
 
     Attributes:
-        share: Of each batch; an epoch is one pass over the labelled pictures all the same.
+        share: Of each batch, one face at least and never all; an epoch is one pass over the
+            labelled pictures all the same.
         only: Patterns, as of file names, of those that are used; empty: all.
         even: Patterns of those on which no expression can be read, for instance under a mask. They
             are to be read evenly as every label, whatever teachers say.
