@@ -211,6 +211,19 @@ def test_each_batch_has_its_share_of_unlabelled_faces() -> None:
     assert (orders[0] != orders[1]).any()
 
 
+@pytest.mark.parametrize(
+    ("batch", "share", "others"), [(16, 0.997, 15), (2, 0.75, 1), (16, 0.003, 1)]
+)
+def test_a_batch_is_never_all_or_none_of_unlabelled_faces(
+    batch: int, share: float, others: int
+) -> None:
+    pictures = np.zeros((40, 1, 1), np.uint8)
+    batches = ShuffledBatches(
+        pictures, np.zeros((40, 2), np.float32), batch_size=batch, seed=1, beside=(10, share)
+    )
+    assert ((batches.order >= 30).sum(axis=1) == others).all()
+
+
 def test_a_pupil_learns_from_answers_and_resumes(
     answered: tuple[Path, Recipe, SplitData], headed_recipe: Path, nameless: Path, faces: Path,
     tmp_path: Path,
@@ -228,6 +241,15 @@ def test_a_pupil_learns_from_answers_and_resumes(
 
     with pytest.raises(KeyboardInterrupt):
         fit(recipe, split, RunFolder(tmp_path / "cut"), tell=stop)
+    manifest = out / "answers.json"
+    before = manifest.read_bytes()
+    try:
+        manifest.write_bytes(before.replace(b'"mean_of"', b'"average_of"'))
+        for name in ("cut", "whole"):
+            with pytest.raises(SettingsError, match="begun with other teachers, or other answers"):
+                fit(recipe, split, RunFolder(tmp_path / name), tell=stop, resume=True)
+    finally:
+        manifest.write_bytes(before)
     fit(recipe, split, RunFolder(tmp_path / "cut"), tell=lambda line: None, resume=True)
     first, second = (load_run(tmp_path / name / "heads/people")[1] for name in ("whole", "cut"))
     for one, two in zip(first.get_weights(), second.get_weights(), strict=True):

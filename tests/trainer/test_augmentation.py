@@ -338,6 +338,36 @@ def test_faceless_pictures_are_cut_up_turned_or_a_texture_and_have_even_targets(
     assert taught[touched] == pytest.approx(1 / 7)
 
 
+def test_of_a_mixed_picture_only_what_shows_a_face_brings_its_label() -> None:
+    count = 512
+    drawn = np.random.default_rng(3).integers(0, 256, (count, 48, 48)).astype(np.uint8)
+    alone, layer = (
+        Augment(AugmentationSettings(faceless_probability=0.5, cutmix_probability=patch), seed=1)
+        for patch in (0.0, 1.0)
+    )
+    before, found = (array(each(drawn, training=True))[..., 0] for each in (alone, layer))
+    shows = np.isclose(before, drawn, atol=0.01).all(axis=(1, 2))
+    ways = [np.rot90(drawn, quarters, axes=(1, 2)) for quarters in (1, 2, 3)]
+    turned = np.stack([np.isclose(before, way, atol=0.5).all(axis=(1, 2)) for way in ways]).any(
+        axis=0
+    )
+    own = np.isclose(found, before, atol=0.01).mean(axis=(1, 2))[:, None]
+    labels, even = np.eye(7, dtype=np.float32)[np.arange(count) % 7], np.full((count, 7), 1 / 7)
+    mixed = array(layer.mix_targets(labels))
+    targets = array(layer.even_targets(mixed))
+    covered = turned & np.roll(shows, 1)
+    expected = own * even + (1 - own) * np.roll(labels, 1, axis=0)
+    assert covered.sum() > 15
+    assert targets[covered] == pytest.approx(expected[covered], abs=0.02)
+    covering = shows & np.roll(turned, 1)
+    expected = own * labels + (1 - own) * even
+    assert covering.sum() > 15
+    assert targets[covering] == pytest.approx(expected[covering], abs=0.02)
+    # Of a turned face teachers are not asked, and of what covers it they are.
+    taught = array(layer.teach_faces(mixed, np.zeros_like(mixed)))
+    assert taught[covered] == pytest.approx(own[covered] * mixed[covered], abs=0.02)
+
+
 def test_teachers_see_pictures_moved_but_not_spoilt() -> None:
     drawn = pictures(64)
     spoiling = {"dim_probability": 1.0, "blur_probability": 1.0, "noise_probability": 1.0,

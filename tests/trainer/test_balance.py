@@ -1,20 +1,26 @@
 """Parts of other pictures, and rare labels that count for more: both off unless asked for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.model.priors import prior_shift, shifted
 from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
+from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import AugmentationSettings
+from fer_trainer.report.judgement import judge
 from fer_trainer.run.folder import RunFolder
+from fer_trainer.scores.calibration import complete, negative_log_likelihood, temper
 from fer_trainer.training.augmentation import Augment, augmented
 from fer_trainer.training.heads import HeadsLoss, adjustment
+from fer_trainer.training.measurement import measure
 from fer_trainer.training.teaching import Teaching
 
 array = keras.ops.convert_to_numpy
@@ -101,6 +107,40 @@ def test_rare_labels_are_recalled_more_often_with_it(
     spread = {weight: answers.max() / answers.min() for weight, answers in shown.items()}
     assert spread[0.0] > 2.5, "16 of happy and neutral, 4 of each other"
     assert spread[1.0] < 1.6
+
+
+def test_calibration_is_told_of_the_balanced_answers_that_a_device_gives(
+    finished_run: Path, small_recipe: Path, faces: Path
+) -> None:
+    contract, network = load_run(finished_run)
+    recipe = load_recipe(str(small_recipe))
+    even = load_data(recipe, faces)
+    common = [contract.labels[label] in {"happy", "neutral"} for label in even.train.labels]
+    few = np.flatnonzero(common | (np.arange(len(common)) % 4 == 0))
+    split = replace(even, train=even.train.take(few), val=even.train)
+    *others, bias = network.get_weights()
+    network.set_weights([*others, bias + np.isin(contract.labels, ["happy", "neutral"])])
+    measured = measure(network, recipe, split)
+    assert measured.balance > 0
+    delivered = replace(
+        contract,
+        output=replace(contract.output, temperature=measured.temperature),
+        class_shares=measured.class_shares,
+        balance=measured.balance,
+    )
+    answers = measured.answers["validation"]
+    tempered = temper(complete(answers), measured.temperature)
+    given = shifted(tempered, prior_shift(delivered, balance=measured.balance))
+    expected = round(negative_log_likelihood(given, split.val.labels), 4)
+    told = measured.metrics["calibration"]["validation"]
+    assert (
+        told["after"]["nll"]
+        == expected
+        != round(negative_log_likelihood(tempered, split.val.labels), 4)
+    )
+    assert told["after_int8_steps"]["nll"] == pytest.approx(expected, abs=0.01)
+    judged = judge(split.val, answers, delivered, part="validation").calibration
+    assert judged["after"]["nll"] == pytest.approx(expected, abs=2e-4)
 
 
 def test_a_binary_network_takes_no_adjustment(binary_recipe: Path) -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from fer_trainer.jobs.fit import fit
 from fer_trainer.jobs.resuming import check_same_recipe
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
+from fer_trainer.training.checkpoint import Checkpoint
 from fer_trainer.training.loop import new_network
 
 CONSTANT = ('schedule.kind="constant"', "averaging.momentum=0", "training.epochs=2")
@@ -80,6 +83,20 @@ def test_a_run_that_has_learnt_from_what_is_set_aside_is_refused(
         begin_from(new_network(recipe), recipe, load_data(recipe, faces))
 
 
+def test_what_is_set_aside_is_known_under_other_names(
+    finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    for path in (faces / "train").rglob("*.png"):
+        renamed = tmp_path / path.parent.name / f"other-{path.name}"
+        renamed.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, renamed)
+    recipe = begun_with(finished_run, small_recipe, "data.seed=8")
+    with pytest.raises(SettingsError, match=r"was trained on \d+ of the pictures"):
+        begin_from(new_network(recipe), recipe, load_data(recipe, tmp_path))
+    same = begun_with(finished_run, small_recipe)
+    assert begin_from(new_network(same), same, load_data(same, tmp_path))
+
+
 def stopped_after_one(recipe: object, faces: Path, run: Path) -> None:
     def stop(line: str) -> None:
         if line.startswith("epoch 1/"):
@@ -141,6 +158,29 @@ def test_a_schedule_over_the_whole_run_is_not_made_longer(
     other = load_recipe(str(small_recipe), overrides=["training.epochs=9", "training.seed=1"])
     with pytest.raises(SettingsError, match="another recipe"):
         check_same_recipe(RunFolder(finished_run), other, longer=True)
+
+
+def test_a_finished_run_is_left_by_the_command_that_began_it(
+    finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+
+    def again(epochs: int) -> str:
+        told: list[str] = []
+        recipe = load_recipe(str(small_recipe), overrides=[f"training.epochs={epochs}"])
+        split, before = load_data(recipe, faces), (run / "model.keras").stat()
+        fit(recipe, split, RunFolder(run), tell=told.append, resume=True, longer=True)
+        assert (run / "model.keras").stat() == before
+        return told[-1]
+
+    last = run / "checkpoints" / "last.npz"
+    replace(Checkpoint.read(last), epoch=3, stopped=True).write(last)
+    assert again(5).endswith("nothing to resume"), "it ended by its patience"
+    shutil.rmtree(run / "checkpoints")
+    assert again(5).endswith("nothing to resume")
+    with pytest.raises(SettingsError, match=r"--epochs 9 for a finished run of 5.*no checkpoint"):
+        again(9)
+    assert RunFolder(run).is_whole(), "nothing is touched"
 
 
 def test_options_that_contradict_each_other_are_refused(small_recipe: Path, faces: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.teach import teach
 from fer_trainer.jobs.teachers import load_teaching
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
@@ -80,6 +82,9 @@ def test_the_contract_names_the_teachers_and_the_run_resumes(
     teachers = ModelContract.from_json(text, where="run").provenance["teachers"]
     assert [name.split(",")[0] for name in teachers] == ["small", "small"]
     (tmp_path / "run" / "metrics.json").unlink()
+    checkpoint = Checkpoint.read(tmp_path / "run" / "checkpoints" / "last.npz")
+    network = (finished_run / "model.keras").read_bytes()
+    assert checkpoint.surroundings["teachers_sha256"].split() == [sha256(network).hexdigest()] * 2
     fit(recipe, split, RunFolder(tmp_path / "run"), tell=lambda line: None, resume=True)
     assert (tmp_path / "run" / "metrics.json").is_file()
 
@@ -108,6 +113,13 @@ def test_a_teacher_of_other_labels_or_input_is_refused(
     recipe = taught(small_recipe, finished_run, **{"input.height": 40, "input.width": 40})
     with pytest.raises(SettingsError, match=r"takes pictures of \(48, 48, 1\)"):
         fit(recipe, load_data(recipe, faces), RunFolder(tmp_path / "a"), tell=lambda line: None)
+    split = load_data(taught(small_recipe, finished_run), faces)
+    recipe = taught(small_recipe, finished_run, **{"input.equalise": "true"})
+    with pytest.raises(SettingsError, match=r"has input\.equalise = false"):
+        fit(recipe, split, RunFolder(tmp_path / "a"), tell=lambda line: None)
+    with pytest.raises(SettingsError, match=r"has input\.equalise = false"):
+        teach([finished_run], recipe, split, tmp_path / "answers", views=1, seed=0, force=False,
+              tell=lambda line: None)  # fmt: skip
     other = shutil.copytree(finished_run, tmp_path / "other")
     contract = other / "contract.json"
     contract.write_text(contract.read_text().replace('"sad"', '"contempt"'))

@@ -222,7 +222,10 @@ def test_a_head_without_pictures_of_a_label_is_refused(
     kept = tmp_path / "votes.csv"
     kept.write_text("\n".join(line.replace(",8,0,0,0", ",0,0,8,0") for line in lines) + "\n")
     recipe = load_recipe(str(headed_recipe), overrides=[f"data.votes={kept}"])
-    with pytest.raises(DataError, match=r"head people.*no pictures of"):
+    with pytest.raises(DataError, match=r"head people.*no pictures of.*leave the head out$"):
+        load_data(recipe, faces)
+    recipe = load_recipe(str(headed_recipe), overrides=["data.votes="])
+    with pytest.raises(DataError, match=r"no pictures of contempt.*--set data\.votes=FILE$"):
         load_data(recipe, faces)
 
 
@@ -239,6 +242,10 @@ def test_the_command_line_tells_every_heads_figures(
     assert result.exit_code == 0, result.output
     assert "own validation: accuracy" in result.stdout
     assert "people test: accuracy" in result.stdout
+
+
+def test_the_first_heads_model_bears_the_recipes_name(headed_run: Path) -> None:
+    assert load_run(headed_run / "heads/own")[0].name == "headed"
 
 
 def test_contracts_name_the_heads_own_data(headed_run: Path, votes: Path) -> None:

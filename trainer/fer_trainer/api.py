@@ -56,9 +56,10 @@ def fit(  # noqa: PLR0913 - every option of the command line
         out: Run folder to fill.
         settings: Of the recipe, by dotted key, as in `{"optimiser.learning_rate": 0.002}`; or
             `KEY=VALUE` as --set takes them.
-        epochs: Instead of the recipe's own.
+        epochs: Instead of the recipe's own; with resume, a run goes on for as many where its
+            schedule allows it, and a finished one that was begun with them is left as it is.
         init_from: A finished run to begin with the weights of.
-        resume: Go on with the unfinished run in the folder.
+        resume: Go on with the unfinished run in the folder; a finished one is left as it is.
         finish: Train it no further: deliver what it has.
         force: Replace the run that is in the folder.
         callbacks: Keras callbacks of your own, to watch the training; they must change nothing.

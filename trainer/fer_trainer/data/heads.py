@@ -44,7 +44,7 @@ def split_heads(
     heads = {first.name: base}
     for head in others:
         own = recipe.of_head(head)
-        heads[head.name] = _along(base, read(own), own.label_names, where=head.name)
+        heads[head.name] = _along(base, read(own), own, head=head.name)
     sizes = recipe.answers
     assert not isinstance(sizes, int)  # noqa: S101 - there are heads
     train, val = (
@@ -54,7 +54,7 @@ def split_heads(
     return replace(base, train=train, val=val, heads=heads)
 
 
-def _along(base: SplitData, data: DataSet, labels: Sequence[str], *, where: str) -> SplitData:
+def _along(base: SplitData, data: DataSet, recipe: Recipe, *, head: str) -> SplitData:
     """Split another head's data as the first one's is."""
     known = {
         name: (samples, row)
@@ -63,7 +63,15 @@ def _along(base: SplitData, data: DataSet, labels: Sequence[str], *, where: str)
     }
     parts = {name: _known(part, known) for name, part in base.parts().items()}
     train, val = (parts[name] or base.parts()[name].take([]) for name in ("train", "val"))
-    check_classes({"train": train, "val": val}, labels, where=f"{data.origin.name}, head {where}")
+    by_votes = recipe.labels.title == "ferplus" and not recipe.data.votes
+    check_classes(
+        {"train": train, "val": val},
+        recipe.label_names,
+        where=f"{data.origin.name}, head {head}",
+        otherwise="give FER+'s votes, by --set data.votes=FILE"
+        if by_votes
+        else "leave the head out",
+    )
     test = parts.get("test")
     copies = base.test_copies
     if base.test is not None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.shared.data.samples import Samples
+from fer_edge.shared.data.pictures import pixel_digest
+from fer_edge.shared.data.samples import Pictures, Samples
 from fer_edge.shared.errors import DataError
 from fer_trainer.data.origin import DataSet, Origin
 from fer_trainer.data.unlabelled import Unlabelled
@@ -67,11 +68,21 @@ class SplitData:
             names["unlabelled"] = self.unlabelled.to_json()
         return {"seed": self.seed, **names}
 
+    def learnt(self) -> list[str]:
+        """Return the pixel hashes of what the weights are fitted to, by which others know it."""
+        further = [] if self.unlabelled is None else [self.unlabelled.pictures]
+        return [each for part in (self.train.pictures, *further) for each in pixel_hashes(part)]
+
     def labelled(self) -> dict[str, Any]:
         """Return what is said of one head: how many pictures it has labels for, and whose."""
         votes = None if self.origin.votes is None else asdict(self.origin.votes)
         sizes = {part: len(samples) for part, samples in self.parts().items()}
         return {**sizes, "content_sha256": self.origin.content_sha256, "votes": votes}
+
+
+def pixel_hashes(pictures: Pictures) -> list[str]:
+    """Return a hash of each picture's pixels, the 16 letters that `split.json` keeps of it."""
+    return [pixel_digest(picture).hex()[:16] for picture in pictures]
 
 
 def split_data(
@@ -166,8 +177,20 @@ def _members(digests: Sequence[bytes], others: Samples) -> np.ndarray[Any, np.dt
     return np.array([digest in known for digest in digests], dtype=np.bool_)
 
 
-def check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where: str) -> None:
+def check_classes(
+    splits: Mapping[Any, Samples],
+    labels: Sequence[str],
+    *,
+    where: str,
+    otherwise: str = "leave these labels out of the recipe (labels.drop)",
+) -> None:
     """Refuse parts that lack pictures of a label.
+
+    Args:
+        splits: By name.
+        labels: In the order of the label indices.
+        where: Name of the data, for the message.
+        otherwise: What to do where there are none to be added.
 
     Raises:
         DataError: One does.
@@ -178,5 +201,5 @@ def check_classes(splits: Mapping[Any, Samples], labels: Sequence[str], *, where
             raise DataError(
                 f"{part} has no pictures of {', '.join(missing)}",
                 expected="pictures of each of " + ", ".join(labels),
-                fix="add them, or leave these labels out of the recipe (labels.drop)",
+                fix=f"add them, or {otherwise}",
             )

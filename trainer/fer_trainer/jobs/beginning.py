@@ -54,7 +54,7 @@ def begin_from(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]
         return None
     run = Path(recipe.training.init_from)
     source = _read(run)
-    refuse_seen(run, split.val.names, what="the run to begin with")
+    refuse_seen(run, split.val, what="the run to begin with")
     body, heads = _layers(network, recipe)
     _check_body(run, source, body)
     for layer, (_, weights) in zip(body, source.body, strict=True):

@@ -29,7 +29,14 @@ from fer_trainer.jobs.resuming import (
     finished_metrics,
     split_record,
 )
-from fer_trainer.jobs.teachers import check_teachers, load_teaching, stored_answers, teacher_names
+from fer_trainer.jobs.teachers import (
+    check_same_teachers,
+    check_teachers,
+    load_teaching,
+    stored_answers,
+    taught_by,
+    teacher_names,
+)
 from fer_trainer.recipe.files import dump_recipe, load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.report.files import write_report
@@ -69,8 +76,8 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
         tell: Takes a line of progress.
         resume: Go on where the run in the folder stands; a finished one is left as it is.
         finish: When resuming, train no further: deliver what the checkpoint holds.
-        longer: When resuming, the recipe may have another number of epochs than the run; a
-            finished run goes on to it.
+        longer: When resuming, the recipe may have another number of epochs than the run was begun
+            with; a finished run that has a checkpoint goes on to it.
         callbacks: Keras callbacks of the caller's own, to watch the training: they get every
             epoch's loss, accuracy, val_loss and val_accuracy, and must change nothing.
 
@@ -92,9 +99,14 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
         check_same_recipe(run, recipe, longer=longer)
         check_same_data(run, split)
         finished = finished_metrics(run)
-        if longer and _check_longer(run, recipe, split):
+        longer = longer and _is_prolonged(run, recipe, split, finished=finished is not None)
+        if longer:
             run.reopen()
         elif finished is not None:
+            # Each head's figures tell of the training that all have in common.
+            check_same_teachers(
+                run, recipe, next(iter(finished.get("heads", {"": finished}).values()))
+            )
             tell(f"{run.path} is finished: nothing to resume")
             if not (run.path / run_folder.REPORT).is_file():
                 tell(f"its report is missing: `fer-train report {run.path}` writes it")
@@ -120,6 +132,7 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
             fix="go on with --resume",
         )
     if begun is not None:
+        check_same_teachers(run, recipe, begun.surroundings)
         # What has ended by its patience, and is to be longer, goes on.
         begun = replace(begun, stopped=finish or (begun.stopped and not longer))
     return _fit(
@@ -127,14 +140,26 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
     )
 
 
-def _check_longer(run: RunFolder, recipe: Recipe, split: SplitData) -> bool:
-    """Refuse epochs that a run cannot have; say whether it has to train or deliver for them."""
-    before, checkpoint = run.path / run_folder.RECIPE, _checkpoint(run)
-    if checkpoint is None or not before.is_file():
-        return True
-    done = checkpoint.epoch
-    check_prolongable(load_recipe(str(before)), recipe, done=done, pictures=len(split.train))
-    return recipe.training.epochs > done
+def _is_prolonged(run: RunFolder, recipe: Recipe, split: SplitData, *, finished: bool) -> bool:
+    """Refuse epochs that a run cannot have; say whether it has to train on for them."""
+    path = run.path / run_folder.RECIPE
+    if not path.is_file():
+        return False
+    before = load_recipe(str(path))
+    if before.training.epochs == recipe.training.epochs:
+        return False
+    begun = _checkpoint(run)
+    if begun is None:
+        if finished:
+            raise SettingsError(
+                f"--epochs {recipe.training.epochs} for a finished run of "
+                f"{before.training.epochs} that has no checkpoint",
+                expected=str(run.path / run_folder.CHECKPOINTS / run_folder.LAST),
+                fix="copy it again, or begin another run with --init-from this one",
+            )
+        return False
+    check_prolongable(before, recipe, done=begun.epoch, pictures=len(split.train))
+    return recipe.training.epochs > begun.epoch
 
 
 def _checkpoint(run: RunFolder) -> Checkpoint | None:
@@ -209,7 +234,7 @@ def _train_and_deliver(  # noqa: PLR0913 - the whole of a run
         network, recipe, split.train, split.val,
         files=files, tell=tell, begun=begun, callbacks=callbacks, further=further, devices=devices,
         teach=partial(load_teaching, recipe),
-        unlabelled=split.unlabelled, answers=stored_answers(recipe),
+        unlabelled=split.unlabelled, answers=stored_answers(recipe), taught_by=taught_by(recipe),
     )  # fmt: skip
     trained = {
         "epochs": done.epochs,
@@ -265,8 +290,10 @@ def _explained(run: RunFolder) -> Iterator[None]:
 def _write_beginning(run: RunFolder, recipe: Recipe, split: SplitData, network: Any) -> None:
     """Write what is known before training: recipe, split, network, samples for the converter."""
     run.write_text(run_folder.RECIPE, dump_recipe(recipe))
-    # The name tells people which data it was; to be resumed, a run asks for the content alone.
-    run.write_json(run_folder.SPLIT, {"data": split.origin.name, **split_record(split)})
+    # The name tells people which data it was, and the hashes tell other runs what this one has
+    # learnt from; to be resumed, a run asks for the rest alone.
+    record = {"data": split.origin.name, **split_record(split), "learnt": split.learnt()}
+    run.write_json(run_folder.SPLIT, record)
     run.write_text(run_folder.ARCHITECTURE, network.to_json(indent=2) + "\n")
     if not recipe.heads:  # whose pictures go into their own folders
         _write_samples(run, recipe, split)

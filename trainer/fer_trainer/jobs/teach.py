@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures
-from fer_edge.shared.errors import OutputError, SettingsError
+from fer_edge.shared.errors import OutputError
 from fer_edge.shared.labels import label_set
 from fer_edge.shared.terminal.progress import format_duration
 from fer_edge.shared.whole_files import remove_rests
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.finished import load_network, load_run
-from fer_trainer.jobs.teachers import refuse_seen
+from fer_trainer.jobs.teachers import check_teachers_input, refuse_seen
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import AugmentationSettings, Recipe
 from fer_trainer.run import folder as run_folder
@@ -96,7 +96,7 @@ def teach(  # noqa: PLR0913 - who is asked about what
             that the pupil sets aside.
     """
     for run in runs:
-        refuse_seen(run, split.val.names, what="teacher")
+        refuse_seen(run, split.val, what="teacher")
     teachers = [_open(run, recipe) for run in runs]
     names, pictures = _asked_about(split)
     label_sets = {name: labels for each in teachers for name, labels in each.label_sets.items()}
@@ -127,12 +127,7 @@ def _open(run: Path, recipe: Recipe) -> _Teacher:
     own = load_recipe(str(run / run_folder.RECIPE))
     for folder in heads.values() or [run]:
         contract, _ = load_run(folder)
-        if contract.input.shape != recipe.input_spec.shape or contract.task != "multiclass":
-            raise SettingsError(
-                f"teacher {folder} is {contract.task} and takes pictures of {contract.input.shape}",
-                expected=f"a multiclass network for {recipe.input_spec.shape}",
-                fix="choose another teacher",
-            )
+        check_teachers_input(folder, contract, recipe)
     model = run / run_folder.MODEL
     # Never by trial, which may come out otherwise when the rest of the views is answered.
     asked = own.training.precision

@@ -2,17 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import ModelError, SettingsError
+from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.strict_json import parse_json
+from fer_edge.shared.written_values import as_written
+from fer_trainer.data.splitting import pixel_hashes
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
+from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.answers import StoredAnswers, open_answers
 from fer_trainer.training.fusing import for_answers_only
 from fer_trainer.training.lessons import check_fit, check_not_set_aside
@@ -78,12 +83,7 @@ def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[
                 expected="the labels of this recipe: " + ", ".join(recipe.label_names),
                 fix="train a teacher with the same labels",
             )
-        if contract.input.shape != recipe.input_spec.shape or contract.task != "multiclass":
-            raise SettingsError(
-                f"teacher {run} is {contract.task} and takes pictures of {contract.input.shape}",
-                expected=f"a multiclass network for {recipe.input_spec.shape}",
-                fix="choose another teacher",
-            )
+        check_teachers_input(run, contract, recipe)
         split = json.loads((run / run_folder.SPLIT).read_text(encoding="utf-8"))
         seen = set(split["train"]).intersection(validation)
         if split["content_sha256"] != content_sha256 or seen:
@@ -93,6 +93,30 @@ def check_teachers(recipe: Recipe, *, content_sha256: str, validation: Sequence[
                 expected="a teacher of the same data and split",
                 fix="give both the same data, data.seed and data.validation_fraction",
             )
+
+
+def check_teachers_input(run: Path, contract: ModelContract, recipe: Recipe) -> None:
+    """Refuse a teacher that answers otherwise, or would see other pictures than it was trained on.
+
+    Pictures are prepared once, as the pupil's input says. Its filter makes less of a difference
+    than the augmentation does, and no margin is added to a crop.
+
+    Raises:
+        SettingsError: It is binary, or its input differs.
+    """
+    theirs, ours = contract.input, recipe.input_spec
+    if contract.task != "multiclass" or theirs.shape != ours.shape:
+        raise SettingsError(
+            f"teacher {run} is {contract.task} and takes pictures of {theirs.shape}",
+            expected=f"a multiclass network for {ours.shape}",
+            fix="choose another teacher",
+        )
+    if theirs.equalise != ours.equalise:
+        raise SettingsError(
+            f"teacher {run} has input.equalise = {as_written(theirs.equalise)}",
+            expected=f"{as_written(ours.equalise)}, as the recipe has it: both see the same pixels",
+            fix="choose another teacher, or set input.equalise as it has it",
+        )
 
 
 def stored_answers(recipe: Recipe) -> StoredAnswers | None:
@@ -105,14 +129,16 @@ def stored_answers(recipe: Recipe) -> StoredAnswers | None:
     return open_answers(Path(folder)) if folder else None
 
 
-def refuse_seen(run: Path, validation: Sequence[str], *, what: str) -> None:
+def refuse_seen(run: Path, validation: Samples, *, what: str) -> None:
     """Refuse a run that has learnt from pictures that are set aside here.
 
-    Whether it is of the same data is told by names: most of what is set aside here is known there.
+    They are known by their pixels, whatever their names are there. Names tell it, too, where most
+    of what is set aside here is known there: the run may be of an earlier version, which wrote no
+    hashes, or have prepared the pictures otherwise.
 
     Args:
         run: With its `split.json`.
-        validation: Names of the pictures set aside.
+        validation: The pictures set aside.
         what: What the run is for, for the message.
 
     Raises:
@@ -123,19 +149,54 @@ def refuse_seen(run: Path, validation: Sequence[str], *, what: str) -> None:
     try:
         split = dict(parse_json(path.read_bytes()))
         seen, aside = set(split["train"]), set(split["val"])
+        learnt = set(split.get("learnt", ()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} cannot be read ({type(error).__name__})",
             expected="what `fer-train fit` wrote",
             fix="copy the run again, or train again",
         ) from error
-    ours = set(validation)
-    if 2 * len(ours & (seen | aside)) >= len(ours) and (both := len(ours & seen)):
+    ours = set(validation.names)
+    both = sum(each in learnt for each in pixel_hashes(validation.pictures))
+    if 2 * len(ours & (seen | aside)) >= len(ours):
+        both = max(both, len(ours & seen))
+    if both:
         raise SettingsError(
             f"{what} {run} was trained on {both:,} of the pictures that this run sets aside",
             expected="a run of the same data and split",
             fix="give both the same data, data.seed and data.validation_fraction",
         )
+
+
+def taught_by(recipe: Recipe) -> dict[str, str]:
+    """Return hashes of what a recipe learns from besides its data; nothing where nobody teaches."""
+    if (answers := stored_answers(recipe)) is not None:
+        return {"answers_sha256": answers.sha256}
+    if not recipe.distillation.teachers:
+        return {}
+    networks = (Path(run) / run_folder.MODEL for run in recipe.distillation.teachers)
+    hashes = [hashlib.sha256(network.read_bytes()).hexdigest() for network in networks]
+    return {"teachers_sha256": " ".join(hashes)}
+
+
+def check_same_teachers(run: RunFolder, recipe: Recipe, before: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that others taught before.
+
+    Args:
+        run: Its folder.
+        recipe: As it is now.
+        before: What the run wrote down of itself; of earlier versions without these hashes.
+
+    Raises:
+        SettingsError: The teachers, or their stored answers, are others now.
+    """
+    for key, now in taught_by(recipe).items():
+        if before.get(key, now) != now:
+            raise SettingsError(
+                f"{run.path} was begun with other teachers, or other answers of theirs ({key})",
+                expected=str(before[key]),
+                fix="give them as they were, or choose another --out",
+            )
 
 
 def teacher_names(recipe: Recipe) -> list[str]:

@@ -60,7 +60,8 @@ class UnlabelledSettings:
     """How the faces of `data.unlabelled` are used.
 
     Attributes:
-        share: Of each batch; an epoch is one pass over the labelled pictures all the same.
+        share: Of each batch, one face at least and never all; an epoch is one pass over the
+            labelled pictures all the same.
         only: Patterns, as of file names, of those that are used; empty: all.
         even: Patterns of those on which no expression can be read, for instance under a mask. They
             are to be read evenly as every label, whatever teachers say.
@@ -299,7 +300,7 @@ class Recipe:
     """All settings of a training run.
 
     Attributes:
-        name: Short name, which the model gets, too.
+        name: Short name, which the model gets, too; of several heads, the first one's.
         labels: What the network is to tell apart; a text or a list here is short for
             `labels.names`.
         source: Where the recipe comes from.
@@ -357,11 +358,14 @@ class Recipe:
         return {head.name: len(label_set(head.labels).labels) for head in self.heads}
 
     def of_head(self, head: HeadSettings) -> "Recipe":
-        """Return what one head is by itself: a recipe of one answer."""
+        """Return what one head is by itself: a recipe of one answer.
+
+        The first one, whose labels are the recipe's, keeps its name; the others append theirs.
+        """
         votes = head.votes or (self.data.votes if head.labels == "ferplus" else "")
         return replace(
             self,
-            name=f"{self.name}-{head.name}",
+            name=self.name if head == self.heads[0] else f"{self.name}-{head.name}",
             labels=LabelSettings(head.labels),
             data=replace(self.data, votes=votes),
             heads=(),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.priors import prior_shift
 from fer_edge.shared.scores import Scores
 from fer_trainer.data.balanced import draw_in_turn
 from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
@@ -116,7 +117,12 @@ def judge(
     return Judgement(
         part,
         score(outputs, samples.labels, labels, threshold=threshold),
-        calibration_figures(answers[agreed], samples.labels[agreed], temperature),
+        calibration_figures(
+            answers[agreed],
+            samples.labels[agreed],
+            temperature,
+            shift=prior_shift(contract, balance=contract.balance),
+        ),
         {label: examples(worst(index)) for index, label in enumerate(labels)},
         examples(draw_in_turn(samples.labels, at_most=SAMPLES, seed=_SEED)),
     )

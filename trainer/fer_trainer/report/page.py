@@ -243,9 +243,9 @@ def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[
         "log-likelihood. Below 1 it makes a modest network surer, above 1 a bold one more modest; "
         "the label chosen stays the same."
     )
-    if contents.metrics.get("balance"):
+    if balance := contents.metrics.get("balance"):
         words += (
-            f" The device weighs the answers with a balance of {contents.metrics['balance']:g}, "
+            f" The device weighs the answers with a balance of {balance:g}, "
             "chosen on validation, too; temperature and least probability are fitted for that."
         )
     if contents.metrics["data"].get("votes"):
@@ -263,7 +263,7 @@ def show_calibration(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[
         )
     stages = {
         "before": "as trained",
-        "after": "with the temperature",
+        "after": "with the temperature" + (" and the balance" if balance else ""),
         "after_int8_steps": "the same, by an int8 output in steps of 1/256",
     }
     rows = [

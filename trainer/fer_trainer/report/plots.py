@@ -151,7 +151,7 @@ def draw_matrix(
 
 
 def plot_reliability(part: Mapping[str, Any], *, of: str) -> Plot:
-    """Draw accuracy over confidence, before and after the temperature, and how sure it is.
+    """Draw accuracy over confidence, before and after calibration, and how sure it is.
 
     Args:
         part: As `calibration.calibration_figures` returns it.
@@ -164,7 +164,7 @@ def plot_reliability(part: Mapping[str, Any], *, of: str) -> Plot:
         styles = (("before", VERMILION, "s", "--"), ("after", BLUE, "o", "-"))
         for name, colour, marker, line in styles:
             bins = np.array([each for each in part[name]["bins"] if each[2]])
-            label = f"{name} the temperature, ECE {100 * part[name]['ece']:.1f}%"
+            label = f"{name} calibration, ECE {100 * part[name]['ece']:.1f}%"
             left.plot(100 * bins[:, 3], 100 * bins[:, 4], line, marker=marker, ms=4,
                       color=colour, label=label)  # fmt: skip
             every = np.array(part[name]["bins"])
@@ -180,7 +180,7 @@ def plot_reliability(part: Mapping[str, Any], *, of: str) -> Plot:
 
     alt = (
         f"Reliability of {part['n']:,} {of} pictures: expected calibration error "
-        f"{part['before']['ece']:.3f} before, {part['after']['ece']:.3f} after the temperature"
+        f"{part['before']['ece']:.3f} before, {part['after']['ece']:.3f} after calibration"
     )
     return _finish("reliability", alt, draw, size=(9, 3.8))
 

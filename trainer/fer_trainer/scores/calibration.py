@@ -189,9 +189,13 @@ def choose_least_probability(probabilities: Probabilities, truth: NDArray[np.int
 
 
 def calibration_figures(
-    answers: NDArray[Any], truth: NDArray[np.int64], temperature: float
+    answers: NDArray[Any],
+    truth: NDArray[np.int64],
+    temperature: float,
+    *,
+    shift: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """Return what `metrics.json` says of one part: before and after the temperature.
+    """Return what `metrics.json` says of one part: before and after temperature and balance.
 
     The last group is what the int8 model's coarse output leaves of it, by the device's own code:
     its rounding to 1/256 comes before the temperature.
@@ -200,11 +204,13 @@ def calibration_figures(
         answers: The network's own outputs, as `complete` takes them.
         truth: int64, shape (N,).
         temperature: Fitted on the validation part.
+        shift: What the device adds to the logarithms afterwards, as `prior_shift` returns it.
     """
+    fine, coarse = temper(complete(answers), temperature), on_device(answers, temperature)
     groups = {
         "before": complete(answers),
-        "after": temper(complete(answers), temperature),
-        "after_int8_steps": on_device(answers, temperature),
+        "after": shifted(fine, shift) if shift else fine,
+        "after_int8_steps": shifted(coarse, shift) if shift else coarse,
     }
     return {"n": len(truth), **{name: _figures(p, truth) for name, p in groups.items()}}
 

@@ -59,6 +59,7 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
         self._changed = fused(partial(change, taps=gaussian(settings.blur_sigma)))
         self._own_share: Any = None
         self._faceless: Any = None
+        self._faceless_parts: Any = None
         self.unspoilt: Any = None
 
     def call(self, pictures: Any, views: Any = None, training: bool = False) -> Any:
@@ -73,33 +74,51 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             return channelled(ops.cast(pictures, "float32"))
         drawn = self._draw(ops.shape(pictures)[0], *pictures.shape[1:3], views=views)
         # For the targets, which the same step mixes; never read outside it.
-        self._own_share, self._faceless = _own_share(drawn), drawn.get("faceless")
+        self._own_share, self._faceless, self._faceless_parts = _own_share(drawn), None, None
+        if "faceless" in drawn:
+            self._faceless, self._faceless_parts = _faceless(
+                drawn, are_mixed=self._own_share is not None
+            )
         seen, self.unspoilt = self._changed(pictures, drawn)
         return seen
 
-    def mix_targets(self, targets: Any) -> Any:
+    def mix_targets(self, targets: Any, even: Any = None) -> Any:
         """Mix targets as the pictures of the same step have been mixed.
+
+        A face that no longer shows, and is mixed with another, brings an even target's share.
 
         Args:
             targets: Float, shape (N, outputs).
+            even: As for `even_targets`.
         """
         if self._own_share is None:
             return targets
-        return mixed(ops.cast(targets, "float32"), ops.reshape(self._own_share, (-1, 1)))
+        targets = ops.cast(targets, "float32")
+        if self._faceless_parts is not None:
+            targets = _evened(targets, self._faceless_parts, even)
+        return mixed(targets, ops.reshape(self._own_share, (-1, 1)))
 
     def even_targets(self, targets: Any, even: Any = None) -> Any:
-        """Give every label the same share where the step's picture no longer shows a face.
+        """Give every label the same share where nothing of the step's picture shows a face.
 
         Args:
             targets: Float, shape (N, outputs); of a binary network one output.
             even: These shares, shape (outputs,), where the outputs are of several heads.
         """
-        if not self.settings.faceless_probability:
-            return targets
-        outputs = targets.shape[-1]
-        if even is None:
-            even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
-        return ops.where(ops.reshape(self._faceless, (-1, 1)), even, targets)
+        return targets if self._faceless is None else _evened(targets, self._faceless, even)
+
+    def teach_faces(self, targets: Any, taught: Any) -> Any:
+        """Let teachers speak of what shows a face alone, not of the rest of a mixed picture.
+
+        Args:
+            targets: Mixed, shape (N, outputs).
+            taught: The same with what teachers say.
+        """
+        if self._own_share is None or self._faceless_parts is None:
+            return taught
+        own = ops.reshape(self._own_share, (-1, 1))
+        shown = mixed(1.0 - ops.reshape(ops.cast(self._faceless_parts, "float32"), (-1, 1)), own)
+        return shown * taught + (1.0 - shown) * targets
 
     def compute_output_shape(self, pictures_shape: Any, views_shape: Any = None) -> Any:  # noqa: ARG002
         """Return the shape with its channel axis."""
@@ -280,6 +299,26 @@ def _own_share(drawn: Drawn) -> Any:
     return own * drawn.get("own_share", 1.0)
 
 
+def _faceless(drawn: Drawn, *, are_mixed: bool) -> tuple[Any, Any]:
+    """Return which pictures show no face at the end, and which already when they are mixed.
+
+    Shuffled tiles and textures come after the mixing and are all of a picture; what is turned or
+    enlarged comes before, and may be covered by a face in part, or cover one.
+    """
+    if not are_mixed:
+        return drawn["faceless"], None
+    whole = ops.logical_or(drawn["shuffled"], drawn["textured"])
+    return whole, ops.logical_and(drawn["faceless"], ops.logical_not(whole))
+
+
+def _evened(targets: Any, chosen: Any, even: Any) -> Any:
+    """Give all labels the same share, or those of `even`, in the rows chosen, shape (N,)."""
+    outputs = targets.shape[-1]
+    if even is None:
+        even = ops.full_like(targets, 1.0 / outputs if outputs > 1 else 0.5)
+    return ops.where(ops.reshape(chosen, (-1, 1)), even, targets)
+
+
 class AugmentedModel(keras.Model):  # type: ignore[misc]
     """A network behind its augmentation; where pictures are mixed, so are their targets.
 
@@ -304,9 +343,9 @@ class AugmentedModel(keras.Model):  # type: ignore[misc]
         """Return the loss; of the mixed targets when training."""
         if training:
             augment = self.get_layer("augment")
-            y = augment.mix_targets(y)
+            y = augment.mix_targets(y, self.even)
             if self.teaching is not None:
-                y = self.teaching.mix(y, augment.unspoilt)
+                y = augment.teach_faces(y, self.teaching.mix(y, augment.unspoilt))
             y = augment.even_targets(y, self.even)
             if self.adjustment is not None:
                 y_pred = y_pred + self.adjustment

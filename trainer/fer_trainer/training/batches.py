@@ -34,7 +34,7 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         epoch: To begin with, counted from 0; the order is the same as if all before had run.
         share: (index, number) of the processes that share each batch; this one's part is given.
         beside: How many of the pictures, the last ones, are no part of the passes that are epochs,
-            and what share of each batch is of them.
+            and what share of each batch is of them: one at least, and never all of it.
         lessons: Says the targets of each epoch instead of `targets`, and each picture's view.
 
     Attributes:
@@ -63,7 +63,11 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._passed = len(pictures) - self._others
         self._lessons = lessons
         self._batch_size = min(batch_size, self._passed)
-        self._of_others = round(self._batch_size * beside[1]) if self._others else 0
+        self._of_others = 0
+        if self._others:
+            # Some of either kind, however small the batch.
+            wanted = max(1, round(self._batch_size * beside[1]))
+            self._of_others = min(wanted, self._batch_size - 1)
         self._seed, self._epoch = seed, epoch
         index, number = share
         part = self._batch_size // number

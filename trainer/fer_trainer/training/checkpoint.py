@@ -38,7 +38,8 @@ class Checkpoint:
         epoch: Epochs done.
         stopped: A callback has ended the training early.
         seconds: Time spent on these epochs.
-        surroundings: What the numbers depend on besides recipe and data: backend, precision.
+        surroundings: What the numbers depend on besides recipe and data: backend, precision, and
+            hashes of teachers or their answers.
         variables: Of the model, in its order; seeds' states are among them.
         optimiser: Its variables, in its order; step and weight average are among them.
         memories: What each callback remembers, by its class's name.

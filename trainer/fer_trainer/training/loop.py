@@ -99,6 +99,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
     teach: Teach = lambda _precision: None,
     unlabelled: Unlabelled | None = None,
     answers: StoredAnswers | None = None,
+    taught_by: Mapping[str, str] | None = None,
 ) -> Trained:
     """Train `network` in place; at the end it holds the weights that the recipe delivers.
 
@@ -116,6 +117,7 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         teach: Loads the teachers, in a precision.
         unlabelled: Further pictures to fit, by what teachers say of them.
         answers: What teachers said of all of them, instead of teachers in the loop.
+        taught_by: Hashes of teachers or answers, which the checkpoint keeps.
 
     Raises:
         DivergedError: The loss is no longer a finite number.
@@ -140,7 +142,11 @@ def train(  # noqa: PLR0913 - what trains, on what, and where it stands
         lessons=stored_lessons(recipe, train_part, unlabelled, answers, wanted),
     )
     precision = _precision(network, recipe, begun, devices, tell=tell, pictures=len(pictures))
-    surroundings = {"backend": str(keras.backend.backend()), "precision": precision}
+    surroundings = {
+        "backend": str(keras.backend.backend()),
+        "precision": precision,
+        **(taught_by or {}),
+    }
     averaging = recipe.averaging.momentum > 0
     history = History(files.history, heads=[head.name for head in recipe.heads])
     kept: list[Any] = [history, *callbacks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
     agreed = split.val.agreed()
     said, truth = complete(answers["validation"][agreed]), split.val.labels[agreed]
     temperature, least, balance = fit_temperature(said, truth), LEAST_PROBABILITY, 0.0
+    shift: list[float] = []
     shares = class_shares(
         split.train, len(recipe.label_names), adjusted=recipe.training.logit_adjustment
     )
@@ -90,7 +91,7 @@ def measure(network: Any, recipe: Recipe, split: SplitData) -> Measured:
         "test": None,
         "test_without_train_copies": None,
         "test_copies_of_train": int(split.test_copies.sum()),
-        "calibration": calibrate(answers, parts, temperature),
+        "calibration": calibrate(answers, parts, temperature, shift=shift),
         "least_probability": least,
         "balance": balance,
         "class_shares": dict(zip(recipe.label_names, shares, strict=True)),
@@ -128,7 +129,11 @@ def class_shares(train: Samples, count: int, *, adjusted: float = 0.0) -> tuple[
 
 
 def calibrate(
-    answers: Mapping[str, NDArray[np.float32]], parts: Mapping[str, Samples], temperature: float
+    answers: Mapping[str, NDArray[np.float32]],
+    parts: Mapping[str, Samples],
+    temperature: float,
+    *,
+    shift: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Return the calibration figures of every part, of the pictures on which people agree.
 
@@ -136,9 +141,12 @@ def calibrate(
         answers: The network's outputs by part.
         parts: The pictures by part.
         temperature: Fitted on the validation part.
+        shift: By which a device balances what is tempered.
     """
     figures = {
-        name: calibration_figures(answers[name][agreed], samples.labels[agreed], temperature)
+        name: calibration_figures(
+            answers[name][agreed], samples.labels[agreed], temperature, shift=shift
+        )
         for name, samples in parts.items()
         for agreed in (samples.agreed(),)
     }
