@@ -26,6 +26,7 @@ from fer_edge.commands.bench.report.text import format_report
 from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings, ModelSettings, resolve
 from fer_edge.shared.errors import ModelError, OutputError
+from fer_edge.shared.records import Observation
 from fer_edge.shared.terminal.progress import ERASE_LINE, ProgressLine
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.state.machine import System
@@ -213,6 +214,34 @@ def test_frames_come_at_the_pace_of_a_camera(tiny, clip):
     plan = a_plan(tiny, clip=clip, frames_per_second=40.0)
     found = run_bench(Bench(plan, System()))
     assert found["pipeline"]["fps"] <= 80, "and not as fast as they can be read"
+
+
+class SearchBeside:
+    """A pipeline that works on in a thread while the next frame is waited for."""
+
+    contract = tiny_contract("int8")
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def process(self, frame):
+        threading.Thread(target=self._search, daemon=True).start()
+        return Observation(frame.index, frame.captured_at, ())
+
+    def _search(self):
+        end = time.thread_time() + self._seconds
+        while time.thread_time() < end:
+            pass
+
+
+def test_at_a_pace_the_search_beside_the_frames_is_in_the_cpu_time(tiny):
+    bench, tally = Bench(a_plan(tiny, frames_per_second=25.0)), FrameTally()
+    before = time.process_time_ns()
+    process_frames(bench, SearchBeside(0.01), [a_picture()] * 15, tally, first_index=0)
+    spent = time.process_time_ns() - before
+    assert sum(tally.cpu_ns) == pytest.approx(spent, rel=0.05)
+    assert tally.to_json()["cpu_ms_per_frame"] > 5
+    assert tally.to_json()["waiting_share"] >= 0
 
 
 def test_a_camera_is_measured_live(tiny):

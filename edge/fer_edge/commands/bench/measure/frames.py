@@ -22,11 +22,14 @@ class FrameTally:
 
     Attributes:
         wall_ns: Of each frame.
-        cpu_ns: Of the whole process, threads included, for each frame.
+        cpu_ns: Of the whole process, threads included, for each frame. Where frames come at a
+            pace it is all since the frame before: what runs beside the frames works while they
+            are waited for.
         stages: Milliseconds by stage, each with as many as frames in which it ran.
         frames_with_face: Frames with at least one.
         baseline: What the answers are relative to.
         faces: In all frames together.
+        busy_ns: CPU time of the whole process inside the pipeline, all frames together.
         wait_ns: Time between frames that is not the pipeline's, waiting for the next one.
         dropped: Frames that a newer one replaced; None where the source waits.
         span: Begin and end on the monotonic clock, seconds, decoding between included.
@@ -38,6 +41,7 @@ class FrameTally:
     frames_with_face: int = 0
     baseline: str = NO_BASELINE
     faces: int = 0
+    busy_ns: int = 0
     wait_ns: int = 0
     dropped: int | None = None
     span: tuple[float, float] = (0.0, 0.0)
@@ -48,12 +52,19 @@ class FrameTally:
         observation = pipeline.process(frame)
         self.wall_ns.append(time.monotonic_ns() - start)
         self.cpu_ns.append(time.process_time_ns() - cpu)
+        self.busy_ns += self.cpu_ns[-1]
         for stage, milliseconds in observation.timings.items():
             self.stages.setdefault(stage, array("d")).append(milliseconds)
         self.baseline = observation.baseline
         self.frames_with_face += bool(observation.readings)
         self.faces += len(observation.readings)
         return observation
+
+    def count_cpu_since(self, earlier_ns: int) -> int:
+        """Give the last frame all CPU time since an earlier reading; return the reading now."""
+        now_ns = time.process_time_ns()
+        self.cpu_ns[-1] = now_ns - earlier_ns
+        return now_ns
 
     @property
     def wall_ms(self) -> Series:
@@ -85,7 +96,7 @@ class FrameTally:
             "frames_with_face": self.frames_with_face,
             "baseline": self.baseline,
             "faces_per_frame": round(self.faces / frames, 3),
-            "waiting_share": round(max(0.0, 1 - sum(self.cpu_ns) / sum(self.wall_ns)), 4),
+            "waiting_share": round(max(0.0, 1 - self.busy_ns / sum(self.wall_ns)), 4),
         }
         return result if self.dropped is None else {**result, "dropped": self.dropped}
 
@@ -118,6 +129,8 @@ def process_frames(
 ) -> None:
     """Process frames that are decoded already, until somebody stops it.
 
+    At a pace, CPU time is counted from frame to frame, so that the search in its thread is in it.
+
     Args:
         bench: At which pace, and who is told.
         pipeline: The device's own.
@@ -129,7 +142,7 @@ def process_frames(
     """
     pace = bench.plan.frames_per_second
     period_ns = round(1e9 / pace) if pace else 0
-    due = time.monotonic_ns()
+    due, cpu_ns = time.monotonic_ns(), time.process_time_ns()
     colour = pipeline.contract.input.is_colour
     for index, shown in enumerate(frames, start=first_index):
         if bench.stop.is_set():
@@ -140,6 +153,8 @@ def process_frames(
             due = max(due + period_ns, time.monotonic_ns() - period_ns)
             tally.wait_ns += time.monotonic_ns() - before
         tally.process(pipeline, captured_now(shown, index, colour=colour))
+        if period_ns:
+            cpu_ns = tally.count_cpu_since(cpu_ns)
         if what:
             _show(bench, what, tally)
 
@@ -156,7 +171,7 @@ def process_live(bench: Bench, pipeline: Pipeline, source: Source) -> FrameTally
     tally = FrameTally()
     dropped_before = getattr(source, "dropped", 0)
     end = time.monotonic() + (plan.minutes * 60 or plan.seconds)
-    cpu = time.process_time_ns()
+    cpu_ns = time.process_time_ns()
     while not bench.stop.is_set() and time.monotonic() < end:
         start = time.monotonic_ns()
         frame = source.read(plan.settings.source.read_timeout_seconds)
@@ -164,8 +179,7 @@ def process_live(bench: Bench, pipeline: Pipeline, source: Source) -> FrameTally
             break
         tally.wait_ns += time.monotonic_ns() - start
         tally.process(pipeline, frame)
-        now = time.process_time_ns()
-        tally.cpu_ns[-1], cpu = now - cpu, now
+        cpu_ns = tally.count_cpu_since(cpu_ns)
         _show(bench, "camera", tally)
     tally.dropped = getattr(source, "dropped", 0) - dropped_before
     return tally
