@@ -21,6 +21,8 @@ from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
 from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
 from fer_edge.commands.bench.measure.run import run_bench
 from fer_edge.commands.bench.measure.scenes import SCENES, captured_now, chunks, make_scene
+from fer_edge.commands.bench.measure.sustained import run_sustained
+from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.commands.bench.report.page import make_page, write_report
 from fer_edge.commands.bench.report.text import format_report
 from fer_edge.models import open_model
@@ -242,6 +244,15 @@ def test_at_a_pace_the_search_beside_the_frames_is_in_the_cpu_time(tiny):
     assert sum(tally.cpu_ns) == pytest.approx(spent, rel=0.05)
     assert tally.to_json()["cpu_ms_per_frame"] > 5
     assert tally.to_json()["waiting_share"] >= 0
+
+
+def test_minutes_keep_the_pace(tiny):
+    bench = Bench(a_plan(tiny, frames_per_second=2.0, minutes=3 / 60))
+    with VitalsWatch(bench.system) as watch:
+        found = run_sustained(SearchBeside(0.01), [a_picture()], watch, bench, first_index=0)
+    assert len(found["points"]) >= 3, "in several pieces"
+    assert found["frames"] <= 2.0 * found["minutes"] * 60 + 2, "one at once, one that was late"
+    assert found["cpu_ms_per_frame"] > 5
 
 
 def test_a_camera_is_measured_live(tiny):

@@ -118,6 +118,30 @@ def warm_up(pipeline: Pipeline, frames: Sequence[Shown], *, seconds: float) -> i
     return done
 
 
+class FramePacer:
+    """Lets frames through at a pace, as a camera does, and makes up for one late frame at most.
+
+    Args:
+        frames_per_second: The pace; 0 lets each frame through at once.
+    """
+
+    def __init__(self, frames_per_second: float) -> None:
+        self.paced = frames_per_second > 0
+        self._period_ns = round(1e9 / frames_per_second) if self.paced else 0
+        self._due_ns: int | None = None
+
+    def wait(self) -> int:
+        """Sleep until the next frame is due; return for how many nanoseconds."""
+        if not self.paced:
+            return 0
+        before = time.monotonic_ns()
+        due = before if self._due_ns is None else self._due_ns
+        time.sleep(max(0, due - before) / 1e9)
+        now = time.monotonic_ns()
+        self._due_ns = max(due + self._period_ns, now - self._period_ns)
+        return now - before
+
+
 def process_frames(
     bench: Bench,
     pipeline: Pipeline,
@@ -126,34 +150,31 @@ def process_frames(
     *,
     first_index: int,
     what: str = "",
+    pacer: FramePacer | None = None,
 ) -> None:
     """Process frames that are decoded already, until somebody stops it.
 
     At a pace, CPU time is counted from frame to frame, so that the search in its thread is in it.
 
     Args:
-        bench: At which pace, and who is told.
+        bench: Who may stop it, and is told; at which pace, unless `pacer` knows.
         pipeline: The device's own.
         frames: Made pictures or decoded frames; making or fetching one is not measured, but
             turning it into colours is, where the network looks at them.
         tally: Takes the figures.
         first_index: Of the first frame: a pipeline's frames are numbered through, warm-up too.
         what: They are of, for whoever is told; nobody is where it is empty.
+        pacer: Of the frames before, where these follow them at once.
     """
-    pace = bench.plan.frames_per_second
-    period_ns = round(1e9 / pace) if pace else 0
-    due, cpu_ns = time.monotonic_ns(), time.process_time_ns()
+    pacer = pacer or FramePacer(bench.plan.frames_per_second)
+    cpu_ns = time.process_time_ns()
     colour = pipeline.contract.input.is_colour
     for index, shown in enumerate(frames, start=first_index):
         if bench.stop.is_set():
             return
-        if period_ns:
-            before = time.monotonic_ns()
-            time.sleep(max(0, due - before) / 1e9)
-            due = max(due + period_ns, time.monotonic_ns() - period_ns)
-            tally.wait_ns += time.monotonic_ns() - before
+        tally.wait_ns += pacer.wait()
         tally.process(pipeline, captured_now(shown, index, colour=colour))
-        if period_ns:
+        if pacer.paced:
             cpu_ns = tally.count_cpu_since(cpu_ns)
         if what:
             _show(bench, what, tally)
