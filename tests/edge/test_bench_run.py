@@ -7,6 +7,7 @@ import resource
 import threading
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from fer_edge.assemble.parts import make_detector, make_pipeline
 from fer_edge.commands.bench.measure.accuracy import accuracy_of_contract
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
 from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
-from fer_edge.commands.bench.measure.run import run_bench
+from fer_edge.commands.bench.measure.run import SourceLostError, run_bench
 from fer_edge.commands.bench.measure.scenes import SCENES, captured_now, chunks, make_scene
 from fer_edge.commands.bench.measure.sustained import run_sustained
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
@@ -263,6 +264,29 @@ def test_a_camera_is_measured_live(tiny):
     assert found["pipeline"]["frame_age_ms"]["p50_ms"] > 0
     assert found["settings"]["source"] == "http", "an address may hold a password"
     assert "frames dropped" in format_report(found)
+
+
+def test_a_camera_that_stops_leaves_what_was_measured(tiny):
+    with MjpegServer(frames_per_second=50) as server:
+
+        def stall(text):
+            if text.startswith("camera: "):
+                server.behaviour = "stall"
+
+        plan = a_plan(tiny, clip=server.url, minutes=1.0, single_stream_seconds=60.0)
+        source = replace(plan.settings.source, read_timeout_seconds=0.5)
+        plan = replace(plan, settings=replace(plan.settings, source=source))
+        with pytest.raises(SourceLostError) as lost:
+            run_bench(Bench(plan, System(), progress=told(stall)))
+    found = lost.value.report
+    assert lost.value.exit_code == 69
+    assert found["network"]["p50_ms"] > 0
+    assert found["pipeline"]["frames"] == len(found["samples"]["pipeline"]) >= 1
+    assert found["interrupted"] == ["pipeline (partly)", "sustained", "single stream"]
+    assert found["valid"] is False
+    assert found["invalid_because"][-1] == lost.value.found
+    for text in (format_report(found), make_page(found)):
+        assert "interrupted: pipeline (partly)" in text
 
 
 def test_accuracy_is_measured_where_there_are_pictures(tiny, clip, tmp_path):

@@ -111,7 +111,8 @@ def bench(
     clock, and nothing is discarded. A run during which the machine throttled or its clock fell says
     "valid": false, and why.
 
-    Ctrl-C ends early, keeps what was measured, and says what is missing.
+    Ctrl-C ends early, keeps what was measured, and says what is missing. So does a camera that
+    stops delivering; the exit code is 69 then.
     """
     if context.invoked_subcommand is not None:
         return
@@ -120,7 +121,7 @@ def bench(
 
     from fer_edge.assemble.sources import check_there
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
-    from fer_edge.commands.bench.measure.run import run_bench
+    from fer_edge.commands.bench.measure.run import SourceLostError, run_bench
     from fer_edge.commands.bench.report.page import write_report
     from fer_edge.commands.bench.report.text import format_report
     from fer_edge.shared.whole_files import make_folder
@@ -146,13 +147,19 @@ def bench(
     if folder is not None:
         make_folder(folder)  # before the minutes of work that are to be kept there
     stop = threading.Event()
+    lost: SourceLostError | None = None
     with ProgressLine() as line, obey_signals(stop=stop.set):
-        report = run_bench(Bench(plan, stop=stop, progress=line))
+        try:
+            report = run_bench(Bench(plan, stop=stop, progress=line))
+        except SourceLostError as error:
+            report, lost = error.report, error
     echo_result(lambda: report, partial(format_report, report), as_json=as_json)
     if folder is not None:
         write_report(report, folder)
     if report["interrupted"]:
         click.echo("interrupted; kept what was measured before", err=True)
+        if lost is not None and not stop.is_set():
+            raise lost
         sys.exit(_INTERRUPTED)
 
 

@@ -13,6 +13,7 @@ from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.scenes import Shown, captured_now
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.shared.records import NO_BASELINE, Frame, Observation
 
 
@@ -33,6 +34,7 @@ class FrameTally:
         wait_ns: Time between frames that is not the pipeline's, waiting for the next one.
         dropped: Frames that a newer one replaced; None where the source waits.
         span: Begin and end on the monotonic clock, seconds, decoding between included.
+        lost: Why the source delivers no more, where it broke off.
     """
 
     wall_ns: "array[int]" = field(default_factory=lambda: array("q"))
@@ -45,6 +47,7 @@ class FrameTally:
     wait_ns: int = 0
     dropped: int | None = None
     span: tuple[float, float] = (0.0, 0.0)
+    lost: SourceUnavailableError | None = None
 
     def process(self, pipeline: Pipeline, frame: Frame) -> Observation:
         """Process one frame and note what it took."""
@@ -180,17 +183,16 @@ def process_frames(
             _show(bench, what, tally)
 
 
-def process_live(bench: Bench, pipeline: Pipeline, source: Source) -> FrameTally:
+def process_live(bench: Bench, pipeline: Pipeline, source: Source, tally: FrameTally) -> None:
     """Process a camera or stream for as long as planned.
 
     CPU time is counted from read to read here, so that the capture thread's decoding is in it.
 
     Raises:
-        SourceUnavailableError: A frame did not come in time.
+        SourceUnavailableError: A frame did not come in time; the tally has those before.
     """
     plan = bench.plan
-    tally = FrameTally()
-    dropped_before = getattr(source, "dropped", 0)
+    tally.dropped, dropped_before = 0, getattr(source, "dropped", 0)
     end = time.monotonic() + (plan.minutes * 60 or plan.seconds)
     cpu_ns = time.process_time_ns()
     while not bench.stop.is_set() and time.monotonic() < end:
@@ -201,9 +203,8 @@ def process_live(bench: Bench, pipeline: Pipeline, source: Source) -> FrameTally
         tally.wait_ns += time.monotonic_ns() - start
         tally.process(pipeline, frame)
         cpu_ns = tally.count_cpu_since(cpu_ns)
+        tally.dropped = getattr(source, "dropped", 0) - dropped_before
         _show(bench, "camera", tally)
-    tally.dropped = getattr(source, "dropped", 0) - dropped_before
-    return tally
 
 
 def _show(bench: Bench, what: str, tally: FrameTally) -> None:
