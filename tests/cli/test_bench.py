@@ -115,6 +115,13 @@ def test_sizes_that_are_none(size):
     assert "such as 640x480" in done.stderr
 
 
+@pytest.mark.parametrize("camera", ["0", "picamera", "rtsp://camera.invalid/stream", "demo"])
+def test_a_camera_has_a_pace_of_its_own(camera):
+    done = fer_edge("bench", "--source", camera, "--rate", "15")
+    assert done.returncode == 2
+    assert "--set source.frames_per_second=N" in " ".join(done.stderr.split())
+
+
 def test_a_folder_that_cannot_be_made_is_told_before_the_work(tmp_path, tiny):
     (tmp_path / "file").write_text("")
     started = time.monotonic()

@@ -62,7 +62,8 @@ _INTERRUPTED = 130
     type=click.FloatRange(min=0, max=1000),
     default=0.0,
     metavar="FPS",
-    help="Hand over frames at this pace, as a camera does, instead of one after another.",
+    help="Hand over frames of scenes or a clip at this pace, as a camera does, instead of one after"
+    " another.",
 )
 @click.option(
     "--size",
@@ -119,7 +120,7 @@ def bench(
     import threading
     from dataclasses import replace
 
-    from fer_edge.assemble.sources import check_there
+    from fer_edge.assemble.sources import check_there, frames_of
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
     from fer_edge.commands.bench.measure.run import SourceLostError, run_bench
     from fer_edge.commands.bench.report.page import write_report
@@ -142,6 +143,11 @@ def bench(
         frames_per_second=frames_per_second,
         data=data,
     )
+    if clip and frames_per_second and frames_of(settings.source) == "live":
+        raise click.UsageError(
+            "--rate is for made scenes and clips; a camera has a pace of its own: set it with"
+            " --set source.frames_per_second=N, or leave out --source"
+        )
     if clip:
         check_there(settings.source)  # before the minutes of work on all that comes first
     if folder is not None:
