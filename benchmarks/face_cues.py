@@ -25,9 +25,9 @@ from real_data import ROOT, require_data
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.faces.found import Found
-from fer_edge.shared.faces.patch import turned_patch
 from fer_edge.shared.faces.yunet import YunetNetwork
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.patch import turned_patch
 from fer_edge.shared.records import GreyImage
 
 SOURCES: Final = {"smiles": 2500, "genki": 1200, "bare": 1925, "masked": 1814, "drawn": 686}

@@ -10,6 +10,8 @@ import pytest
 from builders import a_picture, encoded, write_files
 from command_line import error_line, fer_edge, json_lines, start_fer_edge
 
+from fer_edge.testing.fakes import MjpegServer
+
 CHEAP = ["--seconds", "0.02", "--set", "detector.max_side_px=64", "--set", "detector.confirm="]
 
 
@@ -113,6 +115,13 @@ def test_sizes_that_are_none(size):
     assert "such as 640x480" in done.stderr
 
 
+@pytest.mark.parametrize("camera", ["0", "picamera", "rtsp://camera.invalid/stream", "demo"])
+def test_a_camera_has_a_pace_of_its_own(camera):
+    done = fer_edge("bench", "--source", camera, "--rate", "15")
+    assert done.returncode == 2
+    assert "--set source.frames_per_second=N" in " ".join(done.stderr.split())
+
+
 def test_a_folder_that_cannot_be_made_is_told_before_the_work(tmp_path, tiny):
     (tmp_path / "file").write_text("")
     started = time.monotonic()
@@ -147,6 +156,36 @@ def test_ctrl_c_keeps_what_was_measured(tiny):
     assert report["valid"] is False
     assert report["interrupted"][-1] == "pipeline"
     assert report["machine"]["kernel"]
+
+
+class Worn(list):
+    """Pictures of a camera that stops delivering after some."""
+
+    def __init__(self, server, lasts):
+        super().__init__(server.jpegs)
+        self._server, self._left = server, lasts
+
+    def __getitem__(self, number):
+        self._left -= 1
+        if self._left < 0:
+            self._server.behaviour = "stall"
+        return super().__getitem__(number)
+
+
+def test_a_camera_that_stops_leaves_the_report(tiny, tmp_path):
+    with MjpegServer() as server:
+        server.jpegs = Worn(server, 100)
+        done = fer_edge(
+            "bench", "--json", *CHEAP, "--source", server.url, "--model", tiny, "--minutes", "1",
+            "--set", "source.read_timeout_seconds=0.5", "--out", tmp_path,
+        )  # fmt: skip
+    (report,) = json_lines(done.stdout)
+    assert report["interrupted"] == ["pipeline (partly)", "sustained"]
+    assert report["network"]["n"] > 0
+    assert json.loads((tmp_path / "bench.json").read_text()) == report
+    assert done.returncode == 69
+    assert "kept what was measured" in done.stderr
+    assert report["invalid_because"][-1] in done.stderr
 
 
 def test_doctor():

@@ -93,6 +93,7 @@ def test_evaluate_people(tmp_path, portrait, tiny):
         "left_out", "unreadable", "remarks",
     ]  # fmt: skip
     assert (result["n"], result["people"], result["not_found"]) == (2, 1, 0)
+    assert result["accuracy_interval"] is None, "of one person"
     assert (result["baseline"], result["alone"]) == ("participant", 1)
 
 

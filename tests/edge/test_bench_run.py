@@ -7,6 +7,7 @@ import resource
 import threading
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,13 +20,16 @@ from fer_edge.assemble.parts import make_detector, make_pipeline
 from fer_edge.commands.bench.measure.accuracy import accuracy_of_contract
 from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
 from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
-from fer_edge.commands.bench.measure.run import run_bench
+from fer_edge.commands.bench.measure.run import SourceLostError, run_bench
 from fer_edge.commands.bench.measure.scenes import SCENES, captured_now, chunks, make_scene
+from fer_edge.commands.bench.measure.sustained import run_sustained
+from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.commands.bench.report.page import make_page, write_report
 from fer_edge.commands.bench.report.text import format_report
 from fer_edge.models import open_model
 from fer_edge.settings import DetectorSettings, ModelSettings, resolve
 from fer_edge.shared.errors import ModelError, OutputError
+from fer_edge.shared.records import Observation
 from fer_edge.shared.terminal.progress import ERASE_LINE, ProgressLine
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.state.machine import System
@@ -215,6 +219,43 @@ def test_frames_come_at_the_pace_of_a_camera(tiny, clip):
     assert found["pipeline"]["fps"] <= 80, "and not as fast as they can be read"
 
 
+class SearchBeside:
+    """A pipeline that works on in a thread while the next frame is waited for."""
+
+    contract = tiny_contract("int8")
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def process(self, frame):
+        threading.Thread(target=self._search, daemon=True).start()
+        return Observation(frame.index, frame.captured_at, ())
+
+    def _search(self):
+        end = time.thread_time() + self._seconds
+        while time.thread_time() < end:
+            pass
+
+
+def test_at_a_pace_the_search_beside_the_frames_is_in_the_cpu_time(tiny):
+    bench, tally = Bench(a_plan(tiny, frames_per_second=25.0)), FrameTally()
+    before = time.process_time_ns()
+    process_frames(bench, SearchBeside(0.01), [a_picture()] * 15, tally, first_index=0)
+    spent = time.process_time_ns() - before
+    assert sum(tally.cpu_ns) == pytest.approx(spent, rel=0.05)
+    assert tally.to_json()["cpu_ms_per_frame"] > 5
+    assert tally.to_json()["waiting_share"] >= 0
+
+
+def test_minutes_keep_the_pace(tiny):
+    bench = Bench(a_plan(tiny, frames_per_second=2.0, minutes=3 / 60))
+    with VitalsWatch(bench.system) as watch:
+        found = run_sustained(SearchBeside(0.01), [a_picture()], watch, bench, first_index=0)
+    assert len(found["points"]) >= 3, "in several pieces"
+    assert found["frames"] <= 2.0 * found["minutes"] * 60 + 2, "one at once, one that was late"
+    assert found["cpu_ms_per_frame"] > 5
+
+
 def test_a_camera_is_measured_live(tiny):
     with MjpegServer(frames_per_second=100) as server:
         found = run_bench(Bench(a_plan(tiny, clip=server.url), System()))
@@ -223,6 +264,29 @@ def test_a_camera_is_measured_live(tiny):
     assert found["pipeline"]["frame_age_ms"]["p50_ms"] > 0
     assert found["settings"]["source"] == "http", "an address may hold a password"
     assert "frames dropped" in format_report(found)
+
+
+def test_a_camera_that_stops_leaves_what_was_measured(tiny):
+    with MjpegServer(frames_per_second=50) as server:
+
+        def stall(text):
+            if text.startswith("camera: "):
+                server.behaviour = "stall"
+
+        plan = a_plan(tiny, clip=server.url, minutes=1.0, single_stream_seconds=60.0)
+        source = replace(plan.settings.source, read_timeout_seconds=0.5)
+        plan = replace(plan, settings=replace(plan.settings, source=source))
+        with pytest.raises(SourceLostError) as lost:
+            run_bench(Bench(plan, System(), progress=told(stall)))
+    found = lost.value.report
+    assert lost.value.exit_code == 69
+    assert found["network"]["p50_ms"] > 0
+    assert found["pipeline"]["frames"] == len(found["samples"]["pipeline"]) >= 1
+    assert found["interrupted"] == ["pipeline (partly)", "sustained", "single stream"]
+    assert found["valid"] is False
+    assert found["invalid_because"][-1] == lost.value.found
+    for text in (format_report(found), make_page(found)):
+        assert "interrupted: pipeline (partly)" in text
 
 
 def test_accuracy_is_measured_where_there_are_pictures(tiny, clip, tmp_path):

@@ -93,6 +93,25 @@ def test_people_are_drawn_anew_and_not_their_photographs():
     assert low == high == 0.5
 
 
+def test_one_person_gives_no_interval_and_a_few_none_to_be_believed():
+    right, wrong = says(happy=0.9), says(sad=0.9)
+
+    def shown(persons):
+        told = judged(
+            people(*[("happy", who, said) for who in persons for said in (right, wrong)]), "none"
+        )
+        return told.to_json()["accuracy_interval"], format_people(told)
+
+    interval, text = shown("a")
+    assert interval is None
+    assert "50.0% (-, for one person" in text
+    for few in ("ab", "abcd"):
+        interval, text = shown(few)
+        assert interval == [0.5, 0.5]
+        assert f"{len(few)} are too few to believe it" in text
+    assert "too few" not in shown("abcde")[1]
+
+
 def table(folder, rows, header=("file", "person", "expression", "how")):
     path = folder / "people.csv"
     text = io.StringIO(newline="")

@@ -179,7 +179,7 @@ def test_a_strip_is_refused_before_it_fills_the_memory() -> None:
 
 
 class TestLeaningFaces:
-    """Turned upright in one warp."""
+    """Turned upright."""
 
     @pytest.mark.parametrize("degrees", [-60, -40, 20, 40])
     def test_a_face_that_leans_is_cut_as_if_it_did_not(self, degrees):
@@ -192,6 +192,21 @@ class TestLeaningFaces:
         as_it_is = cut_face(leaning, Face(PORTRAIT_FACE, 1.0), InputSpec())
         assert np.abs(turned - upright).mean() < 8
         assert np.abs(as_it_is - upright).mean() > 20
+
+    @pytest.mark.parametrize("channels", [(), (3,)])
+    def test_one_that_is_large_is_shrunk_by_the_mean_so_that_noise_goes(self, channels):
+        noise = np.random.default_rng(0).normal(128, 40, (300, 300, *channels))
+        picture = np.clip(noise, 0, 255).astype(np.uint8)
+        face = Face(Box(50, 50, 200, 200), 1.0, roll=30)
+        upright = cut_face(picture, dataclasses.replace(face, roll=0.0), InputSpec())
+        assert cut_face(picture, face, InputSpec()).std() < 1.5 * upright.std()
+        linear = InputSpec(resize_filter="linear")
+        assert cut_face(picture, face, linear).std() > 2 * upright.std(), "as its contract says"
+
+    def test_the_input_need_not_be_square(self):
+        spec = InputSpec(height=64, width=40)
+        face = Face(Box(40, 40, 90, 90), 1.0, roll=30)
+        assert cut_face(a_picture(200, 200), face, spec).shape == (64, 40)
 
     def test_one_that_hardly_leans_is_cut_to_the_byte_as_it_stands(self, grey):
         face = Face(Box(10, 8, 20, 20), 1.0)

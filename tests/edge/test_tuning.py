@@ -1,6 +1,7 @@
 """Tuning: the cheapest settings that find enough faces."""
 
 import json
+import time
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 from click.testing import CliRunner
 from techniques import EACH
 
+from fer_edge.assemble.parts import make_detector
 from fer_edge.assemble.references import make_references
 from fer_edge.cli import cli
-from fer_edge.commands.tune.candidate import Trial
-from fer_edge.commands.tune.footage import find_known_faces, record
+from fer_edge.commands.bench.measure.scenes import make_scene
+from fer_edge.commands.tune.candidate import Trial, attempt
+from fer_edge.commands.tune.footage import Footage, KnownFaces, find_known_faces, record
 from fer_edge.commands.tune.outcome import (
     Outcome,
     draw_outcome,
@@ -20,6 +23,7 @@ from fer_edge.commands.tune.outcome import (
     to_toml,
 )
 from fer_edge.commands.tune.search import VALUES, Goal, Search
+from fer_edge.commands.tune.search_cost import measure_cost_factor
 from fer_edge.settings import DetectorSettings, read_settings_file, resolve
 from fer_edge.shared.errors import (
     DataError,
@@ -30,7 +34,9 @@ from fer_edge.shared.errors import (
     VideoError,
 )
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import Frame
 from fer_edge.sources.portrait import PortraitClip
+from fer_edge.stages.search.scout import Range, Report
 from fer_edge.testing.fakes import ScriptedSource, numbered_picture
 
 START = {key: values[0] for key, values in VALUES.items()}
@@ -42,7 +48,7 @@ def trial(changes=None, *, recall=1.0, false_finds=0.0, cpu_ms=10.0):
 
 def outcome(chosen, goal=None):
     first = trial()
-    return Outcome(chosen, first, (first, chosen), goal or Goal(0.9), 58, 63, (640, 480), "m")
+    return Outcome(chosen, first, (first, chosen), goal or Goal(0.9), 58, 63, (640, 480), "m", 8.0)
 
 
 class Machine:
@@ -191,6 +197,7 @@ def test_the_table_names_the_changes():
     shown = format_outcome(outcome(trial({"detector.scale_factor": 1.3}, cpu_ms=2.5)))
     assert "  detector.scale_factor = 1.3" in shown
     assert "2.50" in shown
+    assert "8.0 times what it takes on a desktop" in shown
     assert "nothing found is better" in format_outcome(outcome(trial()))
 
 
@@ -207,6 +214,39 @@ def test_too_short_a_footage_is_refused(live, error):
     with pytest.raises(FerError, match="only 5 frames") as caught:
         record(source, seconds=1, read_timeout_seconds=1)
     assert isinstance(caught.value, error)
+
+
+class DearScout:
+    """A scout on a device on which a search takes four times its nominal cost."""
+
+    ranges = (Range(320), Range(640))
+
+    def search(self, request):
+        assert [one for one, _ in request.ranges] == list(self.ranges)
+        end = time.thread_time() + 0.008
+        while time.thread_time() < end:
+            pass
+        return Report(request, [], None, 2.0)
+
+
+def test_what_a_search_costs_here_is_measured_against_its_nominal_cost():
+    source = ScriptedSource([numbered_picture(n) for n in range(40)])
+    footage = record(source, seconds=1, read_timeout_seconds=1)
+    assert measure_cost_factor(DearScout(), footage.frames) == pytest.approx(4, rel=0.2)
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_a_slow_device_finds_no_more_in_a_trial_than_its_budget_allows(kind):
+    """First nobody, then somebody: who has spent the budget on nobody does not see them."""
+    settings = resolve(flags={"detector.kind": kind}, environment={}, file={}).settings
+    detector = make_detector(settings.detector)
+    pictures = [*make_scene("no face")[:10], *make_scene("one face")[:10]]
+    frames = tuple(Frame(n, 0.0, 0, picture) for n, picture in enumerate(pictures))
+    boxes = {n: tuple(f.box for f in detector.detect(pictures[n])) for n in range(10, 20)}
+    known = {n: KnownFaces(found, found) for n, found in boxes.items()}
+    footage = Footage(frames, 0.0, whole=True)
+    assert attempt(settings, {}, footage, known).recall > 0.8
+    assert attempt(settings, {}, footage, known, cost_factor=200.0).recall == 0
 
 
 @pytest.mark.parametrize("kind", EACH)
@@ -251,6 +291,7 @@ def test_the_command_tunes_on_a_clip(clip, tmp_path):
     told = json.loads(done.stdout)
     assert told["goal"]["met"] is True
     assert told["footage"]["known_faces"] >= 20
+    assert told["search_cost_factor"] > 0
     assert told["chosen"]["recall"] >= 0.8
     chosen, begun_with = told["chosen"], told["begun_with"]
     if begun_with["recall"] >= 0.8:

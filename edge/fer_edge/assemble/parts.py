@@ -34,6 +34,7 @@ from fer_edge.sinks.jsonl.sink import JsonLinesSink
 from fer_edge.stages.each_picture import EachPicture
 from fer_edge.stages.follow.track import Patience
 from fer_edge.stages.follow.tracking import FaceTracker
+from fer_edge.stages.search.background import AtOnce, Background
 from fer_edge.stages.search.haar_scout import HaarScout
 from fer_edge.stages.search.schedule import Budget, SearchSchedule
 from fer_edge.stages.search.scout import Scout
@@ -122,12 +123,13 @@ def make_classifier(settings: ModelSettings) -> LitertClassifier:
     return classifier
 
 
-def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
+def make_tracker(settings: Settings, *, frames: Frames, cost_factor: float = 1.0) -> Tracker:
     """Load what finds faces, and start the search where it runs beside the frames.
 
     Args:
         settings: Sections `detector` and `tracker`.
         frames: What the frames are, as `make_pipeline` says.
+        cost_factor: As `make_pipeline` says.
 
     Raises:
         FerError: As `make_detector` says.
@@ -145,7 +147,11 @@ def make_tracker(settings: Settings, *, frames: Frames) -> Tracker:
     return FaceTracker(
         scout,
         schedule,
-        threaded=frames == "live",
+        runner=(
+            Background(scout.search)
+            if frames == "live"
+            else AtOnce(scout.search, cost_factor=cost_factor)
+        ),
         clock=clock_of(frames),
         max_faces=chosen.max_faces,
         check_frames=chosen.check_frames,
@@ -192,6 +198,7 @@ def make_pipeline(
     *,
     frames: Frames = "clip",
     classifier: LitertClassifier | None = None,
+    cost_factor: float = 1.0,
 ) -> Pipeline:
     """Load cascades and model.
 
@@ -205,12 +212,14 @@ def make_pipeline(
             frames that say when they are; "pictures" that have nothing to do with one another.
             `frames_of` tells which a source has.
         classifier: Where one is loaded already.
+        cost_factor: What the search for faces takes from its budget, as a multiple of its nominal
+            cost, which is a desktop core's; of live frames it takes what it does cost.
 
     Raises:
         FerError: As `make_tracker` and `make_classifier` say.
     """
     cv2.setNumThreads(1)
-    tracker = make_tracker(settings, frames=frames)
+    tracker = make_tracker(settings, frames=frames, cost_factor=cost_factor)
     classifier = classifier or make_classifier(settings.model)
     smoothing = smoothing_for(settings.smoothing, classifier.contract)
     smoother = None if frames == "pictures" else make_smoother(smoothing, frames=frames)

@@ -25,7 +25,7 @@ from fer_edge.shared.labels import KNOWN_EXPRESSIONS, Vocabulary, find_label
 from fer_edge.shared.model.litert import LitertClassifier
 from fer_edge.shared.records import Prediction
 from fer_edge.shared.scores import Scores
-from fer_edge.shared.statistics import Interval
+from fer_edge.shared.statistics import Interval, resampled_clusters
 from fer_edge.shared.terminal.tables import format_fields, format_table
 from fer_edge.stages.baseline import NEUTRAL, RestingFace, Weighing, logarithms
 
@@ -42,8 +42,9 @@ _PICTURE_SECONDS: Final = 5.0
 """For which a watched person is taken to look as in one photograph."""
 _NEUTRAL_SHARE: Final = 1 / 3
 """Of the time for which a watched person is neutral, however many such photographs there are."""
-_RESAMPLINGS: Final = 2000
 _SEED: Final = 2013
+_FEW_PEOPLE: Final = 5
+"""Below so many, people drawn anew give an interval that is too narrow by far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +135,16 @@ class PeopleEvaluation:
         """What speaks against the model, in words, by the faces that were found."""
         return find_remarks(Scores(self.labels, self.confusion), who="the model")
 
-    def accuracy_interval(self) -> Interval:
+    def accuracy_interval(self) -> Interval | None:
         """Return the 95 % interval of the accuracy, with people drawn anew, not photographs.
 
-        Photographs of one person are alike; drawn one by one they would seem surer than they are.
+        None of one person, who tells nothing of how others would be read.
         """
-        right = self.said == self.truth
-        each = sorted(set(self.people))
-        whose = np.array([each.index(person) for person in self.people])
-        by_person = np.array(
-            [[np.sum(right[whose == i]), np.sum(whose == i)] for i in range(len(each))]
-        )
-        drawn = np.random.default_rng(_SEED).integers(len(each), size=(_RESAMPLINGS, len(each)))
-        sums = by_person[drawn].sum(axis=1)
-        low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
-        return Interval(float(low), float(high))
+        return resampled_clusters(self.said == self.truth, self.people)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as `--json` prints them."""
+        interval = self.accuracy_interval()
         return {
             "n": self.n,
             "accuracy": self.accuracy,
@@ -164,7 +157,7 @@ class PeopleEvaluation:
             "baseline": self.baseline,
             "balance": self.balance,
             "people": len(set(self.people)),
-            "accuracy_interval": list(self.accuracy_interval()),
+            "accuracy_interval": None if interval is None else list(interval),
             "not_found": self.not_found,
             "alone": self.alone,
             "left_out": self.left_out,
@@ -375,13 +368,12 @@ def _watched(others: Sequence[Seen], weighing: Weighing) -> RestingFace:
 
 def format_people(result: PeopleEvaluation) -> str:
     """Return the figures for people, with the confusion matrix."""
-    low, high = result.accuracy_interval()
     fields = [
         ("yardstick", YARDSTICKS[result.baseline]),
         ("baseline", result.baseline),
         ("balance", f"{result.balance:g}"),
         ("photographs", f"{result.n:,} of {len(set(result.people))} people"),
-        ("accuracy", f"{result.accuracy:.1%} ({low:.1%} to {high:.1%}, people drawn anew)"),
+        ("accuracy", f"{result.accuracy:.1%} ({_interval(result)})"),
         ("macro recall", f"{result.macro_recall:.1%}"),
         ("no face found", f"{result.not_found:,}, counted as wrong"),
     ]
@@ -398,3 +390,11 @@ def format_people(result: PeopleEvaluation) -> str:
     ]
     table = format_table(["true \\ read as", "recall", *result.labels], rows)
     return "\n\n".join([format_fields(fields), table, *result.remarks])
+
+
+def _interval(result: PeopleEvaluation) -> str:
+    interval, people = result.accuracy_interval(), len(set(result.people))
+    if interval is None:
+        return "-, for one person tells nothing of others"
+    few = f"; {people} are too few to believe it" if people < _FEW_PEOPLE else ""
+    return f"{interval.low:.1%} to {interval.high:.1%}, people drawn anew{few}"

@@ -1,6 +1,7 @@
 """Shares of pictures: their intervals, two models compared, and how far confidence is from them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 BINS: Final = 15
 Z95: Final = 1.959963984540054
 """The normal distribution's 97.5 % point: what lies beyond it on either side is 5 %."""
+
+_RESAMPLINGS: Final = 2000
+_SEED: Final = 2013
 
 
 class Interval(NamedTuple):
@@ -63,6 +67,30 @@ def wilson(successes: int, n: int) -> Interval:
     # At none and at all the formula gives 0 and 1 but for rounding.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     return Interval(low, 1.0 if successes == n else min(1.0, centre + half))
+
+
+def resampled_clusters(right: NDArray[np.bool_], clusters: Sequence[str]) -> Interval | None:
+    """Return the 95 % interval of a share by a bootstrap that draws whole clusters anew.
+
+    Pictures of one person are alike; drawn one by one they would seem surer than they are.
+
+    Args:
+        right: Of each picture, shape (N,).
+        clusters: To which each belongs; N of them.
+
+    Returns:
+        The same each time; None of fewer than two clusters.
+
+    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997.
+    """
+    each, whose = np.unique(np.asarray(clusters), return_inverse=True)
+    if len(each) < 2:
+        return None
+    sums = np.stack([np.bincount(whose, right), np.bincount(whose)], axis=1)
+    drawn = np.random.default_rng(_SEED).integers(len(each), size=(_RESAMPLINGS, len(each)))
+    hits, pictures = sums[drawn].sum(axis=1).T
+    low, high = np.percentile(hits / pictures, [2.5, 97.5])
+    return Interval(float(low), float(high))
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ _INTERRUPTED = 130
     type=click.FloatRange(min=0, max=1000),
     default=0.0,
     metavar="FPS",
-    help="Hand over frames at this pace, as a camera does, instead of one after another.",
+    help="Hand over frames of scenes or a clip at this pace, as a camera does, instead of one after"
+    " another.",
 )
 @click.option(
     "--size",
@@ -111,16 +112,17 @@ def bench(
     clock, and nothing is discarded. A run during which the machine throttled or its clock fell says
     "valid": false, and why.
 
-    Ctrl-C ends early, keeps what was measured, and says what is missing.
+    Ctrl-C ends early, keeps what was measured, and says what is missing. So does a camera that
+    stops delivering; the exit code is 69 then.
     """
     if context.invoked_subcommand is not None:
         return
     import threading
     from dataclasses import replace
 
-    from fer_edge.assemble.sources import check_there
+    from fer_edge.assemble.sources import check_there, frames_of
     from fer_edge.commands.bench.measure.plan import Bench, BenchPlan
-    from fer_edge.commands.bench.measure.run import run_bench
+    from fer_edge.commands.bench.measure.run import SourceLostError, run_bench
     from fer_edge.commands.bench.report.page import write_report
     from fer_edge.commands.bench.report.text import format_report
     from fer_edge.shared.whole_files import make_folder
@@ -141,18 +143,29 @@ def bench(
         frames_per_second=frames_per_second,
         data=data,
     )
+    if clip and frames_per_second and frames_of(settings.source) == "live":
+        raise click.UsageError(
+            "--rate is for made scenes and clips; a camera has a pace of its own: set it with"
+            " --set source.frames_per_second=N, or leave out --source"
+        )
     if clip:
         check_there(settings.source)  # before the minutes of work on all that comes first
     if folder is not None:
         make_folder(folder)  # before the minutes of work that are to be kept there
     stop = threading.Event()
+    lost: SourceLostError | None = None
     with ProgressLine() as line, obey_signals(stop=stop.set):
-        report = run_bench(Bench(plan, stop=stop, progress=line))
+        try:
+            report = run_bench(Bench(plan, stop=stop, progress=line))
+        except SourceLostError as error:
+            report, lost = error.report, error
     echo_result(lambda: report, partial(format_report, report), as_json=as_json)
     if folder is not None:
         write_report(report, folder)
     if report["interrupted"]:
         click.echo("interrupted; kept what was measured before", err=True)
+        if lost is not None and not stop.is_set():
+            raise lost
         sys.exit(_INTERRUPTED)
 
 

@@ -55,8 +55,17 @@ def attempt(
     changes: Mapping[str, str | int | float],
     footage: Footage,
     known: Mapping[int, KnownFaces],
+    *,
+    cost_factor: float = 1.0,
 ) -> Trial:
     """Run the whole pipeline over the footage, from its first frame on.
+
+    Args:
+        settings: Begun with.
+        changes: To them, by `section.key`.
+        footage: To run over.
+        known: Faces in it.
+        cost_factor: Of a search on this device, as `measure_cost_factor` returns it.
 
     Raises:
         FerError: The pipeline cannot be made of these settings.
@@ -64,10 +73,11 @@ def attempt(
     tried = with_changes(settings, changes)
     found = wanted = false_finds = 0
     wall_ms = []
-    # As a clip, so that every set of settings searches the same frames for the same.
+    # As a clip, so that every set of settings searches the same frames for the same, but within
+    # this device's budget: on a slow one `run` can search far less often than on a desktop.
     with make_pipeline(tried, frames="clip") as pipeline:
         pipeline.process(footage.frames[0])  # what is set up at first use is no part of a frame
-    pipeline = make_pipeline(tried, frames="clip")
+    pipeline = make_pipeline(tried, frames="clip", cost_factor=cost_factor)
     cpu = 0.0
     for place, frame in enumerate(footage.frames):
         started_cpu, started = time.process_time(), time.monotonic()

@@ -30,6 +30,7 @@ class Outcome:
         frames: Of the footage.
         size: Width and height of a frame, pixels.
         model: The model that the chosen settings run.
+        cost_factor: CPU time of a search here, as a multiple of a desktop core's.
     """
 
     chosen: Trial
@@ -40,6 +41,7 @@ class Outcome:
     frames: int
     size: tuple[int, int]
     model: str
+    cost_factor: float
 
     @property
     def goal_is_met(self) -> bool:
@@ -57,6 +59,7 @@ class Outcome:
             },
             "footage": {"frames": self.frames, "known_faces": self.faces, "size": list(self.size)},
             "model": self.model,
+            "search_cost_factor": round(self.cost_factor, 3),
             "begun_with": self.first.to_json(),
             "chosen": self.chosen.to_json(),
             "trials": [trial.to_json() for trial in self.trials],
@@ -81,6 +84,7 @@ def format_outcome(outcome: Outcome) -> str:
         [
             f"{outcome.frames} frames of {outcome.size[0]}x{outcome.size[1]}, "
             f"{outcome.faces} faces known in them, {len(outcome.trials)} sets of settings tried",
+            f"a search for faces takes {outcome.cost_factor:.1f} times what it takes on a desktop",
             format_table(header, rows),
             "changes:" if changes else "nothing found is better than what was begun with",
             *changes,

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from fer_edge.assemble.parts import make_scout
 from fer_edge.assemble.references import make_references
 from fer_edge.commands.tune.candidate import Trial, attempt
 from fer_edge.commands.tune.footage import Footage, find_known_faces
 from fer_edge.commands.tune.outcome import Outcome
 from fer_edge.commands.tune.search import VALUES, Goal, Search
+from fer_edge.commands.tune.search_cost import measure_cost_factor
 from fer_edge.settings import Settings
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.typed_tables import flatten
@@ -53,6 +55,7 @@ def tune(
         min_face_px=min_face_px,
         progress=lambda done, total: progress("searching thoroughly", done, total, ""),
     )
+    cost_factor = measure_cost_factor(make_scout(settings), footage.frames)
     faces = sum(len(frame.sure) for frame in known.values())
     begun_with = flatten(asdict(settings))
     tried: list[Trial] = []
@@ -61,7 +64,7 @@ def tune(
     kind = choose(settings.detector.kind, settings.detector.file).kind
     for model in models or (settings.model.path,):
         search = Search(
-            lambda changes: attempt(settings, changes, footage, known),
+            lambda changes: attempt(settings, changes, footage, known, cost_factor=cost_factor),
             goal,
             fixed,
             progress,
@@ -75,4 +78,14 @@ def tune(
         if goal.is_met(best):
             break
     chosen, frames = best or tried[0], len(footage.frames)
-    return Outcome(chosen, tried[0], tuple(tried), goal, faces, frames, footage.size, best_model)
+    return Outcome(
+        chosen,
+        tried[0],
+        tuple(tried),
+        goal,
+        faces,
+        frames,
+        footage.size,
+        best_model,
+        cost_factor,
+    )

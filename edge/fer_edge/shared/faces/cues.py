@@ -12,9 +12,9 @@ import numpy as np
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.faces.found import Found
-from fer_edge.shared.faces.patch import turned_patch
 from fer_edge.shared.installing import MADE_ANEW
 from fer_edge.shared.model.interpreter import load_runtime
+from fer_edge.shared.patch import turned_patch
 from fer_edge.shared.records import GreyImage
 
 _FILE: Final = "assets/face_cues.tflite"

@@ -10,10 +10,10 @@ import numpy as np
 
 from fer_edge.shared.errors import DependencyError
 from fer_edge.shared.faces.found import Found
-from fer_edge.shared.faces.patch import TurnedPatch, cut_patch, turned_patch
 from fer_edge.shared.faces.weights import Weights, refuse_foreign
 from fer_edge.shared.model.preprocess import LEVEL_WITHIN, face_square
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.patch import TurnedPatch, cut_patch, turned_patch
 from fer_edge.shared.records import GreyImage, Landmarks, Point
 
 _OVERLAP: Final = 0.3  # IoU of two finds that are one face

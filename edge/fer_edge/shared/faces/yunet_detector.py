@@ -4,10 +4,10 @@ from typing import Final
 
 from fer_edge.shared.faces.cues import FaceCues
 from fer_edge.shared.faces.found import Found
-from fer_edge.shared.faces.patch import turned_patch
 from fer_edge.shared.faces.weights import Weights
 from fer_edge.shared.faces.yunet import YunetNetwork, from_turned, look_at, resized, scaled
 from fer_edge.shared.model.preprocess import LEVEL_WITHIN
+from fer_edge.shared.patch import turned_patch
 from fer_edge.shared.records import Face, GreyImage
 
 _FAINT: Final = 0.5  # score from which a find is worth a closer look

@@ -6,7 +6,6 @@ what the network takes: grey, or red, green, blue. A grey picture for a network 
 equal channels.
 """
 
-import math
 from typing import Any, Final, cast
 
 import numpy as np
@@ -16,6 +15,7 @@ from fer_edge.shared.errors import PictureError
 from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.tensors import quantise
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.patch import turned_patch
 from fer_edge.shared.records import Box, Face, Frame, Image
 
 MAX_CROP_RATIO: Final = 16
@@ -137,30 +137,27 @@ def cut_face(picture: Image, face: Face, spec: InputSpec) -> Image:
     roll = face.roll or 0.0
     if abs(roll) < LEVEL_WITHIN:
         return resize(square_crop(picture, face.box, margin=spec.crop_margin), spec)
-    return _finished(_upright(picture, face.box, roll, spec), spec)
+    return resize(_upright(picture, face.box, roll, spec), spec)
 
 
 def _upright(picture: Image, box: Box, roll: float, spec: InputSpec) -> Image:
-    """Turn, crop and resize in one bilinear warp; beyond the picture its border is repeated."""
+    """Turn and crop, at the size of the input's longer side; the border is repeated beyond it."""
     height, width = picture.shape[:2]
-    if box.area == 0 or box.iou(Box(0, 0, width, height)) == 0:
-        raise ValueError(f"{box} does not overlap a picture of {width}x{height} pixels")
     side = max(box.width, box.height) * (1 + 2 * spec.crop_margin)
-    across, down = side / spec.width, side / spec.height
-    sine, cosine = math.sin(math.radians(roll)), math.cos(math.radians(roll))
-    to_picture = np.array([[across * cosine, -down * sine, 0], [across * sine, down * cosine, 0]])
-    middle = np.array([(spec.width - 1) / 2, (spec.height - 1) / 2])
-    centre = np.array([box.x + (box.width - 1) / 2, box.y + (box.height - 1) / 2])
-    to_picture[:, 2] = centre - to_picture[:, :2] @ middle
-    return _uint8(
-        cv2.warpAffine(
+    turned = None
+    if box.area and box.iou(Box(0, 0, width, height)):
+        turned = turned_patch(
             picture,
-            to_picture,
-            (spec.width, spec.height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
+            box.x + box.width / 2,
+            box.y + box.height / 2,
+            side,
+            roll=roll,
+            size_px=max(spec.width, spec.height),
+            mean=spec.resize_filter == "area",
         )
-    )
+    if turned is None:
+        raise ValueError(f"{box} does not overlap a picture of {width}x{height} pixels")
+    return turned.pixels
 
 
 def prepare(picture: Image, face: Face, spec: InputSpec, out: NDArray[np.generic]) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple
 
-from fer_edge.shared.faces.patch import cut_patch
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.patch import cut_patch
 from fer_edge.shared.records import GreyImage
 
 _FACE_PX: Final = 24  # a face is shrunk to this: what the correlation costs and how fine it is

@@ -4,7 +4,7 @@ import logging
 from typing import Final
 
 from fer_edge.shared.records import Face, Frame, GreyImage
-from fer_edge.stages.clocks import Clock, by_capture, by_index
+from fer_edge.stages.clocks import Clock
 from fer_edge.stages.follow.association import (
     belongs_to_another,
     crowded,
@@ -13,7 +13,7 @@ from fer_edge.stages.follow.association import (
     same_face,
 )
 from fer_edge.stages.follow.track import Patience, Track
-from fer_edge.stages.search.background import AtOnce, Background, Runner
+from fer_edge.stages.search.background import Runner
 from fer_edge.stages.search.schedule import SearchSchedule
 from fer_edge.stages.search.scout import Report, Scout
 
@@ -33,9 +33,8 @@ class FaceTracker:
     Args:
         scout: Searches whole pictures and looks at known faces, by its own technique.
         schedule: Says when.
-        threaded: Search in a thread beside the frames; else at once, each run alike.
-        clock: Tells the time of a frame; where not given, that of their capture for a thread's
-            frames, and 30 a second for others.
+        runner: Runs the scout's search, at once or beside the frames; closed with the tracker.
+        clock: Tells the time of a frame.
         max_faces: Followed at the same time; further ones are left out, and that is
             logged once.
         check_frames: Between two checks of a well-known face.
@@ -51,14 +50,14 @@ class FaceTracker:
         scout: Scout,
         schedule: SearchSchedule,
         *,
-        threaded: bool,
-        clock: Clock | None = None,
+        runner: Runner,
+        clock: Clock,
         max_faces: int,
         check_frames: int,
         patience: Patience,
     ) -> None:
-        self._runner: Runner = (Background if threaded else AtOnce)(scout.search)
-        self._clock: Clock = clock or (by_capture if threaded else by_index)
+        self._runner = runner
+        self._clock = clock
         self._schedule = schedule
         self._scout = scout
         self._max_faces = max_faces

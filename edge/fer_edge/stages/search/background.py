@@ -10,10 +10,18 @@ from fer_edge.stages.search.scout import Report, SearchRequest
 
 
 class AtOnce:
-    """Searches when sent and counts the nominal cost: the same frames give the same faces."""
+    """Searches when sent and counts the nominal cost: the same frames give the same faces.
 
-    def __init__(self, search: Callable[[SearchRequest], Report]) -> None:
+    Args:
+        search: The scout's.
+        cost_factor: How many times as dear a search is taken to be.
+    """
+
+    def __init__(
+        self, search: Callable[[SearchRequest], Report], *, cost_factor: float = 1.0
+    ) -> None:
         self._search = search
+        self._cost_factor = cost_factor
         self._done: Report | None = None
 
     @property
@@ -28,7 +36,7 @@ class AtOnce:
     def fetch(self) -> tuple[Report, float] | None:
         """Return a finished search and what it cost in milliseconds; None while there is none."""
         done, self._done = self._done, None
-        return None if done is None else (done, done.nominal_ms)
+        return None if done is None else (done, done.nominal_ms * self._cost_factor)
 
     def close(self) -> None:
         """Nothing to end."""

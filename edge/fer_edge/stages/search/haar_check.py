@@ -8,7 +8,7 @@ from typing import Final
 
 from fer_edge.shared.faces.found import Found
 from fer_edge.shared.faces.haar import load_cascade
-from fer_edge.shared.faces.patch import cut_patch
+from fer_edge.shared.patch import cut_patch
 from fer_edge.shared.records import GreyImage
 
 _WINDOW: Final = 1.6  # times the face's width

@@ -14,7 +14,7 @@ from fer_edge.commands.bench.measure.scenes import SCENES, Shown, chunks, make_s
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.pipeline.protocols import Source
-from fer_edge.shared.errors import VideoError
+from fer_edge.shared.errors import SourceUnavailableError, VideoError
 
 
 def measure_scene(bench: Bench, watch: VitalsWatch, name: str) -> FrameTally:
@@ -35,32 +35,24 @@ def measure_clip(bench: Bench, watch: VitalsWatch) -> FrameTally:
     """Process a clip once, from its first frame to its last, or a camera for so long.
 
     A clip is decoded a few hundred frames at a time between the measurements. The first three
-    frames of it warm up a pipeline of their own, so that the measured one starts fresh.
+    frames of it warm up a pipeline of their own, so that the measured one starts fresh. Where a
+    frame does not come in time, the tally has those before, and says why it ends.
 
     Raises:
         FerError: It cannot be opened or read.
     """
-    settings = bench.plan.settings.source
+    tally = FrameTally()
     with _source(bench) as source:
         begin = watch.look().seconds
-        if source.live:
-            tally = _measure_live(bench, source)
-            tally.span = begin, watch.look().seconds
-            return tally
-        tally = FrameTally()
-        timeout = settings.read_timeout_seconds
-        with fresh_pipeline(bench) as pipeline:
-            for part, frames in enumerate(chunks(source, timeout_seconds=timeout)):
-                if part == 0:
-                    with fresh_pipeline(bench) as other:
-                        warm_up(other, frames[:3], seconds=0.0)
-                with watch.busy(throughout=_is_unpaced(bench)):
-                    done = len(tally.wall_ns)
-                    process_frames(bench, pipeline, frames, tally, first_index=done, what="clip")
-                if bench.stop.is_set():
-                    break
+        try:
+            if source.live:
+                _measure_live(bench, source, tally)
+            else:
+                _measure_decoded(bench, source, watch, tally)
+        except SourceUnavailableError as error:
+            tally.lost = error
         tally.span = begin, watch.look().seconds
-        return tally
+    return tally
 
 
 def sustained_frames(bench: Bench) -> Sequence[Shown]:
@@ -104,7 +96,21 @@ def _is_unpaced(bench: Bench) -> bool:
     return not bench.plan.frames_per_second
 
 
-def _measure_live(bench: Bench, source: Source) -> FrameTally:
+def _measure_decoded(bench: Bench, source: Source, watch: VitalsWatch, tally: FrameTally) -> None:
+    timeout = bench.plan.settings.source.read_timeout_seconds
+    with fresh_pipeline(bench) as pipeline:
+        for part, frames in enumerate(chunks(source, timeout_seconds=timeout)):
+            if part == 0:
+                with fresh_pipeline(bench) as other:
+                    warm_up(other, frames[:3], seconds=0.0)
+            with watch.busy(throughout=_is_unpaced(bench)):
+                done = len(tally.wall_ns)
+                process_frames(bench, pipeline, frames, tally, first_index=done, what="clip")
+            if bench.stop.is_set():
+                return
+
+
+def _measure_live(bench: Bench, source: Source, tally: FrameTally) -> None:
     with fresh_pipeline(bench) as pipeline:
         first = source.read(bench.plan.settings.source.read_timeout_seconds)
         if first is None:
@@ -114,7 +120,7 @@ def _measure_live(bench: Bench, source: Source) -> FrameTally:
                 fix="try `fer-edge run` with it",
             )
         warm_up(pipeline, [first], seconds=0.0)
-        return process_live(bench, pipeline, source)
+        process_live(bench, pipeline, source, tally)
 
 
 def _source(bench: Bench) -> Source:

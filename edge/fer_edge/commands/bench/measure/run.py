@@ -10,7 +10,7 @@ from typing import Any, Final
 from fer_edge.assemble.parts import make_detector, open_tried
 from fer_edge.commands.bench.measure.accuracy import model_accuracy
 from fer_edge.commands.bench.measure.footprint import measure_footprint
-from fer_edge.commands.bench.measure.frames import warm_up
+from fer_edge.commands.bench.measure.frames import FrameTally, warm_up
 from fer_edge.commands.bench.measure.long_run import run_long
 from fer_edge.commands.bench.measure.networks import describe, measure_models
 from fer_edge.commands.bench.measure.pipelines import (
@@ -30,12 +30,26 @@ from fer_edge.commands.bench.measure.vitals import (
     reasons_against,
 )
 from fer_edge.settings import DetectorSettings
+from fer_edge.shared.errors import SourceUnavailableError
 from fer_edge.shared.faces.choice import choose
 from fer_edge.state.machine import describe_machine
 
 SCHEMA: Final = 1
 _MAIN_SCENE: Final = "one face"
 _NOT_OF_THE_PIPELINE: Final = {"source", "model", "output"}
+
+
+class SourceLostError(SourceUnavailableError):
+    """The source stopped delivering in the middle of a benchmark.
+
+    Args:
+        error: What the source said.
+        report: Of what was measured before.
+    """
+
+    def __init__(self, error: SourceUnavailableError, report: dict[str, Any]) -> None:
+        super().__init__(error.found, expected=error.expected, fix=error.fix)
+        self.report = report
 
 
 def run_bench(bench: Bench) -> dict[str, Any]:
@@ -45,9 +59,12 @@ def run_bench(bench: Bench) -> dict[str, Any]:
     names what is missing, and the report is not valid.
 
     Raises:
+        SourceLostError: The source stopped delivering; what was measured before is in it, and
+            `interrupted` as after a stop.
         FerError: A model, the source or the data cannot be loaded or read.
     """
     plan = bench.plan
+    lost: SourceUnavailableError | None = None
     model, *_ = [open_tried(chosen) for chosen in plan.models]
     report: dict[str, Any] = {
         "schema": SCHEMA,
@@ -70,19 +87,26 @@ def run_bench(bench: Bench) -> dict[str, Any]:
     }
     with VitalsWatch(bench.system) as watch:
         for name, step in _steps(bench, watch, report):
-            if bench.stop.is_set():
+            if bench.stop.is_set() or lost is not None:
                 report["interrupted"].append(name)
                 continue
             bench.progress(name)
-            step()
-            if bench.stop.is_set():
+            try:
+                step()
+            except SourceUnavailableError as error:
+                lost = error
+            if bench.stop.is_set() or lost is not None:
                 report["interrupted"].append(f"{name} (partly)")
     report["vitals"] = describe_vitals(watch.seen)
     reasons = reasons_against(watch.seen)
     if report["interrupted"]:
         reasons.append("interrupted: " + ", ".join(report["interrupted"]))
+    if lost is not None:
+        reasons.append(lost.found)
     report["valid"], report["invalid_because"] = not reasons, reasons
     report["samples"] = report.pop("samples")  # last, because it is long
+    if lost is not None:
+        raise SourceLostError(lost, report) from lost
     return report
 
 
@@ -164,8 +188,13 @@ def _pipeline(bench: Bench, watch: VitalsWatch, report: dict[str, Any]) -> None:
         if _MAIN_SCENE not in tallies:
             return
         main = tallies[_MAIN_SCENE]
-    if not main.wall_ns:
-        return
+    if main.wall_ns:
+        _describe_pipeline(main, watch, report)
+    if main.lost is not None:
+        raise main.lost
+
+
+def _describe_pipeline(main: FrameTally, watch: VitalsWatch, report: dict[str, Any]) -> None:
     report["pipeline"] = main.to_json()
     report["stages"] = main.stages_to_json()
     if main.dropped is not None:

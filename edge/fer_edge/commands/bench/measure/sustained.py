@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_edge.commands.bench.intervals import PERCENTS, Series, slope_interval
 from fer_edge.commands.bench.measure.footprint import rss_mb
-from fer_edge.commands.bench.measure.frames import FrameTally, process_frames
+from fer_edge.commands.bench.measure.frames import FramePacer, FrameTally, process_frames
 from fer_edge.commands.bench.measure.plan import Bench
 from fer_edge.commands.bench.measure.scenes import Shown
 from fer_edge.commands.bench.measure.vitals import VitalsWatch
@@ -96,13 +96,15 @@ def run_sustained(
     # Held in one piece from the beginning, so that the points do not grow the memory they tell of.
     table = np.full((POINTS + 8, len(_COLUMNS)), np.nan)
     rows = 0
-    shown = itertools.cycle(frames)
+    shown, pacer = itertools.cycle(frames), FramePacer(bench.plan.frames_per_second)
     with watch.busy(throughout=not bench.plan.frames_per_second):
         while not bench.stop.is_set() and time.monotonic() < end and rows < len(table):
             tally = FrameTally()
             until = min(end, time.monotonic() + period_seconds)
-            shown_now = _until(shown, until)
-            process_frames(bench, pipeline, shown_now, tally, first_index=first_index + histogram.n)
+            index = first_index + histogram.n
+            process_frames(
+                bench, pipeline, _until(shown, until), tally, first_index=index, pacer=pacer
+            )
             if not tally.wall_ns:
                 continue
             histogram.add(tally.wall_ms)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, cast
 import numpy as np
 
 from fer_edge.shared.opencv import cv2
-from fer_edge.shared.records import GreyImage, Point
+from fer_edge.shared.records import Image, Point
 
 _LARGEST_RATIO: Final = 4.0  # shrunk further than this, rows and columns are left out first
 
@@ -15,14 +15,14 @@ class Patch(NamedTuple):
     """A part of a picture, shrunk.
 
     Attributes:
-        pixels: uint8, shape (h, w).
+        pixels: uint8, shape (h, w) or (h, w, 3).
         left: Left edge in the picture.
         top: Top edge in the picture.
         across: Pixels of the patch per pixel of the picture, along x.
         down: The same along y.
     """
 
-    pixels: GreyImage
+    pixels: Image
     left: int
     top: int
     across: float
@@ -30,7 +30,7 @@ class Patch(NamedTuple):
 
 
 def cut_patch(
-    grey: GreyImage, x: float, y: float, side: float, scale: float, *, mean: bool = False
+    picture: Image, x: float, y: float, side: float, scale: float, *, mean: bool = False
 ) -> Patch | None:
     """Cut a square around a point and scale it; what lies outside the picture is cut off.
 
@@ -38,30 +38,30 @@ def cut_patch(
     rows and columns are left out.
 
     Args:
-        grey: uint8, shape (H, W).
-        x: Centre, in pixels of `grey`.
+        picture: uint8, shape (H, W) or (H, W, 3).
+        x: Centre, in pixels of `picture`.
         y: The same.
-        side: Of the square, in pixels of `grey`.
-        scale: Pixels of the result per pixel of `grey`, about.
+        side: Of the square, in pixels of `picture`.
+        scale: Pixels of the result per pixel of `picture`, about.
         mean: Make each pixel the mean of all it stands for instead of the nearest four: dearer,
             but in a dim room single pixels are mostly noise.
 
     Returns:
         None where less than one pixel is left.
     """
-    height, width = grey.shape
+    height, width = picture.shape[:2]
     left, top = max(0, int(x - side / 2)), max(0, int(y - side / 2))
     right, bottom = min(width, int(x + side / 2)), min(height, int(y + side / 2))
     if right - left < 1 or bottom - top < 1:
         return None
     size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     step = max(1, int(1 / (scale * _LARGEST_RATIO)))
-    part = grey[top:bottom:step, left:right:step]
+    part = picture[top:bottom:step, left:right:step]
     pixels = cv2.resize(
         part, size, interpolation=cv2.INTER_AREA if mean else cv2.INTER_LINEAR_EXACT
     )
     return Patch(
-        cast("GreyImage", pixels), left, top, size[0] / (right - left), size[1] / (bottom - top)
+        cast("Image", pixels), left, top, size[0] / (right - left), size[1] / (bottom - top)
     )
 
 
@@ -69,11 +69,11 @@ class TurnedPatch(NamedTuple):
     """A square of a picture, shrunk, and turned so that what leans in the picture stands upright.
 
     Attributes:
-        pixels: uint8, shape (size, size).
+        pixels: uint8, shape (size, size) or (size, size, 3).
         rows: Of the matrix (2, 3) that leads from its pixels to those of the picture.
     """
 
-    pixels: GreyImage
+    pixels: Image
     rows: tuple[tuple[float, float, float], tuple[float, float, float]]
 
     def in_picture(self, x: float, y: float) -> Point:
@@ -89,26 +89,33 @@ class TurnedPatch(NamedTuple):
 
 
 def turned_patch(
-    grey: GreyImage, x: float, y: float, side: float, *, roll: float, size_px: int
+    picture: Image,
+    x: float,
+    y: float,
+    side: float,
+    *,
+    roll: float,
+    size_px: int,
+    mean: bool = True,
 ) -> TurnedPatch | None:
     """Cut a square that leans by `roll` degrees; what lies outside the picture repeats its border.
 
     Args:
-        grey: uint8, shape (H, W).
-        x: Centre, in pixels of `grey`.
+        picture: uint8, shape (H, W) or (H, W, 3).
+        x: Centre, in pixels of `picture`.
         y: The same.
-        side: Of the square, in pixels of `grey`.
+        side: Of the square, in pixels of `picture`.
         roll: Degrees, clockwise in the picture.
         size_px: Side of the result.
+        mean: Shrink first, so that each pixel is the mean of all it stands for. The warp alone
+            takes the nearest four, which are mostly noise.
 
     Returns:
         None where less than one pixel of the picture is in it.
     """
     sine, cosine = math.sin(math.radians(roll)), math.cos(math.radians(roll))
-    # Shrunk first, by the mean: a warp alone takes single pixels, which are mostly noise.
-    around = cut_patch(
-        grey, x, y, side * (abs(sine) + abs(cosine)), min(1.0, size_px / side), mean=True
-    )
+    scale = min(1.0, size_px / side) if mean else 1.0
+    around = cut_patch(picture, x, y, side * (abs(sine) + abs(cosine)), scale, mean=mean)
     if around is None:
         return None
     step_x, step_y = side * around.across / size_px, side * around.down / size_px
@@ -127,7 +134,7 @@ def turned_patch(
     (a, b, c), (d, e, f) = matrix.tolist()
     across, down = around.across, around.down
     return TurnedPatch(
-        cast("GreyImage", pixels),
+        cast("Image", pixels),
         (
             (a / across, b / across, around.left + c / across),
             (d / down, e / down, around.top + f / down),
