@@ -1,5 +1,6 @@
 """Labelled faces as the trainer reads them."""
 
+import json
 import logging
 import zipfile
 from collections.abc import Callable
@@ -12,8 +13,11 @@ from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, LabelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import InputSpec
+from fer_edge.shared.opencv import cv2
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.reading import read_data, read_for_evaluation
+from fer_trainer.data.unlabelled import read_unlabelled
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import DataSettings
 
 SEVEN = LABEL_SETS["fer2013"].labels
@@ -90,6 +94,19 @@ def test_a_picture_of_one_row_is_left_out(
     (folder / "happy" / "003.png").write_bytes(a_png(np.zeros((1, 500_000), np.uint8)))
     data = read_data(folder, labels=SEVEN, spec=SPEC)
     assert data.origin.unreadable == ("happy/003.png",)
+
+
+def test_a_picture_of_one_row_among_unlabelled_faces_is_left_out_and_named(
+    small_recipe: Path, tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    faces = write_faces(tmp_path, ["nameless"], each=100) / "nameless"
+    cv2.imwrite(str(faces / "odd.png"), np.zeros((3, 60), np.uint8))
+    recipe = load_recipe(
+        str(small_recipe),
+        overrides=[f"data.unlabelled={json.dumps(str(faces))}", 'distillation.answers="answers"'],
+    )
+    found = read_unlabelled(recipe, aside=())
+    assert (len(found), found.unreadable) == (100, ("odd.png",))
 
 
 def test_many_broken_pictures_are_an_error(

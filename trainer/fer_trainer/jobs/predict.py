@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.data.pictures import decode_colour, decode_grey, read_picture_bytes
+from fer_edge.shared.errors import PictureError
 from fer_edge.shared.faces.choice import default_detector
 from fer_edge.shared.model.preprocess import cut_face, prepare_crop, whole_picture
 from fer_edge.shared.records import Face, Image, Reading
@@ -107,7 +108,7 @@ class RunPredictor:
         """Read one picture; one in which no face is found is taken whole, and the log says so.
 
         Raises:
-            PictureError: It cannot be read.
+            PictureError: It cannot be read, or is no face crop for its shape.
         """
         data, spec = read_picture_bytes(Path(image)), self._contract.input
         grey = decode_grey(data, where=image)
@@ -119,7 +120,12 @@ class RunPredictor:
             if self._detector:
                 _log.info("%s: no face found, so the whole picture is read as one", image)
             faces = [Face(whole_picture(grey), 1.0)]
-            crops = [prepare_crop(picture, spec)]
+            try:
+                crops = [prepare_crop(picture, spec)]
+            except PictureError as error:  # which knows no names
+                raise PictureError(
+                    f"{image}: {error.found}", expected=error.expected, fix=error.fix
+                ) from error
         height, width = grey.shape
         seen = (self._read_face(face, crop) for face, crop in zip(faces, crops, strict=True))
         return SeenPicture(image, width, height, tuple(seen))
