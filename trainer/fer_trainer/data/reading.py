@@ -201,6 +201,7 @@ class _Reader:
     votes: Votes | None
     doubts: Votes | None = None
     doubted: set[str] = field(default_factory=set)
+    doubtable: Counter[bool] = field(default_factory=Counter)
     decoded: list[_Decoded] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     other_labels: Counter[str] = field(default_factory=Counter)
@@ -216,8 +217,8 @@ class _Reader:
                 self.passed_over[str(entry.split)] += 1
                 continue
             label, soft = entry.label, None
-            if self.doubts is not None and self.doubts.doubts(entry):
-                self.doubted.add(entry.name)
+            if self.doubts is not None and label is not None:
+                self._doubt(self.doubts, entry)
             if self.votes is not None and label is not None:
                 judged = self.votes.judge(entry)
                 if isinstance(judged, str):
@@ -229,6 +230,12 @@ class _Reader:
                 continue
             self._decode(entry, label, soft)
         self.skipped = entries.skipped
+
+    def _doubt(self, doubts: Votes, entry: Entry) -> None:
+        if entry.split in {None, "train"}:  # doubts are about nothing else
+            self.doubtable[doubts.knows(entry)] += 1
+        if doubts.doubts(entry):
+            self.doubted.add(entry.name)
 
     def _decode(self, entry: Entry, label: str | None, soft: SoftLabel | None) -> None:
         try:
@@ -278,20 +285,26 @@ class _Reader:
         )
 
     def _check_votes(self) -> None:
+        if self.doubts is not None:
+            _check_known(self.doubts, self.doubtable[False], self.doubtable.total())
         if self.votes is None:
             return
         total = len(self.decoded) + self.without_majority.total()
-        strangers = self.without_majority[NO_VOTES]
-        if strangers > MAX_UNREADABLE * total:
-            raise DataError(
-                f"{self.votes.name} has no votes for {strangers:,} of {total:,} pictures",
-                expected="the votes on this data set",
-                fix="check that both come from the same copy: fer2013new.csv belongs to "
-                "fer2013.csv, a table with paths to the folders it was made for",
-            )
+        _check_known(self.votes, self.without_majority[NO_VOTES], total)
         if self.without_majority:
             left_out = _listed(self.without_majority)
             _log.warning("left out by the votes of %s: %s", self.votes.name, left_out)
+
+
+def _check_known(votes: Votes, strangers: int, total: int) -> None:
+    """Refuse votes that say nothing of more than one picture in a hundred."""
+    if strangers > MAX_UNREADABLE * total:
+        raise DataError(
+            f"{votes.name} has no votes for {strangers:,} of {total:,} pictures",
+            expected="the votes on this data set",
+            fix="check that both come from the same copy: fer2013new.csv belongs to "
+            "fer2013.csv, a table with paths to the folders it was made for",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
