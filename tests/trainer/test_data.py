@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +143,21 @@ def test_val_folders_alone_cannot_be_evaluated(
     write_faces(tmp_path / "data" / "val", SEVEN, each=1)
     with pytest.raises(DataError, match=r"has no test pictures \(only val 7\)"):
         read_for_evaluation(tmp_path / "data", labels=SEVEN, spec=SPEC)
+
+
+def test_why_test_pictures_cannot_be_used_is_said(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data" / "train", SEVEN, each=1).parent
+    write_faces(data / "test", ["contempt"], each=2)
+    with pytest.raises(DataError, match="holds only contempt 2"):
+        read_for_evaluation(data, labels=SEVEN, spec=SPEC)
+    shutil.rmtree(data / "test")
+    write_faces(data / "test", SEVEN, each=1)
+    for picture in (data / "test").rglob("*.png"):
+        picture.write_bytes(b"broken")
+    with pytest.raises(DataError, match="7 of 7 pictures cannot be read"):
+        read_for_evaluation(data, labels=SEVEN, spec=SPEC)
 
 
 @pytest.mark.parametrize("name", ["../happy/a.png", "/happy/a.png", "x\\..\\..\\happy/a.png"])

@@ -146,6 +146,24 @@ def test_votes_of_other_data_are_refused(tmp_path: Path, write_faces: Callable[.
         read(data, votes)
 
 
+def test_why_votes_leave_no_test_picture_is_said(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data", ["train/sad", "test/sad"], each=2)
+    rows = {f"{part}/sad/{n:03d}.png": HAPPY for part in ("train", "test") for n in range(2)}
+
+    def evaluated(*ambiguous: str) -> None:
+        settings = DataSettings(votes=str(a_votes_file(tmp_path / "votes.csv", rows, ambiguous)))
+        read_for_evaluation(data, labels=EIGHT, spec=InputSpec(), settings=settings)
+
+    with pytest.raises(DataError, match="holds only ambiguous 2"):
+        evaluated(*rows)
+    rows = dict.fromkeys(["train/sad/000.png", "train/sad/001.png"], HAPPY)
+    rows |= {f"other/{name}": row for name, row in rows.items()}
+    with pytest.raises(DataError, match="no votes for 2 of 2 pictures"):
+        evaluated()
+
+
 def test_votes_need_the_labels_they_are_for(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:

@@ -159,7 +159,7 @@ def read_for_evaluation(
     with _opened(path, labels, spec, settings, vocabulary) as entries:
         reader = _Reader(path, labels, spec, _votes(settings, labels))
         reader.read(entries, only_test=True)
-    if reader.passed_over and not reader.decoded:
+    if reader.passed_over and not reader.met:
         raise DataError(
             f"{path} has no test pictures (only {_listed(reader.passed_over)})",
             expected="a test split, or no splits at all",
@@ -249,20 +249,26 @@ class _Reader:
         index = self.labels.index(label)
         self.decoded.append(_Decoded(entry.name, entry.split, pixels, index, soft))
 
+    @property
+    def met(self) -> bool:
+        """Whether there was any picture to decode, be it in vain."""
+        return bool(self.decoded or self.unreadable or self.without_majority or self.other_labels)
+
     def data_set(self) -> DataSet:
         """Return what was kept, once it is known to be sound."""
         self._check_votes()
         total = len(self.decoded) + len(self.unreadable)
         if not total:
+            left_out = self.other_labels + self.without_majority
             raise DataError(
-                f"{self.path} holds only {_listed(self.other_labels) or 'a header'}",
+                f"{self.path} holds only {_listed(left_out) or 'a header'}",
                 expected="pictures of " + ", ".join(self.labels),
                 fix="name the labels that the data has, or other data",
             )
         check_readable(self.unreadable, total, self.path)
         if self.other_labels:
-            left_out = _listed(self.other_labels)
-            _log.warning("left out, not among %s: %s", "/".join(self.labels), left_out)
+            others = _listed(self.other_labels)
+            _log.warning("left out, not among %s: %s", "/".join(self.labels), others)
         splits = {
             split: _stack([item for item in self.decoded if item.split == split])
             for split in sorted({item.split for item in self.decoded}, key=str)
