@@ -10,9 +10,10 @@ from fer_edge.shared.data.pictures import decode_colour, decode_grey, read_pictu
 from fer_edge.shared.errors import PictureError
 from fer_edge.shared.faces.choice import default_detector
 from fer_edge.shared.model.preprocess import cut_face, prepare_crop, whole_picture
+from fer_edge.shared.model.priors import prior_shift
 from fer_edge.shared.records import Face, Image, Reading
 from fer_trainer.jobs.finished import load_run
-from fer_trainer.jobs.wording import say, to_prediction
+from fer_trainer.jobs.wording import balanced, say, to_prediction
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.report.plots import draw_predictions
 from fer_trainer.run import folder as run_folder
@@ -27,7 +28,7 @@ class SeenFace:
     """A face that was read.
 
     Attributes:
-        reading: Where it is and what the network answered.
+        reading: Where it is, what the network answered, and what a device makes of that.
         text: The same in the recipe's words, for instance `Happy (0.93)`.
         crop: uint8, shape (H, W) or (H, W, 3) in RGB: what the network was shown.
     """
@@ -101,6 +102,7 @@ class RunPredictor:
 
     def __init__(self, run: Path, *, whole_pictures: bool) -> None:
         self._contract, self._network = load_run(run)
+        self._shift = prior_shift(self._contract, balance=self._contract.balance)
         self._words = load_recipe(str(run / run_folder.RECIPE)).words
         self._detector = None if whole_pictures else default_detector()
 
@@ -136,4 +138,5 @@ class RunPredictor:
         answers = predict(self._network, crop[None])
         (answer,) = temper_answers(answers, contract.output.temperature)
         prediction = to_prediction(answer, contract.labels, threshold=threshold)
-        return SeenFace(Reading(face, prediction), say(prediction, self._words), crop)
+        reading = Reading(face, prediction, relative=balanced(prediction, self._shift))
+        return SeenFace(reading, say(reading.answer, self._words), crop)
