@@ -1,5 +1,6 @@
 """Labels of one's own, merged and dropped ones, and colour: from a recipe to pictures in memory."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,9 @@ def test_labels_are_those_that_the_recipe_names(tmp_path: Path, lines: str, labe
         (['labels.drop=["happy"]', 'labels.merge={good=["joy"]}'], "merged or dropped already"),
         (["labels.merge={good=[]}"], "labels.merge.good is empty"),
         (['labels.merge={good=["glad"]}'], "labels.merge.good takes the place of no label"),
+        (["labels.drop=" + json.dumps([f"person {n}" for n in range(257)])], "name 257 classes"),
+        (['labels.drop=["' + 81 * "x" + '"]'], "one of them 'x{40}', 81 characters long"),
+        (['labels.merge={bad=["angry", "' + 81 * "x" + '"]}'], "81 characters long"),
         (["labels.merg={}"], "did you mean 'labels.merge'"),
         (["input.size=7"], "input.height = 7"),
         (["input.colour=rgb", "input.equalise=true"], "equalise with colour 'rgb'"),
