@@ -271,6 +271,15 @@ def test_doubts_of_other_data_are_refused(tmp_path: Path, write_faces: Callable[
         doubted({name: row for name, row in rows.items() if "001" in name})
 
 
+def test_evaluation_by_votes_wants_a_run_of_their_labels(
+    finished_run: Path, faces: Path, votes: Path
+) -> None:
+    from fer_trainer.jobs.finished import evaluate_run
+
+    with pytest.raises(LabelError, match=r"run answers angry.*leave --votes out"):
+        evaluate_run(finished_run, faces, votes=votes)
+
+
 def test_a_run_says_whose_votes_it_was_trained_by(
     tmp_path: Path, write_faces: Callable[..., Path], small_recipe: Path
 ) -> None:

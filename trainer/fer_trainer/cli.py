@@ -138,7 +138,8 @@ def fit(
     "--votes",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels.",
+    help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels; of a "
+    "RUN with the labels of FER+.",
 )
 @json_option
 def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_json: bool) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fer_edge.shared.errors import ModelError
+from fer_edge.shared.data.ferplus import EXPRESSIONS
+from fer_edge.shared.errors import LabelError, ModelError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.scores import Scores
 from fer_trainer.backend import keras
@@ -27,15 +28,22 @@ def evaluate_run(
         data: Class folders, split folders (then test is used), a ZIP of either, or fer2013.csv
             (then what the run's recipe counts as test is used).
         pictures: A folder for confusion, reliability and contact sheets.
-        votes: Whose majority is the truth, as a CSV file of FER+ votes; the data set's own labels
-            are where not given, however the network was trained.
+        votes: Whose majority is the truth, as a CSV file of FER+ votes, of a run with the labels of
+            FER+; the data set's own labels are where not given, however the network was trained.
 
     Raises:
         ModelError: The run is unfinished or damaged.
         DataError: The data cannot be used.
+        LabelError: Votes are given, and the run has other labels than those of FER+.
         OutputError: The pictures cannot be written.
     """
     contract, network = load_run(run)
+    if votes and sorted(contract.labels) != sorted(EXPRESSIONS):
+        raise LabelError(
+            f"votes are given, and {run} answers {', '.join(contract.labels)}",
+            expected="a run with the labels of FER+: " + ", ".join(EXPRESSIONS),
+            fix="leave --votes out: DATA's own labels are the truth then",
+        )
     settings = replace(
         load_recipe(str(run / run_folder.RECIPE)).data, votes=str(votes) if votes else ""
     )
