@@ -232,6 +232,21 @@ def test_a_head_without_pictures_of_a_label_is_refused(
         load_data(recipe, faces)
 
 
+def test_the_reports_of_all_heads_are_written_anew(headed_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(headed_run, tmp_path / "run")
+    pages = [
+        run / "report.html",
+        *(run / f"heads/{head}/report.html" for head in ("own", "people")),
+    ]
+    page = pages[0].read_text()
+    for each in pages:
+        each.unlink()
+    done = CliRunner().invoke(cli, ["report", str(run), "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout) == {"report": str(pages[0]), "pictures": None}
+    assert pages[0].read_text() == page
+    assert all(each.is_file() for each in pages)
+
+
 def test_a_command_for_one_network_says_which_heads_there_are(headed_run: Path) -> None:
     with pytest.raises(ModelError, match=r"heads own, people.*heads/own"):
         RunFolder(headed_run).check_whole()

@@ -208,15 +208,17 @@ def report(run: Path, as_json: bool) -> None:
     """Write report.html of a finished RUN anew, and its pictures.
 
     The page needs nothing but itself: it may be sent around and opened offline. The data set is
-    not needed to write it.
+    not needed to write it. Of a RUN with several heads each one's report is written, too.
     """
     from fer_trainer.run.folder import PICTURES, RunFolder
 
-    RunFolder(run).check_whole()
+    heads = RunFolder(run).heads()
+    for folder in heads.values() or [run]:
+        RunFolder(folder).check_whole()
     from fer_trainer.jobs.finished import report_run
 
     page = report_run(run)
-    told = {"report": str(page), "pictures": str(run / PICTURES)}
+    told = {"report": str(page), "pictures": None if heads else str(run / PICTURES)}
     echo_result(lambda: told, lambda: f"report: {page}", as_json=as_json)
 
 

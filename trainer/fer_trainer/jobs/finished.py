@@ -12,9 +12,11 @@ from fer_trainer.backend import keras
 from fer_trainer.data.reading import read_for_evaluation
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.report.files import write_judgement, write_report
+from fer_trainer.report.heads import render_heads
 from fer_trainer.report.judgement import judge
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
+from fer_trainer.run.metrics import read_metrics
 from fer_trainer.training.loop import predict
 
 
@@ -61,7 +63,7 @@ def evaluate_run(
 
 
 def report_run(run: Path) -> Path:
-    """Write a finished run's report anew; the data set itself is not needed.
+    """Write a finished run's report anew, and each head's; the data set itself is not needed.
 
     Returns:
         The page's path.
@@ -70,8 +72,18 @@ def report_run(run: Path) -> Path:
         ModelError: The run is unfinished or damaged.
         OutputError: The report cannot be written.
     """
-    contract, network = load_run(run)
-    return write_report(run, contract, network)
+    if not RunFolder(run).heads():
+        contract, network = load_run(run)
+        return write_report(run, contract, network)
+    recipe = load_recipe(str(run / run_folder.RECIPE))
+    pages = {}
+    for head in recipe.heads:
+        folder = run / run_folder.HEADS / head.name
+        contract, network = load_run(folder)
+        write_report(folder, contract, network)
+        pages[head.name] = contract, read_metrics(folder / run_folder.METRICS)
+    RunFolder(run).write_text(run_folder.REPORT, render_heads(recipe.name, pages))
+    return run / run_folder.REPORT
 
 
 def load_run(run: Path) -> tuple[ModelContract, Any]:
