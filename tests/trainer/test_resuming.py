@@ -179,6 +179,12 @@ def test_another_recipe_is_refused_and_named(
     assert contents(run) == before
 
 
+def test_other_words_of_the_card_make_no_other_recipe(
+    finished_run: Path, small_recipe: Path, faces: Path
+) -> None:
+    assert resume(small_recipe, faces, finished_run, "card.limits=few faces")
+
+
 def test_other_data_is_refused_and_nothing_touched(
     finished_run: Path,
     small_recipe: Path,

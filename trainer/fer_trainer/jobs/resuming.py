@@ -14,7 +14,7 @@ from fer_edge.shared.typed_tables import flatten
 from fer_edge.shared.whole_files import WRITING
 from fer_edge.shared.written_values import as_written
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.files import CARD, load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
@@ -27,6 +27,8 @@ _DECIDING: Final = ("content_sha256", "seed", *_PARTS, "left_out", "doubted", "h
 
 def check_same_recipe(run: RunFolder, recipe: Recipe, *, longer: bool = False) -> None:
     """Refuse to resume a run of another recipe; an empty folder is a run not begun yet.
+
+    The words of the card may have changed: the run delivers them as they are now.
 
     Args:
         run: Its folder.
@@ -44,7 +46,9 @@ def check_same_recipe(run: RunFolder, recipe: Recipe, *, longer: bool = False) -
         run.check_free(force=False)
         return
     before, now = (flatten(asdict(r)) for r in (load_recipe(str(path)), recipe))
-    changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    # What the model says of itself decides nothing of the training.
+    keys = sorted({*before, *now} - CARD)
+    changed = [key for key in keys if before.get(key) != now.get(key)]
     if longer and changed == ["training.epochs"]:
         return
     if changed:
