@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from fer_edge.shared.errors import DataError, FerError, LabelError, SettingsError
 from fer_edge.shared.opencv import cv2
+from fer_trainer.cli import cli
 from fer_trainer.data.loading import load_data, settle_labels
 from fer_trainer.data.reading import read_for_evaluation
 from fer_trainer.inspection.inspecting import inspect_data
@@ -100,6 +102,11 @@ def test_one_size_is_both_sides() -> None:
     told = format_network(recipe)
     assert "rgb 64x64, 1.85 times the multiply-accumulates of grey 48x48" in told
     assert "2: smile, no smile" in told
+
+
+def test_labels_that_the_data_will_name_are_described_so() -> None:
+    given = ["describe", "edge-nano", "--set", "labels=folders", "--json"]
+    assert json.loads(CliRunner().invoke(cli, given).stdout)["labels"] == "folders"
 
 
 def test_folders_name_the_labels(tmp_path: Path) -> None:

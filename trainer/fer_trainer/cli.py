@@ -178,8 +178,9 @@ def predict(
     """Say what the network of a finished RUN reads in pictures.
 
     A line a face, for instance `Happy (0.93)`; the number is the probability of what is said. A
-    network with two answers prints the probability of the second in either case, for instance
-    `Not Happy (0.12)`. A picture in which no face is found is read whole.
+    network that ends with a sigmoid prints its one answer, the probability of the second label,
+    in either case, for instance `Not Happy (0.12)`. A picture in which no face is found is read
+    whole.
     """
     from fer_trainer.run.folder import RunFolder
 
