@@ -1,8 +1,10 @@
 """Parts of other pictures, and rare labels that count for more: both off unless asked for."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.predict import RunPredictor
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import AugmentationSettings
 from fer_trainer.report.judgement import judge
@@ -139,8 +142,41 @@ def test_calibration_is_told_of_the_balanced_answers_that_a_device_gives(
         != round(negative_log_likelihood(tempered, split.val.labels), 4)
     )
     assert told["after_int8_steps"]["nll"] == pytest.approx(expected, abs=0.01)
-    judged = judge(split.val, answers, delivered, part="validation").calibration
-    assert judged["after"]["nll"] == pytest.approx(expected, abs=2e-4)
+    judged = judge(split.val, answers, delivered, part="validation")
+    assert judged.calibration["after"]["nll"] == pytest.approx(expected, abs=2e-4)
+    rows = {name: row for row, name in enumerate(split.val.names)}
+    for shown in judged.sample:
+        row = given[rows[shown.name]]
+        assert shown.said == contract.labels[row.argmax()]
+        assert shown.confidence == pytest.approx(row.max())
+    as_trained = measured.metrics["validation"]["confusion"]
+    assert judged.scores.confusion.tolist() == as_trained, "figures are of the answers as trained"
+    assert (given.argmax(axis=1) != answers.argmax(axis=1)).any()
+
+
+def test_predict_says_what_a_device_says(finished_run: Path, faces: Path, tmp_path: Path) -> None:
+    face = str(faces / "test" / "happy" / "001.png")
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    contract = json.loads((run / "contract.json").read_text())
+
+    def read(balance: float, shares: dict[str, float]) -> dict[str, Any]:
+        told = {"class_shares": shares, "balance": balance}
+        (run / "contract.json").write_text(json.dumps({**contract, **told}))
+        seen = RunPredictor(run, whole_pictures=True).read(face)
+        return dict(seen.to_json()["faces"][0])
+
+    trained = read(0.0, contract["class_shares"])
+    assert "relative" not in trained
+    second = sorted(trained["scores"], key=trained["scores"].get)[-2]
+    rare = {label: 1e-5 if label == second else (1 - 1e-5) / 6 for label in contract["labels"]}
+    balanced = read(1.0, rare)
+    assert balanced["scores"] == trained["scores"]
+    assert balanced["label"] == second != trained["label"]
+    assert (
+        balanced["confidence"] == balanced["relative"][second] == max(balanced["relative"].values())
+    )
+    assert balanced["text"].endswith(f" ({balanced['confidence']:.2f})")
+    assert balanced["text"] != trained["text"]
 
 
 def test_a_binary_network_takes_no_adjustment(binary_recipe: Path) -> None:

@@ -59,8 +59,9 @@ def test_equal_runs_cannot_be_told_apart(finished_run: Path, tmp_path: Path) -> 
 def test_what_cannot_be_tested_is_said(finished_run: Path, tmp_path: Path) -> None:
     killed = unfinish(shutil.copytree(finished_run, tmp_path / "killed"))
     elsewhere = shutil.copytree(finished_run, tmp_path / "elsewhere")
-    split = json.loads((elsewhere / "split.json").read_text())
-    (elsewhere / "split.json").write_text(json.dumps({**split, "content_sha256": "other"}))
+    metrics = json.loads((elsewhere / "metrics.json").read_text())
+    metrics["data"]["content_sha256"] = "other"
+    (elsewhere / "metrics.json").write_text(json.dumps(metrics))
     found = json.loads(compared(finished_run, killed, elsewhere, "--json"))
     assert found["tests"] == {}
     assert found["untested"]["killed"] == "it is unfinished"

@@ -83,6 +83,30 @@ def test_the_public_test_half_is_what_the_recipe_says(
     assert sizes(read(path, public_test=public_test)) == expected
 
 
+@pytest.mark.parametrize(
+    ("public_test", "expected"),
+    [
+        ("val", {"train": 7, "val": 7, "test": 7}),
+        ("test", {"train": 7, "test": 14}),
+        ("leave-out", {"train": 7, "test": 7}),
+    ],
+)
+def test_files_named_after_the_usages_follow_the_setting_too(
+    tmp_path: Path, public_test: str, expected: dict[str, int]
+) -> None:
+    for usage in USAGES:
+        rows = [row[:2] for row in whole() if row[2] == usage]
+        a_csv(tmp_path / f"{usage}.csv", rows, "emotion,pixels")
+    data = read(tmp_path, public_test=public_test)
+    assert sizes(data) == expected
+    names = [name for samples in data.splits.values() for name in samples.names]
+    assert len({*names}) == len(names)
+    left_out = {"left out as data.public_test says": ["PublicTest.csv"]}
+    assert data.origin.skipped == (left_out if public_test == "leave-out" else {})
+    if public_test == "test":
+        assert "PublicTest/angry/00002" in names
+
+
 def test_evaluation_takes_the_private_half(tmp_path: Path) -> None:
     path = a_csv(tmp_path / "fer2013.csv", whole())
     samples = read_for_evaluation(path, labels=SEVEN, spec=InputSpec())

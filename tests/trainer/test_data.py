@@ -1,6 +1,8 @@
 """Labelled faces as the trainer reads them."""
 
+import json
 import logging
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,11 @@ from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import DataError, LabelError
 from fer_edge.shared.labels import LABEL_SETS
 from fer_edge.shared.model.contract import InputSpec
+from fer_edge.shared.opencv import cv2
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.reading import read_data, read_for_evaluation
+from fer_trainer.data.unlabelled import read_unlabelled
+from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import DataSettings
 
 SEVEN = LABEL_SETS["fer2013"].labels
@@ -92,6 +97,19 @@ def test_a_picture_of_one_row_is_left_out(
     assert data.origin.unreadable == ("happy/003.png",)
 
 
+def test_a_picture_of_one_row_among_unlabelled_faces_is_left_out_and_named(
+    small_recipe: Path, tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    faces = write_faces(tmp_path, ["nameless"], each=100) / "nameless"
+    cv2.imwrite(str(faces / "odd.png"), np.zeros((3, 60), np.uint8))
+    recipe = load_recipe(
+        str(small_recipe),
+        overrides=[f"data.unlabelled={json.dumps(str(faces))}", 'distillation.answers="answers"'],
+    )
+    found = read_unlabelled(recipe, aside=())
+    assert (len(found), found.unreadable) == (100, ("odd.png",))
+
+
 def test_many_broken_pictures_are_an_error(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:
@@ -125,6 +143,21 @@ def test_val_folders_alone_cannot_be_evaluated(
     write_faces(tmp_path / "data" / "val", SEVEN, each=1)
     with pytest.raises(DataError, match=r"has no test pictures \(only val 7\)"):
         read_for_evaluation(tmp_path / "data", labels=SEVEN, spec=SPEC)
+
+
+def test_why_test_pictures_cannot_be_used_is_said(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data" / "train", SEVEN, each=1).parent
+    write_faces(data / "test", ["contempt"], each=2)
+    with pytest.raises(DataError, match="holds only contempt 2"):
+        read_for_evaluation(data, labels=SEVEN, spec=SPEC)
+    shutil.rmtree(data / "test")
+    write_faces(data / "test", SEVEN, each=1)
+    for picture in (data / "test").rglob("*.png"):
+        picture.write_bytes(b"broken")
+    with pytest.raises(DataError, match="7 of 7 pictures cannot be read"):
+        read_for_evaluation(data, labels=SEVEN, spec=SPEC)
 
 
 @pytest.mark.parametrize("name", ["../happy/a.png", "/happy/a.png", "x\\..\\..\\happy/a.png"])

@@ -165,6 +165,29 @@ def test_what_is_said_of_other_labels_is_not_extended(recipes: Path) -> None:
     assert same == load_recipe("edge-nano").card
 
 
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ('labels=["smile", "no smile"]', False),
+        ('labels.names=["smile", "no smile"]', False),
+        ('labels={names=["smile", "no smile"]}', False),
+        ("labels=folders", False),
+        ("labels=happy-sad", False),
+        ("labels=ferplus", True),
+        ("labels=fer2013", True),
+        ("training.epochs=3", True),
+    ],
+)
+def test_an_override_of_labels_leaves_the_card_of_others_out(change: str, kept: bool) -> None:
+    card = load_recipe("edge-nano", overrides=[change]).card
+    shipped = load_recipe("edge-nano").card
+    assert (card.intended_use, card.limits) == (
+        (shipped.intended_use, shipped.limits) if kept else ("", "")
+    )
+    own = load_recipe("edge-nano", overrides=[change, "card.limits=few faces"]).card
+    assert own.limits == "few faces"
+
+
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('extends = "edge-nano"\nname = "mine"\n', encoding="utf-8-sig")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.backend import keras
 from fer_trainer.cli import cli
 from fer_trainer.data.loading import load_data
+from fer_trainer.jobs.compare import compare_runs
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.resuming import split_record
 from fer_trainer.jobs.runs import list_runs
 from fer_trainer.recipe.files import dump_recipe, load_recipe
 from fer_trainer.run.folder import RunFolder
@@ -229,6 +232,21 @@ def test_a_head_without_pictures_of_a_label_is_refused(
         load_data(recipe, faces)
 
 
+def test_the_reports_of_all_heads_are_written_anew(headed_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(headed_run, tmp_path / "run")
+    pages = [
+        run / "report.html",
+        *(run / f"heads/{head}/report.html" for head in ("own", "people")),
+    ]
+    page = pages[0].read_text()
+    for each in pages:
+        each.unlink()
+    done = CliRunner().invoke(cli, ["report", str(run), "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout) == {"report": str(pages[0]), "pictures": None}
+    assert pages[0].read_text() == page
+    assert all(each.is_file() for each in pages)
+
+
 def test_a_command_for_one_network_says_which_heads_there_are(headed_run: Path) -> None:
     with pytest.raises(ModelError, match=r"heads own, people.*heads/own"):
         RunFolder(headed_run).check_whole()
@@ -246,6 +264,21 @@ def test_the_command_line_tells_every_heads_figures(
 
 def test_the_first_heads_model_bears_the_recipes_name(headed_run: Path) -> None:
     assert load_run(headed_run / "heads/own")[0].name == "headed"
+
+
+def test_a_head_is_compared_with_a_run_of_its_labels_alone(
+    headed_run: Path, small_recipe: Path, faces: Path, votes: Path, tmp_path: Path
+) -> None:
+    changes = ["labels=ferplus", f"data.votes={json.dumps(str(votes))}"]
+    recipe = load_recipe(str(small_recipe), overrides=changes)
+    alone = load_data(recipe, faces)
+    run = shutil.copytree(headed_run / "heads/people", tmp_path / "alone")
+    (run / "split.json").write_text(json.dumps(split_record(alone)))
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["data"]["content_sha256"] == alone.origin.content_sha256
+    compared = compare_runs([headed_run / "heads/people", run])
+    assert not compared.untested
+    assert compared.tests["alone"].n == len(alone.test)
 
 
 def test_contracts_name_the_heads_own_data(headed_run: Path, votes: Path) -> None:

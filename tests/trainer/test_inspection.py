@@ -14,10 +14,12 @@ import pytest
 from fer_edge.shared.errors import DataError, OutputError
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import GreyImage
+from fer_trainer.data.loading import load_data
 from fer_trainer.inspection.duplicates import correlate, exact_groups, near_groups
 from fer_trainer.inspection.findings import Findings
 from fer_trainer.inspection.inspecting import check_usable, inspect_data, write_findings
 from fer_trainer.inspection.text import format_findings
+from fer_trainer.recipe.files import load_recipe
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -161,6 +163,8 @@ def test_unreadable_pictures_are_named_and_many_are_a_problem(
         (["happy"], "one class only, happy"),
         (["train/happy", "test/happy", "test/sad"], "train has no pictures of sad"),
         (["train/happy", "train/sad", "val/sad"], "val has no pictures of happy"),
+        (["test/happy", "test/sad"], "no train part, only test"),
+        (["val/happy", "val/sad", "test/happy", "test/sad"], "no train part, only val and test"),
     ],
 )
 def test_what_cannot_be_trained_on(
@@ -169,6 +173,23 @@ def test_what_cannot_be_trained_on(
     data = write_faces(tmp_path / "data", folders, each=3)
     with pytest.raises(DataError, match=words):
         check_usable(inspected(data))
+
+
+@pytest.mark.parametrize("folder", ["happy", "train/happy"])
+def test_a_class_of_one_picture_and_its_copies_cannot_be_split(
+    folder: str, tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data", [folder, folder.replace("happy", "sad")], each=2)
+    check_usable(inspected(data))
+    shutil.copy(data / folder / "000.png", data / folder / "001.png")
+    with pytest.raises(DataError, match="a single picture of happy"):
+        check_usable(inspected(data))
+    with pytest.raises(DataError, match="no pictures of happy"):
+        load_data(load_recipe("happy-sad-simple"), data)
+    if folder.startswith("train/"):
+        write_faces(data / "val", ["happy", "sad"], each=2, seed=2)
+        check_usable(inspected(data))
+        load_data(load_recipe("happy-sad-simple"), data)
 
 
 def test_a_class_missing_in_test_alone_is_no_problem(
@@ -286,9 +307,10 @@ def test_it_goes_on_to_the_end_and_lists_what_it_does_not_understand(sick: Path)
 def test_folders_of_unknown_names_alone_are_looked_at_and_all_listed(tmp_path: Path) -> None:
     names = [f"kind {letter}" for letter in "abcdefghijklm"]
     for number, name in enumerate(names):
-        put(tmp_path / "data", f"{name}/1.png", middle(a_photo(number)))
+        for seed in (number, number + len(names)):
+            put(tmp_path / "data", f"{name}/{seed}.png", middle(a_photo(seed)))
     found = inspected(tmp_path / "data")
-    assert found.counts() == {"all": dict.fromkeys(names, 1)}
+    assert found.counts() == {"all": dict.fromkeys(names, 2)}
     problems = found.problems()
     assert [name for name in names if any(f"'{name}'" in problem for problem in problems)] == names
     assert not inspect_data(tmp_path / "data", tell=lambda line: None, labels="folders").problems()

@@ -1,12 +1,15 @@
 """Labels of one's own, merged and dropped ones, and colour: from a recipe to pictures in memory."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from fer_edge.shared.errors import DataError, FerError, LabelError, SettingsError
 from fer_edge.shared.opencv import cv2
+from fer_trainer.cli import cli
 from fer_trainer.data.loading import load_data, settle_labels
 from fer_trainer.data.reading import read_for_evaluation
 from fer_trainer.inspection.inspecting import inspect_data
@@ -71,6 +74,9 @@ def test_labels_are_those_that_the_recipe_names(tmp_path: Path, lines: str, labe
         (['labels.drop=["happy"]', 'labels.merge={good=["joy"]}'], "merged or dropped already"),
         (["labels.merge={good=[]}"], "labels.merge.good is empty"),
         (['labels.merge={good=["glad"]}'], "labels.merge.good takes the place of no label"),
+        (["labels.drop=" + json.dumps([f"person {n}" for n in range(257)])], "name 257 classes"),
+        (['labels.drop=["' + 81 * "x" + '"]'], "one of them 'x{40}', 81 characters long"),
+        (['labels.merge={bad=["angry", "' + 81 * "x" + '"]}'], "81 characters long"),
         (["labels.merg={}"], "did you mean 'labels.merge'"),
         (["input.size=7"], "input.height = 7"),
         (["input.colour=rgb", "input.equalise=true"], "equalise with colour 'rgb'"),
@@ -96,6 +102,11 @@ def test_one_size_is_both_sides() -> None:
     told = format_network(recipe)
     assert "rgb 64x64, 1.85 times the multiply-accumulates of grey 48x48" in told
     assert "2: smile, no smile" in told
+
+
+def test_labels_that_the_data_will_name_are_described_so() -> None:
+    given = ["describe", "edge-nano", "--set", "labels=folders", "--json"]
+    assert json.loads(CliRunner().invoke(cli, given).stdout)["labels"] == "folders"
 
 
 def test_folders_name_the_labels(tmp_path: Path) -> None:

@@ -87,13 +87,16 @@ def test_several_pictures_are_named_and_a_bad_one_stops_nothing(
     first, second = data / "happy" / "000.png", data / "sad" / "001.png"
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    done = fer_train("predict", run, first, broken, second, "--crops")
+    thin = tmp_path / "thin.png"
+    cv2.imwrite(str(thin), np.zeros((3, 60), np.uint8))
+    done = fer_train("predict", run, first, broken, thin, second, "--crops")
     assert done.returncode == 1
     assert [line.rpartition(": ")[0] for line in done.stdout.splitlines()] == [
         str(first),
         str(second),
     ]
     assert "broken.png cannot be decoded" in done.stderr
+    assert "thin.png: a picture of 60x3 pixels is no face crop" in done.stderr
     as_json = fer_train("predict", run, first, second, "--crops", "--json")
     lines = [json.loads(line) for line in as_json.stdout.splitlines()]
     assert [line["image"] for line in lines] == [str(first), str(second)]

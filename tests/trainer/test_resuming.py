@@ -1,5 +1,6 @@
 """A run that is killed goes on as if nothing had been."""
 
+import contextlib
 import csv
 import json
 import random
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from fer_edge.shared.errors import DataError, ModelError, OutputError, SettingsE
 from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.resuming import check_same_data, split_record
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint, capture, remind, restore
@@ -176,6 +179,12 @@ def test_another_recipe_is_refused_and_named(
     assert contents(run) == before
 
 
+def test_other_words_of_the_card_make_no_other_recipe(
+    finished_run: Path, small_recipe: Path, faces: Path
+) -> None:
+    assert resume(small_recipe, faces, finished_run, "card.limits=few faces")
+
+
 def test_other_data_is_refused_and_nothing_touched(
     finished_run: Path,
     small_recipe: Path,
@@ -192,6 +201,43 @@ def test_other_data_is_refused_and_nothing_touched(
     with pytest.raises(DataError, match="does not exist"):
         resume(small_recipe, tmp_path / "vanished", run)
     assert contents(run) == before
+
+
+def test_files_beside_the_pictures_make_no_other_data(
+    finished_run: Path, small_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(faces, tmp_path / "data")
+    (data / "train" / "happy" / ".DS_Store").write_bytes(b"a file manager's")
+    (data / "notes.txt").write_text("mine")
+    assert "nothing to resume" in resume(small_recipe, data, finished_run)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("a note", ""), ("another face", "other pictures"), ("another seed", "another split")],
+)
+def test_unlabelled_faces_are_the_same_whatever_lies_beside_them(
+    change: str,
+    told: str,
+    small_recipe: Path,
+    faces: Path,
+    tmp_path: Path,
+    write_faces: Callable[..., Path],
+) -> None:
+    nameless = write_faces(tmp_path, ["nameless"], each=4, seed=9) / "nameless"
+    named = [f"data.unlabelled={json.dumps(str(nameless))}", 'distillation.answers="answers"']
+    settings = load_recipe(str(small_recipe), overrides=named)
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    run.write_json("split.json", split_record(load_data(settings, faces)))
+    if change == "a note":
+        (nameless / "notes.txt").write_text("mine")
+    elif change == "another face":
+        (nameless / "003.png").unlink()
+    else:
+        settings = replace(settings, data=replace(settings.data, seed=8))
+    with pytest.raises(DataError, match=told) if told else contextlib.nullcontext():
+        check_same_data(run, load_data(settings, faces))
 
 
 def test_a_finished_run_is_left_as_it_is(

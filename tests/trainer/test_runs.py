@@ -60,6 +60,17 @@ def test_a_run_is_told_as_it_recorded_it(folder: Path) -> None:
     assert listed(folder)["done"]["bytes"] == size
 
 
+@pytest.mark.parametrize("line", ["\0\0\0,0.1,1,0.5,1,0.5,2", "6,0.1", "6" + ",1" * 9, "x" * 50])
+def test_a_damaged_history_is_told_and_the_other_runs_are_listed(folder: Path, line: str) -> None:
+    with (folder / "deep/killed/history.csv").open("a") as history:
+        history.write(line + "\n")
+    found = listed(folder)
+    assert {name: entry["state"] for name, entry in found.items()} == {
+        "killed": "damaged", "damaged": "damaged", "done": "finished", "fresh": "unfinished",
+    }  # fmt: skip
+    assert "history.csv cannot be read" in str(found["killed"]["problem"])
+
+
 def test_people_get_a_table(folder: Path) -> None:
     lines = CliRunner().invoke(cli, ["runs", str(folder)]).stdout.splitlines()
     assert lines[0].split()[:3] == ["run", "recipe", "data"]

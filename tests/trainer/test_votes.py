@@ -146,6 +146,24 @@ def test_votes_of_other_data_are_refused(tmp_path: Path, write_faces: Callable[.
         read(data, votes)
 
 
+def test_why_votes_leave_no_test_picture_is_said(
+    tmp_path: Path, write_faces: Callable[..., Path]
+) -> None:
+    data = write_faces(tmp_path / "data", ["train/sad", "test/sad"], each=2)
+    rows = {f"{part}/sad/{n:03d}.png": HAPPY for part in ("train", "test") for n in range(2)}
+
+    def evaluated(*ambiguous: str) -> None:
+        settings = DataSettings(votes=str(a_votes_file(tmp_path / "votes.csv", rows, ambiguous)))
+        read_for_evaluation(data, labels=EIGHT, spec=InputSpec(), settings=settings)
+
+    with pytest.raises(DataError, match="holds only ambiguous 2"):
+        evaluated(*rows)
+    rows = dict.fromkeys(["train/sad/000.png", "train/sad/001.png"], HAPPY)
+    rows |= {f"other/{name}": row for name, row in rows.items()}
+    with pytest.raises(DataError, match="no votes for 2 of 2 pictures"):
+        evaluated()
+
+
 def test_votes_need_the_labels_they_are_for(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:
@@ -229,12 +247,37 @@ def test_doubts_about_a_whole_class_are_an_error(
     tmp_path: Path, write_faces: Callable[..., Path]
 ) -> None:
     data = write_faces(tmp_path / "data", ["sad", "happy"], each=8)
-    rows = {f"sad/{n:03d}.png": HAPPY for n in range(8)}
+    rows = {f"{label}/{n:03d}.png": HAPPY for label in ("sad", "happy") for n in range(8)}
     votes = a_votes_file(tmp_path / "votes.csv", rows)
     settings = DataSettings(doubts=str(votes))
     found = read_data(data, labels=("sad", "happy"), spec=InputSpec(), settings=settings)
     with pytest.raises(DataError, match="without those: train has no pictures of sad"):
         split_data(found, labels=("sad", "happy"), validation_fraction=0.25, seed=1)
+
+
+def test_doubts_of_other_data_are_refused(tmp_path: Path, write_faces: Callable[..., Path]) -> None:
+    data = write_faces(tmp_path / "data", ["train/sad", "train/happy", "test/sad"], each=2)
+    rows = {f"train/{label}/{n:03d}.png": HAPPY for label in ("sad", "happy") for n in range(2)}
+
+    def doubted(rows: dict[str, Sequence[int]]) -> frozenset[str]:
+        settings = DataSettings(doubts=str(a_votes_file(tmp_path / "votes.csv", rows)))
+        labels = ("sad", "happy")
+        return read_data(data, labels=labels, spec=InputSpec(), settings=settings).doubted
+
+    assert len(doubted({**rows})) == 2, "test pictures need no votes: they are never left out"
+    with pytest.raises(DataError, match=r"votes\.csv has no votes for 4 of 4 pictures"):
+        doubted({name.replace(".png", ".jpg"): row for name, row in rows.items()})
+    with pytest.raises(DataError, match=r"votes\.csv has no votes for 2 of 4 pictures"):
+        doubted({name: row for name, row in rows.items() if "001" in name})
+
+
+def test_evaluation_by_votes_wants_a_run_of_their_labels(
+    finished_run: Path, faces: Path, votes: Path
+) -> None:
+    from fer_trainer.jobs.finished import evaluate_run
+
+    with pytest.raises(LabelError, match=r"run answers angry.*leave --votes out"):
+        evaluate_run(finished_run, faces, votes=votes)
 
 
 def test_a_run_says_whose_votes_it_was_trained_by(

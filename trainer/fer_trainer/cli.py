@@ -138,7 +138,8 @@ def fit(
     "--votes",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels.",
+    help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels; of a "
+    "RUN with the labels of FER+.",
 )
 @json_option
 def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_json: bool) -> None:
@@ -177,8 +178,9 @@ def predict(
     """Say what the network of a finished RUN reads in pictures.
 
     A line a face, for instance `Happy (0.93)`; the number is the probability of what is said. A
-    network with two answers prints the probability of the second in either case, for instance
-    `Not Happy (0.12)`. A picture in which no face is found is read whole.
+    network that ends with a sigmoid prints its one answer, the probability of the second label,
+    in either case, for instance `Not Happy (0.12)`. A picture in which no face is found is read
+    whole.
     """
     from fer_trainer.run.folder import RunFolder
 
@@ -207,15 +209,17 @@ def report(run: Path, as_json: bool) -> None:
     """Write report.html of a finished RUN anew, and its pictures.
 
     The page needs nothing but itself: it may be sent around and opened offline. The data set is
-    not needed to write it.
+    not needed to write it. Of a RUN with several heads each one's report is written, too.
     """
     from fer_trainer.run.folder import PICTURES, RunFolder
 
-    RunFolder(run).check_whole()
+    heads = RunFolder(run).heads()
+    for folder in heads.values() or [run]:
+        RunFolder(folder).check_whole()
     from fer_trainer.jobs.finished import report_run
 
     page = report_run(run)
-    told = {"report": str(page), "pictures": str(run / PICTURES)}
+    told = {"report": str(page), "pictures": None if heads else str(run / PICTURES)}
     echo_result(lambda: told, lambda: f"report: {page}", as_json=as_json)
 
 

@@ -13,10 +13,10 @@ Source: Goodfellow et al., Challenges in Representation Learning, 2013 (columns,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -41,6 +41,7 @@ _AS_SET: Final = "left out as data.public_test says"
 _DROPPED: Final = "left out as labels.drop says"
 _WHOSE: Final = {_AS_SET: " of Usage PublicTest", _DROPPED: ""}
 _UNANSWERED: Final = "no emotion column"
+_Named: TypeAlias = Split | Literal["leave-out"] | None
 
 
 class CsvEntries(Entries):
@@ -48,7 +49,7 @@ class CsvEntries(Entries):
 
     Args:
         files: Of the data set; those with pixels are read, the others are skipped.
-        public_test: What rows with Usage PublicTest are used for.
+        public_test: What rows with Usage PublicTest, or a file of that name, are used for.
         problems: Where given, pictures beside the files are a problem that is added here, and
             an error otherwise.
         vocabulary: What emotions mean.
@@ -70,9 +71,15 @@ class CsvEntries(Entries):
         self._vocabulary = vocabulary
         self._meanings: dict[str, str | None] = {}
         self._public_test: PublicTest = public_test
-        self._tables = _by_split(files)
-        unanswered = [self._tables.pop(split) for split in self._unanswered()]
-        for table in self._tables.values():
+        named = _by_split(files, public_test)
+        aside = [table for table, split in named if split == "leave-out"]
+        unanswered = [table for table, split in named if split == "test" and _lacks(table, named)]
+        self._tables = [
+            (table, split)
+            for table, split in named
+            if split != "leave-out" and table not in unanswered
+        ]
+        for table, _ in self._tables:
             _check_columns(table)
         if arrange(files.pictures).pictures:
             if problems is None:
@@ -81,6 +88,7 @@ class CsvEntries(Entries):
         self._files_skipped = [
             *files.skipped,
             *(Skipped(table.name, _UNANSWERED) for table in unanswered),
+            *(Skipped(table.name, _AS_SET) for table in aside),
             *(Skipped(name, _BESIDE) for name in files.pictures),
         ]
         self.skipped = self._files_skipped
@@ -97,13 +105,16 @@ class CsvEntries(Entries):
 
     def __iter__(self) -> Iterator[Entry]:
         left_out = Counter[str]()
-        for split, table in self._tables.items():
+        splits = Counter(split for _, split in self._tables)
+        for table, split in self._tables:
+            # Two halves of one part are told apart by their files' names.
+            folder = split if splits[split] == 1 else PurePosixPath(table.name).stem
             columns = read_header(table)
             for row, (line, cells) in enumerate(read_rows(table)):
                 where = f"line {line}" if len(self._tables) == 1 else f"{_file(table)}, line {line}"
                 # Spaces were taken off the names, so rows are read by position.
                 named = dict(zip(columns, cells, strict=False))
-                entry = self._entry(named, row, line, split=split, where=where)
+                entry = self._entry(named, row, line, split=split, where=where, folder=folder or "")
                 if isinstance(entry, Entry):
                     yield entry
                 else:
@@ -114,7 +125,7 @@ class CsvEntries(Entries):
     def names(self) -> Iterator[str]:
         """Yield what the emotions are called, once each; what is none is passed over."""
         found = set[str]()
-        for table in self._tables.values():
+        for table, _ in self._tables:
             column = read_header(table).index("emotion")
             for _, cells in read_rows(table):
                 emotion = cells[column].strip() if column < len(cells) else ""
@@ -136,15 +147,10 @@ class CsvEntries(Entries):
                 self._meanings[emotion] = ""
         return self._meanings[emotion]
 
-    def _unanswered(self) -> list[Split | None]:
-        """Return "test" where its file has no answers, as the contest published it."""
-        test = self._tables.get("test")
-        lacks = len(self._tables) > 1 and test and "emotion" not in read_header(test)
-        return ["test"] if lacks else []
-
     def _entry(
-        self, cells: Mapping[str, str], row: int, line: int, *, split: Split | None, where: str
-    ) -> Entry | str:
+        self, cells: Mapping[str, str], row: int, line: int, *, split: Split | None, where: str,
+        folder: str,
+    ) -> Entry | str:  # fmt: skip
         """Return the picture of a row, or why it is left out."""
         problem, usage = "", cells.get("usage", "").strip()
         emotion = cells.get("emotion", "").strip()
@@ -162,9 +168,8 @@ class CsvEntries(Entries):
                 problem = problem or f"{where}: usage {usage[:20]!r}"
         if problem:
             return Entry(where, None, split, partial(_refuse, problem), row)
-        folder = usage or (split or "")
         called = _named(emotion)
-        name = "/".join(part for part in (folder, called, f"{line:05d}") if part)
+        name = "/".join(part for part in (usage or folder, called, f"{line:05d}") if part)
         return Entry(name, label, split, partial(_decode, cells.get("pixels", ""), where), row)
 
 
@@ -173,25 +178,30 @@ def _named(emotion: str) -> str:
     return EMOTIONS[int(emotion)] if emotion in _EMOTION_NUMBERS else emotion
 
 
-def _by_split(files: DataFiles) -> dict[Split | None, Member]:
-    """Return the one file, or files by the split they are named after."""
+def _by_split(files: DataFiles, public_test: PublicTest) -> list[tuple[Member, _Named]]:
+    """Return the one file, or files with the split that each is named after."""
     tables = [Member(files.container, name) for name in files.tables]
     if isinstance(files.container, SingleFile):
-        return {None: tables[0]}
-    found = {_split_of_file(table): table for table in tables}
-    if len(tables) > 1 and (None in found or len(found) < len(tables)):
+        return [(tables[0], None)]
+    usual = {_split_of_file(table, "val") for table in tables}
+    if len(tables) > 1 and (None in usual or len(usual) < len(tables)):
         raise DataError(
             f"{files.container.path} holds several CSV files with pixels: "
             + ", ".join(files.tables),
             expected="one, or files named train.csv, val.csv and test.csv",
             fix=files.container.advise(files.tables[0]),
         )
-    return {split: found[split] for split in sorted(found, key=str)}
+    named = [(table, _split_of_file(table, public_test)) for table in tables]
+    return sorted(named, key=lambda each: str(each[1]))
 
 
-def _split_of_file(table: Member) -> Split | None:
-    split = split_of(PurePosixPath(table.name).stem)
-    return None if split == "leave-out" else split
+def _split_of_file(table: Member, public_test: PublicTest) -> _Named:
+    return split_of(PurePosixPath(table.name).stem, public_test=public_test)
+
+
+def _lacks(table: Member, tables: Sequence[object]) -> bool:
+    """Say whether one file of several has no answers, as the contest published its test."""
+    return len(tables) > 1 and "emotion" not in read_header(table)
 
 
 def _file(table: Member) -> str:

@@ -159,7 +159,7 @@ def read_for_evaluation(
     with _opened(path, labels, spec, settings, vocabulary) as entries:
         reader = _Reader(path, labels, spec, _votes(settings, labels))
         reader.read(entries, only_test=True)
-    if reader.passed_over and not reader.decoded:
+    if reader.passed_over and not reader.met:
         raise DataError(
             f"{path} has no test pictures (only {_listed(reader.passed_over)})",
             expected="a test split, or no splits at all",
@@ -201,6 +201,7 @@ class _Reader:
     votes: Votes | None
     doubts: Votes | None = None
     doubted: set[str] = field(default_factory=set)
+    doubtable: Counter[bool] = field(default_factory=Counter)
     decoded: list[_Decoded] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     other_labels: Counter[str] = field(default_factory=Counter)
@@ -216,8 +217,8 @@ class _Reader:
                 self.passed_over[str(entry.split)] += 1
                 continue
             label, soft = entry.label, None
-            if self.doubts is not None and self.doubts.doubts(entry):
-                self.doubted.add(entry.name)
+            if self.doubts is not None and label is not None:
+                self._doubt(self.doubts, entry)
             if self.votes is not None and label is not None:
                 judged = self.votes.judge(entry)
                 if isinstance(judged, str):
@@ -229,6 +230,12 @@ class _Reader:
                 continue
             self._decode(entry, label, soft)
         self.skipped = entries.skipped
+
+    def _doubt(self, doubts: Votes, entry: Entry) -> None:
+        if entry.split in {None, "train"}:  # doubts are about nothing else
+            self.doubtable[doubts.knows(entry)] += 1
+        if doubts.doubts(entry):
+            self.doubted.add(entry.name)
 
     def _decode(self, entry: Entry, label: str | None, soft: SoftLabel | None) -> None:
         try:
@@ -242,20 +249,26 @@ class _Reader:
         index = self.labels.index(label)
         self.decoded.append(_Decoded(entry.name, entry.split, pixels, index, soft))
 
+    @property
+    def met(self) -> bool:
+        """Whether there was any picture to decode, be it in vain."""
+        return bool(self.decoded or self.unreadable or self.without_majority or self.other_labels)
+
     def data_set(self) -> DataSet:
         """Return what was kept, once it is known to be sound."""
         self._check_votes()
         total = len(self.decoded) + len(self.unreadable)
         if not total:
+            left_out = self.other_labels + self.without_majority
             raise DataError(
-                f"{self.path} holds only {_listed(self.other_labels) or 'a header'}",
+                f"{self.path} holds only {_listed(left_out) or 'a header'}",
                 expected="pictures of " + ", ".join(self.labels),
                 fix="name the labels that the data has, or other data",
             )
         check_readable(self.unreadable, total, self.path)
         if self.other_labels:
-            left_out = _listed(self.other_labels)
-            _log.warning("left out, not among %s: %s", "/".join(self.labels), left_out)
+            others = _listed(self.other_labels)
+            _log.warning("left out, not among %s: %s", "/".join(self.labels), others)
         splits = {
             split: _stack([item for item in self.decoded if item.split == split])
             for split in sorted({item.split for item in self.decoded}, key=str)
@@ -278,20 +291,26 @@ class _Reader:
         )
 
     def _check_votes(self) -> None:
+        if self.doubts is not None:
+            _check_known(self.doubts, self.doubtable[False], self.doubtable.total())
         if self.votes is None:
             return
         total = len(self.decoded) + self.without_majority.total()
-        strangers = self.without_majority[NO_VOTES]
-        if strangers > MAX_UNREADABLE * total:
-            raise DataError(
-                f"{self.votes.name} has no votes for {strangers:,} of {total:,} pictures",
-                expected="the votes on this data set",
-                fix="check that both come from the same copy: fer2013new.csv belongs to "
-                "fer2013.csv, a table with paths to the folders it was made for",
-            )
+        _check_known(self.votes, self.without_majority[NO_VOTES], total)
         if self.without_majority:
             left_out = _listed(self.without_majority)
             _log.warning("left out by the votes of %s: %s", self.votes.name, left_out)
+
+
+def _check_known(votes: Votes, strangers: int, total: int) -> None:
+    """Refuse votes that say nothing of more than one picture in a hundred."""
+    if strangers > MAX_UNREADABLE * total:
+        raise DataError(
+            f"{votes.name} has no votes for {strangers:,} of {total:,} pictures",
+            expected="the votes on this data set",
+            fix="check that both come from the same copy: fer2013new.csv belongs to "
+            "fer2013.csv, a table with paths to the folders it was made for",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -96,11 +96,10 @@ def read_unlabelled(recipe: Recipe, *, aside: Sequence[Samples]) -> Unlabelled:
             try:
                 data = files.container.read(name)
                 seen = decode_picture(data, where=name, colour=recipe.input_spec.is_colour)
-                seen = _middle(seen, settings.middle)
+                pixels = prepare_crop(_middle(seen, settings.middle), recipe.input_spec)
             except (PictureError, DataError) as error:
                 unreadable.append((name, error.found))
                 continue
-            pixels = prepare_crop(seen, recipe.input_spec)
             if pixel_digest(pixels) in forbidden:
                 left_out[SET_ASIDE] += 1
                 continue

@@ -91,6 +91,10 @@ class Votes:
         label = entry.label if entry.label in first else first[0]
         return label, soft / soft.sum()
 
+    def knows(self, entry: Entry) -> bool:
+        """Return whether there is a row on a picture."""
+        return self._find(entry) is not None
+
     def doubts(self, entry: Entry) -> bool:
         """Return whether people would not have given a picture its own label.
 

@@ -14,7 +14,7 @@ from fer_edge.shared.data.files import by_reason
 from fer_edge.shared.errors import FerError
 from fer_trainer.data.reading import MAX_UNREADABLE
 from fer_trainer.inspection.duplicates import NearGroup
-from fer_trainer.inspection.survey import Survey
+from fer_trainer.inspection.survey import WHOLE, Survey
 
 BLANK_SPREAD: Final = 6.0
 """Below this standard deviation of its 256 grey values a picture shows next to nothing."""
@@ -144,7 +144,24 @@ class Findings:
             missing = [label for label, n in counts.items() if n == 0]
             if missing and part != "test":
                 problems.append(f"{part} has no pictures of {', '.join(missing)}")
-        return problems
+        return [*problems, *self._unsplittable()]
+
+    def _unsplittable(self) -> list[str]:
+        """Return why no train and validation parts can be had."""
+        if "train" not in self.parts and WHOLE not in self.parts:
+            only = " and ".join(self.parts)
+            return [f"there is no train part, only {only}: add it, or give class folders alone"]
+        if "val" in self.parts:
+            return []
+        seen = self.survey
+        rows = set(zip(seen.parts, seen.labels, seen.digests, strict=True))
+        distinct = Counter(label for part, label, _ in rows if part != "test")
+        if single := [label for label in self.labels if distinct[label] == 1]:
+            return [
+                f"validation is cut from train, which has a single picture of {', '.join(single)} "
+                "(the same pixels count once): two are needed"
+            ]
+        return []
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it, pictures by name."""

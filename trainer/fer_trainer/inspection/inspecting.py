@@ -32,7 +32,7 @@ from fer_trainer.recipe.promise import FOLDERS, LabelSettings
 REPORT: Final = "report.txt"
 JSON: Final = "findings.json"
 _WORDS: Final = "a name that can be a label"
-_USABLE: Final = "two classes or more, each in train, and whole pictures"
+_USABLE: Final = "two classes or more, each in train and validation, and whole pictures"
 
 
 def inspect_data(path: Path, *, tell: Callable[[str], None], labels: str | None = None) -> Findings:

@@ -142,14 +142,19 @@ def _judge(path: Path) -> _Judged:
     answers = temper_answers(predict(network, samples.pictures), contract.output.temperature)
     chosen = choose(answers, threshold=contract.threshold)
     return _Judged(
-        _data_hash(path / run_folder.SPLIT),
+        _data_hash(path),
         samples.names,
         np.asarray(chosen == samples.labels),
         score(answers, samples.labels, contract.labels, threshold=contract.threshold),
     )
 
 
-def _data_hash(split: Path) -> str:
+def _data_hash(run: Path) -> str:
+    """Return the hash of what a run was judged by; a head's split.json is that of all heads."""
+    data = read_metrics(run / run_folder.METRICS).get("data", {})
+    if "content_sha256" in data:
+        return str(data["content_sha256"])
+    split = run / run_folder.SPLIT  # of an earlier version, which knew no heads
     try:
         record: Any = parse_json(split.read_bytes())
         return str(record["content_sha256"])

@@ -12,6 +12,7 @@ from fer_edge.shared.written_values import as_written
 from fer_trainer.jobs.recipes import format_network
 from fer_trainer.network.cost import LayerCost, NetworkCost
 from fer_trainer.recipe.extending import LAYERS
+from fer_trainer.recipe.promise import FOLDERS
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.recipe.written import DEFAULT, WrittenRecipe
 
@@ -26,7 +27,7 @@ def described_to_json(written: WrittenRecipe, cost: NetworkCost) -> dict[str, An
     lines = zip(recipe.network.layers, written.layers, strict=True)
     return {
         "name": recipe.name,
-        "labels": recipe.label_names,
+        "labels": FOLDERS if recipe.labels.of_folders else recipe.label_names,
         "input": list(recipe.input_spec.picture_shape),
         "colour": recipe.input.colour,
         "extends": list(written.names[1:]),

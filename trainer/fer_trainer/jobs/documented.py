@@ -6,8 +6,11 @@ from typing import Any, Final
 
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import FerError
+from fer_edge.shared.model.contract import ModelContract
+from fer_edge.shared.model.priors import prior_shift
 from fer_trainer.data.balanced import balanced
 from fer_trainer.data.splitting import SplitData
+from fer_trainer.jobs.wording import balanced as weighed
 from fer_trainer.jobs.wording import say, to_prediction
 from fer_trainer.network.hdf5 import write_weights
 from fer_trainer.recipe.consistency import output_files
@@ -17,7 +20,7 @@ from fer_trainer.report.plots import draw_confusion, draw_curve, draw_prediction
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
 from fer_trainer.run.history import read_history
-from fer_trainer.scores.calibration import temper_answers, temper_threshold
+from fer_trainer.scores.calibration import temper_answers
 from fer_trainer.scores.evaluation import score
 from fer_trainer.training.best_epoch import EpochSelection
 from fer_trainer.training.loop import predict
@@ -42,7 +45,7 @@ def write_documented(
     split: SplitData,
     *,
     callbacks: Sequence[Any],
-    temperature: float,
+    contract: ModelContract,
 ) -> None:
     """Write the documented files that are not written while the network trains.
 
@@ -52,7 +55,7 @@ def write_documented(
         network: Trained, with the weights that are delivered.
         split: The test part is shown, or validation where there is none.
         callbacks: As `selection_callbacks` returned them.
-        temperature: Of the contract.
+        contract: Of the network.
 
     Raises:
         OutputError: A file cannot be written.
@@ -73,7 +76,7 @@ def write_documented(
         chosen = balanced(samples, at_most=SAMPLE_PREDICTIONS, seed=recipe.data.seed)
         draw_predictions(
             list(chosen.pictures),
-            _captions(network, recipe, chosen, temperature=temperature),
+            _captions(network, recipe, chosen, contract),
             title=title,
             path=run.path / names.sample_predictions,
         )
@@ -105,13 +108,12 @@ def _draw_confusion(
     draw_confusion(scores.confusion, recipe.words, title=title, path=path)
 
 
-def _captions(network: Any, recipe: Recipe, samples: Samples, *, temperature: float) -> list[str]:
-    threshold = recipe.binary_threshold()
-    if threshold is not None:
-        threshold = temper_threshold(threshold, temperature)
-    answers = temper_answers(predict(network, samples.pictures), temperature)
+def _captions(network: Any, recipe: Recipe, samples: Samples, contract: ModelContract) -> list[str]:
+    threshold = contract.threshold if contract.task == "binary" else None
+    shift = prior_shift(contract, balance=contract.balance)
+    answers = temper_answers(predict(network, samples.pictures), contract.output.temperature)
+    said = [to_prediction(each, recipe.label_names, threshold=threshold) for each in answers]
     return [
-        f"{say(to_prediction(answer, recipe.label_names, threshold=threshold), recipe.words)}\n"
-        f"true: {recipe.words[label]}"
-        for answer, label in zip(answers, samples.labels, strict=True)
+        f"{say(weighed(each, shift) or each, recipe.words)}\ntrue: {recipe.words[label]}"
+        for each, label in zip(said, samples.labels, strict=True)
     ]

@@ -256,10 +256,8 @@ def _train_and_deliver(  # noqa: PLR0913 - the whole of a run
         )  # fmt: skip
     measured = measure(network, recipe, split)
     metrics = {**measured.metrics, **trained}
-    write_documented(
-        run, recipe, network, split, callbacks=callbacks, temperature=measured.temperature
-    )
     contract = promise(recipe, split, measured, metrics)
+    write_documented(run, recipe, network, split, callbacks=callbacks, contract=contract)
     replace_file(run.path / run_folder.MODEL, network.save)
     run.write_text(run_folder.CONTRACT, contract.to_json())
     run.write_json(run_folder.METRICS, metrics)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from fer_edge.shared.data.pictures import decode_colour, decode_grey, read_picture_bytes
+from fer_edge.shared.errors import PictureError
 from fer_edge.shared.faces.choice import default_detector
 from fer_edge.shared.model.preprocess import cut_face, prepare_crop, whole_picture
+from fer_edge.shared.model.priors import prior_shift
 from fer_edge.shared.records import Face, Image, Reading
 from fer_trainer.jobs.finished import load_run
-from fer_trainer.jobs.wording import say, to_prediction
+from fer_trainer.jobs.wording import balanced, say, to_prediction
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.report.plots import draw_predictions
 from fer_trainer.run import folder as run_folder
@@ -26,7 +28,7 @@ class SeenFace:
     """A face that was read.
 
     Attributes:
-        reading: Where it is and what the network answered.
+        reading: Where it is, what the network answered, and what a device makes of that.
         text: The same in the recipe's words, for instance `Happy (0.93)`.
         crop: uint8, shape (H, W) or (H, W, 3) in RGB: what the network was shown.
     """
@@ -100,6 +102,7 @@ class RunPredictor:
 
     def __init__(self, run: Path, *, whole_pictures: bool) -> None:
         self._contract, self._network = load_run(run)
+        self._shift = prior_shift(self._contract, balance=self._contract.balance)
         self._words = load_recipe(str(run / run_folder.RECIPE)).words
         self._detector = None if whole_pictures else default_detector()
 
@@ -107,7 +110,7 @@ class RunPredictor:
         """Read one picture; one in which no face is found is taken whole, and the log says so.
 
         Raises:
-            PictureError: It cannot be read.
+            PictureError: It cannot be read, or is no face crop for its shape.
         """
         data, spec = read_picture_bytes(Path(image)), self._contract.input
         grey = decode_grey(data, where=image)
@@ -119,7 +122,12 @@ class RunPredictor:
             if self._detector:
                 _log.info("%s: no face found, so the whole picture is read as one", image)
             faces = [Face(whole_picture(grey), 1.0)]
-            crops = [prepare_crop(picture, spec)]
+            try:
+                crops = [prepare_crop(picture, spec)]
+            except PictureError as error:  # which knows no names
+                raise PictureError(
+                    f"{image}: {error.found}", expected=error.expected, fix=error.fix
+                ) from error
         height, width = grey.shape
         seen = (self._read_face(face, crop) for face, crop in zip(faces, crops, strict=True))
         return SeenPicture(image, width, height, tuple(seen))
@@ -130,4 +138,5 @@ class RunPredictor:
         answers = predict(self._network, crop[None])
         (answer,) = temper_answers(answers, contract.output.temperature)
         prediction = to_prediction(answer, contract.labels, threshold=threshold)
-        return SeenFace(Reading(face, prediction), say(prediction, self._words), crop)
+        reading = Reading(face, prediction, relative=balanced(prediction, self._shift))
+        return SeenFace(reading, say(reading.answer, self._words), crop)

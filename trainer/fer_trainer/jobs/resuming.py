@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fer_edge.shared.errors import DataError, OutputError, SettingsError
 from fer_edge.shared.strict_json import parse_json
@@ -13,16 +14,21 @@ from fer_edge.shared.typed_tables import flatten
 from fer_edge.shared.whole_files import WRITING
 from fer_edge.shared.written_values import as_written
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.files import CARD, load_recipe
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
 from fer_trainer.run.lock import is_lock
 from fer_trainer.run.metrics import read_metrics
 
+_PARTS: Final = ("train", "val", "test")
+_DECIDING: Final = ("content_sha256", "seed", *_PARTS, "left_out", "doubted", "heads")
+
 
 def check_same_recipe(run: RunFolder, recipe: Recipe, *, longer: bool = False) -> None:
     """Refuse to resume a run of another recipe; an empty folder is a run not begun yet.
+
+    The words of the card may have changed: the run delivers them as they are now.
 
     Args:
         run: Its folder.
@@ -40,7 +46,9 @@ def check_same_recipe(run: RunFolder, recipe: Recipe, *, longer: bool = False) -
         run.check_free(force=False)
         return
     before, now = (flatten(asdict(r)) for r in (load_recipe(str(path)), recipe))
-    changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    # What the model says of itself decides nothing of the training.
+    keys = sorted({*before, *now} - CARD)
+    changed = [key for key in keys if before.get(key) != now.get(key)]
     if longer and changed == ["training.epochs"]:
         return
     if changed:
@@ -67,27 +75,38 @@ def check_same_data(run: RunFolder, split: SplitData) -> None:
         return
     try:
         before = dict(parse_json(path.read_bytes()))
-        sizes_before = {part: len(before.get(part, ())) for part in ("train", "val", "test")}
-    except (ValueError, TypeError) as error:
+        sizes_before = {part: len(before.get(part, ())) for part in _PARTS}
+        decided = _deciding(before)
+    except (ValueError, TypeError, AttributeError) as error:
         raise OutputError(
             f"{path} is damaged ({error})",
             expected="what `fer-train fit` wrote",
             fix="train again with --force instead of --resume",
         ) from error
-    now = split_record(split)
-    changed = [key for key in now if json.loads(json.dumps(now[key])) != before.get(key)]
+    now = json.loads(json.dumps(split_record(split)))
+    changed = [key for key, value in _deciding(now).items() if value != decided[key]]
     if changed:
-        what = "other pictures" if "content_sha256" in changed else "another split"
+        pictures = {"content_sha256", "unlabelled"}.intersection(changed)
+        what = "other pictures" if pictures else "another split"
         sizes = ", ".join(
             f"{part} {len(now.get(part, ())):,} and was {size:,}"
             for part, size in sizes_before.items()
             if part in changed
         )
         raise DataError(
-            f"{run.path} was begun on {what} ({sizes or 'their content differs'})",
+            f"{run.path} was begun on {what} ({sizes or 'other: ' + ', '.join(changed)})",
             expected="the data set as it was",
             fix="give the same data, or choose another --out",
         )
+
+
+def _deciding(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of `split.json` decides the training: not, say, a note beside the pictures."""
+    return {
+        **{key: record.get(key) for key in _DECIDING},
+        "votes": (record.get("votes") or {}).get("sha256"),
+        "unlabelled": (record.get("unlabelled") or {}).get("content_sha256"),
+    }
 
 
 def split_record(split: SplitData) -> dict[str, Any]:

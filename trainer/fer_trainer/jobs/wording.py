@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from fer_edge.shared.model.priors import shifted
 from fer_edge.shared.records import Prediction
 
 
@@ -34,3 +37,16 @@ def to_prediction(
     if threshold is not None:
         values = (1.0 - values[0], values[0])
     return Prediction(labels, values, threshold)
+
+
+def balanced(said: Prediction, shift: Sequence[float]) -> Prediction | None:
+    """Return an answer as a device weighs it; None where that changes nothing.
+
+    Args:
+        said: The tempered answer.
+        shift: As `prior_shift` returns it for the model's own balance.
+    """
+    if not any(shift):
+        return None
+    values = shifted(np.array(said.probabilities), shift)
+    return Prediction(said.labels, tuple(values.tolist()), said.threshold)

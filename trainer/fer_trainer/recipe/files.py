@@ -1,6 +1,5 @@
 """Find, read, change and write recipes."""
 
-import itertools
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +28,9 @@ from fer_trainer.recipe.settings import HeadSettings, Recipe
 from fer_trainer.recipe.written import SET, Texts, WrittenRecipe
 
 _FOLDER: Final = files("fer_trainer.recipe").joinpath("shipped")
-_CARD: Final = frozenset({"card.intended_use", "card.limits"})
+CARD: Final = frozenset({"card.intended_use", "card.limits"})
+_SAME_PICTURES: Final = ("fer2013", "ferplus")
+"""Label sets of which a card can speak alike."""
 _ABOVE: Final = frozenset({"name", "labels", EXTENDS})
 """Keys that belong to no section; whoever writes one below a section's head puts it there."""
 
@@ -79,7 +80,7 @@ def read_recipe(name: str, *, overrides: Iterable[str] = ()) -> WrittenRecipe:
     changed = [_parse_override(override) for override in overrides]
     chain = _chain(name)
     lines = _network(chain, changed)
-    settings = [given for each in reversed(chain) for given in _given(each, chain)]
+    settings = [given for each in reversed(chain) for given in _given(each, chain, changed)]
     settings += [each for each in changed if each.key != CHANGES]
     if any(each.extension.changes for each in chain) or _last(changed, CHANGES):
         where = next((each.text.where(CHANGES) for each in chain if each.extension.changes), SET)
@@ -220,11 +221,10 @@ def _last(changed: Sequence[Given], key: str) -> Any:
     return next((each.value for each in reversed(changed) if each.key == key), None)
 
 
-def _given(source: _Source, chain: Sequence[_Source]) -> Iterator[Given]:
+def _given(source: _Source, chain: Sequence[_Source], changed: Sequence[Given]) -> Iterator[Given]:
     """Yield the settings of one file."""
     sections = {key.partition(".")[0] for key in settings_of(Recipe) if "." in key}
-    nearer = itertools.takewhile(lambda each: each is not source, chain)
-    relabelled = any(each.text.has("labels") or each.text.has("labels.names") for each in nearer)
+    relabelled = _is_relabelled(source, chain, changed)
     for given in source.text.given(source.table):
         if given.key == "heads" and isinstance(given.value, list):
             yield given._replace(value=[*_heads(given.value, source.text)])
@@ -232,11 +232,30 @@ def _given(source: _Source, chain: Sequence[_Source]) -> Iterator[Given]:
             continue  # an empty section changes nothing of what is extended
         elif given.key == "name" and source is not chain[0]:
             continue
-        elif given.key in _CARD and relabelled:
+        elif given.key in CARD and relabelled:
             continue  # what it says is true of the labels that it was written for
         else:
             _check_place(given)
             yield given
+
+
+def _is_relabelled(source: _Source, chain: Sequence[_Source], changed: Sequence[Given]) -> bool:
+    """Say whether what comes after a file gives other labels than those it was written for."""
+    at = next(place for place, each in enumerate(chain) if each is source)
+    before = [_label_names(each.table.get("labels")) for each in chain[at:]]
+    written_for = next((names for names in before if names), None)
+    after = [_label_names(each.table.get("labels")) for each in chain[:at]]
+    after += [_label_names(each.value) for each in changed if each.key == "labels"]
+    after += [each.value for each in changed if each.key == "labels.names"]
+    return any(
+        names != written_for and not (names in _SAME_PICTURES and written_for in _SAME_PICTURES)
+        for names in after
+        if names
+    )
+
+
+def _label_names(labels: Any) -> Any:
+    return labels.get("names") if isinstance(labels, Mapping) else labels
 
 
 def _check_place(given: Given) -> None:

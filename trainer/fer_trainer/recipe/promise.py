@@ -14,7 +14,7 @@ from fer_edge.shared.labels import (
     is_expression,
     label_set,
 )
-from fer_edge.shared.model.contract import Colour, Filter
+from fer_edge.shared.model.contract import LONGEST_NAME, MOST_NAMES, Colour, Filter, is_class_name
 from fer_edge.shared.typed_tables import setting
 
 FOLDERS: Final = "folders"
@@ -69,7 +69,8 @@ class LabelSettings:
             64; or "folders": the names of the data's class folders, sorted.
         merge: Names that count as one label, by that label, for instance
             {negative = ["angry", "disgust"]}; it takes the place of the first of them.
-        drop: Names whose pictures are left out.
+        drop: Names whose pictures are left out. At most 256 names of up to 80 characters can be
+            merged and dropped.
     """
 
     names: str | tuple[str, ...]
@@ -129,7 +130,8 @@ class LabelSettings:
 
         Raises:
             LabelError: A set is unknown, a word cannot be a label, a name is merged or dropped
-                twice or is not known at all, or too few or too many labels are left.
+                twice or is not known at all, a contract cannot hold so many names or one so long,
+                or too few or too many labels are left.
         """
         if isinstance(self.names, str) and self.names != FOLDERS and self.names not in LABEL_SETS:
             sets = ", ".join(LABEL_SETS)
@@ -140,6 +142,7 @@ class LabelSettings:
             )
         given = self.given
         check_labels(given)
+        self._check_names()
         base, seen = Vocabulary(given), set[str]()
         places = [("drop", "", name) for name in self.drop]
         places += [
@@ -178,6 +181,19 @@ class LabelSettings:
                     expected=f"it among labels.names, or one of {', '.join(given)} merged in it",
                     fix="name it in labels.names, or merge others",
                 )
+
+    def _check_names(self) -> None:
+        """Refuse what a contract cannot hold, before anything is trained for it."""
+        names = [*self.dropped, *(name for each in self.merged.values() for name in each)]
+        long = [name for name in names if not is_class_name(name)]
+        if not long and len(names) <= MOST_NAMES:
+            return
+        raise LabelError(
+            f"labels.merge and labels.drop name {len(names)} classes"
+            + (f", one of them {long[0][:40]!r}, {len(long[0])} characters long" if long else ""),
+            expected=f"at most {MOST_NAMES}, each of 1 to {LONGEST_NAME} letters and signs",
+            fix="rename or move the folders, and name fewer of them",
+        )
 
 
 def _among(base: Vocabulary, name: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import ModelContract
-from fer_edge.shared.model.priors import prior_shift
+from fer_edge.shared.model.priors import prior_shift, shifted
 from fer_edge.shared.scores import Scores
 from fer_trainer.data.balanced import draw_in_turn
 from fer_trainer.report.plots import Plot, plot_confusion, plot_reliability, plot_sheet
@@ -36,7 +36,7 @@ class Example:
         picture: uint8, shape (height, width).
         name: Path inside the data set.
         truth: The label it carries.
-        said: The label it was given.
+        said: The label that a device gives it, by the model's own balance.
         confidence: Of `said`.
     """
 
@@ -58,7 +58,8 @@ class Judgement:
 
     Attributes:
         part: What the pictures are, for people: "test", for instance.
-        scores: How many are right.
+        scores: How many answers are right as trained, without the balance, as `metrics.json` and
+            other people count them.
         calibration: As `calibration.calibration_figures` returns it.
         errors: The worst errors by true label.
         sample: Pictures drawn by lot.
@@ -93,8 +94,11 @@ def judge(
     outputs = temper_answers(answers, temperature)
     # The contract's threshold is one on probabilities at its own temperature.
     threshold = temper_threshold(contract.threshold, temperature / own)
-    chosen, labels = choose(outputs, threshold=threshold), contract.labels
-    confidence = complete(outputs)[np.arange(len(chosen)), chosen]
+    shift, labels = prior_shift(contract, balance=contract.balance), contract.labels
+    shown = shifted(complete(outputs), shift)
+    binary = outputs.shape[1] == 1
+    chosen = choose(shown[:, 1:] if binary else shown, threshold=threshold)
+    confidence = shown[np.arange(len(chosen)), chosen]
 
     def examples(indices: Iterable[int]) -> list[Example]:
         return [
@@ -121,7 +125,7 @@ def judge(
             answers[agreed],
             samples.labels[agreed],
             temperature,
-            shift=prior_shift(contract, balance=contract.balance),
+            shift=shift,
         ),
         {label: examples(worst(index)) for index, label in enumerate(labels)},
         examples(draw_in_turn(samples.labels, at_most=SAMPLES, seed=_SEED)),

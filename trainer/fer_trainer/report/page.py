@@ -199,8 +199,11 @@ def show_confusion(contents: Contents, plots: Mapping[str, Plot]) -> Sequence[st
     ]
     interval = "95% interval"
     header = ["label", "pictures", "precision %", interval, "recall %", interval, "F1 %", interval]
+    words = f"All figures are of the {contents.judgement.part} part, {scores.n:,} pictures."
+    if _is_balanced(contents):
+        words += " They count the answers as trained, without the balance."
     return [
-        paragraph(f"All figures are of the {contents.judgement.part} part, {scores.n:,} pictures."),
+        paragraph(words),
         _plot(plots["confusion"]),
         table(header, rows),
         paragraph(
@@ -281,7 +284,7 @@ def show_worst(contents: Contents) -> Iterator[str]:
     """Show the worst errors."""
     yield paragraph(
         f"For each label the {contents.judgement.part} pictures of the highest confidence in "
-        "a wrong answer. Some of them show what the data set gets wrong."
+        f"a wrong answer. Some of them show what the data set gets wrong.{_shown(contents)}"
     )
     for label, examples in contents.judgement.errors.items():
         yield heading(label)
@@ -290,8 +293,21 @@ def show_worst(contents: Contents) -> Iterator[str]:
 
 def show_samples(contents: Contents) -> Sequence[str]:
     """Show pictures drawn by lot."""
-    words = f"Drawn by lot from the {contents.judgement.part} part, labels in turn."
+    words = (
+        f"Drawn by lot from the {contents.judgement.part} part, labels in turn.{_shown(contents)}"
+    )
     return [paragraph(words), _faces(contents.judgement.sample)]
+
+
+def _is_balanced(contents: Contents) -> bool:
+    return contents.contract.task == "multiclass" and contents.contract.balance > 0
+
+
+def _shown(contents: Contents) -> str:
+    """Say whose labels are shown where a device gives others than the figures count."""
+    balance = contents.contract.balance
+    told = f" Labels and confidences are those of a device, with the balance of {balance:g}."
+    return told if _is_balanced(contents) else ""
 
 
 def _faces(examples: Sequence[Example]) -> str:

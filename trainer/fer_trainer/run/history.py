@@ -1,6 +1,7 @@
 """Read `history.csv` of a run again: what was recorded as each epoch ended."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from fer_edge.shared.errors import ModelError
 
 _AGAIN: Final = "copy the run again, or train again"
+_EPOCH: Final = re.compile(r"[0-9]{1,9}")
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
@@ -18,8 +20,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
     """
     columns: dict[str, list[float]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = _read_rows(path)
     except (OSError, ValueError, csv.Error) as error:
         raise ModelError(
             f"{path} cannot be read ({type(error).__name__}: {error})",
@@ -32,6 +33,16 @@ def read_history(path: Path) -> dict[str, list[float]]:
         except (TypeError, ValueError):
             continue
     return columns
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows, start=1):
+        # A figure that could not be measured leaves its cell empty, and none out.
+        if None in row or None in row.values() or not _EPOCH.fullmatch(row.get("epoch", "")):
+            raise ValueError(f"the line of epoch {number} is damaged")
+    return rows
 
 
 def best_validation(history: Mapping[str, Sequence[float]]) -> tuple[int, float] | None:

@@ -21,7 +21,8 @@ _ADDED: Final = frozenset({"least_probability", "class_shares", "balance", "merg
 """Fields that contracts made earlier lack."""
 _WHERE_SAID: Final = ("merged", "dropped")
 """Fields that are written only where they say something: earlier versions do not know them."""
-_MOST_NAMES: Final = 256
+MOST_NAMES: Final = 256
+LONGEST_NAME: Final = 80
 RECONVERT: Final = "convert the training run again with `fer-convert RUN --int8 --out DIR`"
 _LARGEST_SIDE: Final = 1024
 """Of the input, in pixels; faces are far smaller."""
@@ -299,6 +300,11 @@ def _check(contract: ModelContract, *, where: str) -> None:
     _check_shares(contract, where=where)
 
 
+def is_class_name(name: str) -> bool:
+    """Say whether a contract can hold a name that a data set has for a class."""
+    return 0 < len(name) <= LONGEST_NAME and name.isprintable()
+
+
 def _check_names(contract: ModelContract, *, where: str) -> None:
     try:
         check_labels(contract.labels)
@@ -306,8 +312,8 @@ def _check_names(contract: ModelContract, *, where: str) -> None:
         raise broken(f"{where}: {error.found}") from error
     names = [*contract.dropped, *(name for each in contract.merged.values() for name in each)]
     strange = [label for label in contract.merged if label not in contract.labels]
-    strange += [n for n in names if n != as_label(n) or not (0 < len(n) <= 80 and n.isprintable())]
-    if strange or len(names) > _MOST_NAMES:
+    strange += [name for name in names if name != as_label(name) or not is_class_name(name)]
+    if strange or len(names) > MOST_NAMES:
         raise broken(
             f"{where}: labels merged or dropped that are none: {strange[:1] or len(names)}"
         )
