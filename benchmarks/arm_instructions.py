@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "system")]
+sys.path[:0] = [str(ROOT / "tests" / "system"), str(ROOT / "tests")]
 
 from emulated import Emulated, Machine, MissingError, emulate  # noqa: E402
 

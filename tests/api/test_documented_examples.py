@@ -6,6 +6,7 @@ import textwrap
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from builders import (
@@ -156,3 +157,20 @@ def test_smiles_are_counted_by_the_minute(monkeypatch, capsys):
 def test_a_notebooks_example_of_a_picture_without_faces(desk):
     (desk / "photo.jpg").write_bytes(encoded(a_picture(), ".jpg"))
     run(example("A picture"))
+
+
+@pytest.mark.parametrize("faces", [0, 1])
+def test_supervision_is_given_boxes_of_any_number_of_faces(desk, monkeypatch, faces):
+    """It refuses boxes that are not (N, 4), and draws nothing of them where N is 0."""
+    given = []
+    drawing = SimpleNamespace(annotate=lambda image, *_, **__: image)
+    stand_in = SimpleNamespace(
+        Detections=lambda xyxy, class_id: given.append((xyxy.shape, class_id.shape)),
+        BoxAnnotator=lambda: drawing,
+        LabelAnnotator=lambda: drawing,
+    )
+    monkeypatch.setitem(sys.modules, "supervision", stand_in)
+    if not faces:
+        (desk / "photo.jpg").write_bytes(encoded(a_picture(), ".jpg"))
+    run(example("With supervision"))
+    assert given == [((faces, 4), (faces,))]

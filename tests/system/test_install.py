@@ -185,7 +185,9 @@ def test_an_upgrade_keeps_settings_and_the_release_before(installed):
     config.write_text(config.read_text().replace('uri = "0"', 'uri = "1"'))
     old = installed.release
     installed.offer(TELLING)
-    assert installed.changed("--camera", "picamera2")
+    installed.offer_yunet()
+    assert not installed.has_yunet(), "nobody has asked for it"
+    assert installed.changed("--camera", "picamera2", "--yunet")
     assert installed.release != old
     loaded_by = {path.name for path in (installed.root / "tmp").glob("loaded-by-*")}
     assert loaded_by, "the release was tried"
@@ -193,6 +195,12 @@ def test_an_upgrade_keeps_settings_and_the_release_before(installed):
     assert installed.releases() == {old, installed.release}
     assert installed.works()
     assert 'uri = "1"' in config.read_text()
+
+
+def test_later_runs_keep_yunet(installed):
+    assert installed.has_yunet()
+    assert not installed.changed(), "without it, it would be another release"
+    assert installed.has_yunet()
 
 
 def test_picamera2_from_apt_works_beside_the_release(installed):

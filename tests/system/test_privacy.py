@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import traced
 from command_line import PROGRAM, clean_environment
 
 from fer_edge.shared.opencv import cv2
@@ -23,7 +23,6 @@ SMALLEST_PICTURE = 16_000
 """Bytes: less than a frame of the clip takes as a JPEG of passable quality; a line takes 500."""
 
 SENDING = "write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,sendfile,splice"
-TRACE = ("strace", "-f", "-qq", "-yy", "-s", "4096", "-e", f"trace={SENDING}", "-o")
 OWN_PIPE = re.compile(r"^\d+ +\w+\(\d+<(pipe:|/memfd:)")
 """Videos are decoded in a child, whose frames come through a pipe, and photos are handed to another
 in a file of memory; what is passed on to others from there is looked at where it ends."""
@@ -45,11 +44,7 @@ broker = _beside("broker")
 def why_not():
     if broker.mosquitto_program() is None:
         return broker.MISSING
-    if shutil.which("strace") is None:
-        return "no strace: apt-get install -y strace"
-    attempt = ["strace", "-qq", "-o", os.devnull, "true"]
-    done = subprocess.run(attempt, capture_output=True, check=False)
-    return "" if done.returncode == 0 else "processes may not be traced here"
+    return traced.why_not()
 
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
@@ -101,7 +96,7 @@ def test_no_picture_is_written_or_sent_with_every_sink_on(clip, tmp_path):
         )  # fmt: skip
         done = subprocess.run(
             [
-                *TRACE, str(log),
+                *traced.tracing(log, SENDING),
                 *PROGRAM, "run", "--source", str(clip),
                 *(part for setting in settings for part in ("--set", setting)),
             ],
@@ -177,7 +172,7 @@ def test_pictures_go_to_those_who_look_and_photos_nowhere(long_clip, tmp_path, v
     )  # fmt: skip
     running = subprocess.Popen(
         [
-            *TRACE, str(log),
+            *traced.tracing(log, SENDING),
             *PROGRAM, "run", "--source", str(long_clip),
             *(part for setting in settings for part in ("--set", setting)),
         ],
@@ -226,7 +221,7 @@ def test_the_trace_would_show_a_picture(clip, tmp_path):
     )
     subprocess.run(
         [
-            *TRACE, str(log),
+            *traced.tracing(log, SENDING),
             sys.executable, "-c", program, str(clip), str(tmp_path / "stolen"),
         ],
         check=True, timeout=300,

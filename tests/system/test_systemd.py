@@ -224,7 +224,6 @@ def test_sigterm_ends_it_cleanly_and_soon(running):
 
 @pytest.mark.parametrize("behaviour", ["silent", "stall"])
 def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
-    pytest.importorskip("fer_edge.daemon.camera.opener", reason="the loop itself opens the camera")
     service.configure(camera.url)
     if behaviour == "silent":
         camera.behaviour = "silent"
@@ -243,7 +242,6 @@ def test_it_ends_soon_while_it_has_no_camera(service, camera, behaviour):
 
 @pytest.mark.parametrize("broker", ["nobody listens", "nobody answers"])
 def test_it_ends_soon_while_its_broker_is_away(service, camera, broker):
-    pytest.importorskip("fer_edge.sinks.mqtt.sink", reason="there is no MQTT yet")
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         if broker == "nobody answers":
