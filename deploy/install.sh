@@ -181,6 +181,7 @@ as_daemon() {
 other_units() {
     local path
     for path in "$UNITS"/fer-edge-*.service; do
+        case $path in *@.service) continue ;; esac # a template has nothing that runs
         if grep -q "^ExecStart=$PREFIX/venv/" "$path" 2>/dev/null; then basename "$path"; fi
     done
 }
@@ -477,6 +478,7 @@ start_daemon() {
     fi
     tell_why
     if [ "$was_active" != active ] || [ "$old" = none ] || [ "$old" = "$new" ]; then
+        restart_others
         keep_previous "$old" "$new" yes
         say "installed, but the daemon is not ready; see: journalctl -u fer-edge"
         finish 69

@@ -4,8 +4,9 @@
 #   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv unlabelled_faces.zip RUNS [--set KEY=VALUE ...]
 #
 # Needs fer-train, fer-convert and fer-edge on the PATH. RUNS gets a folder for each run, for the
-# answers and for each conversion, and times.tsv: how many seconds each step took. On two free cores
-# with AVX2 about 13 hours for the two teachers, 2 for their answers, 10 for the two pupils.
+# answers and for each conversion, and times.tsv: how many seconds each step took (one that was
+# done before: a few). On two free cores with AVX2 about 13 hours for the two teachers, 2 for their
+# answers, 10 for the two pupils.
 # After an interruption, run it again: what is finished is left alone, what is not goes on from its
 # last epoch or view. Settings given at the end go to every training and to the answers; a folder of
 # other settings is refused, so give a trial RUNS of its own. After one with training.epochs=1 the
@@ -13,7 +14,7 @@
 set -euo pipefail
 
 if [ $# -lt 4 ]; then
-  sed -n '2,12s/^# \{0,1\}//p' "$0"
+  sed -n '2,13s/^# \{0,1\}//p' "$0"
   exit 64
 fi
 data=$1 votes=$2 faces=$3 runs=$4

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -131,7 +131,8 @@ def convert(  # noqa: PLR0913 - every option of the command line
     wanted = _read_targets(targets, c_array=c_array)
     _check_numbers(calibration_count, range_percentile, compare_count, seed)
     folder = Path(out)
-    _check_free(folder, wanted, rescue=rescue, c_array=c_array, force=force)
+    names = _possible_names(wanted, rescue=rescue, c_array=c_array)
+    check_free([folder / name for name in names], force=force)
     if ONNX in wanted:
         require_onnx()
     emulator = find_emulator() if Target.INT8 in wanted else None
@@ -167,7 +168,7 @@ def convert(  # noqa: PLR0913 - every option of the command line
     if rival is not None:
         first = next(iter(conversion.sizes))
         report["against"] = compare_with(rival, conversion.answers[first], conversion.held_out)
-    return write(conversion, report, folder, c_array=c_array)
+    return write(conversion, report, folder, c_array=c_array, replaces=names)
 
 
 def _path(given: str | PathLike[str] | None) -> Path | None:
@@ -208,41 +209,36 @@ def _read_targets(targets: str | Iterable[str], *, c_array: bool) -> tuple[str, 
     return wanted
 
 
-def _check_free(
-    folder: Path, wanted: Sequence[str], *, rescue: bool, c_array: bool, force: bool
-) -> None:
+def _possible_names(wanted: Sequence[str], *, rescue: bool, c_array: bool) -> tuple[str, ...]:
+    """Return the names of all files that a conversion may write."""
     # A rescue may end with 16-bit activations.
     possible = [*wanted, *([Target.INT16X8] if rescue else [])]
     names = dict.fromkeys(_file_name(target) for target in possible)
-    sources = FILE_NAMES if c_array else ()
-    check_free([folder / name for name in (*names, *sources, REPORT_NAME, PAGE_NAME)], force=force)
+    return (*names, *(FILE_NAMES if c_array else ()), REPORT_NAME, PAGE_NAME)
 
 
 def _file_name(target: str) -> str:
     return FILE_NAME if target == ONNX else Target(target).file_name
 
 
-def _outdated(conversion: Conversion, files: Container[str]) -> Iterator[str]:
-    """Yield the names under which an earlier conversion may have left what this one replaces.
-
-    After a rescue that ended with 16-bit activations the int8 file that did not pass would lie
-    beside the report of another; and so would C++ source of another int8 file.
-    """
-    if not {Target.INT8, Target.INT16X8}.isdisjoint(conversion.verdicts):
-        kin = Target.INT8.file_name, Target.INT16X8.file_name, *FILE_NAMES
-        yield from (name for name in kin if name not in files)
-
-
 def write(
-    conversion: Conversion, report: Mapping[str, Any], folder: Path, *, c_array: bool
+    conversion: Conversion,
+    report: Mapping[str, Any],
+    folder: Path,
+    *,
+    c_array: bool,
+    replaces: Iterable[str] = (),
 ) -> Converted:
-    """Write what a conversion has made, and take away what it replaces.
+    """Write what a conversion has made.
 
     Args:
         conversion: Of a run.
         report: What report.json is to hold.
         folder: Where; made where it is missing.
         c_array: Also int8 as C++ source.
+        replaces: File names that it might have written. Those of an earlier conversion that it did
+            not write go: after a rescue that ends with 16-bit activations, the int8 file that has
+            not passed would lie beside the report of another.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -265,8 +261,9 @@ def write(
     names |= {"report": REPORT_NAME, "page": PAGE_NAME}
     make_folder(folder)
     replace_files({folder / name: data for name, data in files.items()})
-    for name in _outdated(conversion, files):
-        (folder / name).unlink(missing_ok=True)
+    for name in replaces:
+        if name not in files:
+            (folder / name).unlink(missing_ok=True)
     return Converted(
         {what: folder / name for what, name in names.items()},
         tuple(folder / name for name in files),

@@ -169,6 +169,18 @@ def test_a_place_is_learnt_over_many_faces_and_kept():
     assert believed.label == "angry"
 
 
+def test_a_place_that_is_known_for_an_hour_is_still_kept():
+    kept = []
+    known = a_baseline(seconds=3600.0)
+    stage = a_stage("place", known=known, keep=kept.append)
+    stage.close()
+    assert not kept, "nothing was learnt"
+    watch(stage, [says(neutral=0.7, angry=0.2)] * 90)
+    stage.close()
+    stage.close()
+    assert [baseline.seconds for baseline in kept] == [3600.0]
+
+
 def test_one_face_that_stays_all_day_makes_no_place():
     kept = []
     stage = a_stage("place", keep=kept.append)

@@ -15,8 +15,9 @@ from fer_trainer.cli import cli
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.beginning import begin_from
 from fer_trainer.jobs.finished import load_run
-from fer_trainer.jobs.fit import fit
+from fer_trainer.jobs.fit import _reopen, fit
 from fer_trainer.jobs.resuming import check_same_recipe
+from fer_trainer.jobs.teachers import taught_by
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
 from fer_trainer.training.checkpoint import Checkpoint
@@ -181,6 +182,32 @@ def test_a_finished_run_is_left_by_the_command_that_began_it(
     with pytest.raises(SettingsError, match=r"--epochs 9 for a finished run of 5.*no checkpoint"):
         again(9)
     assert RunFolder(run).is_whole(), "nothing is touched"
+
+
+def test_what_its_patience_ended_and_is_to_be_longer_goes_on_after_a_kill(
+    finished_run: Path, small_recipe: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    last = run / "checkpoints" / "last.npz"
+    replace(Checkpoint.read(last), epoch=3, stopped=True).write(last)
+    _reopen(RunFolder(run), load_recipe(str(small_recipe), overrides=["training.epochs=40"]))
+    assert not RunFolder(run).is_whole()
+    assert (Checkpoint.read(last).epoch, Checkpoint.read(last).stopped) == (3, False)
+
+
+def test_a_run_that_others_taught_is_refused_before_anything_of_it_goes(
+    finished_run: Path, small_recipe: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    last = run / "checkpoints" / "last.npz"
+    begun = Checkpoint.read(last)
+    teacher = shutil.copytree(finished_run, tmp_path / "teacher")
+    taught = load_recipe(str(small_recipe), overrides=[f'distillation.teachers=["{teacher}"]'])
+    (key,) = taught_by(taught)
+    replace(begun, surroundings={**begun.surroundings, key: "of others"}).write(last)
+    with pytest.raises(SettingsError, match="other teachers"):
+        _reopen(RunFolder(run), taught)
+    assert RunFolder(run).is_whole()
 
 
 def test_options_that_contradict_each_other_are_refused(small_recipe: Path, faces: Path) -> None:

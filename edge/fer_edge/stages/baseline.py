@@ -268,10 +268,11 @@ class BaselineStage(Corrector):
             longest_seconds=_PLACE_LONGEST_SECONDS,
             spreads=True,
         )
-        self._begun_with = 0.0
+        # Told by the mean: the evidence, which is bounded, stands still in the end.
+        self._mean_kept: list[float] = []
         if mode == "place" and known is not None:
             self._place.begin_with(known)
-            self._begun_with = self._place.seconds
+            self._mean_kept = self._place.mean
 
     @property
     def mode(self) -> str:
@@ -312,9 +313,9 @@ class BaselineStage(Corrector):
 
     def close(self) -> None:
         """Let the place's baseline be kept; may be called twice."""
-        if self._mode == "place" and self._place.seconds != self._begun_with:
+        if self._mode == "place" and self._place.mean != self._mean_kept:
             self._keep(self._known_place())
-            self._begun_with = self._place.seconds
+            self._mean_kept = self._place.mean
 
     def _answer(self, reading: Reading, now: float) -> Prediction:
         said = reading.prediction

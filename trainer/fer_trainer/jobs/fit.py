@@ -101,7 +101,7 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
         finished = finished_metrics(run)
         longer = longer and _is_prolonged(run, recipe, split, finished=finished is not None)
         if longer:
-            run.reopen()
+            _reopen(run, recipe)
         elif finished is not None:
             # Each head's figures tell of the training that all have in common.
             check_same_teachers(
@@ -133,8 +133,7 @@ def fit(  # noqa: PLR0913 - the whole of a run, and who watches it
         )
     if begun is not None:
         check_same_teachers(run, recipe, begun.surroundings)
-        # What has ended by its patience, and is to be longer, goes on.
-        begun = replace(begun, stopped=finish or (begun.stopped and not longer))
+        begun = replace(begun, stopped=finish or begun.stopped)
     return _fit(
         recipe, split, run, devices=devices, tell=tell, resume=True, begun=begun, further=callbacks
     )
@@ -160,6 +159,18 @@ def _is_prolonged(run: RunFolder, recipe: Recipe, split: SplitData, *, finished:
         return False
     check_prolongable(before, recipe, done=begun.epoch, pictures=len(split.train))
     return recipe.training.epochs > begun.epoch
+
+
+def _reopen(run: RunFolder, recipe: Recipe) -> None:
+    """Make a run that is to be longer an unfinished one; refuse what cannot go on before that."""
+    begun = _checkpoint(run)
+    if begun is None:
+        return
+    check_same_teachers(run, recipe, begun.surroundings)
+    if begun.stopped:
+        # What has ended by its patience goes on, also where this process is killed at once.
+        replace(begun, stopped=False).write(run.path / run_folder.CHECKPOINTS / run_folder.LAST)
+    run.reopen()
 
 
 def _checkpoint(run: RunFolder) -> Checkpoint | None:

@@ -247,11 +247,25 @@ def _is_relabelled(source: _Source, chain: Sequence[_Source], changed: Sequence[
     after = [_label_names(each.table.get("labels")) for each in chain[:at]]
     after += [_label_names(each.value) for each in changed if each.key == "labels"]
     after += [each.value for each in changed if each.key == "labels.names"]
-    return any(
+    return _is_regrouped(at, chain, changed) or any(
         names != written_for and not (names in _SAME_PICTURES and written_for in _SAME_PICTURES)
         for names in after
         if names
     )
+
+
+def _is_regrouped(at: int, chain: Sequence[_Source], changed: Sequence[Given]) -> bool:
+    """Say whether what comes after a file merges or drops labels otherwise."""
+    tables = [labels if isinstance(labels := each.table.get("labels"), Mapping) else {}
+              for each in chain]  # fmt: skip
+    overrides = [each.value for each in changed if each.key == "labels"]
+    for key in ("merge", "drop"):
+        before = next((table[key] for table in tables[at:] if key in table), None)
+        after = [table[key] for table in (*tables[:at], *overrides)
+                 if isinstance(table, Mapping) and key in table]  # fmt: skip
+        if any((each or None) != (before or None) for each in after):
+            return True
+    return any(each.key.startswith(("labels.merge", "labels.drop")) for each in changed)
 
 
 def _label_names(labels: Any) -> Any:

@@ -118,7 +118,10 @@ class Augment(keras.layers.Layer):  # type: ignore[misc]
             return taught
         own = ops.reshape(self._own_share, (-1, 1))
         shown = mixed(1.0 - ops.reshape(ops.cast(self._faceless_parts, "float32"), (-1, 1)), own)
-        return shown * taught + (1.0 - shown) * targets
+        both = shown * taught + (1.0 - shown) * targets
+        # A face without a label has nothing but what teachers say, mixed or not.
+        missing = ops.sum(taught, axis=-1, keepdims=True) - ops.sum(both, axis=-1, keepdims=True)
+        return both + missing * taught
 
     def compute_output_shape(self, pictures_shape: Any, views_shape: Any = None) -> Any:  # noqa: ARG002
         """Return the shape with its channel axis."""

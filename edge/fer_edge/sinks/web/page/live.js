@@ -8,7 +8,7 @@ import { Picture } from "./picture.js";
 const SAID_EVERY_MS = 2000;
 
 export class Live {
-  /** @param {object} device Knows the settings, and whether pictures are shown at all. */
+  /** @param {object} device Knows the settings, and what is shown. */
   constructor(device) {
     this.device = device;
     this.size = [640, 480];
@@ -33,8 +33,10 @@ export class Live {
   }
 
   flows() {
-    const { "web.view_fps": fps = 1, "source.interval_seconds": pause = 0 } = this.device.settings;
-    return performance.now() - this.lastFrame < 2500 * Math.max(1, 1 / fps, pause);
+    const known = this.device.settings;
+    const rate = Math.min(1, known["web.view_fps"] || 1, known["source.frames_per_second"] || 1);
+    const pause = Math.max(1 / rate, known["source.interval_seconds"] || 0);
+    return performance.now() - this.lastFrame < 2500 * pause;
   }
 
   frame(frame) {
@@ -51,7 +53,7 @@ export class Live {
     this.speak(faces.map((face) => `face ${face.track_id ?? ""} ${called(face)}`).join(", "));
   }
 
-  /** Tell screen readers what has changed, and not more often than they can say it. */
+  /** Tell screen readers what has changed, not oftener than they can say it. */
   speak(words) {
     const now = performance.now();
     if (words === this.words || now - this.lastSaid < SAID_EVERY_MS) return;
@@ -80,7 +82,7 @@ export class Live {
   }
 }
 
-/** Return a title, what is wrong, and what the daemon does about it; nothing where frames come. */
+/** Return a title, what is wrong, and what the daemon does; nothing where frames come. */
 function whatIsWrong({ phase, camera }, settings) {
   const seconds = camera.seconds_since_frame;
   const since = seconds < 1 ? "" : `No frame for ${span(seconds)}. `;

@@ -1,6 +1,5 @@
 /* Small parts that every place of the page is made of. */
 
-/** Return the element with an id. */
 export const byId = (id) => document.getElementById(id);
 
 /** Make an element; what is no element among its children becomes text. */
