@@ -161,6 +161,8 @@ def test_a_mistake_is_shown_where_it_stands(text: str, words: list[str], recipes
 def test_what_is_said_of_other_labels_is_not_extended(recipes: Path) -> None:
     other = load_recipe(write(recipes, 'labels = ["a1", "b1"]', extends="edge-nano")).card
     assert (other.intended_use, other.limits) == ("", "")
+    merged = 'labels.merge = {negative = ["angry", "disgust"]}'
+    assert load_recipe(write(recipes, merged, extends="edge-nano")).card.limits == ""
     same = load_recipe(write(recipes, "[training]\nepochs = 3", extends="edge-nano")).card
     assert same == load_recipe("edge-nano").card
 
