@@ -38,7 +38,8 @@ OTHERS: Final = ((fer_trainer, ("fit", "Run")), (fer_convert, ("convert", "Conve
 
 ORDER: Final = (
     "read", "read_all", "watch", "Reader", "Watch", "Picture", "View", "Reading", "Box", "Baseline",
-    "FerError",
+    "FerError", "PictureError", "SourceUnavailableError", "VideoError", "ModelError",
+    "SettingsError", "DependencyError", "CalibrationError",
 )  # fmt: skip
 INHERITED: Final = ("plot", "close")
 """Methods that are told of each class, wherever they are written."""

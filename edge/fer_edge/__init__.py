@@ -16,17 +16,33 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from fer_edge.api import Baseline, Picture, Reader, View, Watch, read, read_all, watch
-    from fer_edge.shared.errors import FerError
+    from fer_edge.shared.errors import (
+        CalibrationError,
+        DependencyError,
+        FerError,
+        ModelError,
+        PictureError,
+        SettingsError,
+        SourceUnavailableError,
+        VideoError,
+    )
     from fer_edge.shared.records import Box, Reading
 
 __all__ = [
     "DEFAULT_MODEL",
     "Baseline",
     "Box",
+    "CalibrationError",
+    "DependencyError",
     "FerError",
+    "ModelError",
     "Picture",
+    "PictureError",
     "Reader",
     "Reading",
+    "SettingsError",
+    "SourceUnavailableError",
+    "VideoError",
     "View",
     "Watch",
     "__version__",
@@ -42,8 +58,20 @@ DEFAULT_MODEL: "Final" = "edge-small-ferplus"
 
 _HOMES: "Final" = {
     "Box": "fer_edge.shared.records",
-    "FerError": "fer_edge.shared.errors",
     "Reading": "fer_edge.shared.records",
+    **dict.fromkeys(
+        (
+            "CalibrationError",
+            "DependencyError",
+            "FerError",
+            "ModelError",
+            "PictureError",
+            "SettingsError",
+            "SourceUnavailableError",
+            "VideoError",
+        ),
+        "fer_edge.shared.errors",
+    ),
     **dict.fromkeys(
         ("Baseline", "Picture", "Reader", "View", "Watch", "read", "read_all", "watch"),
         "fer_edge.api",

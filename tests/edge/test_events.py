@@ -1,12 +1,13 @@
 """From observations to events of faces, and to counts of many."""
 
+import dataclasses
 import errno
 import io
 import json
 import os
 
 import pytest
-from builders import SEVEN, a_face, a_reading, an_observation
+from builders import SEVEN, a_face, a_prediction, a_reading, an_observation
 
 from fer_edge.shared.records import UNCERTAIN, Prediction
 from fer_edge.sinks.events.aggregates import Aggregates
@@ -101,6 +102,19 @@ def test_a_face_leaves_also_where_no_frame_comes(faces, clock):
     clock.now += 1
     assert kinds(faces.tick()) == [("left", 1, "happy")]
     assert list(faces.tick()) == []
+
+
+def test_a_face_that_has_left_was_as_sure_as_its_last_frame(faces, clock):
+    for probability in (0.9, 0.6):
+        (reading,) = seen("happy").readings
+        rest = (1 - probability) / 6
+        said = a_prediction(
+            probabilities=tuple(probability if label == "happy" else rest for label in SEVEN)
+        )
+        reading = dataclasses.replace(reading, prediction=said)
+        watch(faces, clock, an_observation(readings=(reading,)), seconds=1)
+    (left,) = faces.end()
+    assert left.confidence == pytest.approx(0.6)
 
 
 def test_all_leave_in_the_end(faces, clock):

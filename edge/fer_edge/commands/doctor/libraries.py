@@ -13,8 +13,9 @@ from fer_edge.sources.picamera_setup import NUMPY_1, REINSTALL, is_from_apt, lin
 from fer_edge.state.machine import Answer, System, is_raspberry_pi, library_versions
 
 _OPENCV: Final = """
-import json, pathlib, cv2
-folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
+import json, pathlib
+from fer_edge.shared.opencv import cv2
+folder = cv2.data.haarcascades
 found = {"version": cv2.__version__, "class": hasattr(cv2, "CascadeClassifier")}
 found["cascades"] = (pathlib.Path(folder) / "haarcascade_frontalface_alt2.xml").is_file()
 found["yunet"] = hasattr(cv2, "FaceDetectorYN")
@@ -91,8 +92,8 @@ def check_opencv(system: System) -> list[Finding]:
     else:
         missing = "cascade files" if found["class"] else "class CascadeClassifier"
         text = f"{opencv} has no Haar ({missing} missing)"
-        if found.get("yunet") and not found["class"]:
-            # From OpenCV 5 on there is none; that is why ours is pinned below it.
+        if found.get("yunet"):
+            # From OpenCV 5 on there is no class; that is why ours is pinned below it.
             text += "; only YuNet can find faces with it"
             findings = [Finding("opencv", "warning", text, _PIP_OPENCV)]
         else:

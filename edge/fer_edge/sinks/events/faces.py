@@ -168,6 +168,7 @@ class FaceEvents(Deriver):
                 yield from self._differs(track, face, reading, now)
             else:
                 face.doubtful_since = None
+                face.confidence = _confidence(reading, face.expression)
         if len(self._faces) > len(observation.readings):
             yield from self._gone(now, self._left_seconds)
 
@@ -187,8 +188,7 @@ class FaceEvents(Deriver):
                 return
         previous, lasted = face.expression, now - face.since
         face.expression, face.since, face.doubtful_since = label, now, None
-        answer = reading.answer
-        face.confidence = answer.scores.get(label, answer.confidence)
+        face.confidence = _confidence(reading, label)
         face.why = reading.why or "" if label == UNCERTAIN else ""
         yield self._event("changed" if previous else "appeared", track, face, previous, lasted)
 
@@ -213,6 +213,11 @@ class FaceEvents(Deriver):
             baseline=self._baseline,
             why=face.why,
         )
+
+
+def _confidence(reading: Reading, label: str) -> float:
+    """Return the probability of a label; of none, such as `uncertain`, that of the likeliest."""
+    return reading.answer.scores.get(label, reading.answer.confidence)
 
 
 class _Face:
