@@ -15,7 +15,7 @@ from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.stages.baseline import Baseline
-from fer_edge.stages.baseline_file import write_baseline
+from fer_edge.stages.baseline_file import check_place, write_baseline
 from fer_edge.stages.calibration import calibrate, calibrate_frames
 from fer_edge.stages.clocks import by_capture, by_index
 
@@ -67,6 +67,7 @@ def calibrate_participant(settings: Settings, *, seconds: float, out: Path | Non
             fix="set it as --participants FOLDER",
         )
     file = out or participant_file(dataclasses.replace(settings.baseline, file=""))
+    check_place(file)
     plain = dataclasses.replace(settings, baseline=BaselineSettings(mode="none"))
     take = _of_pictures if frames_of(settings.source) == "pictures" else _of_frames
     baseline = take(plain, seconds)

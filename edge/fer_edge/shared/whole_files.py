@@ -3,12 +3,14 @@
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from fer_edge.shared.errors import OutputError
+from fer_edge.shared.named_files import kind_of
 
 WRITING: Final = ".writing-"
 """Begins the name of a file while it is written."""
@@ -29,19 +31,24 @@ def replace_files(
 ) -> None:
     """Write files, each synchronised under another name before the first gets its own.
 
+    A symbolic link stays one: what it leads to is replaced.
+
     Args:
         files: By path; their folders exist.
         fix: What to do where they cannot be written.
         mode: Of the files, whatever the umask says.
 
     Raises:
-        OutputError: The disk is full, a folder has gone, or the like; the old files are whole.
+        OutputError: The disk is full, a folder has gone, a device or the like has the name of a
+            file; the old files are whole.
     """
+    targets = {path: _target(path, fix=fix) for path in files}
     written: dict[Path, Path] = {}
     try:
         for path, content in files.items():
-            temporary = path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
-            written[temporary] = path
+            target = targets[path]
+            temporary = target.with_name(f"{WRITING}{os.getpid()}-{target.name}")
+            written[temporary] = target
             with explained(path, fix=fix):
                 _write(temporary, content, mode)
         for temporary, path in written.items():
@@ -97,14 +104,17 @@ def check_free(paths: Sequence[Path], *, force: bool) -> None:
         force: Whether they may be replaced.
 
     Raises:
-        OutputError: The folder is none, must not be written to, or holds such a file.
+        OutputError: The folder is none, must not be written to, or holds such a file; or what has
+            the name of one is no file.
     """
     folder = paths[0].parent
     with explained(folder):
         present = [path.name for path in paths if path.exists()]
-        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
+    for written_to in {_target(path).parent for path in paths}:
+        with explained(folder):
+            nearest = next(path for path in (written_to, *written_to.parents) if path.exists())
+            with tempfile.TemporaryFile(dir=nearest):
+                pass
     if present and not force:
         raise OutputError(
             f"{folder} holds {', '.join(present)} already",
@@ -126,6 +136,27 @@ def explained(path: Path, *, fix: str = _FIX) -> Iterator[None]:
             expected="a folder that may be written to, on a disk with room",
             fix=fix,
         ) from error
+
+
+def _target(path: Path, *, fix: str = _FIX) -> Path:
+    """Return what a name leads to, through links; it is a file, or not there yet.
+
+    Raises:
+        OutputError: It is something else, which a file must not take the place of.
+    """
+    with explained(path, fix=fix):
+        target = Path(os.path.realpath(path))
+        try:
+            mode = target.stat().st_mode
+        except FileNotFoundError:
+            return target
+    if not stat.S_ISREG(mode):
+        raise OutputError(
+            f"{path} is {kind_of(mode) or 'a device'}",
+            expected="a file, or the name of one that is to be made",
+            fix="name another one",
+        )
+    return target
 
 
 def _write(path: Path, content: Content, mode: int | None) -> None:
