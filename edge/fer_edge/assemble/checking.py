@@ -52,6 +52,24 @@ def check_settings(settings: Settings) -> None:
         _check_web(settings.web)
 
 
+def written_files(settings: Settings) -> dict[str, str]:
+    """Return the files that are written; devices, and pipes that a shell makes there, are not."""
+    named = {
+        "output.file": settings.output.file.removeprefix("-"),
+        "events.file": settings.events.file,
+        "events.spool": str(spool_path(settings)) if settings.mqtt.host else "",
+    }
+    return {key: name for key, name in named.items() if name and not name.startswith(_DEVICES)}
+
+
+def kind_of_named(name: str) -> str:
+    """Return what has this name where that is no file; "" for files, and for what is not there."""
+    try:
+        return kind_of(Path(name).stat().st_mode)
+    except OSError:  # it is not there yet; or who opens it says what is wrong
+        return ""
+
+
 def _check_source(settings: Settings) -> None:
     source = settings.source
     if source.uri_file and source.uri != "secret":
@@ -86,8 +104,8 @@ def _check_files(settings: Settings) -> None:
     taken: dict[str, str] = {os.path.realpath(settings.model.path): "model.path"}
     if frames_of(settings.source) != "live":
         taken[os.path.realpath(settings.source.uri)] = "source.uri"
-    for key, name in _outputs(settings).items():
-        what = _kind(name)
+    for key, name in written_files(settings).items():
+        what = kind_of_named(name)
         if what:
             raise SettingsError(
                 f"{key} = {name!r} is {what}",
@@ -115,23 +133,6 @@ def _check_secret_files(settings: Settings) -> None:
     for key, name in named.items():
         if name and is_open_to_others(Path(credential_path(name))):
             _log.warning("%s: others may read or change %s; run: chmod o-rw FILE", key, name)
-
-
-def _outputs(settings: Settings) -> dict[str, str]:
-    """Return the files that are written; devices, and pipes that a shell makes there, are not."""
-    named = {
-        "output.file": settings.output.file.removeprefix("-"),
-        "events.file": settings.events.file,
-        "events.spool": str(spool_path(settings)) if settings.mqtt.host else "",
-    }
-    return {key: name for key, name in named.items() if name and not name.startswith(_DEVICES)}
-
-
-def _kind(name: str) -> str:
-    try:
-        return kind_of(Path(name).stat().st_mode)
-    except OSError:  # it is not there yet; or who opens it says what is wrong
-        return ""
 
 
 def _check_events(settings: Settings) -> None:
