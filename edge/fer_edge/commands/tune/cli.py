@@ -70,6 +70,10 @@ def tune(
     from fer_edge.shared.whole_files import check_free, make_folder, replace_files
 
     picture = out.with_suffix(".svg")
+    if out == picture:
+        raise click.UsageError(
+            f"{out} is the picture's name: name the settings file, say tuned.toml"
+        )
     check_free([out, picture], force=force)
     resolved = resolve_settings(config, assignments, {"source.uri": source})
     settings = resolved.settings
