@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import pytest
 from builders import PORTRAIT
 from tiny_model import tiny_model
@@ -47,3 +48,19 @@ def test_the_place_is_looked_at_before_the_camera(tmp_path, at_the_portrait):
     with pytest.raises(VideoError):
         calibrate_participant(nowhere, seconds=1, out=tmp_path / "new" / "me.json")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("rate", [5, 30])
+def test_the_seconds_of_a_clip_are_its_own(tmp_path, at_the_portrait, rate):
+    clip = tmp_path / "clip.avi"
+    portrait = cv2.imread(str(PORTRAIT))
+    writer = cv2.VideoWriter(
+        str(clip), cv2.VideoWriter.fourcc(*"MJPG"), rate, portrait.shape[1::-1]
+    )
+    for _ in range(4 * rate):
+        writer.write(portrait)
+    writer.release()
+    seen = dataclasses.replace(at_the_portrait, source=SourceSettings(uri=str(clip)))
+    baseline = calibrate_participant(seen, seconds=3, out=tmp_path / "me.json").baseline
+    assert baseline.seconds == 3
+    assert baseline.frames == 3 * rate

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fer_edge.assemble.baselines import participant_file
 from fer_edge.assemble.parts import looks_at_colour, make_classifier, make_detector, make_pipeline
-from fer_edge.assemble.sources import frames_of, make_source
+from fer_edge.assemble.sources import clock_of, frames_of, make_source
 from fer_edge.pipeline.loop import read_frames
 from fer_edge.settings import BaselineSettings, Settings
 from fer_edge.shared.errors import SettingsError
@@ -17,7 +17,6 @@ from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.stages.baseline import Baseline
 from fer_edge.stages.baseline_file import check_place, write_baseline
 from fer_edge.stages.calibration import calibrate, calibrate_frames
-from fer_edge.stages.clocks import by_capture, by_index
 
 _COUNTDOWN_SECONDS: Final = 3.0
 """For which a live camera is looked at before it counts: the search settles, and the person."""
@@ -96,7 +95,7 @@ def _of_frames(settings: Settings, seconds: float) -> Baseline:
             read_frames(source, timeout_seconds=settings.source.open_timeout_seconds),
             pipeline.process,
             pipeline.contract,
-            clock=by_capture if live else by_index,
+            clock=clock_of(frames),
             seconds=seconds,
             countdown_seconds=_COUNTDOWN_SECONDS if live else 0.0,
             tell=lambda passed: line(_instruction(passed, seconds)),
