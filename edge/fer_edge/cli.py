@@ -222,9 +222,10 @@ def run(
 def replay(
     file: Path, pace: str, output: str | None, config: Path | None, assignments: tuple[str, ...]
 ) -> None:
-    """Send recorded observations to the outputs once more.
+    """Send recorded observations as JSON lines once more.
 
-    It needs no camera and no model.
+    It needs no camera and no model. Of the settings only those of section output count: nothing
+    goes to events, a broker or a page.
 
     FILE holds JSON lines that `fer-edge run --output FILE` wrote. Frames keep the numbers and
     times of their recording.
