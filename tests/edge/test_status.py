@@ -159,6 +159,22 @@ def test_the_closing_table_tells_for_how_long_each_stable_label_was_shown():
     assert tally.labels == Counter(sad=3, uncertain=2, happy=1)
 
 
+def test_the_closing_table_ranks_by_what_it_shows():
+    tally = RunTally()
+    for at, stable in [(0, "sad"), (0.1, "sad"), (0.2, "sad"), (1.0, "happy"), (1.9, "happy")]:
+        tally.add(an_observation(readings=(a_reading(stable=stable),), clip_seconds=at))
+    assert format_shown(tally) == "happy 1.7 s, sad 0.2 s"
+
+
+def test_the_closing_table_counts_pictures_for_they_take_no_time():
+    tally = RunTally()
+    for number, label in enumerate(["sad", "happy", "happy"]):
+        reading = a_reading(stable=label)
+        seen = an_observation(readings=(reading,), name=f"{number}.jpg", captured_at=number / 2)
+        tally.add(seen)
+    assert format_shown(tally) == "happy 2, sad 1"
+
+
 def test_over_a_pause_nothing_is_taken_to_have_been_shown():
     tally = RunTally()
     for captured_at in (100.0, 100.5, 160.0, 160.25):
