@@ -140,7 +140,10 @@ def classify(
     "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON lines at a terminal, too, as into a pipe."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON lines at a terminal, too, as into a pipe; not where output.file names a file.",
 )
 @click.option(
     "--annotate",
@@ -183,9 +186,6 @@ def run(
     A frame is one line of JSON. At a terminal, a live line tells what is seen instead; --json or
     --output - print the lines there, too.
     """
-    if as_json and output not in {None, "-"}:
-        raise click.UsageError("--json prints on stdout, and --output writes to a file: give one")
-    output = "-" if as_json else output
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
         "baseline.participants": participants, "baseline.participant": participant,
@@ -193,7 +193,17 @@ def run(
     leave_on_interrupt()  # until it heeds them itself
     from fer_edge.models.trial import begin_trial
 
-    chosen = _resolve(config, assignments, flags).settings.model
+    resolved = _resolve(config, assignments, flags)
+    if as_json:
+        file = resolved.settings.output.file
+        if file not in {"", "-"}:
+            raise click.UsageError(
+                f"--json prints on stdout, and output.file = {file!r} (from "
+                f"{resolved.origins['output.file']}) writes to a file: leave one out, or print "
+                "only with --output -"
+            )
+        flags["output.file"] = "-"
+    chosen = resolved.settings.model
     begin_trial(chosen.path, trust=chosen.trust)
     from fer_edge.commands.run import run_daemon  # which takes as long as a trial
 
