@@ -112,15 +112,18 @@ def classify(
     resolved = _resolve(config, assignments, flags)
 
     def make_worker(before: Sequence[str]) -> Callable[[str], None]:
+        from fer_edge.api import Picture
         from fer_edge.commands.classify import PictureReader, format_reading
 
         reader = PictureReader(
             resolved.settings, whole_pictures=crops, annotate_folder=annotate_folder, before=before
         )
 
-        def work(image: str) -> None:
-            seen = reader.read(image)
+        def tell(seen: Picture) -> None:
             echo_result(seen.to_dict, partial(format_reading, seen), as_json=as_json)
+
+        def work(image: str) -> None:
+            reader.read(image, tell=tell)
 
         return work
 

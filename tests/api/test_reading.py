@@ -295,7 +295,7 @@ def test_threads_take_turns(reader):
         ({"settings": {"max_faces": 3}}, "did you mean 'tracker.max_faces'"),
         ({"settings": {"tracker.max_faces": None}}, "a text, a number, True or False"),
         ({"settings": "not-there.toml"}, "cannot be read as settings"),
-        ({"detector": {"min_face_px": 1}}, "detector.min_face_px = '1'"),
+        ({"detector": {"min_face_px": 1}}, "detector.min_face_px = '1' (from the program)"),
     ],
 )
 def test_settings_are_checked_as_those_of_the_command_line(options, said):

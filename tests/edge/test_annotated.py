@@ -126,6 +126,13 @@ def test_a_full_disk_is_told(tmp_path):
     jpegs.close()
 
 
+def test_a_picture_for_which_there_is_no_room_is_not_left_in_half(tmp_path):
+    pictures = AnnotatedFolder(tmp_path / "frames")
+    with files_up_to(1000), pytest.raises(OutputError, match=r"File too large.*make room"):
+        pictures.add(a_colour_frame(), SEEN)
+    assert not list((tmp_path / "frames").iterdir())
+
+
 @pytest.mark.parametrize("name", ["out.mp4", "out.mjpg", "frames"])
 def test_a_place_that_cannot_be_written(tmp_path, name):
     (tmp_path / "file").write_text("")

@@ -1,13 +1,15 @@
 """`fer-edge calibrate`: what it writes, where, and what it refuses before anybody sits still."""
 
 import dataclasses
+import shlex
+from pathlib import Path
 
 import cv2
 import pytest
 from builders import PORTRAIT
 from tiny_model import tiny_model
 
-from fer_edge.commands.calibrate import calibrate_participant
+from fer_edge.commands.calibrate import Calibrated, calibrate_participant, format_calibrated
 from fer_edge.settings import ModelSettings, Settings, SourceSettings
 from fer_edge.shared.errors import OutputError, VideoError
 
@@ -64,3 +66,10 @@ def test_the_seconds_of_a_clip_are_its_own(tmp_path, at_the_portrait, rate):
     baseline = calibrate_participant(seen, seconds=3, out=tmp_path / "me.json").baseline
     assert baseline.seconds == 3
     assert baseline.frames == 3 * rate
+
+
+def test_the_command_that_uses_it_can_be_pasted(tmp_path, at_the_portrait):
+    baseline = calibrate_participant(at_the_portrait, seconds=1, out=tmp_path / "a.json").baseline
+    said = format_calibrated(Calibrated(Path("my face.json"), baseline)).splitlines()[-1]
+    words = shlex.split(said.removeprefix("use it").strip())
+    assert words == ["fer-edge", "run", "--set", "baseline.file=my face.json"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -122,6 +123,6 @@ def format_calibrated(done: Calibrated) -> str:
         ("looked at", f"{baseline.seconds:.1f} s, {baseline.frames} frames"),
         ("steadiness", f"{baseline.steadiness:.2f} of 1"),
         ("at rest", f"the network alone calls this face {looks_like(baseline)}"),
-        ("use it", f"fer-edge run --set baseline.file={done.file}"),
+        ("use it", f"fer-edge run --set {shlex.quote(f'baseline.file={done.file}')}"),
     ]
     return format_fields(fields)

@@ -15,19 +15,30 @@ from fer_edge.shared.named_files import kind_of
 WRITING: Final = ".writing-"
 """Begins the name of a file while it is written."""
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_FIX: Final = "make room, change its permissions, or name another place with --out"
+_FIX: Final = "make room, change its permissions, or name another place"
 
 Content: TypeAlias = bytes | str | Callable[[str], Any]
 """Of a file; or what writes it to the path it is given, which has the file's own ending."""
 
 
-def replace_file(path: Path, content: Content, *, fix: str = _FIX, mode: int | None = None) -> None:
+def replace_file(
+    path: Path,
+    content: Content,
+    *,
+    fix: str = _FIX,
+    mode: int | None = None,
+    synchronised: bool = True,
+) -> None:
     """Write one file; as `replace_files`."""
-    replace_files({path: content}, fix=fix, mode=mode)
+    replace_files({path: content}, fix=fix, mode=mode, synchronised=synchronised)
 
 
 def replace_files(
-    files: Mapping[Path, Content], *, fix: str = _FIX, mode: int | None = None
+    files: Mapping[Path, Content],
+    *,
+    fix: str = _FIX,
+    mode: int | None = None,
+    synchronised: bool = True,
 ) -> None:
     """Write files, each synchronised under another name before the first gets its own.
 
@@ -37,6 +48,8 @@ def replace_files(
         files: By path; their folders exist.
         fix: What to do where they cannot be written.
         mode: Of the files, whatever the umask says.
+        synchronised: Whether to wait until they are on the disk, so that they are whole after a
+            power cut, too.
 
     Raises:
         OutputError: The disk is full, a folder has gone, a device or the like has the name of a
@@ -50,7 +63,7 @@ def replace_files(
             temporary = target.with_name(f"{WRITING}{os.getpid()}-{target.name}")
             written[temporary] = target
             with explained(path, fix=fix):
-                _write(temporary, content, mode)
+                _write(temporary, content, mode, synchronised=synchronised)
         for temporary, path in written.items():
             with explained(path, fix=fix):
                 temporary.replace(path)
@@ -159,7 +172,7 @@ def _target(path: Path, *, fix: str = _FIX) -> Path:
     return target
 
 
-def _write(path: Path, content: Content, mode: int | None) -> None:
+def _write(path: Path, content: Content, mode: int | None, *, synchronised: bool) -> None:
     if callable(content):
         content(str(path))
     else:
@@ -169,4 +182,5 @@ def _write(path: Path, content: Content, mode: int | None) -> None:
     with path.open("rb") as file:
         if mode is not None:
             os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
+        if synchronised:
+            os.fsync(file.fileno())
