@@ -1,9 +1,11 @@
 """`fer_edge.read`, `read_all` and `Reader`: what they take, what they return, what they refuse."""
 
 import json
+import pickle
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -302,6 +304,29 @@ def test_settings_are_checked_as_those_of_the_command_line(options, said):
     with pytest.raises(SettingsError) as refused:
         fer_edge.Reader(**options)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["face.jpg", Path("folder"), b"face.jpg"])
+def test_one_path_is_not_several_pictures(reader, path):
+    for several in (fer_edge.read_all, reader.read_all, reader.calibrate):
+        with pytest.raises(PictureError, match=r"is one path.*give \[path\], or a folder's"):
+            list(several(path))
+
+
+def test_a_picture_can_be_sent_to_another_process(reader):
+    for image in (PORTRAIT, BGR):
+        picture = reader.read(image)
+        for _ in range(2):  # before its colours are asked for, and after
+            sent = pickle.loads(pickle.dumps(picture))
+            assert sent.to_json() == picture.to_json()
+            np.testing.assert_array_equal(sent.plot(), picture.plot())
+
+
+def test_an_error_can_be_sent_to_another_process(reader):
+    (picture,) = reader.read_all(["not-there.jpg"])
+    sent = pickle.loads(pickle.dumps(picture))
+    assert type(sent.error) is PictureError
+    assert str(sent.error) == str(picture.error)
 
 
 def test_settings_in_every_form(tmp_path, monkeypatch):
