@@ -31,6 +31,7 @@ from fer_edge.shared.terminal.command_line import (
     verbose_option,
 )
 from fer_edge.shared.terminal.entry import leave_on_interrupt
+from fer_edge.shared.terminal.option_types import FiniteRange, NamedPath
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
@@ -73,7 +74,7 @@ def cli() -> None:
     "--annotate",
     "annotate_folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     help="Leave a copy of each picture there, NAME-annotated.jpg, with boxes and labels drawn in.",
 )
 @_model_option
@@ -151,7 +152,7 @@ def classify(
 @click.option(
     "--annotate",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="Leave frames with boxes and labels there: a video (.mp4, .avi, .mkv, .mjpg), or a folder"
     " of pictures.",
 )
@@ -161,7 +162,7 @@ def classify(
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help="End after so many seconds of frames: of a clip, or of the clock.",
 )
 @click.option(
@@ -220,7 +221,7 @@ def run(
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @click.option(
     "--pace",
     type=click.Choice(["own", "fast"]),
@@ -325,7 +326,7 @@ def selftest(model: str, as_json: bool) -> None:
     "--out",
     "folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     default=Path("demo-output"),
     show_default=True,
     help="Where to leave annotated pictures and JSON lines.",

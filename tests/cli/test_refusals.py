@@ -1,7 +1,10 @@
 """Options that contradict one another or the settings are refused before anything is opened."""
 
 import pytest
+from click.testing import CliRunner
 from command_line import fer_edge
+
+from fer_edge.cli import cli
 
 
 def usage_error(done):
@@ -36,3 +39,37 @@ def test_output_to_stdout_wins_over_the_file_of_the_settings(tmp_path):
         cwd=tmp_path,
     )
     assert "none.mp4 does not exist" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("calibrate", "--out", "me.json", "--seconds"),
+        ("bench", "--seconds"),
+        ("run", "--max-seconds"),
+        ("tune", "--cpu-ms"),
+    ],
+)
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_what_is_no_number_is_not_taken_for_one(monkeypatch, tmp_path, arguments, number):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, [*arguments, number])
+    assert done.exit_code == 2
+    assert f"'{arguments[-1]}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--annotate", ""),
+        ("classify", "x.jpg", "--annotate", ""),
+        ("tune", "--out", ""),
+        ("demo", "--out", ""),
+    ],
+)
+def test_an_empty_name_is_not_the_working_folder(monkeypatch, tmp_path, arguments):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 2
+    assert "the name is empty" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -15,6 +15,7 @@ from fer_edge.shared.terminal.command_line import (
     json_option,
     printable,
 )
+from fer_edge.shared.terminal.option_types import NamedPath
 
 if TYPE_CHECKING:
     from fer_edge.models.changing import Change
@@ -26,7 +27,7 @@ def _state_option(command: _F) -> _F:
     return click.option(
         "--state",
         metavar="FOLDER",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=NamedPath(file_okay=False),
         help="The daemon's, where the slots are.  [default: /var/lib/fer-edge]",
     )(command)
 
@@ -44,7 +45,7 @@ def model() -> None:
 
 
 @model.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @_state_option
 @json_option
 def install(file: Path, state: Path | None, as_json: bool) -> None:
