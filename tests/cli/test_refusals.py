@@ -1,10 +1,15 @@
 """Options that contradict one another or the settings are refused before anything is opened."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 from command_line import fer_edge
 
+from fer_edge.assemble.annotations import check_annotated
+from fer_edge.assemble.checking import check_settings
 from fer_edge.cli import cli
+from fer_edge.settings import Settings, SourceSettings
 
 
 def usage_error(done):
@@ -56,6 +61,16 @@ def test_what_is_no_number_is_not_taken_for_one(monkeypatch, tmp_path, arguments
     done = CliRunner().invoke(cli, [*arguments, number])
     assert done.exit_code == 2
     assert f"'{arguments[-1]}'" in done.stderr
+
+
+def test_a_working_folder_that_is_gone_is_no_defect(monkeypatch, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for settings in (Settings(), Settings(source=SourceSettings(uri="none.mp4"))):
+        check_settings(settings)
+        check_annotated(Path("out.mp4"), settings)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """Where annotated frames go, by the name that is given for them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fer_edge.assemble.checking import kind_of_named, written_files
+from fer_edge.assemble.checking import kind_of_named, place_of, written_files
 from fer_edge.assemble.sources import frames_of
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import SettingsError
@@ -29,7 +28,7 @@ def check_annotated(path: Path, settings: Settings) -> None:
             expected="no output that tells of single faces",
             fix="leave --annotate out, or set events.mode to faces",
         )
-    if os.path.realpath(path) == os.path.realpath(settings.source.uri):
+    if place_of(str(path)) == place_of(settings.source.uri):
         raise SettingsError(
             f"{path} would be written over while it is read",
             expected="another file or folder for --annotate",
@@ -43,7 +42,7 @@ def check_annotated(path: Path, settings: Settings) -> None:
             fix="name another one",
         )
     for key, name in {**written_files(settings), "model.path": settings.model.path}.items():
-        if os.path.realpath(path) == os.path.realpath(name):
+        if place_of(str(path)) == place_of(name):
             raise SettingsError(
                 f"{key} and --annotate name the same file {name!r}",
                 expected="a file of its own for each",

@@ -62,6 +62,14 @@ def written_files(settings: Settings) -> dict[str, str]:
     return {key: name for key, name in named.items() if name and not name.startswith(_DEVICES)}
 
 
+def place_of(name: str) -> str:
+    """Return where a name leads; itself where the working folder is gone, and leads nowhere."""
+    try:
+        return os.path.realpath(name)
+    except FileNotFoundError:
+        return name
+
+
 def kind_of_named(name: str) -> str:
     """Return what has this name where that is no file; "" for files, and for what is not there."""
     try:
@@ -101,9 +109,9 @@ def _check_mode(settings: Settings) -> None:
 
 def _check_files(settings: Settings) -> None:
     """Refuse an output that is no file, that would wait for a reader, or that is written twice."""
-    taken: dict[str, str] = {os.path.realpath(settings.model.path): "model.path"}
+    taken: dict[str, str] = {place_of(settings.model.path): "model.path"}
     if frames_of(settings.source) != "live":
-        taken[os.path.realpath(settings.source.uri)] = "source.uri"
+        taken[place_of(settings.source.uri)] = "source.uri"
     for key, name in written_files(settings).items():
         what = kind_of_named(name)
         if what:
@@ -112,7 +120,7 @@ def _check_files(settings: Settings) -> None:
                 expected="a file, or the name of one that is to be made",
                 fix="name another one",
             )
-        other = taken.setdefault(os.path.realpath(name), key)
+        other = taken.setdefault(place_of(name), key)
         if other != key:
             raise SettingsError(
                 f"{other} and {key} name the same file {name!r}",
