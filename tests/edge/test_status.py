@@ -107,10 +107,14 @@ def test_the_live_line_says_what_the_camera_waits_for():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("phase", "camera"), [("running", "delivering"), ("waiting", "ended")])
-def test_the_live_line_is_left_to_the_frames_where_there_are_any(phase, camera):
+@pytest.mark.parametrize(
+    ("phase", "camera"),
+    [("running", "delivering"), ("waiting", "ended"), ("stopping", "delivering")],
+)
+@pytest.mark.parametrize("clip", ["", "clip.mp4"])
+def test_the_live_line_is_left_to_the_frames_where_there_are_any(phase, camera, clip):
     terminal = io.StringIO()
-    LiveStatus(ProgressLine(terminal, shown=True)).tell(a_state(phase, phase=camera))
+    LiveStatus(ProgressLine(terminal, shown=True), clip=clip).tell(a_state(phase, phase=camera))
     assert terminal.getvalue() == ""
 
 

@@ -63,7 +63,7 @@ class LiveStatus:
         """Show why no frame comes, where none does."""
         self._state = state
         camera = state.camera
-        if state.phase == "running" or camera.phase == "ended":
+        if state.phase in {"running", "stopping"} or camera.phase == "ended":
             return
         if state.phase == "disabled":
             self._line("switched off")
