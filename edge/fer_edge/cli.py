@@ -111,6 +111,8 @@ def classify(
         "baseline.participant": participant,
     }  # fmt: skip
     resolved = _resolve(config, assignments, flags)
+    if participants is not None and not resolved.settings.baseline.participant:
+        raise click.UsageError("--participants has no effect without --participant NAME")
 
     def make_worker(before: Sequence[str]) -> Callable[[str], None]:
         from fer_edge.api import Picture

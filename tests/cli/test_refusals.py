@@ -63,6 +63,12 @@ def test_what_is_no_number_is_not_taken_for_one(monkeypatch, tmp_path, arguments
     assert f"'{arguments[-1]}'" in done.stderr
 
 
+def test_a_folder_of_participants_needs_one_of_them(tmp_path):
+    done = CliRunner().invoke(cli, ["classify", "x.jpg", "--participants", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "no effect without --participant" in done.stderr
+
+
 def test_a_working_folder_that_is_gone_is_no_defect(monkeypatch, tmp_path):
     gone = tmp_path / "gone"
     gone.mkdir()
