@@ -16,7 +16,7 @@ from PIL import Image
 from tiny_model import tiny_model
 
 import fer_edge
-from fer_edge.shared.errors import CalibrationError, PictureError, SettingsError
+from fer_edge.shared.errors import CalibrationError, ModelError, PictureError, SettingsError
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.demo_clip import DemoClip
 
@@ -327,6 +327,12 @@ def test_an_error_can_be_sent_to_another_process(reader):
     sent = pickle.loads(pickle.dumps(picture))
     assert type(sent.error) is PictureError
     assert str(sent.error) == str(picture.error)
+
+
+def test_a_model_that_is_not_there_is_told_without_words_of_the_command_line():
+    with pytest.raises(ModelError, match="no model 'nix'") as refused:
+        fer_edge.read(PORTRAIT, model="nix")
+    assert "--model" not in str(refused.value)
 
 
 def test_settings_in_every_form(tmp_path, monkeypatch):
