@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import tempfile
+from functools import partial
 
 import lasting_cache
 import left_processes
@@ -22,9 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: needs over a second (slow_tests.txt)")
     config.stash[_LEFT] = []
     lasting_cache.settle()
-    # What one run of the tests has found out of a model is not known to the next.
-    cache = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="fer-tests-cache-")
-    config.add_cleanup(lambda: shutil.rmtree(cache, ignore_errors=True))
+    # What one run of the tests has found out of a model is not known to the next, and what its
+    # daemons keep is not left among the developer's own.
+    for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        folder = os.environ[variable] = tempfile.mkdtemp(prefix="fer-tests-")
+        config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
     one_of_several = hasattr(config, "workerinput")  # a process of pytest-xdist
     if not one_of_several:
         left_processes.mark_run()

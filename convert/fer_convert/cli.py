@@ -13,6 +13,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.option_types import FiniteRange, NamedPath
 
 target_options = options(
     click.option("--int8", is_flag=True, help="Full int8, in and out. The default."),
@@ -29,13 +30,13 @@ source_options = options(
     click.option(
         "--architecture",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=NamedPath(),
         help="The network's JSON, where RUN is an .h5 file of weights.",
     ),
     click.option(
         "--contract",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=NamedPath(),
         help="Instead of the contract.json beside the file.",
     ),
     click.option(
@@ -60,7 +61,7 @@ picture_options = options(
         "--data",
         "calibration_data",
         metavar="FOLDER|ZIP",
-        type=click.Path(path_type=Path),
+        type=NamedPath(),
         help="Calibrate on these labelled face crops (class folders, or a .zip of them) "
         "instead of the run's own.",
     ),
@@ -73,7 +74,7 @@ picture_options = options(
     ),
     click.option(
         "--range-percentile",
-        type=click.FloatRange(min=90, max=100),
+        type=FiniteRange(min=90, max=100),
         default=99.999,
         show_default=True,
         help="Of every activation's values, where int8's range ends; it begins as far from the "
@@ -98,13 +99,13 @@ picture_options = options(
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=NamedPath())
 @target_options
 @click.option(
     "--head", metavar="NAME", help="Which answer of a run whose network has several heads."
 )
 @click.option(
-    "--out", metavar="FOLDER", required=True, type=click.Path(path_type=Path),
+    "--out", metavar="FOLDER", required=True, type=NamedPath(),
     help="Folder for the files.",
 )  # fmt: skip
 @source_options
@@ -129,7 +130,7 @@ picture_options = options(
 @click.option(
     "--against",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="A model file with the same labels, that of the device for instance: say where the new "
     "one is worse on the held-out pictures.",
 )

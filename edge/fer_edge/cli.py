@@ -31,6 +31,7 @@ from fer_edge.shared.terminal.command_line import (
     verbose_option,
 )
 from fer_edge.shared.terminal.entry import leave_on_interrupt
+from fer_edge.shared.terminal.option_types import FiniteRange, NamedPath
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
@@ -73,7 +74,7 @@ def cli() -> None:
     "--annotate",
     "annotate_folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     help="Leave a copy of each picture there, NAME-annotated.jpg, with boxes and labels drawn in.",
 )
 @_model_option
@@ -110,17 +111,22 @@ def classify(
         "baseline.participant": participant,
     }  # fmt: skip
     resolved = _resolve(config, assignments, flags)
+    if participants is not None and not resolved.settings.baseline.participant:
+        raise click.UsageError("--participants has no effect without --participant NAME")
 
     def make_worker(before: Sequence[str]) -> Callable[[str], None]:
+        from fer_edge.api import Picture
         from fer_edge.commands.classify import PictureReader, format_reading
 
         reader = PictureReader(
             resolved.settings, whole_pictures=crops, annotate_folder=annotate_folder, before=before
         )
 
-        def work(image: str) -> None:
-            seen = reader.read(image)
+        def tell(seen: Picture) -> None:
             echo_result(seen.to_dict, partial(format_reading, seen), as_json=as_json)
+
+        def work(image: str) -> None:
+            reader.read(image, tell=tell)
 
         return work
 
@@ -140,12 +146,15 @@ def classify(
     "--output", metavar="FILE", help="JSON lines file to append to; - is stdout.  [default: -]"
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON lines at a terminal, too, as into a pipe."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON lines at a terminal, too, as into a pipe; not where output.file names a file.",
 )
 @click.option(
     "--annotate",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="Leave frames with boxes and labels there: a video (.mp4, .avi, .mkv, .mjpg), or a folder"
     " of pictures.",
 )
@@ -155,7 +164,7 @@ def classify(
 @click.option("--max-frames", type=click.IntRange(min=1), help="End after so many frames.")
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help="End after so many seconds of frames: of a clip, or of the clock.",
 )
 @click.option(
@@ -183,9 +192,6 @@ def run(
     A frame is one line of JSON. At a terminal, a live line tells what is seen instead; --json or
     --output - print the lines there, too.
     """
-    if as_json and output not in {None, "-"}:
-        raise click.UsageError("--json prints on stdout, and --output writes to a file: give one")
-    output = "-" if as_json else output
     flags = {
         "source.uri": source, "model.path": model, "output.file": output, "daemon.name": name,
         "baseline.participants": participants, "baseline.participant": participant,
@@ -193,7 +199,17 @@ def run(
     leave_on_interrupt()  # until it heeds them itself
     from fer_edge.models.trial import begin_trial
 
-    chosen = _resolve(config, assignments, flags).settings.model
+    resolved = _resolve(config, assignments, flags)
+    if as_json:
+        file = resolved.settings.output.file
+        if file not in {"", "-"}:
+            raise click.UsageError(
+                f"--json prints on stdout, and output.file = {file!r} (from "
+                f"{resolved.origins['output.file']}) writes to a file: leave one out, or print "
+                "only with --output -"
+            )
+        flags["output.file"] = "-"
+    chosen = resolved.settings.model
     begin_trial(chosen.path, trust=chosen.trust)
     from fer_edge.commands.run import run_daemon  # which takes as long as a trial
 
@@ -207,7 +223,7 @@ def run(
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @click.option(
     "--pace",
     type=click.Choice(["own", "fast"]),
@@ -222,9 +238,10 @@ def run(
 def replay(
     file: Path, pace: str, output: str | None, config: Path | None, assignments: tuple[str, ...]
 ) -> None:
-    """Send recorded observations to the outputs once more.
+    """Send recorded observations as JSON lines once more.
 
-    It needs no camera and no model.
+    It needs no camera and no model. Of the settings only those of section output count: nothing
+    goes to events, a broker or a page.
 
     FILE holds JSON lines that `fer-edge run --output FILE` wrote. Frames keep the numbers and
     times of their recording.
@@ -311,7 +328,7 @@ def selftest(model: str, as_json: bool) -> None:
     "--out",
     "folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     default=Path("demo-output"),
     show_default=True,
     help="Where to leave annotated pictures and JSON lines.",

@@ -1,9 +1,11 @@
 """`fer_edge.read`, `read_all` and `Reader`: what they take, what they return, what they refuse."""
 
 import json
+import pickle
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from PIL import Image
 from tiny_model import tiny_model
 
 import fer_edge
-from fer_edge.shared.errors import CalibrationError, PictureError, SettingsError
+from fer_edge.shared.errors import CalibrationError, ModelError, PictureError, SettingsError
 from fer_edge.shared.opencv import cv2
 from fer_edge.sources.demo_clip import DemoClip
 
@@ -295,13 +297,42 @@ def test_threads_take_turns(reader):
         ({"settings": {"max_faces": 3}}, "did you mean 'tracker.max_faces'"),
         ({"settings": {"tracker.max_faces": None}}, "a text, a number, True or False"),
         ({"settings": "not-there.toml"}, "cannot be read as settings"),
-        ({"detector": {"min_face_px": 1}}, "detector.min_face_px = '1'"),
+        ({"detector": {"min_face_px": 1}}, "detector.min_face_px = '1' (from the program)"),
     ],
 )
 def test_settings_are_checked_as_those_of_the_command_line(options, said):
     with pytest.raises(SettingsError) as refused:
         fer_edge.Reader(**options)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["face.jpg", Path("folder"), b"face.jpg"])
+def test_one_path_is_not_several_pictures(reader, path):
+    for several in (fer_edge.read_all, reader.read_all, reader.calibrate):
+        with pytest.raises(PictureError, match=r"is one path.*give \[path\], or a folder's"):
+            list(several(path))
+
+
+def test_a_picture_can_be_sent_to_another_process(reader):
+    for image in (PORTRAIT, BGR):
+        picture = reader.read(image)
+        for _ in range(2):  # before its colours are asked for, and after
+            sent = pickle.loads(pickle.dumps(picture))
+            assert sent.to_json() == picture.to_json()
+            np.testing.assert_array_equal(sent.plot(), picture.plot())
+
+
+def test_an_error_can_be_sent_to_another_process(reader):
+    (picture,) = reader.read_all(["not-there.jpg"])
+    sent = pickle.loads(pickle.dumps(picture))
+    assert type(sent.error) is PictureError
+    assert str(sent.error) == str(picture.error)
+
+
+def test_a_model_that_is_not_there_is_told_without_words_of_the_command_line():
+    with pytest.raises(ModelError, match="no model 'nix'") as refused:
+        fer_edge.read(PORTRAIT, model="nix")
+    assert "--model" not in str(refused.value)
 
 
 def test_settings_in_every_form(tmp_path, monkeypatch):

@@ -75,6 +75,12 @@ def test_status(model, tmp_path):
     assert "passes its test (serves)" in model("status", "--verify").stdout
 
 
+def test_status_of_a_state_folder_that_is_not_there(model, tmp_path):
+    assert "there is no folder" in error_line(model("status"), code=CONFIG)
+    (tmp_path / "state").mkdir()
+    assert model("status").returncode == 0
+
+
 def test_status_of_a_model_that_cannot_serve(model, tmp_path):
     model("install", NEW)
     (tmp_path / "state/models/a/model.tflite").write_bytes(NEW[:-1])

@@ -30,8 +30,12 @@ def test_every_command_shows_the_accuracy_of_the_card_with_its_yardstick(name: s
     card = card_figures(open_model(name))
     assert card is not None
     assert f"**{card}**" in (MODELS / f"{name}.md").read_text()
-    (row,) = [line for line in output_of("models").splitlines() if re.match(rf"{name} .*%", line)]
-    assert re.search(rf"{card.accuracy:.1%} +{re.escape(card.yardstick)} ", row)
+    models = output_of("models")
+    assert max(map(len, models.splitlines())) <= 80
+    (row,) = [line for line in models.splitlines() if re.match(rf"{name} .*%", line)]
+    assert f" {card.accuracy:.1%} " in row
+    _, _, below = models.partition(f"\n{name}\n")
+    assert below.splitlines()[1].startswith(f"  {card}; ")
     told = output_of("inspect", name)
     assert f"{card}, on {card.n:,} pictures" in told
     assert told.count("\n") <= 24, "it fits a screen"

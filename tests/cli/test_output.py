@@ -113,6 +113,16 @@ def test_progress_is_not_for_files(data_set, tiny):
     assert fer_edge("evaluate", data_set, "--model", tiny).stderr == ""
 
 
+def test_what_was_read_is_told_though_its_copy_cannot_be_written(tmp_path, tiny, portrait):
+    (tmp_path / "copies" / f"{portrait.stem}-annotated.jpg").mkdir(parents=True)
+    done = fer_edge(
+        "classify", portrait, "--json", "--annotate", "copies", "--model", tiny, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert len(json_lines(done.stdout)[0]["faces"]) == 1
+    assert "-annotated.jpg is a folder" in done.stderr
+
+
 def test_annotated_copies_never_replace_a_picture(tmp_path, tiny, portrait):
     original = portrait.read_bytes()
     (tmp_path / "face.jpg").write_bytes(original)

@@ -1,6 +1,7 @@
 """Annotated videos and pictures: their pace, their sizes, and what cannot be written."""
 
 import contextlib
+import os
 import resource
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from builders import a_frame, a_picture, a_reading, an_observation
 
 from fer_edge.assemble.annotations import make_annotated
-from fer_edge.settings import EventSettings, Settings, SourceSettings
+from fer_edge.settings import EventSettings, ModelSettings, OutputSettings, Settings, SourceSettings
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.records import Colour
 from fer_edge.sinks.annotated.pictures import AnnotatedFolder, AnnotatedJpegs
@@ -125,6 +126,13 @@ def test_a_full_disk_is_told(tmp_path):
     jpegs.close()
 
 
+def test_a_picture_for_which_there_is_no_room_is_not_left_in_half(tmp_path):
+    pictures = AnnotatedFolder(tmp_path / "frames")
+    with files_up_to(1000), pytest.raises(OutputError, match=r"File too large.*make room"):
+        pictures.add(a_colour_frame(), SEEN)
+    assert not list((tmp_path / "frames").iterdir())
+
+
 @pytest.mark.parametrize("name", ["out.mp4", "out.mjpg", "frames"])
 def test_a_place_that_cannot_be_written(tmp_path, name):
     (tmp_path / "file").write_text("")
@@ -174,7 +182,7 @@ def test_the_name_says_what_is_made(tmp_path, uri, name, kind):
     ("uri", "name", "said"),
     [
         ("0", "out.gif", "ends in .gif; expected one of .mp4"),
-        (".", "out.mp4", "is a folder of pictures"),
+        (".", "out.mp4", "is a folder of pictures.*such as out-annotated/"),
         ("clip.mp4", "clip.mp4", "written over while it is read"),
     ],
 )
@@ -183,6 +191,30 @@ def test_names_that_do_not_fit(tmp_path, monkeypatch, uri, name, said):
     with pytest.raises(SettingsError, match=said):
         make_annotated(Path(name), seeing(uri), clip_rate=float)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"output": OutputSettings(file="x.mjpg")}, "output.file"),
+        ({"events": EventSettings(file="x.mjpg")}, "events.file"),
+        ({"model": ModelSettings(path="x.mjpg")}, "model.path"),
+    ],
+)
+def test_what_another_part_writes_or_reads_is_not_written_over(tmp_path, monkeypatch, changes, key):
+    monkeypatch.chdir(tmp_path)
+    Path("x.mjpg").write_text("mine")
+    Path("link.mjpg").symlink_to("x.mjpg")
+    for name in ("x.mjpg", "link.mjpg"):
+        with pytest.raises(SettingsError, match=f"{key} and --annotate name the same file"):
+            make_annotated(Path(name), seeing("0", **changes), clip_rate=float)
+    assert Path("x.mjpg").read_text() == "mine"
+
+
+def test_a_pipe_is_no_place_for_a_video(tmp_path):
+    os.mkfifo(tmp_path / "out.mp4")
+    with pytest.raises(SettingsError, match="is a pipe"):
+        make_annotated(tmp_path / "out.mp4", seeing("0"), clip_rate=float)
 
 
 def test_where_only_counts_may_leave_no_faces_are_drawn(tmp_path):

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from builders import PORTRAIT, a_frame, a_picture, encoded, write_files
+from builders import PORTRAIT, a_face, a_frame, a_picture, a_reading, encoded, write_files
 from techniques import needs_weights
 from tiny_model import tiny_model
 
@@ -16,6 +16,7 @@ from fer_edge.assemble.parts import (
     make_detector,
     make_pipeline,
     make_sink,
+    make_smoother,
     smoothing_for,
 )
 from fer_edge.assemble.sources import check_there, frames_of, make_source
@@ -38,6 +39,7 @@ from fer_edge.shared.errors import (
     VideoError,
 )
 from fer_edge.shared.opencv import cv2
+from fer_edge.shared.records import UNCERTAIN
 from fer_edge.sources.folder import PictureFolder
 from fer_edge.sources.picamera import PiCamera
 from fer_edge.sources.stream import NetworkStream
@@ -180,6 +182,18 @@ def test_only_live_frames_are_searched_in_a_thread(model, frames):
     with make_pipeline(Settings(model=model), frames=frames):
         assert threading.active_count() == before + (frames == "live")
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("rate", "frames_settling"), [(5, 1), (30, 3), (60, 6)])
+def test_labels_of_a_clip_settle_by_its_own_seconds(rate, frames_settling):
+    settings = SmoothingSettings(least_probability=0.0, settle_seconds=0.1 - 1e-9)
+    smoother = make_smoother(settings, frames="clip")
+    look = [a_reading(face=a_face(track_id=1))]
+    labels = [
+        smoother.update(a_frame(index=index, clip_seconds=index / rate), look)[0].stable
+        for index in range(10)
+    ]
+    assert labels == [UNCERTAIN] * frames_settling + ["happy"] * (10 - frames_settling)
 
 
 def test_settings_reach_the_tracker_and_the_smoother(model):

@@ -105,7 +105,7 @@ def test_pictures_at_hand_are_searched(parts):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "why"), [([], "only 0 frames"), ([LIGHT], "a face was seen in 0 of 1")]
+    ("pictures", "why"), [([], "only 0 frames"), ([LIGHT], "no face was seen .frames looked at: 1")]
 )
 def test_pictures_without_a_face_are_refused(parts, pictures, why):
     with pytest.raises(CalibrationError, match=why):
@@ -243,3 +243,14 @@ def test_a_clip_may_begin_before_its_face_is_found():
         return an_observation(readings=tuple(a_look()) if frame.index > 20 else ())
 
     assert calibrate_frames(frames, process, CONTRACT, clock=by_index).frames == 39
+
+
+@pytest.mark.parametrize("countdown", [0.0, 0.5])
+def test_where_no_face_is_seen_that_is_said(countdown):
+    frames = [dataclasses.replace(a_frame(), index=index, grey=LIGHT) for index in range(60)]
+    options = {"clock": by_index, "countdown_seconds": countdown}
+    seen = 60 - round(30 * countdown)
+    with pytest.raises(
+        CalibrationError, match=f"no face was seen .frames looked at: {seen}..*look straight"
+    ):
+        calibrate_frames(frames, lambda _: an_observation(readings=()), CONTRACT, **options)

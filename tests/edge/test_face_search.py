@@ -1,6 +1,7 @@
 """Finding faces: what both techniques promise, which one is used, and weights that are wrong."""
 
 import hashlib
+import os
 import shutil
 
 import numpy as np
@@ -207,7 +208,11 @@ class TestWrongWeights:
         assert "No such file" in self.refused(tmp_path / "none.onnx", kind=kind)
 
     def test_a_folder(self, tmp_path):
-        assert "Is a directory" in self.refused(tmp_path)
+        assert "it is a folder, not a file" in self.refused(tmp_path)
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe.onnx")
+        assert "it is a pipe, not a file" in self.refused(tmp_path / "pipe.onnx")
 
     def test_an_empty_file(self, tmp_path):
         (tmp_path / "empty.onnx").touch()

@@ -1,5 +1,6 @@
 """Recorded observations are sent again as they were."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -34,6 +35,11 @@ def a_binary_reading(*, happy, threshold):
     return a_reading(prediction=Prediction(("sad", "happy"), (1 - happy, happy), threshold))
 
 
+CLOSE = Prediction(("neutral", "happy", "sad"), (0.44998, 0.45001, 0.10001))
+"""Two of its probabilities are equal once they are rounded, and the later one decides."""
+A_CLOSE_ONE = a_reading(prediction=CLOSE)
+
+
 def a_recording(*seconds):
     return [an_observation(frame_index=i, captured_at=1.7e9 + s) for i, s in enumerate(seconds)]
 
@@ -44,10 +50,16 @@ def a_recording(*seconds):
         an_observation(timings={"detect": 1.235, "age": 7.0}, name="a.png"),
         an_observation(readings=()),
         an_observation(readings=(a_reading(face=a_face(track_id=7), stable="happy"),) * 3),
+        an_observation(left_out=3),
+        an_observation(readings=(A_CLOSE_ONE, dataclasses.replace(A_CLOSE_ONE, relative=CLOSE))),
+        an_observation(readings=(a_binary_reading(happy=0.50001, threshold=None),)),
         an_observation(readings=(a_binary_reading(happy=0.4, threshold=0.3),)),
         an_observation(readings=(a_binary_reading(happy=0.6, threshold=0.7),)),
     ],
-    ids=["plain", "no face", "three tracked", "low threshold", "high threshold"],
+    ids=[
+        "plain", "no face", "three tracked", "left out", "close", "close of two", "low threshold",
+        "high threshold",
+    ],
 )  # fmt: skip
 def test_an_observation_comes_back_as_it_was(observation):
     line = observation.to_json()

@@ -225,6 +225,17 @@ def test_a_camera_that_does_not_deliver_shows_nobody_and_no_rate(phase):
     assert (back.faces, back.frames_per_second) == (0, 0.0), "until it has seen somebody again"
 
 
+def test_the_first_frame_does_not_stand_for_all_of_them():
+    figures = Figures(Names("a camera", "a model", "0" * 64))
+    camera = CameraHealth("delivering", "good")
+    latencies = []
+    for ms in (500.0, 20.0, 20.0):
+        figures.add(an_observation(timings={"age": ms}))
+        state = figures.state("running", camera, dropped=0, sinks=())
+        latencies.append(state.stages_ms["age"]["p50"])
+    assert (latencies[0], latencies[-1]) == (500, 20)
+
+
 def test_not_ready_while_the_camera_opens_yet_alive(manager):
     with running(manager, PhasedCamera("opening")) as run:
         manager.wait_for("STATUS=camera opening for 4 s")

@@ -107,10 +107,14 @@ def test_the_live_line_says_what_the_camera_waits_for():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("phase", "camera"), [("running", "delivering"), ("waiting", "ended")])
-def test_the_live_line_is_left_to_the_frames_where_there_are_any(phase, camera):
+@pytest.mark.parametrize(
+    ("phase", "camera"),
+    [("running", "delivering"), ("waiting", "ended"), ("stopping", "delivering")],
+)
+@pytest.mark.parametrize("clip", ["", "clip.mp4"])
+def test_the_live_line_is_left_to_the_frames_where_there_are_any(phase, camera, clip):
     terminal = io.StringIO()
-    LiveStatus(ProgressLine(terminal, shown=True)).tell(a_state(phase, phase=camera))
+    LiveStatus(ProgressLine(terminal, shown=True), clip=clip).tell(a_state(phase, phase=camera))
     assert terminal.getvalue() == ""
 
 
@@ -157,6 +161,22 @@ def test_the_closing_table_tells_for_how_long_each_stable_label_was_shown():
         tally.add(an_observation(readings=(reading,), clip_seconds=number / 2))
     assert format_shown(tally) == "sad 1.5 s, uncertain 0.5 s, happy 0.5 s"
     assert tally.labels == Counter(sad=3, uncertain=2, happy=1)
+
+
+def test_the_closing_table_ranks_by_what_it_shows():
+    tally = RunTally()
+    for at, stable in [(0, "sad"), (0.1, "sad"), (0.2, "sad"), (1.0, "happy"), (1.9, "happy")]:
+        tally.add(an_observation(readings=(a_reading(stable=stable),), clip_seconds=at))
+    assert format_shown(tally) == "happy 1.7 s, sad 0.2 s"
+
+
+def test_the_closing_table_counts_pictures_for_they_take_no_time():
+    tally = RunTally()
+    for number, label in enumerate(["sad", "happy", "happy"]):
+        reading = a_reading(stable=label)
+        seen = an_observation(readings=(reading,), name=f"{number}.jpg", captured_at=number / 2)
+        tally.add(seen)
+    assert format_shown(tally) == "happy 2, sad 1"
 
 
 def test_over_a_pause_nothing_is_taken_to_have_been_shown():

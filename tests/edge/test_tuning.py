@@ -270,6 +270,13 @@ def test_an_earlier_picture_is_kept_unless_forced(tmp_path):
     assert (tmp_path / "t.svg").read_text() == "precious"
 
 
+def test_the_settings_do_not_get_the_name_of_their_picture(tmp_path):
+    out = tmp_path / "tuned.svg"
+    done = CliRunner().invoke(cli, ["tune", "--source", str(tmp_path / "none"), "--out", str(out)])
+    assert done.exit_code == 2
+    assert "name the settings file" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """The portrait at a third of its size, as a folder of pictures."""

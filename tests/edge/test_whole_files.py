@@ -105,6 +105,31 @@ def test_a_link_in_the_place_of_what_is_being_written_leads_nowhere(tmp_path):
     assert contents(tmp_path) == {"mine": b"mine"}
 
 
+def test_what_is_no_file_keeps_its_place(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    (tmp_path / "folder").mkdir()
+    for name, what in [("pipe", "a pipe"), ("link", "a pipe"), ("folder", "a folder")]:
+        with pytest.raises(OutputError, match=f"{name} is {what}"):
+            check_free([tmp_path / name], force=True)
+        with pytest.raises(OutputError, match=f"{name} is {what}"):
+            replace_file(tmp_path / name, "new")
+    assert pipe.is_fifo()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["folder", "link", "pipe"]
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "me.json"
+    link = tmp_path / "me.json"
+    link.symlink_to(target)
+    for text in ("first", "second"):  # where it leads need not be there yet
+        replace_file(link, text)
+        assert link.is_symlink()
+        assert contents(target.parent) == {"me.json": text.encode()}
+
+
 def test_what_a_killed_process_left_can_be_removed(tmp_path):
     (tmp_path / f"{WRITING}4711-a.json").write_bytes(b"ha")
     (tmp_path / f"{WRITING}abc").mkdir()

@@ -20,6 +20,7 @@ from fer_edge.shared.terminal.command_line import (
     run_command_line,
     verbose_option,
 )
+from fer_edge.shared.terminal.option_types import NamedPath
 from fer_trainer import __version__
 from fer_trainer.overview import compare, describe, recipes, runs
 
@@ -50,9 +51,9 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("recipe")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=NamedPath())
 @click.option(
-    "--out", metavar="FOLDER", type=click.Path(path_type=Path), required=True,
+    "--out", metavar="FOLDER", type=NamedPath(), required=True,
     help="Run folder to fill.",
 )  # fmt: skip
 @click.option(
@@ -78,7 +79,7 @@ def cli() -> None:
 @click.option(
     "--init-from",
     metavar="RUN",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="Begin with the weights of a finished run with the same layers below its heads.",
 )
 @json_option
@@ -126,18 +127,18 @@ def fit(
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("run", type=NamedPath())
+@click.argument("data", type=NamedPath())
 @click.option(
     "--out",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="Folder for pictures: confusion, reliability, worst errors, sample predictions.",
 )
 @click.option(
     "--votes",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="A CSV file of FER+ votes whose majority is the truth, instead of DATA's own labels; of a "
     "RUN with the labels of FER+.",
 )
@@ -162,13 +163,13 @@ def evaluate(run: Path, data: Path, out: Path | None, votes: Path | None, as_jso
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=NamedPath())
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--crops", is_flag=True, help="Take each picture as a face crop.")
 @click.option(
     "--picture",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="Also draw the faces with what is said of them, as a PNG file.",
 )
 @json_option
@@ -203,7 +204,7 @@ def predict(
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=NamedPath())
 @json_option
 def report(run: Path, as_json: bool) -> None:
     """Write report.html of a finished RUN anew, and its pictures.
@@ -224,10 +225,10 @@ def report(run: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=NamedPath())
+@click.argument("data", type=NamedPath())
 @click.option(
-    "--out", metavar="FOLDER", type=click.Path(path_type=Path), required=True,
+    "--out", metavar="FOLDER", type=NamedPath(), required=True,
     help="Folder for answers.",
 )  # fmt: skip
 @click.option(
@@ -297,9 +298,9 @@ def teach(
 
 
 @cli.command("inspect-data")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=NamedPath())
 @click.option(
-    "--out", metavar="FOLDER", type=click.Path(path_type=Path),
+    "--out", metavar="FOLDER", type=NamedPath(),
     help="Folder for the report and contact sheets.",
 )  # fmt: skip
 @click.option(

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from fer_edge.shared.terminal.command_line import echo_result, json_option
+from fer_edge.shared.terminal.option_types import NamedPath
 from fer_trainer.network.language import GRAMMAR
 
-_FOLDER = click.Path(path_type=Path)
+_FOLDER = NamedPath()
 
 
 @click.command()
@@ -27,7 +28,7 @@ def recipes(as_json: bool) -> None:
 @click.argument("recipe")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NamedPath(dir_okay=False),
     metavar="FILE.svg",
     help="Write the network's layered picture.",
 )
@@ -64,7 +65,7 @@ def describe(recipe: str, out: Path | None, overrides: tuple[str, ...], as_json:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path), default="runs")
+@click.argument("folder", type=NamedPath(), default="runs")
 @json_option
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs in FOLDER and below it, and what each came to.
@@ -87,7 +88,7 @@ def runs(folder: Path, as_json: bool) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="RUN RUN...", type=_FOLDER)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NamedPath(dir_okay=False),
     metavar="FILE.html",
     help="Write the comparison as one page, curves included; an older one is replaced.",
 )

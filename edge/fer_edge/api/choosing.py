@@ -55,8 +55,13 @@ def choose_settings(
         name = os.fspath(settings)
         file = read_settings_file(Path(name))
     flags = {key: _text(key, value) for key, value in given.items()}
-    resolved = resolve(flags=flags, environment=os.environ, file=file, file_name=name)
-    return resolved.settings
+    return resolve(
+        flags=flags,
+        environment=os.environ,
+        file=file,
+        file_name=name,
+        flags_name="the program",
+    ).settings
 
 
 def _changed(settings: Settings, given: Mapping[str, Value]) -> Settings:

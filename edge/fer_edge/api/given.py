@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -39,6 +40,21 @@ _TO_BGR: Final = {
 _PILLOW_MODES: Final = frozenset({"1", "CMYK", "HSV", "L", "LA", "LAB", "P", "RGB", "RGBA", "RGBX",
                                   "YCbCr"})  # fmt: skip
 _EXIF_ORIENTATION: Final = 0x0112
+
+
+def several(images: Iterable[GivenImage]) -> Iterable[GivenImage]:
+    """Return pictures as they were given, if they are not a single path, whose letters would count.
+
+    Raises:
+        PictureError: They are.
+    """
+    if isinstance(images, str | bytes | os.PathLike):
+        raise PictureError(
+            f"{os.fspath(images)!r} is one path",
+            expected="several pictures",
+            fix="give [path], or a folder's as Path(folder).glob('*.jpg')",
+        )
+    return images
 
 
 def frame_of(

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from fer_edge.api.choosing import GivenSettings, Value, choose_settings
-from fer_edge.api.given import ColourOrder, GivenImage, frame_of
+from fer_edge.api.given import ColourOrder, GivenImage, frame_of, several
 from fer_edge.api.pace import Pace
 from fer_edge.api.quiet import quiet
 from fer_edge.api.seen import Picture, View, with_stable
@@ -109,8 +109,11 @@ class Reader(Closing):
 
         Args:
             images: As `read` takes them; a folder's: `Path("folder").glob("*.jpg")`.
+
+        Raises:
+            PictureError: They are a single path.
         """
-        for image in images:
+        for image in several(images):
             try:
                 yield self.read(image)
             except PictureError as error:
@@ -163,10 +166,10 @@ class Reader(Closing):
 
         Raises:
             CalibrationError: They show no face at rest; the message says why.
-            PictureError: As `read` says.
+            PictureError: As `read` says, or they are a single path.
         """
         calibration = Calibration(self._classifier.contract, moves=False)
-        for image in images:
+        for image in several(images):
             frame = frame_of(image, colour=colour)
             with self._turn:
                 self._refuse_closed()
@@ -253,6 +256,7 @@ def read_all(
         model: As for `read`.
 
     Raises:
+        PictureError: They are a single path.
         FerError: The model cannot be loaded.
     """
     yield from _reader(_name(model)).read_all(images)

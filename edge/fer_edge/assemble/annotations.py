@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from fer_edge.assemble.checking import kind_of_named, place_of, written_files
 from fer_edge.assemble.sources import frames_of
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import SettingsError
@@ -18,7 +19,8 @@ def check_annotated(path: Path, settings: Settings) -> None:
     """Refuse settings under which nothing may be drawn, at the start and at each reload.
 
     Raises:
-        SettingsError: Only counts may leave, or the path is what is seen.
+        SettingsError: Only counts may leave, or the path is what is read, what another part writes,
+            or a pipe or the like.
     """
     if settings.events.mode == "aggregate":
         raise SettingsError(
@@ -26,12 +28,26 @@ def check_annotated(path: Path, settings: Settings) -> None:
             expected="no output that tells of single faces",
             fix="leave --annotate out, or set events.mode to faces",
         )
-    if path.resolve() == Path(settings.source.uri).resolve():
+    if place_of(str(path)) == place_of(settings.source.uri):
         raise SettingsError(
             f"{path} would be written over while it is read",
             expected="another file or folder for --annotate",
             fix="name another one",
         )
+    what = kind_of_named(str(path))
+    if what not in {"", "a folder"}:
+        raise SettingsError(
+            f"--annotate {path} is {what}",
+            expected="a video, a folder, or the name of one that is to be made",
+            fix="name another one",
+        )
+    for key, name in {**written_files(settings), "model.path": settings.model.path}.items():
+        if place_of(str(path)) == place_of(name):
+            raise SettingsError(
+                f"{key} and --annotate name the same file {name!r}",
+                expected="a file of its own for each",
+                fix="name another one",
+            )
 
 
 def make_annotated(
@@ -65,7 +81,7 @@ def make_annotated(
         raise SettingsError(
             f"--annotate {path} is a video, but {source.uri} is a folder of pictures",
             expected="a folder for annotated pictures",
-            fix=f"name one, such as {path.stem}/",
+            fix=f"name one, such as {path.stem}-annotated/",
         )
     if frames == "clip":
         return AnnotatedVideo(path, rate=clip_rate, live=False)

@@ -52,6 +52,32 @@ def check_settings(settings: Settings) -> None:
         _check_web(settings.web)
 
 
+def written_files(settings: Settings) -> dict[str, str]:
+    """Return the files that are written; devices, and pipes that a shell makes there, are not."""
+    named = {
+        "output.file": settings.output.file.removeprefix("-"),
+        "events.file": settings.events.file,
+        "events.spool": str(spool_path(settings)) if settings.mqtt.host else "",
+    }
+    return {key: name for key, name in named.items() if name and not name.startswith(_DEVICES)}
+
+
+def place_of(name: str) -> str:
+    """Return where a name leads; itself where the working folder is gone, and leads nowhere."""
+    try:
+        return os.path.realpath(name)
+    except FileNotFoundError:
+        return name
+
+
+def kind_of_named(name: str) -> str:
+    """Return what has this name where that is no file; "" for files, and for what is not there."""
+    try:
+        return kind_of(Path(name).stat().st_mode)
+    except OSError:  # it is not there yet; or who opens it says what is wrong
+        return ""
+
+
 def _check_source(settings: Settings) -> None:
     source = settings.source
     if source.uri_file and source.uri != "secret":
@@ -83,18 +109,18 @@ def _check_mode(settings: Settings) -> None:
 
 def _check_files(settings: Settings) -> None:
     """Refuse an output that is no file, that would wait for a reader, or that is written twice."""
-    taken: dict[str, str] = {os.path.realpath(settings.model.path): "model.path"}
+    taken: dict[str, str] = {place_of(settings.model.path): "model.path"}
     if frames_of(settings.source) != "live":
-        taken[os.path.realpath(settings.source.uri)] = "source.uri"
-    for key, name in _outputs(settings).items():
-        what = _kind(name)
+        taken[place_of(settings.source.uri)] = "source.uri"
+    for key, name in written_files(settings).items():
+        what = kind_of_named(name)
         if what:
             raise SettingsError(
                 f"{key} = {name!r} is {what}",
                 expected="a file, or the name of one that is to be made",
                 fix="name another one",
             )
-        other = taken.setdefault(os.path.realpath(name), key)
+        other = taken.setdefault(place_of(name), key)
         if other != key:
             raise SettingsError(
                 f"{other} and {key} name the same file {name!r}",
@@ -115,23 +141,6 @@ def _check_secret_files(settings: Settings) -> None:
     for key, name in named.items():
         if name and is_open_to_others(Path(credential_path(name))):
             _log.warning("%s: others may read or change %s; run: chmod o-rw FILE", key, name)
-
-
-def _outputs(settings: Settings) -> dict[str, str]:
-    """Return the files that are written; devices, and pipes that a shell makes there, are not."""
-    named = {
-        "output.file": settings.output.file.removeprefix("-"),
-        "events.file": settings.events.file,
-        "events.spool": str(spool_path(settings)) if settings.mqtt.host else "",
-    }
-    return {key: name for key, name in named.items() if name and not name.startswith(_DEVICES)}
-
-
-def _kind(name: str) -> str:
-    try:
-        return kind_of(Path(name).stat().st_mode)
-    except OSError:  # it is not there yet; or who opens it says what is wrong
-        return ""
 
 
 def _check_events(settings: Settings) -> None:

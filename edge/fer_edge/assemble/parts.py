@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from fer_edge.assemble.baselines import make_corrector
 from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.assemble.run_facts import RunFacts
-from fer_edge.assemble.sources import Frames, clock_of, frames_of
+from fer_edge.assemble.sources import Frames, clock_of, frames_of, search_clock_of
 from fer_edge.assemble.window import NAME as WINDOW
 from fer_edge.assemble.window import events_for, make_window
 from fer_edge.models import open_model, require_trusted
@@ -152,7 +152,7 @@ def make_tracker(settings: Settings, *, frames: Frames, cost_factor: float = 1.0
             if frames == "live"
             else AtOnce(scout.search, cost_factor=cost_factor)
         ),
-        clock=clock_of(frames),
+        clock=search_clock_of(frames),
         max_faces=chosen.max_faces,
         check_frames=chosen.check_frames,
         patience=Patience(

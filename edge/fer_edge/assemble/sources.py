@@ -17,7 +17,7 @@ from fer_edge.sources.picamera import SCHEME, PiCamera
 from fer_edge.sources.stream import NetworkStream
 from fer_edge.sources.v4l2 import V4l2Camera
 from fer_edge.sources.video import VideoFile
-from fer_edge.stages.clocks import Clock, by_capture, by_clip, by_index
+from fer_edge.stages.clocks import Clock, by_capture, by_clip, by_file, by_index
 
 Frames: TypeAlias = Literal["live", "clip", "timed", "pictures"]
 """What frames are: "live", coming at their own pace; "clip", those of a file, the same on every
@@ -178,6 +178,11 @@ def _is_folder(path: Path) -> bool:
 
 def clock_of(frames: Frames) -> Clock:
     """Return what tells the time of a source's frames."""
+    return {"live": by_capture, "timed": by_clip}.get(frames, by_file)
+
+
+def search_clock_of(frames: Frames) -> Clock:
+    """Return what tells the time for the search: one pace for all files, which bounds its cost."""
     return {"live": by_capture, "timed": by_clip}.get(frames, by_index)
 
 

@@ -2,22 +2,22 @@
 
 import dataclasses
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from fer_edge.assemble.baselines import participant_file
 from fer_edge.assemble.parts import looks_at_colour, make_classifier, make_detector, make_pipeline
-from fer_edge.assemble.sources import frames_of, make_source
+from fer_edge.assemble.sources import clock_of, frames_of, make_source
 from fer_edge.pipeline.loop import read_frames
 from fer_edge.settings import BaselineSettings, Settings
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.terminal.progress import ProgressLine
 from fer_edge.shared.terminal.tables import format_fields
 from fer_edge.stages.baseline import Baseline
-from fer_edge.stages.baseline_file import write_baseline
+from fer_edge.stages.baseline_file import check_place, write_baseline
 from fer_edge.stages.calibration import calibrate, calibrate_frames
-from fer_edge.stages.clocks import by_capture, by_index
 
 _COUNTDOWN_SECONDS: Final = 3.0
 """For which a live camera is looked at before it counts: the search settles, and the person."""
@@ -67,6 +67,7 @@ def calibrate_participant(settings: Settings, *, seconds: float, out: Path | Non
             fix="set it as --participants FOLDER",
         )
     file = out or participant_file(dataclasses.replace(settings.baseline, file=""))
+    check_place(file)
     plain = dataclasses.replace(settings, baseline=BaselineSettings(mode="none"))
     take = _of_pictures if frames_of(settings.source) == "pictures" else _of_frames
     baseline = take(plain, seconds)
@@ -95,7 +96,7 @@ def _of_frames(settings: Settings, seconds: float) -> Baseline:
             read_frames(source, timeout_seconds=settings.source.open_timeout_seconds),
             pipeline.process,
             pipeline.contract,
-            clock=by_capture if live else by_index,
+            clock=clock_of(frames),
             seconds=seconds,
             countdown_seconds=_COUNTDOWN_SECONDS if live else 0.0,
             tell=lambda passed: line(_instruction(passed, seconds)),
@@ -122,6 +123,6 @@ def format_calibrated(done: Calibrated) -> str:
         ("looked at", f"{baseline.seconds:.1f} s, {baseline.frames} frames"),
         ("steadiness", f"{baseline.steadiness:.2f} of 1"),
         ("at rest", f"the network alone calls this face {looks_like(baseline)}"),
-        ("use it", f"fer-edge run --set baseline.file={done.file}"),
+        ("use it", f"fer-edge run --set {shlex.quote(f'baseline.file={done.file}')}"),
     ]
     return format_fields(fields)

@@ -1,7 +1,7 @@
 """Expressions in single pictures: the Python API's reading, with annotated copies."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fer_edge.api import Picture, Reader
@@ -40,14 +40,19 @@ class PictureReader:
         if annotate_folder is not None:
             make_folder(annotate_folder)
 
-    def read(self, image: str) -> Picture:
+    def read(self, image: str, *, tell: Callable[[Picture], None] = lambda _: None) -> Picture:
         """Read one picture.
+
+        Args:
+            image: Its path.
+            tell: Takes what was read, before a copy is written, which may fail.
 
         Raises:
             PictureError: It cannot be read.
             OutputError: The annotated copy cannot be written.
         """
         seen = self._reader.read(image)
+        tell(seen)
         if self._annotate_folder is not None:
             name = copy_name(Path(image).stem, self._copies)
             write_picture(self._annotate_folder / name, seen.plot())

@@ -7,6 +7,7 @@ import click
 
 from fer_edge.commands.options import resolve_settings, settings_options
 from fer_edge.shared.terminal.command_line import echo, echo_result, json_option, printable
+from fer_edge.shared.terminal.option_types import NamedPath
 
 
 @click.group()
@@ -26,7 +27,7 @@ def show(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> No
 
 
 @config.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @click.option(
     "--on-device", is_flag=True, help="Open outputs, spool, port, broker and camera, too."
 )

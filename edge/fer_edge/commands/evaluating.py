@@ -13,6 +13,7 @@ from fer_edge.commands.options import (
     settings_options,
 )
 from fer_edge.shared.terminal.command_line import echo_result, json_option
+from fer_edge.shared.terminal.option_types import FiniteRange, NamedPath
 from fer_edge.shared.terminal.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=NamedPath())
 @model_option
 @click.option(
     "--votes",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="CSV file of FER+ votes: judge by what at least five of ten people saw.",
 )
 @click.option(
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--people",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="CSV file with file, person, expression: DATA holds whole photographs of these people.",
 )
 @click.option(
@@ -185,12 +186,12 @@ def _of_people(
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=1, max=60),
+    type=FiniteRange(min=1, max=60),
     default=5.0,
     show_default=True,
     help="How long the face is looked at.",
 )
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="File to write.")
+@click.option("--out", metavar="FILE", type=NamedPath(), help="File to write.")
 @participant_options
 @model_option
 @settings_options

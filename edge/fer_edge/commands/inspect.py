@@ -11,6 +11,7 @@ from fer_edge.models.trial import require_tried
 from fer_edge.models.worth import find_remarks
 from fer_edge.shared.errors import DependencyError, ModelError
 from fer_edge.shared.model.model_file import ModelFile
+from fer_edge.shared.terminal.command_line import printable
 from fer_edge.shared.terminal.tables import format_fields, format_table
 
 _TEST_HALF: Final = "FER2013's PublicTest half, int8, one crop"
@@ -153,7 +154,7 @@ def summarise_model(name: str, model: ModelFile) -> dict[str, Any]:
 
 
 def format_models(models: Mapping[str, ModelFile], *, default: str) -> str:
-    """Return a table of models, each accuracy with its yardstick, and below it their labels."""
+    """Return a table of models, and below it labels and yardstick of each; 80 columns wide."""
     summaries = [summarise_model(name, model) for name, model in models.items()]
 
     def share(value: float | None) -> str:
@@ -161,27 +162,31 @@ def format_models(models: Mapping[str, ModelFile], *, default: str) -> str:
 
     rows = [
         [
-            one["name"] + (" (default)" if one["name"] == default else ""),
+            one["name"],
             f"{one['network_bytes'] / 1024:.0f}",
             share(one["accuracy"]),
-            card.yardstick if card else one["labels_from"] or "-",
             "-"
             if not one["accuracy_interval"]
             else "{:.1%} to {:.1%}".format(*one["accuracy_interval"]),
             share(one["macro_recall"]),
-            share(one["calibration_error"]),
             "-" if one["n"] is None else f"{one['n']:,}",
         ]
-        for one, card in zip(summaries, map(card_figures, models.values()), strict=True)
+        for one in summaries
     ]
-    header = [
-        "model", "network KiB", "accuracy", "of", "95 % interval", "macro recall",
-        "calibration error", "pictures",
-    ]  # fmt: skip
-    labels = format_fields([(one["name"], ", ".join(one["labels"])) for one in summaries])
+    header = ["model", "KiB", "accuracy", "95 % interval", "macro recall", "pictures"]
+    details = []
+    for one, card in zip(summaries, map(card_figures, models.values()), strict=True):
+        judged = card or f"{share(one['accuracy'])} of {one['labels_from'] or '-'}"
+        details += [
+            one["name"],
+            f"  {', '.join(one['labels'])}",
+            f"  {judged}; calibration error {share(one['calibration_error'])}",
+        ]
     return (
-        f"{format_table(header, rows)}\n\nJudged on {_TEST_HALF}: {YARDSTICK}.\n"
-        f"Whole photographs are another matter: `fer-edge evaluate DATA --people FILE`.\n\n{labels}"
+        f"{format_table(header, rows)}\n\nThe default is {default}.\n"
+        f"Judged on {_TEST_HALF}: {YARDSTICK}.\n"
+        f"Whole photographs are another matter: `fer-edge evaluate DATA --people FILE`.\n\n"
+        + "\n".join(map(printable, details))
     )
 
 

@@ -1,5 +1,6 @@
 """`fer-edge model`: models that are changed without ever being without one."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from fer_edge.shared.terminal.command_line import (
     json_option,
     printable,
 )
+from fer_edge.shared.terminal.option_types import NamedPath
 
 if TYPE_CHECKING:
     from fer_edge.models.changing import Change
@@ -26,7 +28,7 @@ def _state_option(command: _F) -> _F:
     return click.option(
         "--state",
         metavar="FOLDER",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=NamedPath(file_okay=False),
         help="The daemon's, where the slots are.  [default: /var/lib/fer-edge]",
     )(command)
 
@@ -44,7 +46,7 @@ def model() -> None:
 
 
 @model.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @_state_option
 @json_option
 def install(file: Path, state: Path | None, as_json: bool) -> None:
@@ -87,8 +89,14 @@ def status(verify: bool, state: Path | None, as_json: bool) -> None:
     """
     from fer_edge.models.changing import format_inventory, take_inventory
     from fer_edge.models.slots import ModelSlots
-    from fer_edge.shared.errors import EXIT_CONFIG
+    from fer_edge.shared.errors import EXIT_CONFIG, SettingsError
 
+    if state is not None and not os.path.lexists(state):
+        raise SettingsError(
+            f"there is no folder {state}",
+            expected="the daemon's state folder",
+            fix="check the path given as --state; `fer-edge model install` makes one",
+        )
     found = take_inventory(ModelSlots(state), verify=verify)
     echo_result(found.to_json, partial(format_inventory, found), as_json=as_json)
     if not found.sound:

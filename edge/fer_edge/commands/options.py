@@ -9,6 +9,7 @@ import click
 
 from fer_edge import DEFAULT_MODEL
 from fer_edge.shared.terminal.command_line import options
+from fer_edge.shared.terminal.option_types import NamedPath
 
 if TYPE_CHECKING:
     from fer_edge.settings import ResolvedSettings
@@ -34,7 +35,7 @@ settings_options = options(
     click.option(
         "--config",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=NamedPath(),
         envvar="FER_EDGE_CONFIG",
         help="TOML file of settings; see `fer-edge config show`.",
     ),

@@ -98,6 +98,7 @@ def parse_observation(line: Any) -> Observation:
             tuple(_parse_face(face) for face in line["faces"]),
             timings,
             str(line.get("name", "")),
+            left_out=int(line.get("left_out", 0)),
             clip_seconds=None if (at := line.get("clip_seconds")) is None else _finite(at),
             baseline=str(line.get("baseline", NO_BASELINE)),
         )
@@ -184,6 +185,9 @@ def _parse_prediction(given: Any, label: Any) -> Prediction:
     prediction = Prediction(tuple(scores), tuple(scores.values()))
     if prediction.label == label:
         return prediction
+    if scores[label] == prediction.confidence:  # as high as another one, once both were rounded
+        scores[label] = math.nextafter(scores[label], math.inf)
+        return Prediction(tuple(scores), tuple(scores.values()))
     if len(scores) != 2:
         raise _bad(f"label {label!r}, which has not the highest score")
     # A binary model decides by a threshold, which is not recorded: any that says the same will do.

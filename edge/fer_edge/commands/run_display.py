@@ -63,7 +63,7 @@ class LiveStatus:
         """Show why no frame comes, where none does."""
         self._state = state
         camera = state.camera
-        if state.phase == "running" or camera.phase == "ended":
+        if state.phase in {"running", "stopping"} or camera.phase == "ended":
             return
         if state.phase == "disabled":
             self._line("switched off")
@@ -119,15 +119,11 @@ def format_tally(tally: RunTally, *, dropped: int = 0, tells_faces: bool = True)
 
 
 def format_shown(tally: RunTally) -> str:
-    """Return for how long each label was shown; how often, where frames have no time."""
-    timed = any(tally.shown.values())
-    return (
-        ", ".join(
-            f"{label} {tally.shown[label]:.1f} s" if timed else f"{label} {count}"
-            for label, count in tally.labels.most_common()
-        )
-        or "none"
-    )
+    """Return for how long each label was shown, or how often where frames have no time."""
+    if any(tally.shown.values()):
+        ranked = sorted(tally.labels, key=lambda label: tally.shown[label], reverse=True)
+        return ", ".join(f"{label} {tally.shown[label]:.1f} s" for label in ranked)
+    return ", ".join(f"{label} {count}" for label, count in tally.labels.most_common()) or "none"
 
 
 def format_stages(stages: dict[str, Summary]) -> str:

@@ -137,9 +137,12 @@ class Figures:
         return len(recent) / max(span, 1e-9) if len(recent) > 1 else 0.0
 
     def _stages(self) -> dict[str, dict[str, float]]:
-        """Return percentiles by stage; made anew every few seconds, for sorting takes time."""
+        """Return percentiles by stage; made anew every few seconds, for sorting takes time.
+
+        Of few frames it takes none, and the first of all, which loads much, would stand for long.
+        """
         now = time.monotonic()
-        if now >= self._summary_due:
+        if now >= self._summary_due or self._frames < _REMEMBERED:
             self._summary_due = now + _SUMMARY_SECONDS
             self._summary = _summarise(self._timings)
         return self._summary

@@ -34,7 +34,7 @@ def open_model(name_or_path: str) -> ModelFile:
         raise ModelError(
             f"no model {name_or_path!r}",
             expected=f"a shipped model ({', '.join(shipped_models())}) or a .tflite file",
-            fix="check the name or path given as --model",
+            fix="check the name or path; `fer-edge models` lists those that ship",
         )
     return read_model(path)
 

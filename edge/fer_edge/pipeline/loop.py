@@ -58,8 +58,10 @@ class RunTally:
         self.timings.add(observation.timings)
 
     def _passed(self, observation: Observation) -> float:
-        """Return the time since the observation before; none over a pause."""
+        """Return the time since the observation before; none over a pause, and of a picture."""
         at = observation.clip_seconds
+        if at is None and observation.name:  # was captured when it was read, and shown at no time
+            return 0.0
         now = observation.captured_at if at is None else at
         before, self._last = self._last, now
         passed = now - before

@@ -85,6 +85,7 @@ def resolve(
     environment: Mapping[str, str],
     file: Mapping[str, Any],
     file_name: str = "file",
+    flags_name: str = "flag",
 ) -> ResolvedSettings:
     """Merge every source of settings; pure.
 
@@ -93,6 +94,7 @@ def resolve(
         environment: The process's; only `FER_EDGE_...` is looked at.
         file: A parsed TOML file: a table for each section.
         file_name: Its name, for origins and messages.
+        flags_name: What the flags are called there.
 
     Raises:
         SettingsError: A key is unknown (the nearest is named), or a value is of the wrong type
@@ -101,7 +103,7 @@ def resolve(
     given = [
         *(Given(section, table, file_name) for section, table in file.items()),
         *_from_environment(environment),
-        *(Given(key, value, "flag") for key, value in flags.items()),
+        *(Given(key, value, flags_name) for key, value in flags.items()),
     ]
     known = settings_of(Settings)
     given = [

@@ -29,6 +29,14 @@ class FerError(Exception):
         self.fix = fix
         super().__init__(f"{found}; expected {expected}; {fix}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it be sent to another process, which an exception with keywords cannot be."""
+        return _made_again, (type(self), self.found, self.expected, self.fix)
+
+
+def _made_again(kind: type[FerError], found: str, expected: str, fix: str) -> FerError:
+    return kind(found, expected=expected, fix=fix)
+
 
 class PictureError(FerError, ValueError):
     """A picture cannot be read or is not one."""

@@ -77,16 +77,17 @@ class Colour:
         make: Returns uint8, shape (height, width, 3), BGR; called at most once.
     """
 
-    __slots__ = ("_make",)
+    __slots__ = ("_held",)
 
     def __init__(self, make: Callable[[], ColourImage]) -> None:
-        self._make = make
+        self._held: Callable[[], ColourImage] | ColourImage = make
 
     def __call__(self) -> ColourImage:
         """Return the picture; the same array each time."""
-        made = self._make()
-        self._make = lambda: made  # what it was made of is forgotten
-        return made
+        held = self._held
+        if callable(held):
+            held = self._held = held()  # what it was made of is forgotten
+        return held
 
     def then(self, change: Callable[[ColourImage], ColourImage]) -> Colour:
         """Return colours that are changed once they are made: turned, for instance."""

@@ -3,47 +3,67 @@
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from fer_edge.shared.errors import OutputError
+from fer_edge.shared.named_files import kind_of
 
 WRITING: Final = ".writing-"
 """Begins the name of a file while it is written."""
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_FIX: Final = "make room, change its permissions, or name another place with --out"
+_FIX: Final = "make room, change its permissions, or name another place"
 
 Content: TypeAlias = bytes | str | Callable[[str], Any]
 """Of a file; or what writes it to the path it is given, which has the file's own ending."""
 
 
-def replace_file(path: Path, content: Content, *, fix: str = _FIX, mode: int | None = None) -> None:
+def replace_file(
+    path: Path,
+    content: Content,
+    *,
+    fix: str = _FIX,
+    mode: int | None = None,
+    synchronised: bool = True,
+) -> None:
     """Write one file; as `replace_files`."""
-    replace_files({path: content}, fix=fix, mode=mode)
+    replace_files({path: content}, fix=fix, mode=mode, synchronised=synchronised)
 
 
 def replace_files(
-    files: Mapping[Path, Content], *, fix: str = _FIX, mode: int | None = None
+    files: Mapping[Path, Content],
+    *,
+    fix: str = _FIX,
+    mode: int | None = None,
+    synchronised: bool = True,
 ) -> None:
     """Write files, each synchronised under another name before the first gets its own.
+
+    A symbolic link stays one: what it leads to is replaced.
 
     Args:
         files: By path; their folders exist.
         fix: What to do where they cannot be written.
         mode: Of the files, whatever the umask says.
+        synchronised: Whether to wait until they are on the disk, so that they are whole after a
+            power cut, too.
 
     Raises:
-        OutputError: The disk is full, a folder has gone, or the like; the old files are whole.
+        OutputError: The disk is full, a folder has gone, a device or the like has the name of a
+            file; the old files are whole.
     """
+    targets = {path: _target(path, fix=fix) for path in files}
     written: dict[Path, Path] = {}
     try:
         for path, content in files.items():
-            temporary = path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
-            written[temporary] = path
+            target = targets[path]
+            temporary = target.with_name(f"{WRITING}{os.getpid()}-{target.name}")
+            written[temporary] = target
             with explained(path, fix=fix):
-                _write(temporary, content, mode)
+                _write(temporary, content, mode, synchronised=synchronised)
         for temporary, path in written.items():
             with explained(path, fix=fix):
                 temporary.replace(path)
@@ -97,14 +117,17 @@ def check_free(paths: Sequence[Path], *, force: bool) -> None:
         force: Whether they may be replaced.
 
     Raises:
-        OutputError: The folder is none, must not be written to, or holds such a file.
+        OutputError: The folder is none, must not be written to, or holds such a file; or what has
+            the name of one is no file.
     """
     folder = paths[0].parent
     with explained(folder):
         present = [path.name for path in paths if path.exists()]
-        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
+    for written_to in {_target(path).parent for path in paths}:
+        with explained(folder):
+            nearest = next(path for path in (written_to, *written_to.parents) if path.exists())
+            with tempfile.TemporaryFile(dir=nearest):
+                pass
     if present and not force:
         raise OutputError(
             f"{folder} holds {', '.join(present)} already",
@@ -128,7 +151,28 @@ def explained(path: Path, *, fix: str = _FIX) -> Iterator[None]:
         ) from error
 
 
-def _write(path: Path, content: Content, mode: int | None) -> None:
+def _target(path: Path, *, fix: str = _FIX) -> Path:
+    """Return what a name leads to, through links; it is a file, or not there yet.
+
+    Raises:
+        OutputError: It is something else, which a file must not take the place of.
+    """
+    with explained(path, fix=fix):
+        target = Path(os.path.realpath(path))
+        try:
+            mode = target.stat().st_mode
+        except FileNotFoundError:
+            return target
+    if not stat.S_ISREG(mode):
+        raise OutputError(
+            f"{path} is {kind_of(mode) or 'a device'}",
+            expected="a file, or the name of one that is to be made",
+            fix="name another one",
+        )
+    return target
+
+
+def _write(path: Path, content: Content, mode: int | None, *, synchronised: bool) -> None:
     if callable(content):
         content(str(path))
     else:
@@ -138,4 +182,5 @@ def _write(path: Path, content: Content, mode: int | None) -> None:
     with path.open("rb") as file:
         if mode is not None:
             os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
+        if synchronised:
+            os.fsync(file.fileno())

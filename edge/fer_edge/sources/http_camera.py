@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import io
+import re
 import socket
 import time
 import urllib.error
@@ -16,6 +17,7 @@ from fer_edge.sources.addresses import PORTS
 
 _PIECE_BYTES: Final = 65536
 _NEARLY_SECONDS: Final = 0.1
+_BARE_REALM: Final = re.compile(r"""\b(realm=)([^\s"',][^"',]*)""", re.IGNORECASE)
 
 
 class RefusedError(Exception):
@@ -255,6 +257,16 @@ class _AnswerCloser(urllib.request.BaseHandler):
         answer.close()
 
 
+class _BasicAuth(urllib.request.HTTPBasicAuthHandler):
+    """Takes a realm without quotes, too, of which urllib would warn whoever reads our output."""
+
+    def http_error_401(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        quoted = http.client.HTTPMessage()
+        for name, value in headers.items():
+            quoted[name] = _BARE_REALM.sub(r'\1"\2"', value)
+        return super().http_error_401(req, fp, code, msg, quoted)
+
+
 def _opener(
     wire: _Wire, url: str, parts: SplitResult, redirects: _Redirects
 ) -> urllib.request.OpenerDirector:
@@ -271,7 +283,7 @@ def _opener(
         urllib.request.HTTPDefaultErrorHandler(),
         redirects,
         urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPBasicAuthHandler(passwords),
+        _BasicAuth(passwords),
         urllib.request.HTTPDigestAuthHandler(passwords),
     ):
         opener.add_handler(handler)

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Final
 
-from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.shared.named_files import read_named
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.typed_tables import from_table
-from fer_edge.shared.whole_files import make_folder, replace_file
+from fer_edge.shared.whole_files import check_free, make_folder, replace_file
 from fer_edge.stages.baseline import Baseline
 
 SCHEMA: Final = 1
@@ -29,6 +29,24 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     replace_file(path, json.dumps(told, indent=2) + "\n")
 
 
+def check_place(path: Path) -> None:
+    """Find out whether a baseline can be written there, before a person sits still for it.
+
+    Raises:
+        OutputError: It cannot, or the file that is there is no baseline.
+    """
+    check_free([path], force=True)
+    try:
+        if path.exists() and path.stat().st_size:
+            _parse(path)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{path} is there, and is no baseline",
+            expected="the name of a file that is to be made, or that `fer-edge calibrate` wrote",
+            fix="name another one, or remove it",
+        ) from error
+
+
 def read_baseline(path: Path, contract: ModelContract) -> Baseline:
     """Read a baseline.
 
@@ -40,12 +58,7 @@ def read_baseline(path: Path, contract: ModelContract) -> Baseline:
         SettingsError: It cannot be read, is none, or is of another model.
     """
     try:
-        told = parse_json(read_named(path, most_bytes=_MOST_BYTES))
-        schema = told.pop("schema", None) if isinstance(told, dict) else None
-        if schema != SCHEMA:
-            raise ValueError(f"schema {schema!r}")  # noqa: TRY301 - joins the others
-        found = from_table(Baseline, told)
-        _check_numbers(found)
+        found = _parse(path)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
@@ -59,6 +72,16 @@ def read_baseline(path: Path, contract: ModelContract) -> Baseline:
             expected=f"one of {contract.name} (network {contract.flatbuffer_sha256[:12]})",
             fix=_FIX,
         )
+    return found
+
+
+def _parse(path: Path) -> Baseline:
+    told = parse_json(read_named(path, most_bytes=_MOST_BYTES))
+    schema = told.pop("schema", None) if isinstance(told, dict) else None
+    if schema != SCHEMA:
+        raise ValueError(f"schema {schema!r}")
+    found = from_table(Baseline, told)
+    _check_numbers(found)
     return found
 
 

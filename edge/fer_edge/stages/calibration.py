@@ -29,6 +29,7 @@ _FARTHEST: Final = 0.15
 """Share of its side by which a face may stray from where it mostly is, or change its size."""
 _SMILES: Final = 0.5
 _LEAST_STEADY: Final = 0.7
+_COME_NEARER: Final = "look straight at the camera, from nearer, and calibrate again"
 
 
 class _Look(NamedTuple):
@@ -53,6 +54,10 @@ class Calibration:
         moves: Whether the looks are of frames that follow one another, in which a face must stay
             where it is; else they are pictures that have nothing to do with one another.
 
+    Attributes:
+        frames: In which a face should have been.
+        frames_seen: These, and those before the first face of a clip.
+
     Raises:
         CalibrationError: The model does not know what a face at rest is: none of its labels is
             neutral.
@@ -70,6 +75,11 @@ class Calibration:
         self._moves = moves
         self._looks: list[_Look] = []
         self.frames = 0
+        self.frames_seen = 0
+
+    def pass_over(self) -> None:
+        """Take a frame before a first face: until a search has found one, none is missing."""
+        self.frames_seen += 1
 
     def add(self, grey: GreyImage, readings: Sequence[Reading]) -> None:
         """Take a frame; of several faces the largest counts.
@@ -79,6 +89,7 @@ class Calibration:
             readings: What was read in it.
         """
         self.frames += 1
+        self.frames_seen += 1
         if readings:
             largest = max(readings, key=lambda reading: reading.face.box.area)
             box = largest.face.box
@@ -119,6 +130,12 @@ class Calibration:
         )
 
     def _require_face(self) -> None:
+        if self.frames_seen and not self._looks:
+            raise _refused(
+                f"no face was seen (frames looked at: {self.frames_seen})",
+                f"one in at least {_LEAST_FOUND:.0%} of them",
+                _COME_NEARER,
+            )
         least = _LEAST_FRAMES if self._moves else 1
         if self.frames < least:
             raise _refused(
@@ -129,7 +146,7 @@ class Calibration:
             raise _refused(
                 f"a face was seen in {found} of {self.frames} frames",
                 f"one in at least {_LEAST_FOUND:.0%} of them",
-                "look straight at the camera, from nearer, and calibrate again",
+                _COME_NEARER,
             )
 
     def _require_light(self) -> None:
@@ -233,9 +250,12 @@ def calibrate_frames(
         if passed >= seconds:
             break
         tell(passed)
-        # Until the search has found a face in a clip, none was missing.
-        if passed >= 0 and (observation.readings or calibration.frames or countdown_seconds):
+        if passed < 0:
+            continue
+        if observation.readings or calibration.frames or countdown_seconds:
             calibration.add(frame.grey, observation.readings)
+        else:
+            calibration.pass_over()
     return calibration.result(min(max(passed, 0.0), seconds))
 
 

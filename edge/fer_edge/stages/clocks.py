@@ -25,3 +25,8 @@ def by_clip(frame: Frame) -> float:
 def by_index(frame: Frame) -> float:
     """Return when a file's frame would come at 30 frames a second: the same on every run."""
     return frame.index / FRAMES_PER_SECOND
+
+
+def by_file(frame: Frame) -> float:
+    """Return when a file's frame is, the same on every run: in its clip, else as `by_index`."""
+    return by_index(frame) if frame.clip_seconds is None else frame.clip_seconds

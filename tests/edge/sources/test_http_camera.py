@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -164,6 +165,23 @@ def test_a_camera_of_single_pictures_that_goes_away_has_failed(serve):
         camera.close()
         with pytest.raises(SourceUnavailableError, match="nothing listens"):
             list(iter(lambda: stream.read(5.0), None))
+
+
+@pytest.mark.parametrize("realm", ["x", "my camera", '"quoted"', "x, charset=UTF-8"])
+def test_a_realm_may_lack_its_quotes(serve, realm):
+    def answer(channel, asked):
+        if b"Authorization: Basic dmlld2VyOnNlY3JldA==" in asked:
+            streaming(MULTIPART, a_part())(channel, asked)
+        else:
+            challenge = f"WWW-Authenticate: Basic realm={realm}"
+            channel.sendall(header("text/html", challenge, status="401 Unauthorized"))
+
+    camera = serve(answer)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with NetworkStream(f"http://viewer:secret@{camera.place}/video", **PATIENT) as stream:
+            assert stream.read(5.0) is not None
+    assert said == []
 
 
 def saying(data, *, hold=True):

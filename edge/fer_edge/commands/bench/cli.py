@@ -10,6 +10,7 @@ import click
 from fer_edge import DEFAULT_MODEL
 from fer_edge.commands.options import resolve_settings, settings_options
 from fer_edge.shared.terminal.command_line import echo_result, json_option
+from fer_edge.shared.terminal.option_types import FiniteRange, NamedPath
 from fer_edge.shared.terminal.progress import ProgressLine
 
 _INTERRUPTED = 130
@@ -34,21 +35,21 @@ _INTERRUPTED = 130
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.02, max=3600),
+    type=FiniteRange(min=0.02, max=3600),
     default=10.0,
     show_default=True,
     help="Longest time for one measurement; it ends earlier where the median is known to 1 %.",
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, max=10_000),
+    type=FiniteRange(min=0, max=10_000),
     default=0.0,
     help="Then work for so many minutes, and see whether speed and memory hold.",
 )
 @click.option(
     "--mlperf",
     "single_stream_seconds",
-    type=click.FloatRange(min=0, max=86_400),
+    type=FiniteRange(min=0, max=86_400),
     is_flag=False,
     flag_value=600.0,
     default=0.0,
@@ -59,7 +60,7 @@ _INTERRUPTED = 130
 @click.option(
     "--rate",
     "frames_per_second",
-    type=click.FloatRange(min=0, max=1000),
+    type=FiniteRange(min=0, max=1000),
     default=0.0,
     metavar="FPS",
     help="Hand over frames of scenes or a clip at this pace, as a camera does, instead of one after"
@@ -76,14 +77,14 @@ _INTERRUPTED = 130
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     metavar="FOLDER|ZIP",
     help="Labelled face crops, to measure the accuracy; else the model's own figures are shown.",
 )
 @click.option(
     "--out",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     metavar="FOLDER",
     help="Leave bench.json and bench.html there.",
 )
@@ -170,11 +171,11 @@ def bench(
 
 
 @bench.command()
-@click.argument("before", type=click.Path(path_type=Path), metavar="A.json")
-@click.argument("after", type=click.Path(path_type=Path), metavar="B.json")
+@click.argument("before", type=NamedPath(), metavar="A.json")
+@click.argument("after", type=NamedPath(), metavar="B.json")
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0, max=10),
+    type=FiniteRange(min=0, max=10),
     default=0.05,
     show_default=True,
     help="Relative change that is let pass; two runs on one quiet machine differ by some percent.",

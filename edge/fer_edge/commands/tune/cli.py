@@ -7,22 +7,23 @@ import click
 
 from fer_edge.commands.options import resolve_settings, settings_options
 from fer_edge.shared.terminal.command_line import echo_result, json_option
+from fer_edge.shared.terminal.option_types import FiniteRange, NamedPath
 from fer_edge.shared.terminal.progress import ProgressLine
 
 
 @click.command()
 @click.option("--source", metavar="SOURCE", help="Camera or clip, as for run.  [default: 0]")
 @click.option(
-    "--seconds", type=click.FloatRange(2, 600), default=15, show_default=True,
+    "--seconds", type=FiniteRange(2, 600), default=15, show_default=True,
     help="How long to watch a camera; pictures stay in memory.",
 )  # fmt: skip
 @click.option(
-    "--recall", type=click.FloatRange(0.05, 1), default=0.95, show_default=True,
+    "--recall", type=FiniteRange(0.05, 1), default=0.95, show_default=True,
     help="Share of the faces known that must be found.",
 )  # fmt: skip
-@click.option("--cpu-ms", type=click.FloatRange(min=0.01), help="CPU time a frame may take.")
+@click.option("--cpu-ms", type=FiniteRange(min=0.01), help="CPU time a frame may take.")
 @click.option(
-    "--latency-ms", type=click.FloatRange(min=0.01), help="Time that nine frames of ten may take."
+    "--latency-ms", type=FiniteRange(min=0.01), help="Time that nine frames of ten may take."
 )
 @click.option(
     "--smallest-face", type=click.IntRange(20, 4096), default=40, show_default=True,
@@ -33,7 +34,7 @@ from fer_edge.shared.terminal.progress import ProgressLine
     help="Model to use; of several, a later one only where the goal is out of reach before it.",
 )  # fmt: skip
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("tuned.toml"),
+    "--out", type=NamedPath(dir_okay=False), default=Path("tuned.toml"),
     show_default=True, help="Settings file to write; the picture lies beside it, as .svg.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace files of an earlier search.")
@@ -70,6 +71,10 @@ def tune(
     from fer_edge.shared.whole_files import check_free, make_folder, replace_files
 
     picture = out.with_suffix(".svg")
+    if out == picture:
+        raise click.UsageError(
+            f"{out} is the picture's name: name the settings file, say tuned.toml"
+        )
     check_free([out, picture], force=force)
     resolved = resolve_settings(config, assignments, {"source.uri": source})
     settings = resolved.settings

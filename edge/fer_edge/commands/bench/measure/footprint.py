@@ -42,7 +42,7 @@ def measure_footprint(settings: Settings) -> dict[str, float]:
         FerError: The process failed.
     """
     done = subprocess.run(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-P", "-m", __name__],
         input=json.dumps(dataclasses.asdict(settings)).encode(),
         capture_output=True,
         timeout=_TIMEOUT_SECONDS,
