@@ -280,3 +280,32 @@ def test_a_hundred_thousand_frames_without_a_change_are_one_event(faces, clock):
     """Nothing piles up while nothing happens."""
     told = watch(faces, clock, seen("happy"), seconds=10_000)
     assert len(told) == 1
+
+
+def test_a_face_stays_however_rarely_frames_come(faces, clock):
+    for _ in range(2):  # by which it is known how rarely
+        assert list(faces.take(seen())) == []
+        clock.now += 10
+    told = []
+    for _ in range(20):
+        told += faces.take(seen("happy"))
+        for _ in range(10):  # as the daemon's state is told, each second
+            clock.now += 1
+            told += faces.tick()
+    assert kinds(told) == [("appeared", 1, "happy")]
+    told = []
+    for _ in range(3):
+        told += faces.take(seen())
+        clock.now += 10
+    assert kinds(told) == [("left", 1, "happy")]
+
+
+def test_one_face_that_is_seen_rarely_is_counted_once(clock):
+    counts = Aggregates(
+        EventIds(), ORIGIN, period_seconds=300, least_faces=1, settle_seconds=1.0, clock=clock
+    )
+    told = []
+    for number in range(40):
+        told += counts.take(seen("happy") if number % 2 else seen("happy", "sad", tracks=[1, 9]))
+        clock.now += 10
+    assert [sum(event.expressions.values()) for event in told] == [2]

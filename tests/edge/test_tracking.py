@@ -113,6 +113,27 @@ def test_a_face_that_walks_is_held_in_every_frame_without_lag(step):
     assert max(off) - min(off) < 8
 
 
+@pytest.mark.parametrize("apart", [0.3, 1.0, 3.0, 20.0])
+def test_faces_that_stay_keep_their_numbers_however_rarely_frames_come(apart):
+    rng = np.random.default_rng(0)
+    wall = np.full((480, 640), 120, np.uint8)
+    for x in (120, 320, 520):
+        wall, _ = with_face(wall, x, 240, face_px=90)
+    tracker, numbers, most = a_tracker(frames="live"), [], 0
+    with contextlib.closing(tracker):
+        for n in range(40):
+            noise = rng.normal(0, 3, wall.shape)
+            picture = np.clip(wall + noise, 0, 255).astype(np.uint8)
+            at = n * apart
+            faces = tracker.update(Frame(n, 1e9 + at, round(at * 1e9), picture))
+            time.sleep(0.05)  # in which the search ends that goes on beside the frames
+            numbers += [face.track_id for face in faces]
+            most = max(most, len(faces))
+    assert most == 3
+    assert numbers.count(max(numbers)) > 25, "who is found late stays as well"
+    assert len(set(numbers)) <= 4, "the second frame may come too late to tell who it is"
+
+
 def test_a_face_that_comes_nearer_is_held_and_its_box_grows():
     seen = [with_face(a_wall(), 320, 220, face_px=80 + n) for n in range(60)]
     found = follow(a_tracker(), [picture for picture, _ in seen])

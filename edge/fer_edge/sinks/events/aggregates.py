@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fer_edge.shared.records import NO_BASELINE, UNCERTAIN, Observation
-from fer_edge.sinks.events.faces import EVENT_SCHEMA, Deriver, Origin
+from fer_edge.sinks.events.faces import EVENT_SCHEMA, Deriver, Origin, Rhythm
 from fer_edge.sinks.spool.ids import EventIds
 
 _GONE_SECONDS: Final = 5.0
@@ -90,6 +90,7 @@ class Aggregates(Deriver):
         self._clock = clock
         self._wall_clock = wall_clock
         self._began = clock()
+        self._rhythm = Rhythm()
         self._faces: dict[int, _Presence] = {}
         self._baseline = NO_BASELINE
         self._counted: Counter[str] = Counter()
@@ -98,6 +99,7 @@ class Aggregates(Deriver):
         """Count the faces of an observation; yield the counts where a period is over."""
         yield from self.tick()
         now = self._clock()
+        self._rhythm.beat(now)
         self._baseline = observation.baseline
         for reading in observation.readings:
             track = reading.face.track_id
@@ -125,7 +127,7 @@ class Aggregates(Deriver):
         self._faces = {
             track: _Presence(now)
             for track, face in self._faces.items()
-            if now - face.seen <= _GONE_SECONDS
+            if now - face.seen <= self._rhythm.at_least(_GONE_SECONDS)
         }
         counted, self._counted = self._counted, Counter()
         seconds, self._began = now - self._began, now
@@ -142,7 +144,8 @@ class Aggregates(Deriver):
             self.withheld += 1
 
     def _count_gone(self, now: float) -> None:
-        gone = [track for track, face in self._faces.items() if now - face.seen > _GONE_SECONDS]
+        away = self._rhythm.at_least(_GONE_SECONDS)
+        gone = [track for track, face in self._faces.items() if now - face.seen > away]
         for track in gone:
             self._count(self._faces.pop(track))
 

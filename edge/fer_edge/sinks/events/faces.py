@@ -118,6 +118,24 @@ def encode(event: Notice) -> str:
     return json.dumps(event.to_json(), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+class Rhythm:
+    """How far apart observations come: of some cameras that is minutes."""
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._apart = 0.0
+
+    def beat(self, now: float) -> None:
+        """Take the time of an observation, in seconds."""
+        if self._at is not None:
+            self._apart = now - self._at
+        self._at = now
+
+    def at_least(self, seconds: float) -> float:
+        """Return so many seconds, or more where one observation that is missed takes longer."""
+        return max(seconds, 2 * self._apart)
+
+
 class FaceEvents(Deriver):
     """Follows each face from its appearance to its leaving.
 
@@ -130,7 +148,7 @@ class FaceEvents(Deriver):
         ids: Gives the events' ids.
         origin: Stands in every event.
         settle_seconds: How long a face without a label must be there, or a label be missing.
-        left_seconds: How long a face must be away.
+        left_seconds: How long a face must be away; twice the time between two frames at least.
         clock: Monotonic, in seconds.
     """
 
@@ -148,12 +166,14 @@ class FaceEvents(Deriver):
         self._settle_seconds = settle_seconds
         self._left_seconds = left_seconds
         self._clock = clock
+        self._rhythm = Rhythm()
         self._faces: dict[int, _Face] = {}
         self._baseline = NO_BASELINE
 
     def take(self, observation: Observation) -> Iterator[Event]:
         """Yield the events of an observation; readings without a track number have none."""
         now = self._clock()
+        self._rhythm.beat(now)
         self._baseline = observation.baseline
         for reading in observation.readings:
             track = reading.face.track_id
@@ -170,15 +190,19 @@ class FaceEvents(Deriver):
                 face.doubtful_since = None
                 face.confidence = _confidence(reading, face.expression)
         if len(self._faces) > len(observation.readings):
-            yield from self._gone(now, self._left_seconds)
+            yield from self._gone(now, self._away_seconds)
 
     def tick(self) -> Iterator[Event]:
         """Yield that faces have left; to be called also when no frames come."""
-        return self._gone(self._clock(), self._left_seconds)
+        return self._gone(self._clock(), self._away_seconds)
 
     def end(self) -> Iterator[Event]:
         """Let every face leave, so that no consumer waits for it."""
         return self._gone(self._clock(), -1.0)
+
+    @property
+    def _away_seconds(self) -> float:
+        return self._rhythm.at_least(self._left_seconds)
 
     def _differs(self, track: int, face: "_Face", reading: Reading, now: float) -> Iterator[Event]:
         label = reading.stable or UNCERTAIN

@@ -55,12 +55,14 @@ class Track:
         score: Of the last check that found it, on the technique's own scale.
         seen_at: When correlation last found it.
         checked_at: When a check last found it.
+        looked_at: When it was last checked, whatever came of it.
         check_in: Frames until the next check is due.
     """
 
     __slots__ = (
         "_failures", "_found", "_growth", "_successes", "_template", "_vx", "_vy",
-        "at", "check_in", "checked_at", "number", "reported", "score", "seen_at", "side", "x", "y",
+        "at", "check_in", "checked_at", "looked_at", "number", "reported", "score", "seen_at",
+        "side", "x", "y",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +71,7 @@ class Track:
         self.number = number
         self.x, self.y, self.side = found.x, found.y, found.side
         self.score = found.score
-        self.at = self.seen_at = self.checked_at = now
+        self.at = self.seen_at = self.checked_at = self.looked_at = now
         self.reported = sure
         self._vx = self._vy = self._growth = 0.0
         self._found = found
@@ -169,7 +171,7 @@ class Track:
         self._growth = growth
         self.side *= 1 + (max(gain, _TREND_GAIN) if trend else gain) * growth
         self.score = found.score
-        self.seen_at = self.checked_at = now
+        self.seen_at = self.checked_at = self.looked_at = now
         self._found = found
         self._failures = 0
         self._successes += 1
@@ -178,7 +180,15 @@ class Track:
         self.check_in = _FIRST_CHECKS[self._successes - 1] if young else interval
         self._template = Template(grey, self.x, self.y, self.side)
 
-    def doubt(self, *, interval: int) -> None:
+    def is_overdue(self, now: float, patience: Patience) -> bool:
+        """Return whether so few frames come that it has to be checked before its turn.
+
+        Else it would be dropped for want of a check, and not because one has failed.
+        """
+        return now - self.looked_at >= patience.trust_seconds / 2
+
+    def doubt(self, *, now: float, interval: int) -> None:
         """Take in that a check did not find it: look again soon, and later less often."""
+        self.looked_at = now
         self._failures += 1
         self.check_in = min(interval, 1 + self._failures)

@@ -68,6 +68,7 @@ class FaceTracker:
         self._refuted: list[Track] = []
         self._next_number = 1
         self._now = self._began = float("-inf")
+        self._passed = 0.0  # between the last two frames: of some cameras that is minutes
         self._shape = (0, 0)
         self._warned = False
         self.left_out = 0
@@ -75,15 +76,17 @@ class FaceTracker:
     def update(self, frame: Frame) -> list[Face]:
         """Return the faces of the next frame, largest first."""
         grey, now = frame.grey, self._clock(frame)
-        if not self._now <= now <= self._now + _GAP_SECONDS or grey.shape != self._shape:
+        usual = max(_GAP_SECONDS, 2 * self._passed)
+        if not self._now <= now <= self._now + usual or grey.shape != self._shape:
             self._start_anew(now)
+        self._passed = max(0.0, now - self._now) if self._shape != (0, 0) else 0.0
         self._now, self._shape = now, grey.shape
         motion = self._schedule.watch(grey)
         hidden = self._step(grey, now)
         if motion.cut:
             self._drop(hidden, now)
         self._receive(grey, now)
-        self._check_one(grey, now)
+        self._check(grey, now)
         self._decay(grey, now)
         if not self._runner.busy:
             request = self._schedule.request(
@@ -164,15 +167,19 @@ class FaceTracker:
         self._next_number += 1
         return self._next_number - 1
 
-    def _check_one(self, grey: GreyImage, now: float) -> None:
-        """Check the face whose check is most overdue."""
-        track = min(self._tracks, key=lambda one: one.check_in, default=None)
-        if track is None or track.check_in > 0:
-            return
+    def _check(self, grey: GreyImage, now: float) -> None:
+        """Check the face whose turn it is, and those that cannot wait for theirs."""
+        turn = min(self._tracks, key=lambda one: one.check_in, default=None)
+        for track in self._tracks:
+            its_turn = track is turn and track.check_in <= 0
+            if its_turn or track.is_overdue(now, self._patience):
+                self._check_one(track, grey, now)
+
+    def _check_one(self, track: Track, grey: GreyImage, now: float) -> None:
         look = self._scout.check if track.reported else self._scout.confirm
         found = look(grey, track.seen)
         if found is None or belongs_to_another(found, track, self._tracks):
-            track.doubt(interval=self._check_frames)
+            track.doubt(now=now, interval=self._check_frames)
         else:
             track.confirm(grey, found, now=now, interval=self._check_frames)
 
@@ -190,7 +197,7 @@ class FaceTracker:
         if len(self._tracks) < self._max_faces:
             self.left_out = 0
         if self._lost or self._refuted:
-            remembered = self._patience.remember_seconds
+            remembered = max(self._patience.remember_seconds, 2 * self._passed)
             self._lost = [track for track in self._lost if now - track.seen_at <= remembered]
             self._refuted = [t for t in self._refuted if now - t.at <= _REFUTED_SECONDS]
 
