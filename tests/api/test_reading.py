@@ -313,6 +313,11 @@ def test_one_path_is_not_several_pictures(reader, path):
             list(several(path))
 
 
+def test_the_rows_of_one_picture_are_not_several_pictures(reader):
+    with pytest.raises(PictureError, match=r"shape \(120, 160, 3\) is one picture.*\[picture\]"):
+        list(reader.read_all(np.zeros((120, 160, 3), np.uint8)))
+
+
 def test_a_picture_can_be_sent_to_another_process(reader):
     for image in (PORTRAIT, BGR):
         picture = reader.read(image)

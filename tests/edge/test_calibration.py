@@ -195,6 +195,40 @@ def test_a_camera_that_delivers_nothing_ends_a_calibration():
     assert daemon.watch((), 20, seen=False) == "refused"
 
 
+def test_a_camera_of_few_pictures_is_waited_for():
+    daemon = Daemon()
+    daemon.controls.calibrate(5.0)
+    for _ in range(9):
+        daemon.now += 1.0
+        assert daemon.watch(a_look(says("sad")), 1) == "running"
+    daemon.now += 1.0
+    assert daemon.watch(a_look(says("sad")), 1) == "done"
+
+
+def test_a_device_that_is_switched_off_refuses_at_once():
+    daemon = Daemon()
+    daemon.controls.enabled = False
+    daemon.controls.calibrate(5.0)
+    assert daemon.watch((), 1, seen=False) == "refused"
+    assert "switched off" in daemon.controls.calibration.text
+
+
+def test_where_no_answer_is_relative_to_anything_it_is_refused():
+    daemon = Daemon()
+    daemon.pipeline = Pipeline(Nobody(), Nobody())
+    daemon.controls.calibrate(2.0)
+    assert daemon.watch(a_look(), 30) == "refused"
+    assert "tracker.mode" in daemon.controls.calibration.text
+
+
+def test_what_is_in_force_no_longer_is_not_told_of():
+    daemon = Daemon()
+    daemon.controls.calibrate(2.0)
+    assert daemon.watch(a_look(), 30) == "done"
+    daemon.pipeline = a_pipeline()
+    assert daemon.watch(a_look(), 1) == ""
+
+
 def test_a_participant_is_taken_by_the_name_given():
     asked = []
     known = taken([a_look()] * 20)

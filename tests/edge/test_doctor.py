@@ -64,10 +64,15 @@ def test_this_machine_has_a_working_opencv_and_runtime():
 @pytest.mark.parametrize(
     ("code", "output", "found", "fix"),
     [
-        (0, '{"version": "5.0.0", "class": false, "cascades": false}',
+        (0, '{"version": "5.0.0", "class": false, "cascades": false, "yunet": false, '
+            '"from_apt": false}',
          "no Haar (class CascadeClassifier missing)", "opencv-python-headless>=4.10,<5"),
-        (0, '{"version": "5.0.0", "class": true, "cascades": false}',
+        (0, '{"version": "4.12.0", "class": true, "cascades": false, "yunet": false, '
+            '"from_apt": false}',
          "no Haar (cascade files missing)", "opencv-python-headless>=4.10,<5"),
+        (0, '{"version": "4.6.0", "class": true, "cascades": false, "yunet": false, '
+            '"from_apt": true}',
+         "no Haar (cascade files missing)", "apt install -y opencv-data"),
         (1, "ModuleNotFoundError: No module named 'cv2'", "not installed", "pip install"),
         (1, "A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.2.6 as it may",
          "built for another numpy", "numpy<2"),
@@ -84,7 +89,9 @@ def test_an_unfit_opencv(tmp_path, code, output, found, fix):
 
 
 def test_an_opencv_5_can_still_run_yunet(tmp_path):
-    said = '{"version": "5.0.0", "class": false, "cascades": false, "yunet": true}'
+    said = (
+        '{"version": "5.0.0", "class": false, "cascades": false, "yunet": true, "from_apt": false}'
+    )
     finding = only(check_opencv(answering(a_system(tmp_path), 0, said)))
     assert finding.severity == "warning"
     assert "only YuNet" in finding.found

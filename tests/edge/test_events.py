@@ -105,14 +105,14 @@ def test_a_face_leaves_also_where_no_frame_comes(faces, clock):
 
 
 def test_a_face_that_has_left_was_as_sure_as_its_last_frame(faces, clock):
-    for probability in (0.9, 0.6):
-        (reading,) = seen("happy").readings
+    for probability, label in ((0.9, "happy"), (0.6, UNCERTAIN)):
+        (reading,) = seen(label).readings
         rest = (1 - probability) / 6
         said = a_prediction(
-            probabilities=tuple(probability if label == "happy" else rest for label in SEVEN)
+            probabilities=tuple(probability if one == "happy" else rest for one in SEVEN)
         )
         reading = dataclasses.replace(reading, prediction=said)
-        watch(faces, clock, an_observation(readings=(reading,)), seconds=1)
+        watch(faces, clock, an_observation(readings=(reading,)), seconds=0.5)
     (left,) = faces.end()
     assert left.confidence == pytest.approx(0.6)
 

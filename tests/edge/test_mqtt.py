@@ -22,7 +22,7 @@ from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.assemble.parts import make_sinks
 from fer_edge.assemble.window import page_address
 from fer_edge.settings import resolve
-from fer_edge.settings.names import announced_path, node_name, spool_path
+from fer_edge.settings.names import announced_path, node_name, spool_path, switched_off_path
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.records import Frame
@@ -426,6 +426,19 @@ def test_the_first_state_stands_before_the_device_is_online(sinks, tiny_broker):
     assert "faces" not in json.loads(broker.of("fer/hall/state")[0])
 
 
+def test_the_last_state_says_that_nobody_is_seen(sinks, tiny_broker):
+    broker = tiny_broker()
+    _, mqtt = sinks(broker.port)
+    mqtt.emit(seen("happy"))
+    mqtt.report(a_state(faces=1))
+    wait_until(lambda: broker.of("fer/hall/availability") == ["online"])
+    assert json.loads(broker.of("fer/hall/state")[-1])["faces"] == 1
+    mqtt.close()
+    wait_until(lambda: broker.of("fer/hall/availability")[-1] == "offline")
+    last = json.loads(broker.of("fer/hall/state")[-1])
+    assert (last["phase"], last["faces"], last["expression"]) == ("stopping", 0, None)
+
+
 # Stills.
 
 
@@ -653,6 +666,22 @@ def test_the_spool_lies_in_the_state_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", "/home/pi/state")
     assert str(spool_path(settings_of())) == "/home/pi/state/fer-edge/events.db"
     assert str(spool_path(settings_of(events__spool="/run/events.db"))) == "/run/events.db"
+
+
+def test_what_is_switched_off_stays_off_when_the_service_starts_anew(monkeypatch, tmp_path):
+    broker = {"mqtt__host": "127.0.0.1", "events__purpose": "light"}
+    assert switched_off_path(settings_of(**broker)) is None, "at a prompt it passes"
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    for unable in ({}, {**broker, "mqtt__commands": False}, {"web__port": 9834}):
+        assert switched_off_path(settings_of(**unable)) is None, "nobody could switch it on"
+    path = switched_off_path(settings_of(**broker))
+    controls = Controls(path)
+    assert controls.enabled
+    controls.enabled = False
+    assert not Controls(path).enabled
+    controls.enabled = True
+    assert Controls(path).enabled
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_bears_a_runs_name_differs_from_run_to_run():

@@ -117,6 +117,18 @@ def test_another_model_serves_and_the_camera_stays(daemon, camera, caplog):
     assert "settings read anew: model" in caplog.text
 
 
+def test_another_name_is_refused_and_the_rest_of_the_settings_with_it(daemon, caplog):
+    def act(_service):
+        daemon.change(
+            daemon=dataclasses.replace(daemon.settings.daemon, name="other"),
+            output=OutputSettings(file=str(daemon.folder / "two.jsonl")),
+        )
+
+    daemon.run(act)
+    assert "a run keeps its name" in caplog.text
+    assert daemon.lines("two") == []
+
+
 def test_frames_keep_their_colours_as_soon_as_a_network_looks_at_them(daemon):
     colours = dataclasses.replace(a_contract().input, channels=3, colour="rgb")
 

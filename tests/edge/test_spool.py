@@ -648,3 +648,19 @@ def test_threads_may_write_read_and_synchronise_at_once(spool):
         assert one.append(name)
     reader.join(30)
     assert delivered == names(*range(3000))
+
+
+def test_a_problem_that_has_passed_is_told_of_no_longer_though_nothing_happens(spool, path):
+    spool().close()
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        reader.stdout.readline()
+        one = spool()
+        figures = one.figures()
+        assert "locked" in figures["spool_problem"]
+        assert "dropped_full" not in figures, "what former runs dropped is not known yet"
+    one.synchronise()
+    one.synchronise()
+    assert one.figures()["spool_problem"] == ""
+    assert one.figures()["dropped_full"] == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fer_edge.shared import whole_files
 from fer_edge.shared.errors import OutputError
 from fer_edge.shared.whole_files import (
     WRITING,
@@ -96,9 +97,10 @@ def test_what_writes_itself_gets_a_name_with_the_same_ending(tmp_path):
     assert contents(tmp_path) == {"model.keras": b"new"}
 
 
-def test_a_link_in_the_place_of_what_is_being_written_leads_nowhere(tmp_path):
+def test_a_link_in_the_place_of_what_is_being_written_leads_nowhere(tmp_path, monkeypatch):
     (tmp_path / "mine").write_bytes(b"mine")
-    link = tmp_path / f"{WRITING}{os.getpid()}-serving"
+    monkeypatch.setattr(whole_files, "_numbers", iter([7]))
+    link = tmp_path / f"{WRITING}{os.getpid()}-7"
     link.symlink_to(tmp_path / "mine")
     with pytest.raises(OutputError, match="symbolic link"):
         replace_file(tmp_path / "serving", "new")
@@ -128,6 +130,31 @@ def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path):
         replace_file(link, text)
         assert link.is_symlink()
         assert contents(target.parent) == {"me.json": text.encode()}
+
+
+def test_a_link_that_somebody_else_has_made_is_not_followed(tmp_path, monkeypatch):
+    (tmp_path / "mine").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to("mine")
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    for write in (lambda path: check_free([path], force=True), lambda path: replace_file(path, "")):
+        with pytest.raises(OutputError, match="another user's"):
+            write(tmp_path / "link")
+    assert contents(tmp_path)["mine"] == b"mine"
+
+
+def test_a_link_that_leads_nowhere_is_there(tmp_path):
+    (tmp_path / "report").symlink_to(tmp_path / "nothing")
+    with pytest.raises(OutputError, match="holds report already"):
+        check_free([tmp_path / "report"], force=False)
+
+
+def test_the_longest_of_names_and_the_ending_of_the_name_given(tmp_path):
+    replace_file(tmp_path / f"{'n' * 250}.json", "long")
+    (tmp_path / "last.npz").symlink_to(tmp_path / "ab12")
+    seen = []
+    replace_file(tmp_path / "last.npz", lambda path: seen.append(Path(path).write_text("kept")))
+    assert (tmp_path / "ab12").read_text() == "kept"
+    assert len(contents(tmp_path)[f"{'n' * 250}.json"]) == 4
 
 
 def test_what_a_killed_process_left_can_be_removed(tmp_path):

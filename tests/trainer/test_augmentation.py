@@ -368,6 +368,19 @@ def test_of_a_mixed_picture_only_what_shows_a_face_brings_its_label() -> None:
     assert taught[covered] == pytest.approx(own[covered] * mixed[covered], abs=0.02)
 
 
+def test_a_face_without_a_label_that_is_mixed_weighs_as_much_as_others() -> None:
+    count = 256
+    drawn = np.random.default_rng(3).integers(0, 256, (count, 48, 48)).astype(np.uint8)
+    layer = Augment(AugmentationSettings(faceless_probability=0.5, cutmix_probability=1.0), seed=1)
+    layer(drawn, training=True)
+    known = np.arange(count) % 2 == 0
+    labels = np.eye(7, dtype=np.float32)[np.arange(count) % 7] * known[:, None]
+    mixed = array(layer.mix_targets(labels))
+    said = np.full((count, 7), 1 / 7, np.float32)  # by teachers, who fill what labels leave
+    taught = 0.3 * mixed + (1 - 0.3 * mixed.sum(axis=1, keepdims=True)) * said
+    assert array(layer.teach_faces(mixed, taught)).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
 def test_teachers_see_pictures_moved_but_not_spoilt() -> None:
     drawn = pictures(64)
     spoiling = {"dim_probability": 1.0, "blur_probability": 1.0, "noise_probability": 1.0,

@@ -178,6 +178,8 @@ def test_what_is_said_of_other_labels_is_not_extended(recipes: Path) -> None:
         ("labels=ferplus", True),
         ("labels=fer2013", True),
         ("training.epochs=3", True),
+        ('labels.drop=["disgust"]', False),
+        ("labels.drop=[]", True),
     ],
 )
 def test_an_override_of_labels_leaves_the_card_of_others_out(change: str, kept: bool) -> None:

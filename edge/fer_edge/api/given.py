@@ -39,11 +39,14 @@ _TO_BGR: Final = {
 }
 _PILLOW_MODES: Final = frozenset({"1", "CMYK", "HSV", "L", "LA", "LAB", "P", "RGB", "RGBA", "RGBX",
                                   "YCbCr"})  # fmt: skip
+_CHANNELS: Final = frozenset({1, 3, 4})
 _EXIF_ORIENTATION: Final = 0x0112
 
 
 def several(images: Iterable[GivenImage]) -> Iterable[GivenImage]:
-    """Return pictures as they were given, if they are not a single path, whose letters would count.
+    """Return pictures as they were given, if they are not a single one.
+
+    The letters of a path would count as pictures, and so would the rows of an array.
 
     Raises:
         PictureError: They are.
@@ -53,6 +56,14 @@ def several(images: Iterable[GivenImage]) -> Iterable[GivenImage]:
             f"{os.fspath(images)!r} is one path",
             expected="several pictures",
             fix="give [path], or a folder's as Path(folder).glob('*.jpg')",
+        )
+    if isinstance(images, np.ndarray) and (
+        images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in _CHANNELS)
+    ):
+        raise PictureError(
+            f"an array of shape {images.shape} is one picture",
+            expected="several pictures",
+            fix="give [picture]",
         )
     return images
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fer_edge.assemble.checking import kind_of_named, place_of, written_files
+from fer_edge.assemble.checking import kind_of_named, model_files, place_of, written_files
 from fer_edge.assemble.sources import frames_of
 from fer_edge.settings import Settings
 from fer_edge.shared.errors import SettingsError
@@ -41,7 +41,7 @@ def check_annotated(path: Path, settings: Settings) -> None:
             expected="a video, a folder, or the name of one that is to be made",
             fix="name another one",
         )
-    for key, name in {**written_files(settings), "model.path": settings.model.path}.items():
+    for key, name in {**written_files(settings), **model_files(settings)}.items():
         if place_of(str(path)) == place_of(name):
             raise SettingsError(
                 f"{key} and --annotate name the same file {name!r}",

@@ -13,6 +13,7 @@ from fer_edge.assemble.baselines import mode_of
 from fer_edge.assemble.event_sinks import broker_endpoint, check_host
 from fer_edge.assemble.privacy import sends_stills
 from fer_edge.assemble.sources import check_source, frames_of
+from fer_edge.models import shipped_models
 from fer_edge.settings import Settings, WebSettings
 from fer_edge.settings.names import check_run_name, spool_path
 from fer_edge.settings.secrets import credential_path, is_open_to_others
@@ -62,6 +63,12 @@ def written_files(settings: Settings) -> dict[str, str]:
     return {key: name for key, name in named.items() if name and not name.startswith(_DEVICES)}
 
 
+def model_files(settings: Settings) -> dict[str, str]:
+    """Return the model's file, where the settings name one and no model that ships."""
+    name = settings.model.path
+    return {} if name in {"slot", *shipped_models()} else {"model.path": name}
+
+
 def place_of(name: str) -> str:
     """Return where a name leads; itself where the working folder is gone, and leads nowhere."""
     try:
@@ -109,7 +116,7 @@ def _check_mode(settings: Settings) -> None:
 
 def _check_files(settings: Settings) -> None:
     """Refuse an output that is no file, that would wait for a reader, or that is written twice."""
-    taken: dict[str, str] = {place_of(settings.model.path): "model.path"}
+    taken = {place_of(name): key for key, name in model_files(settings).items()}
     if frames_of(settings.source) != "live":
         taken[place_of(settings.source.uri)] = "source.uri"
     for key, name in written_files(settings).items():

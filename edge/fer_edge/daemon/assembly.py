@@ -19,7 +19,7 @@ from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
-from fer_edge.shared.errors import FerError
+from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.model.contract import ModelContract
 from fer_edge.sinks.fan_out import FanOut, NamedSink
@@ -152,6 +152,7 @@ class _Reloading:
         """
         try:
             new = self._read_settings()
+            self._check_name(new)
             changed = self._changed(new)
             pipeline = self._new_pipeline(changed, new, service.pipeline)
         except FerError as error:
@@ -178,6 +179,16 @@ class _Reloading:
         self._settings = new
         renew_window(service.sinks, new)
         _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
+
+    def _check_name(self, new: Settings) -> None:
+        """Refuse another name: topics, spool and what brokers keep would be left behind."""
+        name = self._settings.daemon.name
+        if new.daemon.name != name:
+            raise SettingsError(
+                f"daemon.name is {new.daemon.name!r} now, and a run keeps its name",
+                expected=repr(name),
+                fix="put it back, or restart the service",
+            )
 
     def _keeps_colour(self, settings: Settings, pipeline: Pipeline) -> bool:
         seen = pipeline.contract.input.is_colour

@@ -75,6 +75,18 @@ def place_baseline_path(settings: Settings) -> Path:
     return _state_folder() / f"baseline{_ending(settings)}.json"
 
 
+def switched_off_path(settings: Settings) -> Path | None:
+    """Return the file that is there while the service is switched off; None where that passes.
+
+    At a prompt it does, and where nothing could switch the device on again.
+    """
+    by_broker = settings.mqtt.host and settings.mqtt.commands
+    by_page = settings.web.port and settings.web.view != "off"
+    if not os.environ.get("STATE_DIRECTORY") or not (by_broker or by_page):
+        return None
+    return _state_folder() / f"switched-off{_ending(settings)}"
+
+
 def _state_folder() -> Path:
     folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if folder:

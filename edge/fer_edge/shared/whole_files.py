@@ -1,6 +1,7 @@
 """Files that are written whole or not at all: under another name first, then renamed."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import stat
@@ -15,7 +16,10 @@ from fer_edge.shared.named_files import kind_of
 WRITING: Final = ".writing-"
 """Begins the name of a file while it is written."""
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_LINKS: Final = 40
 _FIX: Final = "make room, change its permissions, or name another place"
+
+_numbers = itertools.count()
 
 Content: TypeAlias = bytes | str | Callable[[str], Any]
 """Of a file; or what writes it to the path it is given, which has the file's own ending."""
@@ -42,7 +46,7 @@ def replace_files(
 ) -> None:
     """Write files, each synchronised under another name before the first gets its own.
 
-    A symbolic link stays one: what it leads to is replaced.
+    A symbolic link of one's own stays one: what it leads to is replaced.
 
     Args:
         files: By path; their folders exist.
@@ -60,7 +64,8 @@ def replace_files(
     try:
         for path, content in files.items():
             target = targets[path]
-            temporary = target.with_name(f"{WRITING}{os.getpid()}-{target.name}")
+            # Short, for a name may be as long as names can be; with the ending that it is to have.
+            temporary = target.with_name(f"{WRITING}{os.getpid()}-{next(_numbers)}{path.suffix}")
             written[temporary] = target
             with explained(path, fix=fix):
                 _write(temporary, content, mode, synchronised=synchronised)
@@ -122,7 +127,7 @@ def check_free(paths: Sequence[Path], *, force: bool) -> None:
     """
     folder = paths[0].parent
     with explained(folder):
-        present = [path.name for path in paths if path.exists()]
+        present = [path.name for path in paths if path.exists() or path.is_symlink()]
     for written_to in {_target(path).parent for path in paths}:
         with explained(folder):
             nearest = next(path for path in (written_to, *written_to.parents) if path.exists())
@@ -158,6 +163,7 @@ def _target(path: Path, *, fix: str = _FIX) -> Path:
         OutputError: It is something else, which a file must not take the place of.
     """
     with explained(path, fix=fix):
+        _require_own_links(path)
         target = Path(os.path.realpath(path))
         try:
             mode = target.stat().st_mode
@@ -170,6 +176,20 @@ def _target(path: Path, *, fix: str = _FIX) -> Path:
             fix="name another one",
         )
     return target
+
+
+def _require_own_links(path: Path) -> None:
+    """Refuse a link that somebody else has made, who would choose what is written over."""
+    for _ in range(_MOST_LINKS):
+        if not path.is_symlink():
+            return
+        if path.lstat().st_uid != os.geteuid():
+            raise OutputError(
+                f"{path} is a link of another user's",
+                expected="a file, a link of your own, or the name of a file that is to be made",
+                fix="name another one",
+            )
+        path = path.parent / path.readlink()
 
 
 def _write(path: Path, content: Content, mode: int | None, *, synchronised: bool) -> None:

@@ -268,11 +268,11 @@ class BaselineStage(Corrector):
             longest_seconds=_PLACE_LONGEST_SECONDS,
             spreads=True,
         )
-        # Told by the mean: the evidence, which is bounded, stands still in the end.
-        self._mean_kept: list[float] = []
+        # Evidence and mean: the first is bounded, and the second may stay the same.
+        self._kept_place: tuple[float, list[float]] = 0.0, []
         if mode == "place" and known is not None:
             self._place.begin_with(known)
-            self._mean_kept = self._place.mean
+            self._kept_place = self._place.seconds, self._place.mean
 
     @property
     def mode(self) -> str:
@@ -313,9 +313,10 @@ class BaselineStage(Corrector):
 
     def close(self) -> None:
         """Let the place's baseline be kept; may be called twice."""
-        if self._mode == "place" and self._place.mean != self._mean_kept:
+        known = self._place.seconds, self._place.mean
+        if self._mode == "place" and known != self._kept_place:
             self._keep(self._known_place())
-            self._mean_kept = self._place.mean
+            self._kept_place = self._place.seconds, self._place.mean
 
     def _answer(self, reading: Reading, now: float) -> Prediction:
         said = reading.prediction

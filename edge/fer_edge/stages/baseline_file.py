@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         OutputError: It cannot be written.
     """
     told = {"schema": SCHEMA, **dataclasses.asdict(baseline)}
-    make_folder(path.parent)
+    make_folder(Path(os.path.realpath(path)).parent)
     replace_file(path, json.dumps(told, indent=2) + "\n")
 
 

@@ -95,6 +95,11 @@ class Calibration:
             box = largest.face.box
             self._looks.append(_Look(box, largest.prediction, _light(grey, box)))
 
+    @property
+    def has_enough(self) -> bool:
+        """Whether as many frames as it takes have come since the first face."""
+        return self.frames >= _LEAST_FRAMES
+
     def result(self, seconds: float) -> Baseline:
         """Return the baseline.
 
@@ -139,7 +144,11 @@ class Calibration:
         least = _LEAST_FRAMES if self._moves else 1
         if self.frames < least:
             raise _refused(
-                f"only {self.frames} frames came", f"at least {least}", "calibrate for longer"
+                f"only {self.frames} frames came",
+                f"at least {least}",
+                "calibrate for longer"
+                if self.frames
+                else "see what `fer-edge status` says of the camera, and calibrate again",
             )
         found = len(self._looks)
         if found < _LEAST_FOUND * self.frames:

@@ -1,13 +1,17 @@
 """What may be asked of a running daemon, from signals and from other threads."""
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
 
 _LOOK_SECONDS: Final = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 class CalibrationNote(NamedTuple):
@@ -25,19 +29,44 @@ class CalibrationNote(NamedTuple):
 class Controls:
     """Wishes that the loop looks at between two frames; safe from any thread and signal handler.
 
+    Args:
+        off_file: Is there while the device is switched off, so that it stays off when the service
+            starts anew; None where nothing is to be remembered.
+
     Attributes:
         stopping: Whether the run is to end.
         interrupted: Whether that is because of Ctrl-C.
-        enabled: Whether anything is to be looked at; the camera is released while it is not.
         calibration: How the last calibration goes; another object at each step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, off_file: Path | None = None) -> None:
+        self._off_file = off_file
         # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
         self.stopping = self.interrupted = self._reload = False
-        self.enabled = True
+        self._enabled = off_file is None or not off_file.exists()
         self.calibration = CalibrationNote()
         self._calibrate: float | str | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is to be looked at; the camera is released while it is not."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        self._enabled = on
+        if self._off_file is None:
+            return
+        try:
+            if on:
+                self._off_file.unlink(missing_ok=True)
+            else:
+                self._off_file.touch()
+        except OSError as error:
+            _log.warning(
+                "%s cannot be %s (%s): after a restart the device is as it was before",
+                self._off_file, "removed" if on else "written", error.strerror,
+            )  # fmt: skip
 
     def stop(self) -> None:
         """End after the current frame."""

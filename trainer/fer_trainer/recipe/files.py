@@ -256,16 +256,23 @@ def _is_relabelled(source: _Source, chain: Sequence[_Source], changed: Sequence[
 
 def _is_regrouped(at: int, chain: Sequence[_Source], changed: Sequence[Given]) -> bool:
     """Say whether what comes after a file merges or drops labels otherwise."""
-    tables = [labels if isinstance(labels := each.table.get("labels"), Mapping) else {}
-              for each in chain]  # fmt: skip
-    overrides = [each.value for each in changed if each.key == "labels"]
+    tables = [
+        labels if isinstance(labels := source.table.get("labels"), Mapping) else {}
+        for source in chain
+    ]
     for key in ("merge", "drop"):
-        before = next((table[key] for table in tables[at:] if key in table), None)
-        after = [table[key] for table in (*tables[:at], *overrides)
-                 if isinstance(table, Mapping) and key in table]  # fmt: skip
-        if any((each or None) != (before or None) for each in after):
+        before = next((table[key] for table in tables[at:] if key in table), None) or None
+        after = [table[key] for table in tables[:at] if key in table]
+        # A whole table that is given at last has what it does not say at its default: nothing.
+        after += [
+            each.value.get(key)
+            for each in changed
+            if each.key == "labels" and isinstance(each.value, Mapping)
+        ]
+        after += [each.value for each in changed if each.key == f"labels.{key}"]
+        if any((each or None) != before for each in after):
             return True
-    return any(each.key.startswith(("labels.merge", "labels.drop")) for each in changed)
+    return any(each.key.startswith("labels.merge.") for each in changed)
 
 
 def _label_names(labels: Any) -> Any:

@@ -14,11 +14,14 @@ from fer_edge.state.machine import Answer, System, is_raspberry_pi, library_vers
 
 _OPENCV: Final = """
 import json, pathlib
+from fer_edge.shared.faces.choice import opencv_runs_yunet
+from fer_edge.shared.faces.weights import packaged_weights
 from fer_edge.shared.opencv import cv2
 folder = cv2.data.haarcascades
 found = {"version": cv2.__version__, "class": hasattr(cv2, "CascadeClassifier")}
 found["cascades"] = (pathlib.Path(folder) / "haarcascade_frontalface_alt2.xml").is_file()
-found["yunet"] = hasattr(cv2, "FaceDetectorYN")
+found["yunet"] = opencv_runs_yunet() and packaged_weights() is not None
+found["from_apt"] = "dist-packages" in cv2.__file__
 print(json.dumps(found))
 """
 _FACES: Final = """
@@ -76,6 +79,7 @@ _NUMPY_CLASH: Final = (
     "compiled against API version",
 )
 _PIP_OPENCV: Final = pip_install("--force-reinstall 'opencv-python-headless>=4.10,<5'")
+_APT_CASCADES: Final = "sudo apt install -y opencv-data"
 _PIP_INTERLACED: Final = pip_install("'opencv-python-headless>=4.10,<4.13' 'numpy<2.3'")
 _NUMPY_1: Final = pip_install(NUMPY_1)
 
@@ -92,12 +96,12 @@ def check_opencv(system: System) -> list[Finding]:
     else:
         missing = "cascade files" if found["class"] else "class CascadeClassifier"
         text = f"{opencv} has no Haar ({missing} missing)"
-        if found.get("yunet"):
+        lacks_data = found["class"] and found["from_apt"]
+        fix = _APT_CASCADES if lacks_data else _PIP_OPENCV
+        if found["yunet"]:
             # From OpenCV 5 on there is no class; that is why ours is pinned below it.
             text += "; only YuNet can find faces with it"
-            findings = [Finding("opencv", "warning", text, _PIP_OPENCV)]
-        else:
-            findings = [Finding("opencv", "serious", text, _PIP_OPENCV)]
+        findings = [Finding("opencv", "warning" if found["yunet"] else "serious", text, fix)]
     several = [name for name in library_versions() if name.startswith("opencv")]
     if len(several) > 1:
         text = f"{' and '.join(several)} are installed over one another"

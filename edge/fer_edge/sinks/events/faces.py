@@ -188,7 +188,8 @@ class FaceEvents(Deriver):
                 yield from self._differs(track, face, reading, now)
             else:
                 face.doubtful_since = None
-                face.confidence = _confidence(reading, face.expression)
+            if face.expression:
+                face.tell_of(reading)
         if len(self._faces) > len(observation.readings):
             yield from self._gone(now, self._away_seconds)
 
@@ -212,8 +213,7 @@ class FaceEvents(Deriver):
                 return
         previous, lasted = face.expression, now - face.since
         face.expression, face.since, face.doubtful_since = label, now, None
-        face.confidence = _confidence(reading, label)
-        face.why = reading.why or "" if label == UNCERTAIN else ""
+        face.tell_of(reading)
         yield self._event("changed" if previous else "appeared", track, face, previous, lasted)
 
     def _gone(self, now: float, away_seconds: float) -> Iterator[Event]:
@@ -239,11 +239,6 @@ class FaceEvents(Deriver):
         )
 
 
-def _confidence(reading: Reading, label: str) -> float:
-    """Return the probability of a label; of none, such as `uncertain`, that of the likeliest."""
-    return reading.answer.scores.get(label, reading.answer.confidence)
-
-
 class _Face:
     """What was said of a face so far."""
 
@@ -259,3 +254,9 @@ class _Face:
         self.why = ""
         self.confidence = 0.0
         self.doubtful_since: float | None = None
+
+    def tell_of(self, reading: Reading) -> None:
+        """Take in what a frame says of the expression that the face is said to have."""
+        answer = reading.answer
+        self.confidence = answer.scores.get(self.expression, answer.confidence)
+        self.why = reading.why or "" if self.expression == UNCERTAIN else ""

@@ -206,6 +206,19 @@ class Connection(Closing):
             self._hang_up()
         self._require()
 
+    def settle(self, seconds: float) -> None:
+        """Wait until the broker has answered all; what is unread when a socket closes resets it.
+
+        Args:
+            seconds: Longest wait.
+
+        Raises:
+            BrokerUnavailableError: The connection has ended.
+        """
+        until = time.monotonic() + seconds
+        while self._unanswered and (left := until - time.monotonic()) > 0:
+            self.step(left)
+
     def close(self) -> None:
         """Say goodbye, so that the broker does not publish the will; may be called twice."""
         self._client.disconnect()

@@ -27,6 +27,7 @@ from fer_edge.sinks.mqtt.topics import (
     ON,
     ONLINE,
     Topics,
+    describe_end,
     describe_state,
     encode_calibration,
     encode_state,
@@ -42,6 +43,7 @@ _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _STEADY_SECONDS: Final = 10.0  # after which a connection counts as a success
 _FAREWELL_SECONDS: Final = 1.0
+_GOODBYE_SECONDS: Final = 0.3
 _BIRTH_SECONDS: Final = 3.0
 """Within which a fleet answers Home Assistant, so that not all do at once."""
 _NEVER: Final = float("inf")
@@ -276,7 +278,11 @@ class MqttSink(Closing):
             self._switch.turn()
             if self._take_commands(connection) and introduce_at == _NEVER:
                 introduce_at = now + _BIRTH_SECONDS * random.random()  # noqa: S311 - spreads load
+        if self._state:
+            self._state = describe_end(self._state)
+            self._publish_state(connection)
         connection.publish(Message(self._announcing.topics.availability, OFFLINE, retained=True))
+        connection.settle(_GOODBYE_SECONDS)
 
     def _introduce(self, connection: Connection) -> None:
         """Describe the device; what is true now stands there before it is said to be online."""
@@ -355,7 +361,11 @@ class MqttSink(Closing):
         note = self._calibration
         if note is not self._told_calibration:
             self._told_calibration = note
-            answer = encode_calibration(note, baseline=self._baseline)
+            if not note.phase:
+                return  # what was told before is in force no longer
+            # The state, of which the baseline is, may be of the moment before.
+            baseline = "participant" if note.phase == "done" else self._baseline
+            answer = encode_calibration(note, baseline=baseline)
             connection.publish(Message(self._announcing.topics.calibration, answer))
 
     def _show_picture(self, connection: Connection) -> None:

@@ -104,6 +104,12 @@ def describe_state(
     return told
 
 
+def describe_end(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the last state of a run, which the broker keeps: nobody is seen any more."""
+    nobody = _describe_faces(None) if "faces" in told else {}
+    return {**told, "phase": "stopping", "frames_per_second": 0.0, **nobody}
+
+
 def read_calibrate(payload: bytes) -> float | str | None:
     """Return what a command to calibrate asks for; None where it makes no sense.
 

@@ -201,7 +201,9 @@ class Spool(Closing):
                 "waiting": max(0, self._rows - len(self._delivered)) + len(self._overflow),
                 "waiting_bytes": self._bytes,
                 "unkept": len(self._overflow),
-                **{name: self._counts[name] for name in names},
+                # Those of former runs are added when the file is read: until then nobody knows
+                # them, and a sum that jumps would look like losses of now.
+                **({} if self._counts_saved is None else {n: self._counts[n] for n in names}),
                 "written_bytes": self._counts["written_bytes"],
                 "spool_problem": self._problem,
             }
@@ -213,7 +215,8 @@ class Spool(Closing):
                 self._reopen()
             self._follow_clock()
             self._drop_old()
-            if self._keep(tuple(self._overflow), always=self._closing):
+            # While there is a problem it is tried, so that one that has passed is not told of on.
+            if self._keep(tuple(self._overflow), always=self._closing or bool(self._problem)):
                 self._overflow.clear()
             file, dirty, self._dirty = self._file, self._dirty, False
         if file is None or not dirty:
@@ -300,7 +303,8 @@ class Spool(Closing):
         if self._file is None or self._unsound:
             return False
         saved = self._counts_saved or {}
-        if not (rows or self._delivered or (always and self._counts != saved)):
+        wanted = always and (self._counts != saved or self._problem)
+        if not (rows or self._delivered or wanted):
             return True
         if rows and self._budget.left < len(rows) * _COMMIT_BYTES:
             self._say("the day's budget of writes is used up; events wait in memory")
