@@ -88,7 +88,7 @@ def test_json_at_a_terminal_is_alone_where_it_is_asked_for(clip, tiny, flags):
 def test_json_and_a_file_are_one_too_many(clip, tiny):
     done = fer_edge("run", "--source", clip, "--json", "--output", "lines.jsonl")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "give one" in done.stderr
+    assert "leave one out" in done.stderr
 
 
 def test_a_clip_becomes_an_annotated_one(clip, tiny, tmp_path):
