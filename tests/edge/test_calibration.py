@@ -227,6 +227,13 @@ def test_what_is_in_force_no_longer_is_not_told_of():
     assert daemon.watch(a_look(), 30) == "done"
     daemon.pipeline = a_pipeline()
     assert daemon.watch(a_look(), 1) == ""
+    for _ in range(2):
+        daemon.controls.calibrate(2.0)
+        assert daemon.watch(a_look(), 30) == "done"
+    daemon.controls.calibrate(2.0)
+    assert daemon.watch(a_look(), 5) == "running"
+    daemon.pipeline = a_pipeline()
+    assert daemon.watch(a_look(), 5) == "refused", "whoever waits is told"
 
 
 def test_a_participant_is_taken_by_the_name_given():

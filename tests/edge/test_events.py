@@ -309,3 +309,13 @@ def test_one_face_that_is_seen_rarely_is_counted_once(clock):
         told += counts.take(seen("happy") if number % 2 else seen("happy", "sad", tracks=[1, 9]))
         clock.now += 10
     assert [sum(event.expressions.values()) for event in told] == [2]
+
+
+def test_faces_that_have_gone_are_forgotten_though_frames_come_rarely(clock):
+    counts = Aggregates(
+        EventIds(), ORIGIN, period_seconds=60, least_faces=1, settle_seconds=1.0, clock=clock
+    )
+    for number in range(100):
+        list(counts.take(seen("happy", tracks=[number])))
+        clock.now += 40
+    assert len(counts._faces) < 5

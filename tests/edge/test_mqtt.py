@@ -22,7 +22,13 @@ from fer_edge.assemble.event_sinks import make_event_sinks
 from fer_edge.assemble.parts import make_sinks
 from fer_edge.assemble.window import page_address
 from fer_edge.settings import resolve
-from fer_edge.settings.names import announced_path, node_name, spool_path, switched_off_path
+from fer_edge.settings.names import (
+    announced_path,
+    can_be_switched,
+    node_name,
+    spool_path,
+    switched_off_path,
+)
 from fer_edge.shared.data.pictures import decode_grey
 from fer_edge.shared.errors import OutputError, SettingsError
 from fer_edge.shared.records import Frame
@@ -669,19 +675,30 @@ def test_the_spool_lies_in_the_state_folder(monkeypatch, tmp_path):
 
 
 def test_what_is_switched_off_stays_off_when_the_service_starts_anew(monkeypatch, tmp_path):
-    broker = {"mqtt__host": "127.0.0.1", "events__purpose": "light"}
-    assert switched_off_path(settings_of(**broker)) is None, "at a prompt it passes"
+    assert switched_off_path(settings_of()) is None, "at a prompt it passes"
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    for unable in ({}, {**broker, "mqtt__commands": False}, {"web__port": 9834}):
-        assert switched_off_path(settings_of(**unable)) is None, "nobody could switch it on"
-    path = switched_off_path(settings_of(**broker))
+    path = switched_off_path(settings_of())
     controls = Controls(path)
     assert controls.enabled
     controls.enabled = False
     assert not Controls(path).enabled
     controls.enabled = True
     assert Controls(path).enabled
+    controls.enabled = False
+    assert Controls(path, heeded=False).enabled, "nobody could switch it on"
     assert [*tmp_path.iterdir()] == []
+
+
+def test_who_can_switch_a_device_on(tmp_path):
+    broker = {"mqtt__host": "127.0.0.1", "events__purpose": "light"}
+    page = {"web__port": 9834, "web__view": "boxes"}
+    token = tmp_path / "token"
+    token.write_text("b" * 40)
+    token.chmod(0o600)
+    for able in (broker, {**page, "web__token_file": str(token)}):
+        assert can_be_switched(settings_of(**able))
+    for unable in ({}, {**broker, "mqtt__commands": False}, {"web__port": 9834}, page):
+        assert not can_be_switched(settings_of(**unable))
 
 
 def test_what_bears_a_runs_name_differs_from_run_to_run():

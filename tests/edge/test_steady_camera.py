@@ -538,3 +538,11 @@ class TestPiCamera:
         until(lambda: camera.read(0.05) is None and "resource busy" in camera.health().problem)
         with pytest.raises(SourceUnavailableError, match=r"resource busy.*did not help"):
             read_until_it_raises(camera)
+
+
+def test_a_device_that_is_switched_off_does_not_open_its_camera_at_the_start():
+    bench = Bench(pictures(3))
+    with SteadyCamera(bench, SourceSettings(**QUICK), wanted=False) as camera:
+        time.sleep(0.2)
+        assert bench.opened == []
+        assert len(frames_of(camera, 1)) == 1

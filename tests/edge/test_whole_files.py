@@ -132,10 +132,15 @@ def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path):
         assert contents(target.parent) == {"me.json": text.encode()}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives links to others")
 def test_a_link_that_somebody_else_has_made_is_not_followed(tmp_path, monkeypatch):
     (tmp_path / "mine").write_bytes(b"mine")
     (tmp_path / "link").symlink_to("mine")
+    (tmp_path / "roots").symlink_to("other")
+    os.lchown(tmp_path / "link", 65533, -1)
+    os.lchown(tmp_path / "roots", 0, -1)
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    replace_file(tmp_path / "roots", "new")
     for write in (lambda path: check_free([path], force=True), lambda path: replace_file(path, "")):
         with pytest.raises(OutputError, match="another user's"):
             write(tmp_path / "link")

@@ -19,7 +19,7 @@ from fer_edge.daemon.status.socket import announcing
 from fer_edge.daemon.systemd import tell_where_it_hung
 from fer_edge.pipeline.loop import RunTally
 from fer_edge.settings import ResolvedSettings, Settings
-from fer_edge.settings.names import switched_off_path
+from fer_edge.settings.names import can_be_switched, switched_off_path
 from fer_edge.shared.records import Frame, Observation
 from fer_edge.shared.terminal.command_line import printable
 from fer_edge.shared.terminal.entry import INTERRUPTED, heed_interrupts
@@ -70,7 +70,7 @@ def run_daemon(
         return settings
 
     settings = read_checked()
-    controls = Controls(switched_off_path(settings))
+    controls = Controls(switched_off_path(settings), heeded=can_be_switched(settings))
     tell_where_it_hung()
     heed_interrupts()
     with contextlib.ExitStack() as stack:

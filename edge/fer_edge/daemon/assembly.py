@@ -75,6 +75,7 @@ def make_service(
         SteadyCamera(
             *camera_of(settings, colour=colour or pipeline.contract.input.is_colour),
             patient=systemd.heard,
+            wanted=controls.enabled,
         ),
         pipeline,
         sinks,

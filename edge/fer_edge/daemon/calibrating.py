@@ -79,11 +79,12 @@ class Calibrator:
 
     def turn(self, pipeline: Pipeline) -> None:
         """Begin what is asked for, and end what has waited for frames in vain or lost its model."""
-        if self._calibration is not None and pipeline is not self._pipeline:
-            self._refuse_mixture()
         if self._used_by is not None and pipeline is not self._used_by:
             self._used_by = None
-            self._controls.calibration = CalibrationNote()  # it is in force no longer
+            if self._controls.calibration.phase == "done":
+                self._controls.calibration = CalibrationNote()  # it is in force no longer
+        if self._calibration is not None and pipeline is not self._pipeline:
+            self._refuse_mixture()
         wish = self._controls.take_calibration()
         if isinstance(wish, str):
             self._take(pipeline, wish)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_edge.settings.resolving import Settings
+from fer_edge.settings.secrets import read_secret
 from fer_edge.shared.errors import SettingsError
 
 _RUN: Final = re.compile(r"[A-Za-z0-9_-]{0,40}")
@@ -76,15 +77,20 @@ def place_baseline_path(settings: Settings) -> Path:
 
 
 def switched_off_path(settings: Settings) -> Path | None:
-    """Return the file that is there while the service is switched off; None where that passes.
-
-    At a prompt it does, and where nothing could switch the device on again.
-    """
-    by_broker = settings.mqtt.host and settings.mqtt.commands
-    by_page = settings.web.port and settings.web.view != "off"
-    if not os.environ.get("STATE_DIRECTORY") or not (by_broker or by_page):
+    """Return the file that is there while the service is switched off; None at a prompt."""
+    if not os.environ.get("STATE_DIRECTORY"):
         return None
     return _state_folder() / f"switched-off{_ending(settings)}"
+
+
+def can_be_switched(settings: Settings) -> bool:
+    """Return whether anybody could switch the device on: a broker's clients, or the page."""
+    web = settings.web
+    by_page = web.port and web.view != "off" and web.commands
+    return bool(
+        (settings.mqtt.host and settings.mqtt.commands)
+        or (by_page and read_secret("web-token", file=web.token_file))
+    )
 
 
 def _state_folder() -> Path:

@@ -46,7 +46,7 @@ def replace_files(
 ) -> None:
     """Write files, each synchronised under another name before the first gets its own.
 
-    A symbolic link of one's own stays one: what it leads to is replaced.
+    A symbolic link of one's own, or of root, stays one: what it leads to is replaced.
 
     Args:
         files: By path; their folders exist.
@@ -183,10 +183,10 @@ def _require_own_links(path: Path) -> None:
     for _ in range(_MOST_LINKS):
         if not path.is_symlink():
             return
-        if path.lstat().st_uid != os.geteuid():
+        if path.lstat().st_uid not in {0, os.geteuid()}:
             raise OutputError(
                 f"{path} is a link of another user's",
-                expected="a file, a link of your own, or the name of a file that is to be made",
+                expected="a file, a link of your own or of root, or the name of a new file",
                 fix="name another one",
             )
         path = path.parent / path.readlink()

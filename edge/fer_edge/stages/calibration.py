@@ -97,7 +97,7 @@ class Calibration:
 
     @property
     def has_enough(self) -> bool:
-        """Whether as many frames as it takes have come since the first face."""
+        """Whether as many frames as it takes have come."""
         return self.frames >= _LEAST_FRAMES
 
     def result(self, seconds: float) -> Baseline:

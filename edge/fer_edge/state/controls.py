@@ -32,6 +32,7 @@ class Controls:
     Args:
         off_file: Is there while the device is switched off, so that it stays off when the service
             starts anew; None where nothing is to be remembered.
+        heeded: Whether it counts; where nobody could switch the device on it goes instead.
 
     Attributes:
         stopping: Whether the run is to end.
@@ -39,11 +40,15 @@ class Controls:
         calibration: How the last calibration goes; another object at each step.
     """
 
-    def __init__(self, off_file: Path | None = None) -> None:
+    def __init__(self, off_file: Path | None = None, *, heeded: bool = True) -> None:
         self._off_file = off_file
         # Flags and no event: a signal handler interrupts the very loop that may hold its lock.
         self.stopping = self.interrupted = self._reload = False
-        self._enabled = off_file is None or not off_file.exists()
+        self._enabled = True
+        if off_file is not None and off_file.exists():
+            self.enabled = not heeded
+            if heeded:
+                _log.info("switched off before this start: %s is there", off_file)
         self.calibration = CalibrationNote()
         self._calibrate: float | str | None = None
 

@@ -21,7 +21,7 @@ folder = cv2.data.haarcascades
 found = {"version": cv2.__version__, "class": hasattr(cv2, "CascadeClassifier")}
 found["cascades"] = (pathlib.Path(folder) / "haarcascade_frontalface_alt2.xml").is_file()
 found["yunet"] = opencv_runs_yunet() and packaged_weights() is not None
-found["from_apt"] = "dist-packages" in cv2.__file__
+found["from_apt"] = cv2.__file__.startswith("/usr/lib/python3/dist-packages/")
 print(json.dumps(found))
 """
 _FACES: Final = """

@@ -44,13 +44,19 @@ class SteadyCamera(Closing):
         opening: Opens the source; called again after a failure.
         settings: How long it is waited for, and the rate asked of it.
         patient: Whether its first frame is waited for like any other.
+        wanted: Whether it is opened at once, and not by the first `read`.
 
     Attributes:
         ended: The source has come to its end; `read` gives None from then on.
     """
 
     def __init__(
-        self, opening: Opening, settings: SourceSettings, *, patient: bool = False
+        self,
+        opening: Opening,
+        settings: SourceSettings,
+        *,
+        patient: bool = False,
+        wanted: bool = True,
     ) -> None:
         self.ended = False
         self._patient = patient
@@ -66,7 +72,8 @@ class SteadyCamera(Closing):
         self._fault: FerError | None = None
         self._record = CameraRecord(asked_per_second=settings.frames_per_second)
         self._turn_to(opening, settings)
-        self._want()
+        if wanted:
+            self._want()
 
     @property
     def dropped(self) -> int:

@@ -125,7 +125,7 @@ class Aggregates(Deriver):
             self._count(face)
         # A face that is still there begins anew, so that its expression is the period's own.
         self._faces = {
-            track: _Presence(now)
+            track: _Presence(now, seen=face.seen)
             for track, face in self._faces.items()
             if now - face.seen <= self._rhythm.at_least(_GONE_SECONDS)
         }
@@ -160,6 +160,7 @@ class _Presence:
 
     __slots__ = ("began", "seen", "shown")
 
-    def __init__(self, now: float) -> None:
-        self.began = self.seen = now
+    def __init__(self, now: float, *, seen: float | None = None) -> None:
+        self.began = now
+        self.seen = now if seen is None else seen
         self.shown: Counter[str] = Counter()

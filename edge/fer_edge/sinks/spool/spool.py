@@ -196,14 +196,16 @@ class Spool(Closing):
     def figures(self) -> Mapping[str, Figure]:
         """Return what there is to say of it."""
         with self._turn:
+            known = self._counts_saved is not None
             names = ("dropped_full", "dropped_old", "dropped_unkept", "damaged_files")
             return {
                 "waiting": max(0, self._rows - len(self._delivered)) + len(self._overflow),
                 "waiting_bytes": self._bytes,
                 "unkept": len(self._overflow),
                 # Those of former runs are added when the file is read: until then nobody knows
-                # them, and a sum that jumps would look like losses of now.
-                **({} if self._counts_saved is None else {n: self._counts[n] for n in names}),
+                # them, and a sum that jumps would look like losses of now. What this run could
+                # keep nowhere is told at once.
+                **{n: self._counts[n] for n in names if known or n == "dropped_unkept"},
                 "written_bytes": self._counts["written_bytes"],
                 "spool_problem": self._problem,
             }
@@ -215,8 +217,10 @@ class Spool(Closing):
                 self._reopen()
             self._follow_clock()
             self._drop_old()
-            # While there is a problem it is tried, so that one that has passed is not told of on.
-            if self._keep(tuple(self._overflow), always=self._closing or bool(self._problem)):
+            # While there is a problem it is tried, so that one that has passed is not told of on;
+            # that the budget is used up passes only with the budget.
+            tried = bool(self._problem) and self._budget.left >= _COMMIT_BYTES
+            if self._keep(tuple(self._overflow), always=self._closing or tried):
                 self._overflow.clear()
             file, dirty, self._dirty = self._file, self._dirty, False
         if file is None or not dirty:
