@@ -477,7 +477,7 @@ def test_stills_are_sent_and_not_kept_by_the_broker(sinks, tiny_broker):
     assert decode_grey(picture, where="it").shape == (48, 64)
     (head,) = [head for topic, head in broker.heads if topic == "fer/hall/picture"]
     assert head & 0x0F == 0, "QoS 0 and not retained"
-    assert mqtt.figures()["pictures"] == 1
+    wait_until(lambda: mqtt.figures()["pictures"] == 1)
     told = json.loads(broker.of(CONFIG)[0])["components"]
     assert told["picture"]["topic"] == "fer/hall/picture"
 
