@@ -111,7 +111,7 @@ class Reader(Closing):
             images: As `read` takes them; a folder's: `Path("folder").glob("*.jpg")`.
 
         Raises:
-            PictureError: They are a single path.
+            PictureError: They are a single picture.
         """
         for image in several(images):
             try:
@@ -166,7 +166,7 @@ class Reader(Closing):
 
         Raises:
             CalibrationError: They show no face at rest; the message says why.
-            PictureError: As `read` says, or they are a single path.
+            PictureError: As `read` says, or they are a single picture.
         """
         calibration = Calibration(self._classifier.contract, moves=False)
         for image in several(images):
@@ -256,7 +256,7 @@ def read_all(
         model: As for `read`.
 
     Raises:
-        PictureError: They are a single path.
+        PictureError: They are a single picture.
         FerError: The model cannot be loaded.
     """
     yield from _reader(_name(model)).read_all(images)

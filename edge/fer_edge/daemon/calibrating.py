@@ -96,7 +96,7 @@ class Calibrator:
     def _begin(self, pipeline: Pipeline, seconds: float) -> None:
         self._calibration = None
         try:
-            self._require_use(pipeline)
+            _stage_of(pipeline)
             if not self._controls.enabled:
                 raise CalibrationError(
                     "not calibrated: the device is switched off",
@@ -125,22 +125,22 @@ class Calibrator:
     def _take(self, pipeline: Pipeline, name: str) -> None:
         self._calibration = None
         try:
-            self._require_use(pipeline)
-            baseline = self.participants(name)
+            _stage_of(pipeline).use(self.participants(name))
         except FerError as error:
             self._note("refused", str(error))
             return
-        self._use(pipeline, baseline)
+        self._used_by = pipeline
         self._note("done", f"participant {name}")
 
     def _finish(self, pipeline: Pipeline, calibration: Calibration) -> None:
         self._calibration = None
         try:
             baseline = calibration.result(self._seconds)
+            _stage_of(pipeline).use(baseline)
         except FerError as error:
             self._note("refused", str(error))
             return
-        self._use(pipeline, baseline)
+        self._used_by = pipeline
         self._note("done", f"steadiness {baseline.steadiness:.2f} of 1")
 
     def _waits_in_vain(self) -> bool:
@@ -151,19 +151,21 @@ class Calibrator:
             over >= _PATIENCE_SECONDS and now - self._seen_at >= _PAUSE_SECONDS
         )
 
-    def _require_use(self, pipeline: Pipeline) -> None:
-        if not isinstance(pipeline.corrector, BaselineStage):
-            raise CalibrationError(
-                "not calibrated: with these settings no answer is relative to a face at rest",
-                expected="faces that are followed",
-                fix="set tracker.mode to follow, and restart",
-            )
-
-    def _use(self, pipeline: Pipeline, baseline: Baseline) -> None:
-        if isinstance(pipeline.corrector, BaselineStage):
-            pipeline.corrector.use(baseline)
-            self._used_by = pipeline
-
     def _note(self, phase: str, text: str) -> None:
         _log.info("calibration %s: %s", phase, text)
         self._controls.calibration = CalibrationNote(phase, text)
+
+
+def _stage_of(pipeline: Pipeline) -> BaselineStage:
+    """Return what weighs a pipeline's answers.
+
+    Raises:
+        CalibrationError: Nothing does.
+    """
+    if not isinstance(pipeline.corrector, BaselineStage):
+        raise CalibrationError(
+            "not calibrated: with these settings no answer is relative to a face at rest",
+            expected="faces that are followed",
+            fix="set tracker.mode to follow, and restart",
+        )
+    return pipeline.corrector

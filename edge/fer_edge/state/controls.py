@@ -54,7 +54,10 @@ class Controls:
 
     @property
     def enabled(self) -> bool:
-        """Whether anything is to be looked at; the camera is released while it is not."""
+        """Whether anything is to be looked at; the camera is released while it is not.
+
+        What is set is remembered in the file, where there is one.
+        """
         return self._enabled
 
     @enabled.setter
