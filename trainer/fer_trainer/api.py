@@ -58,7 +58,7 @@ def fit(  # noqa: PLR0913 - every option of the command line
             `KEY=VALUE` as --set takes them.
         epochs: Instead of the recipe's own; with resume, a run goes on for as many where its
             schedule allows it, and a finished one that was begun with them is left as it is.
-        init_from: A finished run to begin with the weights of.
+        init_from: A finished run, or a model file, to begin with the weights of.
         resume: Go on with the unfinished run in the folder; a finished one is left as it is.
         finish: Train it no further: deliver what it has.
         force: Replace the run that is in the folder.

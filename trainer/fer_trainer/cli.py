@@ -78,9 +78,10 @@ def cli() -> None:
 )
 @click.option(
     "--init-from",
-    metavar="RUN",
+    metavar="RUN|MODEL",
     type=NamedPath(),
-    help="Begin with the weights of a finished run with the same layers below its heads.",
+    help="Begin with the weights of a finished run, or of a model file, with the same layers below "
+    "its heads.",
 )
 @json_option
 def fit(

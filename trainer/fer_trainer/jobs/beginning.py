@@ -1,16 +1,24 @@
-"""Begin a training with the weights of another run: its body, and its heads where labels agree."""
+"""Begin a training with the weights of another network: its body, and its heads where labels agree.
+
+The other is a finished run, or a model file as the converter makes it of one.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+import numpy as np
 
 from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.model.model_file import ModelFile, read_model
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.finished import load_run
+from fer_trainer.jobs.model_file import take_weights
 from fer_trainer.jobs.teachers import refuse_seen
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
@@ -18,6 +26,11 @@ from fer_trainer.run.folder import RunFolder
 
 Weights: TypeAlias = Sequence[Any]
 """Of one layer, as `layer.get_weights()` returns them."""
+
+_PICTURES: Final = 512
+"""So many tell what a model file's batch norms did."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,29 +49,32 @@ class _Source:
 
 
 def begin_from(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any] | None:
-    """Give a new network the weights of the run that its recipe names, if it names one.
+    """Give a new network the weights of what its recipe begins with, if it names something.
 
     Args:
         network: The recipe's, changed in place.
-        recipe: Names the run.
+        recipe: Names a run or a model file.
         split: What is set aside here must not have been learnt from there.
 
     Returns:
-        What a contract says of it: the run's recipe and hash, and whose heads were taken.
+        What a contract says of it: name and hash, and whose heads were taken.
 
     Raises:
-        ModelError: The run is unfinished or damaged.
+        ModelError: The run is unfinished, or it or the file is damaged.
         SettingsError: A layer of its body does not fit, or it learnt from what is set aside here.
     """
     if not recipe.training.init_from:
         return None
     run = Path(recipe.training.init_from)
-    source = _read(run)
-    refuse_seen(run, split.val, what="the run to begin with")
     body, heads = _layers(network, recipe)
-    _check_body(run, source, body)
-    for layer, (_, weights) in zip(body, source.body, strict=True):
-        layer.set_weights(weights)
+    if run.is_file():
+        source = _from_file(run, network, [layer for _, layer in heads.values()], split)
+    else:
+        source = _read(run)
+        refuse_seen(run, split.val, what="the run to begin with")
+        _check_body(run, source, body)
+        for layer, (_, weights) in zip(body, source.body, strict=True):
+            layer.set_weights(weights)
     taken = []
     for name, (labels, layer) in heads.items():
         if labels in source.heads:
@@ -83,6 +99,47 @@ def _read(run: Path) -> _Source:
         heads[contract.labels] = answer.get_weights()
         content.update((folder / run_folder.MODEL).read_bytes())
     return _Source(body, heads, content.hexdigest())
+
+
+def _from_file(path: Path, network: Any, heads: Sequence[Any], split: SplitData) -> _Source:
+    """Give a network the body of a model file; return its head."""
+    model = read_model(path)
+    _refuse_unlike(model, network, split)
+    chosen = np.random.default_rng(0).permutation(len(split.train))[:_PICTURES]
+    answer = take_weights(model, network, heads, split.train.pictures[np.sort(chosen)])
+    return _Source((), {model.contract.labels: [answer[:-1], answer[-1]]}, model.sha256)
+
+
+def _refuse_unlike(model: ModelFile, network: Any, split: SplitData) -> None:
+    """Refuse a file of another input, or one that learnt from what is set aside here.
+
+    A file does not name its pictures, only what they were altogether and how many were set aside.
+    Of the same data it must have set the same aside; of other data nobody knows, which is said.
+    """
+    contract = model.contract
+    if contract.task != "multiclass" or contract.input.shape != tuple(network.input_shape[1:]):
+        raise SettingsError(
+            f"{model.path} is {contract.task} and takes pictures of {contract.input.shape}",
+            expected=f"a multiclass network for {tuple(network.input_shape[1:])}",
+            fix="begin with another file",
+        )
+    theirs = contract.provenance
+    data, aside = dict(theirs.get("data") or {}), dict(theirs.get("split") or {})
+    parts = [split, *split.heads.values()]
+    ours = {part.origin.content_sha256: part for part in parts}.get(data.get("content_sha256", ""))
+    if ours is None:
+        _log.warning(
+            "%s learnt from %s; if pictures of it are in this data, validation says too much",
+            model.path, data.get("name", "data that it does not name"),
+        )  # fmt: skip
+    elif (aside.get("seed"), aside.get("val")) != (split.seed, len(ours.val)):
+        raise SettingsError(
+            f"{model.path} was trained on the same data, and set {aside.get('val')} pictures aside "
+            f"with seed {aside.get('seed')}, where this run sets {len(ours.val)} aside with "
+            f"seed {split.seed}",
+            expected="a file of the same data and split",
+            fix="give both the same data, data.seed and data.validation_fraction",
+        )
 
 
 def _layers(

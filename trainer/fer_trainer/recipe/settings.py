@@ -148,8 +148,8 @@ class TrainingSettings:
             the network answers, in training alone. Times the logarithm of its share is added to
             each label's logit, so rare labels must be surer. 1 makes up for them, 0 leaves
             them (Menon et al., Long-Tail Learning via Logit Adjustment, 2021).
-        init_from: A finished run whose weights this one begins with, below its heads, and in the
-            heads where their labels are the same; "" for none.
+        init_from: A finished run, or a model file made of one, whose weights this one begins
+            with, below its heads, and in the heads where their labels are the same; "" for none.
     """
 
     epochs: int = setting(10, low=1)

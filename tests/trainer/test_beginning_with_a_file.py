@@ -1,0 +1,138 @@
+"""Beginning with the weights of a model file, as the converter makes it of a run."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fer_convert
+from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.labels import LABEL_SETS
+from fer_edge.shared.model.model_file import read_model, write_model
+from fer_trainer.backend import keras
+from fer_trainer.cli import cli
+from fer_trainer.data.loading import load_data
+from fer_trainer.jobs.beginning import begin_from
+from fer_trainer.jobs.finished import load_run
+from fer_trainer.recipe.files import load_recipe
+from fer_trainer.recipe.settings import Recipe
+from fer_trainer.training.loop import new_network, predict
+
+
+@pytest.fixture(scope="module")
+def model(
+    finished_run: Path, write_faces: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The small run as int8, made by the converter itself."""
+    out = tmp_path_factory.mktemp("file")
+    write_faces(out / "faces", LABEL_SETS["fer2013"].labels, each=60, seed=3)
+    done = fer_convert.convert(finished_run, ["int8"], out=out / "int8", data=out / "faces")
+    return done.files["int8"]
+
+
+def begun_with(model: Path, recipe: Path, *more: str) -> Recipe:
+    begin = f"training.init_from={json.dumps(str(model))}"
+    return load_recipe(str(recipe), overrides=[begin, *more])
+
+
+def changed(model: Path, to: Path, provenance: Callable[[dict], dict]) -> Path:
+    """Write the model with another provenance."""
+    file = read_model(model)
+    contract = replace(file.contract, provenance=provenance(dict(file.contract.provenance)))
+    golden = {name: data for name, data in file.members.items() if name.endswith(".npy")}
+    to.write_bytes(write_model(file.flatbuffer, contract, golden))
+    return to
+
+
+def test_the_network_answers_as_the_run_that_the_file_was_made_of(
+    model: Path, finished_run: Path, headed_recipe: Path, faces: Path
+) -> None:
+    recipe = begun_with(model, headed_recipe)
+    split, network = load_data(recipe, faces), new_network(recipe)
+    told = begin_from(network, recipe, split)
+    assert told["run"] == model.name
+    assert told["sha256"] == read_model(model).sha256
+    assert told["heads_taken"] == ["own"]
+    assert told["heads_new"] == ["people"]
+    theirs = predict(load_run(finished_run)[1], split.val.pictures)
+    ours = predict(network, split.val.pictures)[:, : theirs.shape[1]]
+    assert np.abs(ours - theirs).mean() < 0.02
+    assert (ours.argmax(axis=1) == theirs.argmax(axis=1)).mean() > 0.95
+
+
+def test_its_norms_are_those_of_pictures_so_that_it_trains_on(
+    model: Path, small_recipe: Path, faces: Path
+) -> None:
+    recipe = begun_with(model, small_recipe)
+    split, network = load_data(recipe, faces), new_network(recipe)
+    begin_from(network, recipe, split)
+    pictures = split.train.pictures[..., None].astype(np.float32)
+    still = np.asarray(network(pictures, training=False))
+    training = np.asarray(network(pictures, training=True))
+    assert (still.argmax(axis=1) == training.argmax(axis=1)).mean() > 0.9
+    first = next(each for each in network.layers if isinstance(each, keras.layers.Conv2D))
+    before = keras.Model(network.input, first.output)(pictures)
+    assert np.asarray(before).std(axis=(0, 1, 2)) == pytest.approx(np.ones(8), abs=0.2)
+
+
+def test_the_command_begins_with_a_file_and_says_so(
+    model: Path, small_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    arguments = ["fit", str(small_recipe), str(faces), "--out", str(tmp_path / "run"),
+                 "--init-from", str(model), "--epochs", "1"]  # fmt: skip
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    assert f"begun with the weights of {model.name}" in result.stderr
+    contract, _ = load_run(tmp_path / "run")
+    assert contract.provenance["init_from"]["heads_taken"] == ["fer2013"]
+
+
+LAYERS = '["rescale -1..1", "conv 8 /2 nobias", "bn", "relu", "residual 16 /2", "gap", "softmax"]'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("residual 16", "residual 24", r"needs 05_residual_\w+ as CONV_2D 24x3x3x8, it has .*16"),
+        ('/2", "gap', '/2", "conv 4", "gap', r"06_conv as CONV_2D 4x3x3x16, it has no further"),
+        (', "residual 16 /2"', "", r"needs no further layer, it has CONV_2D 16x\dx\dx8"),
+        ("-1..1", "0..1", r"answers as the file does for \d+% of 112 pictures only"),
+    ],
+)
+def test_a_file_of_other_layers_is_refused_by_the_first_that_differs(
+    model: Path, small_recipe: Path, faces: Path, before: str, after: str, message: str
+) -> None:
+    recipe = begun_with(model, small_recipe, f"network.layers={LAYERS.replace(before, after)}")
+    with pytest.raises(SettingsError, match=message):
+        begin_from(new_network(recipe), recipe, load_data(recipe, faces))
+
+
+def test_a_file_of_the_same_data_and_another_split_is_refused(
+    model: Path, small_recipe: Path, faces: Path
+) -> None:
+    recipe = begun_with(model, small_recipe, "data.seed=8")
+    with pytest.raises(SettingsError, match=r"set \d+ pictures aside with seed 7, where .* seed 8"):
+        begin_from(new_network(recipe), recipe, load_data(recipe, faces))
+
+
+def test_of_a_file_of_other_data_it_is_said_that_validation_may_say_too_much(
+    model: Path, small_recipe: Path, faces: Path, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    other = changed(
+        model, tmp_path / "other.tflite",
+        lambda told: told | {"data": {"name": "theirs.zip", "content_sha256": "0" * 64}},
+    )  # fmt: skip
+    recipe = begun_with(other, small_recipe, "data.seed=8")
+    assert begin_from(new_network(recipe), recipe, load_data(recipe, faces))
+    assert "learnt from theirs.zip; if pictures of it are in this data" in caplog.text
+
+
+def test_a_file_of_another_input_is_refused(model: Path, small_recipe: Path, faces: Path) -> None:
+    recipe = begun_with(model, small_recipe, "input.height=32", "input.width=32")
+    with pytest.raises(SettingsError, match=r"takes pictures of \(48, 48, 1\).*\(32, 32, 1\)"):
+        begin_from(new_network(recipe), recipe, load_data(recipe, faces))
