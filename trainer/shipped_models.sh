@@ -1,24 +1,25 @@
 #!/bin/bash
 # From data to files: teachers, their answers, pupils, and the four models that fer-edge ships.
 #
-#   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv unlabelled_faces.zip RUNS [--set KEY=VALUE ...]
+#   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv unlabelled_faces.zip MODELS RUNS [--set KEY=VALUE ...]
 #
-# Needs fer-train, fer-convert and fer-edge on the PATH. RUNS gets a folder for each run, for the
-# answers and for each conversion, and times.tsv: how many seconds each step took (one that was
-# done before: a few). On two free cores with AVX2 about 13 hours for the two teachers, 2 for their
-# answers, 10 for the two pupils.
+# Needs fer-train, fer-convert and fer-edge on the PATH. MODELS is a folder with edge-small.int8.tflite
+# and edge-nano.int8.tflite of the generation before, with whose weights this one begins. RUNS gets a
+# folder for each run, for the answers and for each conversion, and times.tsv: how many seconds each
+# step took (one that was done before: a few).
 # After an interruption, run it again: what is finished is left alone, what is not goes on from its
 # last epoch or view. Settings given at the end go to every training and to the answers; a folder of
 # other settings is refused, so give a trial RUNS of its own. After one with training.epochs=1 the
-# converter's gate may refuse what came of it.
+# converter's gate may refuse what came of it. On a processor with AMX, or a GPU, give
+# --set training.precision=mixed_bfloat16: the models that ship were trained so.
 set -euo pipefail
 
-if [ $# -lt 4 ]; then
-  sed -n '2,13s/^# \{0,1\}//p' "$0"
+if [ $# -lt 5 ]; then
+  sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
   exit 64
 fi
-data=$1 votes=$2 faces=$3 runs=$4
-shift 4
+data=$1 votes=$2 faces=$3 before=$4 runs=$5
+shift 5
 settings=("$@")
 mkdir -p "$runs"
 runs=$(cd "$runs" && pwd)
@@ -52,27 +53,24 @@ PYTHON
   [ "$better" = True ]
 }
 
-teachers=()
-for name in edge-teacher edge-teacher-wide; do
-  train "$name" "$name"
-  if teaches "$name"; then
-    teachers+=("$runs/$name")
-  else
-    echo "$name is not better than its pupils were: it does not teach" >&2
-  fi
-done
-if [ ${#teachers[@]} -eq 0 ]; then
-  echo "no teacher is good enough; all teach, and what comes of it should not ship" >&2
-  teachers=("$runs/edge-teacher" "$runs/edge-teacher-wide")
+train edge-teacher edge-teacher
+if ! teaches edge-teacher; then
+  echo "edge-teacher is not better than its pupils were: what comes of it should not ship" >&2
 fi
+# The generation before, which learns to answer with both heads, knows other things than edge-teacher.
+train edge-small-heads edge-small-taught --set name=edge-small-heads --set training.epochs=8 \
+  --init-from "$before/edge-small.int8.tflite"
 
 # Both pupils see the same views: what comes on top of them differs.
 more=(--set "data.unlabelled=$faces")
-step "answers" fer-train teach "${teachers[@]}" "$data" --out "$runs/answers" --views 16 \
-  --recipe edge-small-taught --set "data.votes=$votes" "${more[@]}" "${settings[@]}"
+step "answers" fer-train teach "$runs/edge-teacher" "$runs/edge-small-heads" "$data" --out "$runs/answers" \
+  --views 8 --recipe edge-small-taught --set "data.votes=$votes" "${more[@]}" "${settings[@]}"
 
+begin=("$runs/edge-small-heads" "$before/edge-nano.int8.tflite")
 for name in edge-small edge-nano; do
-  train "$name" "$name-taught" --set "name=$name" --set "distillation.answers=$runs/answers" "${more[@]}"
+  train "$name" "$name-taught" --set "name=$name" --set "distillation.answers=$runs/answers" "${more[@]}" \
+    --init-from "${begin[0]}"
+  begin=("${begin[@]:1}")
 done
 
 for name in edge-small edge-nano; do
