@@ -22,6 +22,7 @@ from fer_trainer.jobs.teachers import check_teachers
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import AugmentationSettings, Recipe
 from fer_trainer.run.folder import RunFolder
+from fer_trainer.run.metrics import trained_in
 from fer_trainer.training.answers import StoredAnswers, open_answers
 from fer_trainer.training.augmentation import Augment
 from fer_trainer.training.batches import ShuffledBatches
@@ -312,6 +313,20 @@ def test_a_teacher_that_learnt_from_what_is_set_aside_is_not_asked(
         teach([finished_run], recipe, load_data(recipe, faces), tmp_path / "out", views=1, seed=0,
               force=False, tell=lambda line: None)  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_says_in_which_precision_it_answers(tmp_path: Path, finished_run: Path) -> None:
+    assert trained_in(finished_run / "metrics.json") == "float32"
+    path = tmp_path / "metrics.json"
+    for written, read in (
+        ('{"precision": "mixed_bfloat16"}', "mixed_bfloat16"), ("{}", "float32"),
+        ('{"precision": "of another version"}', "float32"),
+    ):  # fmt: skip
+        path.write_text(written)
+        assert trained_in(path) == read
+    path.write_text("[")
+    with pytest.raises(ModelError, match=r"metrics\.json cannot be read"):
+        trained_in(path)
 
 
 def test_a_view_of_no_change_shows_the_picture_and_others_repeat_exactly() -> None:

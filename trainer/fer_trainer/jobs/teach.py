@@ -26,6 +26,7 @@ from fer_trainer.recipe.settings import AugmentationSettings, Recipe
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder, explained
 from fer_trainer.run.lock import is_lock
+from fer_trainer.run.metrics import trained_in
 from fer_trainer.training.answers import (
     MANIFEST,
     PICTURES,
@@ -130,8 +131,7 @@ def _open(run: Path, recipe: Recipe) -> _Teacher:
         check_teachers_input(folder, contract, recipe)
     model = run / run_folder.MODEL
     # Never by trial, which may come out otherwise when the rest of the views is answered.
-    asked = own.training.precision
-    network = network_in("float32" if asked == "auto" else asked, own)
+    network = network_in(trained_in(run / run_folder.METRICS), own)
     network.set_weights(load_network(model).get_weights())
     names = [head.labels for head in own.heads] or [own.labels.title]
     label_sets = {head.labels: label_set(head.labels).labels for head in own.heads} or {

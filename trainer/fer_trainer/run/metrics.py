@@ -11,6 +11,8 @@ from fer_edge.shared.errors import ModelError
 from fer_edge.shared.strict_json import parse_json
 from fer_edge.shared.typed_tables import from_table
 
+_PLAIN: Final = "float32"
+_POLICIES: Final = _PLAIN, "mixed_bfloat16", "mixed_float16"
 _PARTS: Final = ("validation", "test", "test_without_train_copies")
 
 
@@ -109,10 +111,32 @@ def read_metrics(path: Path) -> dict[str, Any]:
         metrics = parse_json(path.read_bytes())
         from_table(_Metrics, metrics, later=True).check()
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path} cannot be read ({type(error).__name__}: {error})",
-            expected="the file as `fer-train fit` writes it",
-            fix="copy the run again, or train again",
-        ) from error
+        raise _unreadable(path, error) from error
     known = {name: value for name, value in metrics.items() if value is not None}
     return dict.fromkeys(_PARTS) | known
+
+
+def trained_in(path: Path) -> str:
+    """Return the dtype policy in which a run was trained, by its `metrics.json`.
+
+    Runs of earlier versions do not say; float32 serves for each.
+
+    Args:
+        path: The file, of a run with one head or several.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    try:
+        policy = parse_json(path.read_bytes()).get("precision", _PLAIN)
+    except (OSError, ValueError, AttributeError) as error:
+        raise _unreadable(path, error) from error
+    return policy if policy in _POLICIES else _PLAIN
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"{path} cannot be read ({type(error).__name__}: {error})",
+        expected="the file as `fer-train fit` writes it",
+        fix="copy the run again, or train again",
+    )
