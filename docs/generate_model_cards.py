@@ -185,7 +185,7 @@ def card(
             ("network", f"recipe `{provenance['recipe']}`, {provenance['epochs']} epochs"),
             ("trained on", f"{split['train']:,} pictures of `{data['name']}`, {labelled}"),
             ("set aside", f"{split['val']:,} for validation, none of which is among these"),
-            ("taught by", ", ".join(_short(teacher) for teacher in provenance.get("teachers", []))),
+            *_besides(provenance),
             (
                 "revision",
                 f"`{provenance['git_revision'][:12]}`, seed {provenance['training_seed']}",
@@ -248,6 +248,17 @@ def card(
         "`docs/log/models.md`.\n"
     )
     yield f"## Misuse\n\n{_MISUSE}\n"
+
+
+def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say what else the weights come from than the pictures with labels."""
+    if begun := provenance.get("init_from"):
+        yield "begun with", f"`{begun['run']}` (sha256 `{begun['sha256'][:12]}`)"
+    if teachers := provenance.get("teachers"):
+        yield "taught by", ", ".join(map(_short, teachers))
+    if faces := provenance.get("unlabelled"):
+        even = f", {faces['read_evenly']:,} of them covered" if faces.get("read_evenly") else ""
+        yield "faces without labels", f"{faces['pictures']:,} of `{faces['name']}`{even}"
 
 
 def _photographs(results: Mapping[Known, PeopleEvaluation]) -> Iterator[str]:
