@@ -361,6 +361,7 @@ def _contract(
                 for part in ("validation", "test", "test_without_train_copies")
                 if metrics[part] is not None
             },
+            **({"blend": metrics["blend"]} if "blend" in metrics else {}),
             "epochs": metrics["epochs"],
             "training_seed": recipe.training.seed,
             "teachers": teacher_names(recipe),

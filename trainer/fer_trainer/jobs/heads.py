@@ -12,15 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.model.contract import ModelContract
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.network.builder import head_network
+from fer_trainer.network.builder import head_layer, head_network, scope_name
 from fer_trainer.recipe.files import dump_recipe
-from fer_trainer.recipe.settings import Recipe
+from fer_trainer.recipe.settings import HeadSettings, Recipe
 from fer_trainer.report.files import write_report
 from fer_trainer.report.heads import render_heads
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder, replace_file
+from fer_trainer.training.blending import blended
 from fer_trainer.training.measurement import Measured, measure
 
 Promise: TypeAlias = Callable[[Recipe, SplitData, Measured, dict[str, Any]], ModelContract]
@@ -59,8 +61,11 @@ def deliver_heads(
     for head in recipe.heads:
         own, data = recipe.of_head(head), split.heads[head.name]
         answering = head_network(network, head.name, name=own.name)
+        told: dict[str, Any] = {}
+        if head.blend:
+            answering, told["blend"] = _blended(network, recipe, head, data.val, name=own.name)
         measured = measure(answering, own, data)
-        metrics = {**measured.metrics, **trained}
+        metrics = {**measured.metrics, **trained, **told}
         contract = promise(own, data, measured, metrics)
         folder = RunFolder(run.path / run_folder.HEADS / head.name)
         folder.prepare()
@@ -83,6 +88,21 @@ def deliver_heads(
     whole = {"heads": figures, **trained}
     run.write_json(run_folder.METRICS, whole)
     return whole
+
+
+def _blended(
+    network: Any, recipe: Recipe, head: HeadSettings, validation: Samples, *, name: str
+) -> tuple[Any, dict[str, Any]]:
+    """Mix another head's answer into one; return its network, and what metrics say of it."""
+    (other,) = (each for each in recipe.heads if each.name == head.blend)
+    answering, share = blended(
+        network,
+        (head_layer(network, head.name), head_layer(network, other.name)),
+        (recipe.of_head(head).label_names, recipe.of_head(other).label_names),
+        validation,
+        name=scope_name(name),
+    )
+    return answering, {"with": other.name, "share": share}
 
 
 def head_history(run: Path, head: str) -> str:

@@ -52,7 +52,7 @@ def build_network(
             x = addition(x, begun, name_of_line, stride=stride)
         else:
             x = _apply(line, x, name_of_line, labels)
-    return keras.Model(pixels, x, name=_scope(name))
+    return keras.Model(pixels, x, name=scope_name(name))
 
 
 def head_network(network: Any, head: str, *, name: str) -> Any:
@@ -63,11 +63,15 @@ def head_network(network: Any, head: str, *, name: str) -> Any:
         head: The head's name.
         name: Of the model.
     """
-    answer = next(layer for layer in network.layers if layer.name.partition("_softmax_")[2] == head)
-    return keras.Model(network.input, answer.output, name=_scope(name))
+    return keras.Model(network.input, head_layer(network, head).output, name=scope_name(name))
 
 
-def _scope(name: str) -> str:
+def head_layer(network: Any, head: str) -> Any:
+    """Return the last layer of one head of a network with several."""
+    return next(layer for layer in network.layers if layer.name.partition("_softmax_")[2] == head)
+
+
+def scope_name(name: str) -> str:
     """Return a name that TensorFlow takes: no umlauts, no spaces, a letter or a digit first."""
     return re.sub(r"[^A-Za-z0-9._]", "_", as_name(name))
 

@@ -19,6 +19,9 @@ EPOCH_FIELDS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 _TILES: Final = 4
 """As `training.changing` has it; not imported, because that needs Keras."""
 
+_LEAST_IN_COMMON: Final = 2
+"""Labels of two heads of which one is mixed into the other."""
+
 _HEAD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 _ENDINGS: Final = {
@@ -113,6 +116,15 @@ def _check_heads(recipe: Recipe, where: str) -> None:
                 f"{where}: heads.{number}.name is {head.name!r}",
                 expected="a name of its own, of small letters, digits, - and _",
                 fix="choose another name",
+            )
+    for number, head in enumerate(recipe.heads, start=1):
+        others = {each.name: label_set(each.labels).labels for each in recipe.heads if each != head}
+        common = {*label_set(head.labels).labels}.intersection(others.get(head.blend, ()))
+        if head.blend and len(common) < _LEAST_IN_COMMON:
+            raise SettingsError(
+                f"{where}: heads.{number}.blend is {head.blend!r}",
+                expected="the name of another head with which this one has two labels in common",
+                fix="choose one of " + (", ".join(others) or "none") + ", or leave it out",
             )
     if recipe.heads[0].labels != recipe.labels.title:
         raise SettingsError(

@@ -287,12 +287,15 @@ class HeadSettings:
         votes: A CSV file of FER+ votes, the soft labels to train towards; where it is "" and the
             labels are "ferplus", `data.votes` counts.
         weight: Of this head's loss in the sum.
+        blend: Name of another head whose answer is mixed into this one's when all is trained, for
+            the labels that both know; validation decides how much. "" for none.
     """
 
     name: str
     labels: str
     votes: str = ""
     weight: float = setting(1.0, above=0, high=100)
+    blend: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -379,6 +379,9 @@ def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         out = ", ".join(f"{reason} {n:,}" for reason, n in sorted(faces["left_out"].items()))
         words = f"{faces['name']}, {faces['pictures']:,} pictures; left out: {out or 'none'}"
         yield "unlabelled faces", f"{words}; {faces['note'] or 'no note on their licence'}"
+    if blend := provenance.get("blend"):
+        words = f"{blend['share']:.0%} of the answer is that of the head {blend['with']}"
+        yield "mixed", f"{words}, chosen on validation"
 
 
 def thumbnail(picture: Image, *, alt: str) -> str:
