@@ -63,7 +63,7 @@ def read_results(file: Path) -> Results:
     except (ValueError, AttributeError, TypeError):
         results, complete = {}, False
     if not (results and complete):
-        sys.exit(f"{file} is not what robustness.py --json prints")
+        sys.exit(f"{file} lacks the parts changes and haar of robustness.py --json")
     if len(results) > len(COLOURS):
         sys.exit(f"{file} has {len(results)} models; a panel shows at most {len(COLOURS)}")
     return results

@@ -259,6 +259,8 @@ def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if faces := provenance.get("unlabelled"):
         even = f", {faces['read_evenly']:,} of them covered" if faces.get("read_evenly") else ""
         yield "faces without labels", f"{faces['pictures']:,} of `{faces['name']}`{even}"
+    if blend := provenance.get("blend"):
+        yield "mixed", f"{blend['share']:.0%} of the answer is that of the head `{blend['with']}`"
 
 
 def _photographs(results: Mapping[Known, PeopleEvaluation]) -> Iterator[str]:

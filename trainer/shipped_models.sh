@@ -22,7 +22,7 @@ data=$1 votes=$2 faces=$3 before=$4 runs=$5
 shift 5
 settings=("$@")
 mkdir -p "$runs"
-runs=$(cd "$runs" && pwd)
+runs=$(cd "$runs" && pwd) before=$(cd "$before" && pwd)
 
 step() { # NAME COMMAND...: do it, and say how long it took
   local name=$1 begun=$SECONDS

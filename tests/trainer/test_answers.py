@@ -1,6 +1,7 @@
 """Teachers that are asked once, and pupils that see what they saw."""
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from fer_trainer.data.loading import load_data
 from fer_trainer.data.splitting import SplitData
 from fer_trainer.jobs.finished import load_run
 from fer_trainer.jobs.fit import fit
-from fer_trainer.jobs.teach import teach
+from fer_trainer.jobs.teach import _open, teach
 from fer_trainer.jobs.teachers import check_teachers
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.recipe.settings import AugmentationSettings, Recipe
@@ -327,6 +328,17 @@ def test_a_run_says_in_which_precision_it_answers(tmp_path: Path, finished_run: 
     path.write_text("[")
     with pytest.raises(ModelError, match=r"metrics\.json cannot be read"):
         trained_in(path)
+
+
+def test_a_teacher_answers_in_the_precision_it_was_trained_in(
+    finished_run: Path, small_recipe: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    metrics = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps(metrics | {"precision": "mixed_bfloat16"}))
+    teacher = _open(run, load_recipe(str(small_recipe)))
+    assert teacher.facts["precision"] == "mixed_bfloat16"
+    assert any(layer.compute_dtype == "bfloat16" for layer in teacher.network.layers)
 
 
 def test_a_view_of_no_change_shows_the_picture_and_others_repeat_exactly() -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_edge.shared.data.samples import Samples
 from fer_edge.shared.errors import SettingsError
+from fer_trainer.backend import keras
 from fer_trainer.data.loading import load_data
 from fer_trainer.jobs.finished import load_network, load_run
 from fer_trainer.jobs.fit import fit
 from fer_trainer.recipe.files import load_recipe
 from fer_trainer.run.folder import RunFolder
-from fer_trainer.training.blending import SHARES, mixed_heads, with_other_labels
+from fer_trainer.training.blending import SHARES, blended, mixed_heads, with_other_labels
 from fer_trainer.training.loop import predict
 
 RNG = np.random.default_rng(3)
@@ -76,6 +78,35 @@ def test_a_head_without_a_blend_is_left_as_it_was_trained(blended_run: Path) -> 
     pictures = RNG.integers(0, 256, (4, 48, 48)).astype(np.uint8)
     whole = predict(load_network(blended_run / "model.keras"), pictures)
     assert predict(network, pictures) == pytest.approx(whole[:, :7], abs=1e-6)
+
+
+@pytest.mark.parametrize(("right", "share"), [("head", 0.0), ("other", 0.3), ("both", 0.05)])
+def test_validation_decides_how_much_is_mixed_in(right: str, share: float) -> None:
+    """Two pixels tell one of two labels; each head may look at them the right way round, or not.
+
+    With "both" the head is right but for one picture, which a little of the other mends.
+    """
+    labels = ("calm", "glad")
+    truth = np.array([0, 1] * 10)
+    pictures = np.zeros((20, 1, 2), np.uint8)
+    pictures[np.arange(20), 0, truth] = 100
+    pixels = keras.Input((1, 2, 1))
+    features = keras.layers.Flatten()(pixels)
+    layers = [keras.layers.Dense(2, activation="softmax") for _ in range(2)]
+    network = keras.Model(pixels, keras.layers.Concatenate()([each(features) for each in layers]))
+    way, wrong = np.eye(2), np.eye(2)[::-1]
+    kernels = {"head": (way, wrong), "other": (0.4 * wrong, way), "both": (way, way)}[right]
+    for layer, kernel in zip(layers, kernels, strict=True):
+        layer.set_weights([kernel, np.zeros(2)])
+    if right == "both":
+        # Of the first picture the head sees next to nothing, and leans to the wrong label.
+        pictures[0] = [[1, 0]]
+        layers[0].set_weights([way, np.array([0.0, 1.02])])
+    samples = Samples(pictures, truth, tuple(map(str, range(20))))
+    answering, found = blended(network, (layers[0], layers[1]), (labels, labels), samples, name="n")
+    assert found == pytest.approx(share)
+    said = np.asarray(answering(pictures[..., None].astype(np.float32)))
+    assert (said.argmax(axis=1) == truth).mean() == 1.0
 
 
 @pytest.mark.parametrize("other", ["nobody", "people"])

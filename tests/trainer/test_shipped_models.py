@@ -23,7 +23,9 @@ Make = Callable[..., tuple[int, list[str], str]]
 def make(tmp_path: Path) -> Make:
     """Run the script on a teacher with the given text in its metrics.json."""
     programs, runs = tmp_path / "bin", tmp_path / "runs"
+    before = tmp_path / "before"
     programs.mkdir()
+    before.mkdir()
     for name in ("fer-train", "fer-convert", "fer-edge"):
         (programs / name).write_text(PROGRAM)
         (programs / name).chmod(0o755)
@@ -33,7 +35,7 @@ def make(tmp_path: Path) -> Make:
         (runs / TEACHER / "metrics.json").write_text(metrics)
         calls = tmp_path / "calls"
         done = subprocess.run(
-            ["bash", str(SCRIPT), "data.zip", "votes.csv", "faces.zip", "before", str(runs),
+            ["bash", str(SCRIPT), "data.zip", "votes.csv", "faces.zip", str(before), str(runs),
              *more],
             env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "CALLS": str(calls)},
             capture_output=True, text=True, check=False, timeout=60,
@@ -65,10 +67,10 @@ def test_each_network_begins_where_the_generation_before_ended(make: Make) -> No
     _, calls, _ = make(reaching(0.7, 0.83))
     teacher, heads, small, nano = [call for call in calls if call.startswith("fer-train fit ")]
     assert "--init-from" not in teacher
-    assert "--init-from before/edge-small.int8.tflite" in heads
+    assert "/before/edge-small.int8.tflite" in heads
     assert "--init-from" in small
     assert small.split("--init-from ")[1].split()[0].endswith("/edge-small-heads")
-    assert "--init-from before/edge-nano.int8.tflite" in nano
+    assert "/before/edge-nano.int8.tflite" in nano
     (teach,) = [call for call in calls if call.startswith("fer-train teach ")]
     assert teach.split()[2].endswith("/edge-teacher")
     assert teach.split()[3].endswith("/edge-small-heads")

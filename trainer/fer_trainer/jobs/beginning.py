@@ -17,9 +17,10 @@ import numpy as np
 from fer_edge.shared.errors import SettingsError
 from fer_edge.shared.model.model_file import ModelFile, read_model
 from fer_trainer.data.splitting import SplitData
-from fer_trainer.jobs.finished import load_run
+from fer_trainer.jobs.finished import load_network, load_run
 from fer_trainer.jobs.model_file import take_weights
 from fer_trainer.jobs.teachers import refuse_seen
+from fer_trainer.network.builder import head_layer
 from fer_trainer.recipe.settings import Recipe
 from fer_trainer.run import folder as run_folder
 from fer_trainer.run.folder import RunFolder
@@ -66,6 +67,12 @@ def begin_from(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]
     if not recipe.training.init_from:
         return None
     run = Path(recipe.training.init_from)
+    if not run.exists():
+        raise SettingsError(
+            f"{run} does not exist",
+            expected="a finished run, or a model file",
+            fix="check --init-from, or training.init_from",
+        )
     body, heads = _layers(network, recipe)
     if run.is_file():
         source = _from_file(run, network, [layer for _, layer in heads.values()], split)
@@ -89,16 +96,24 @@ def begin_from(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]
 
 
 def _read(run: Path) -> _Source:
-    body: list[tuple[str, Weights]] = []
-    heads: dict[tuple[str, ...], Weights] = {}
-    content = hashlib.sha256()
-    for folder in RunFolder(run).heads().values() or [run]:
-        contract, network = load_run(folder)
-        *below, answer = [layer for layer in network.layers if layer.weights]
-        body = [(layer.name, layer.get_weights()) for layer in below]
-        heads[contract.labels] = answer.get_weights()
-        content.update((folder / run_folder.MODEL).read_bytes())
-    return _Source(body, heads, content.hexdigest())
+    folders = RunFolder(run).heads()
+    contracts = {name: load_run(folder)[0] for name, folder in (folders or {"": run}).items()}
+    # Each head as it was trained: what is delivered of it may have another one's answer mixed in.
+    network = load_network(run / run_folder.MODEL)
+    answers = {
+        name: head_layer(network, name) if name else _weighted(network)[-1] for name in contracts
+    }
+    last = {id(layer) for layer in answers.values()}
+    body = [
+        (layer.name, layer.get_weights()) for layer in _weighted(network) if id(layer) not in last
+    ]
+    heads = {contracts[name].labels: layer.get_weights() for name, layer in answers.items()}
+    sha256 = hashlib.sha256((run / run_folder.MODEL).read_bytes()).hexdigest()
+    return _Source(body, heads, sha256)
+
+
+def _weighted(network: Any) -> list[Any]:
+    return [layer for layer in network.layers if layer.weights]
 
 
 def _from_file(path: Path, network: Any, heads: Sequence[Any], split: SplitData) -> _Source:
@@ -123,10 +138,12 @@ def _refuse_unlike(model: ModelFile, network: Any, split: SplitData) -> None:
             expected=f"a multiclass network for {tuple(network.input_shape[1:])}",
             fix="begin with another file",
         )
-    theirs = contract.provenance
-    data, aside = dict(theirs.get("data") or {}), dict(theirs.get("split") or {})
-    parts = [split, *split.heads.values()]
-    ours = {part.origin.content_sha256: part for part in parts}.get(data.get("content_sha256", ""))
+    data, aside = (
+        each if isinstance(each := contract.provenance.get(key), Mapping) else {}
+        for key in ("data", "split")
+    )
+    parts = {part.origin.content_sha256: part for part in (split, *split.heads.values())}
+    ours = parts.get(str(data.get("content_sha256")))
     if ours is None:
         _log.warning(
             "%s learnt from %s; if pictures of it are in this data, validation says too much",
@@ -146,12 +163,12 @@ def _layers(
     network: Any, recipe: Recipe
 ) -> tuple[list[Any], dict[str, tuple[tuple[str, ...], Any]]]:
     """Return the layers of a new network's body, and each head's labels and layer by its name."""
-    weighted = [layer for layer in network.layers if layer.weights]
+    weighted = _weighted(network)
     if not recipe.heads:
         return weighted[:-1], {recipe.labels.title: (recipe.label_names, weighted[-1])}
-    answers = {layer.name.partition("_softmax_")[2]: layer for layer in weighted}
     heads = {
-        head.name: (recipe.of_head(head).label_names, answers[head.name]) for head in recipe.heads
+        head.name: (recipe.of_head(head).label_names, head_layer(network, head.name))
+        for head in recipe.heads
     }
     last = {id(layer) for _, layer in heads.values()}
     return [layer for layer in weighted if id(layer) not in last], heads

@@ -9,6 +9,7 @@ one with norms.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -27,9 +28,9 @@ Weights = NDArray[np.float32]
 _WEIGHTED: Final = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 """Operators that multiply with what has been learnt."""
 _LEAST_SPREAD: Final = 1e-3  # of a channel that answers alike to every picture
-_SAME_LABEL: Final = 0.9
-"""So often must the network answer as the file does. Quantisation alone changes 1 answer in 100;
-layers that have been taken for one another change most."""
+_APART: Final = 0.1
+"""How far the network's probabilities may be from the file's: half the sum of the differences.
+Quantisation alone moves 0.01; layers that have been taken for one another move most of it."""
 
 
 class _Stored(NamedTuple):
@@ -65,24 +66,31 @@ def take_weights(
     Raises:
         SettingsError: The layers are others, or the network would answer otherwise than the file.
     """
+    runtime = LitertNetwork(model)
     *stored, last = _read(model) or [_NOTHING]
     layers = [layer for layer in network.layers if layer.weights and layer not in heads]
     norms = {id(norm): layer for layer in layers if (norm := _norm_after(layer)) is not None}
     takers = [layer for layer in layers if id(layer) not in norms]
-    seen = pictures.reshape(-1, *network.input_shape[1:]).astype(np.float32)
-    gain = _gain_of_pixels(network, model.contract.input)
-    if stored and _rescales(stored[0], network):
-        gain, stored = 1.0, stored[1:]
+    _check_norms(model, takers)
+    seen = _given(pictures, network)
+    gain, offset = _of_pixels(network, model.contract.input)
+    if _rescales(stored, takers, network):
+        gain, offset, stored = 1.0, 0.0, stored[1:]
     for each, layer in zip(_for_layers(model, stored, takers), takers, strict=True):
         kernel = _in_keras(each).reshape(layer.kernel.shape) * np.float32(gain)
-        gain = 1.0
+        # The offset of what it is given lies in the bias, where no border is padded.
+        axes = tuple(range(kernel.ndim - len(_channels(layer))))
+        bias = each.bias - np.float32(offset) * kernel.sum(axis=axes).reshape(-1)
+        gain, offset = 1.0, 0.0
         norm = _norm_after(layer)
         if norm is None:
-            layer.set_weights([kernel, each.bias])
+            _set(layer, kernel, bias)
         else:
-            _set_normed(network, layer, norm, kernel, each.bias, seen)
+            _set_normed(network, layer, norm, kernel, bias, seen)
     answer = np.vstack([last.kernel.reshape(len(last.bias), -1).T, last.bias])
-    _check_answers(model, keras.Model(network.input, heads[0].input), answer, pictures)
+    _check_answers(
+        runtime, keras.Model(network.input, heads[0].input), answer, pictures, model.path
+    )
     return answer
 
 
@@ -94,8 +102,17 @@ def _read(model: ModelFile) -> list[_Stored]:
     interpreter = load_runtime()(model_content=model.flatbuffer, num_threads=1)
     interpreter.allocate_tensors()
     tensors = {each["index"]: each for each in interpreter.get_tensor_details()}
+    # The only list of operators that the runtime gives; the edge asks it for XNNPACK, too.
+    operators = interpreter._get_ops_details()
+    # A float16 file widens each constant by an operator; what that reads is the constant.
+    widened = {
+        int(each["outputs"][0]): int(each["inputs"][0])
+        for each in operators
+        if each["op_name"] == "DEQUANTIZE"
+    }
 
     def floats(index: int) -> Weights:
+        index = widened.get(index, index)
         values = interpreter.get_tensor(index).astype(np.float32)
         quantised = tensors[index]["quantization_parameters"]
         scales, zeros = quantised["scales"], quantised["zero_points"]
@@ -105,12 +122,15 @@ def _read(model: ModelFile) -> list[_Stored]:
         shape[quantised["quantized_dimension"] if len(scales) > 1 else 0] = len(scales)
         return np.asarray((values - zeros.reshape(shape)) * scales.reshape(shape), np.float32)
 
-    # The only list of operators that the runtime gives; the edge asks it for XNNPACK, too.
-    operators = [each for each in interpreter._get_ops_details() if each["op_name"] in _WEIGHTED]
-    return [
-        _Stored(each["op_name"], *(floats(int(index)) for index in each["inputs"][1:3]))
-        for each in operators
-    ]
+    def stored(operator: dict[str, Any]) -> _Stored:
+        _, kernel, *bias = map(int, operator["inputs"][:3])
+        weights = floats(kernel)
+        outputs = weights.shape[-1 if operator["op_name"] == "DEPTHWISE_CONV_2D" else 0]
+        # Without a bias its index is missing, or -1.
+        said = floats(bias[0]) if bias and bias[0] >= 0 else np.zeros(outputs, np.float32)
+        return _Stored(operator["op_name"], weights, said)
+
+    return [stored(each) for each in operators if each["op_name"] in _WEIGHTED]
 
 
 def _in_keras(stored: _Stored) -> Weights:
@@ -121,24 +141,30 @@ def _in_keras(stored: _Stored) -> Weights:
 def _norm_after(layer: Any) -> Any | None:
     """Return the batch norm that alone reads a linear convolution."""
     readers = [node.operation for node in layer._outbound_nodes]
-    norm = keras.layers.BatchNormalization
-    return readers[0] if len(readers) == 1 and isinstance(readers[0], norm) else None
+    norm, linear = keras.layers.BatchNormalization, keras.activations.linear
+    alone = len(readers) == 1 and getattr(layer, "activation", None) is linear
+    return readers[0] if alone and isinstance(readers[0], norm) else None
 
 
 def _set_normed(
     network: Any, layer: Any, norm: Any, kernel: Weights, bias: Weights, seen: Weights
 ) -> None:
     """Set a convolution and its norm, so that together they do what kernel and bias do."""
-    layer.set_weights([kernel])
+    _set(layer, kernel)
     answers = keras.Model(network.input, layer.output).predict(seen, verbose=0)
     axes = tuple(range(answers.ndim - 1))
     mean, spread = answers.mean(axes), np.maximum(answers.std(axes), _LEAST_SPREAD)
     # The convolution answers with a spread of 1, as a new one does, so that it learns as fast.
-    layer.set_weights([kernel / spread.reshape(_channels(layer))])
+    _set(layer, kernel / spread.reshape(_channels(layer)))
     variance = np.ones_like(spread)
     norm.set_weights(
         [spread * np.sqrt(variance + norm.epsilon), bias + mean, mean / spread, variance]
     )
+
+
+def _set(layer: Any, kernel: Weights, bias: Weights | None = None) -> None:
+    zeros = np.zeros(layer.bias.shape, np.float32) if layer.use_bias else None
+    layer.set_weights([kernel, zeros if bias is None else bias] if layer.use_bias else [kernel])
 
 
 def _channels(layer: Any) -> tuple[int, ...]:
@@ -147,20 +173,37 @@ def _channels(layer: Any) -> tuple[int, ...]:
     return tuple(layer.kernel.shape[-2 if depthwise else -1 :])
 
 
-def _rescales(first: _Stored, network: Any) -> bool:
+def _rescales(stored: Sequence[_Stored], layers: Sequence[Any], network: Any) -> bool:
     """Say whether a file's first operator does what the network's rescaling layer does.
 
     The converter makes one of a rescaling that the pixels' own scale cannot stand for.
     """
-    channels = network.input_shape[-1]
-    return first.operator == "DEPTHWISE_CONV_2D" and first.kernel.shape == (1, 1, 1, channels)
+    alike = "DEPTHWISE_CONV_2D", (1, 1, 1, network.input_shape[-1])
+    found = [(each.operator, each.kernel.shape) for each in stored[:1]]
+    return found == [alike] and [_stored_as(layer) for layer in layers[:1]] != [alike]
 
 
-def _gain_of_pixels(network: Any, spec: InputSpec) -> float:
-    """Return how much larger the file's first layer sees the pixels than the network's does."""
-    rescaling = [each for each in network.layers if isinstance(each, keras.layers.Rescaling)]
-    scale = float(rescaling[0].scale) if rescaling else 1.0
-    return 1.0 / scale if spec.dtype == "float32" else spec.scale / scale
+def _of_pixels(network: Any, spec: InputSpec) -> tuple[float, float]:
+    """Return how many times larger the file sees pixels than the network does, and its offset.
+
+    The offset is what the network's rescaling adds, which the file has not.
+    """
+    first, scale = network.layers[1], 1.0 if spec.dtype == "float32" else spec.scale
+    if not isinstance(first, keras.layers.Rescaling):
+        return scale, 0.0
+    return scale / float(first.scale), float(first.offset)
+
+
+def _check_norms(model: ModelFile, takers: Sequence[Any]) -> None:
+    """Refuse a recipe with a batch norm of which a file keeps no more than products and sums."""
+    for layer in takers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            raise SettingsError(
+                f"{model.path} cannot begin this recipe: its {layer.name} does not directly follow "
+                "a convolution or a dense layer",
+                expected="batch norms before the activation, which a file has in its products",
+                fix="begin with the run that the file was made of",
+            )
 
 
 def _for_layers(
@@ -207,20 +250,28 @@ def _named(operator: str, shape: tuple[int, ...]) -> str:
     return " ".join((operator, "x".join(map(str, shape)))).strip()
 
 
-def _check_answers(model: ModelFile, body: Any, answer: Weights, pictures: Pictures) -> None:
+def _check_answers(
+    runtime: LitertNetwork, body: Any, answer: Weights, pictures: Pictures, where: str
+) -> None:
     """Refuse weights with which the network answers otherwise than the file.
 
     Shapes do not tell everything: two layers of the same shape may have changed places.
     """
-    size = (len(pictures), *body.input_shape[1:])
-    features = body.predict(pictures.reshape(size).astype(np.float32), verbose=0)
-    ours = (features @ answer[:-1] + answer[-1]).argmax(axis=1)
-    runtime, spec = LitertNetwork(model), model.contract.output
-    theirs = [dequantise(runtime.raw_output(each), spec).argmax() for each in pictures]
-    if (same := float(np.mean(ours == np.array(theirs)))) < _SAME_LABEL:
+    features = body.predict(_given(pictures, body), verbose=0)
+    logits = features @ answer[:-1] + answer[-1]
+    ours = np.exp(logits - logits.max(axis=1, keepdims=True))
+    ours /= ours.sum(axis=1, keepdims=True)
+    spec = replace(runtime.contract.output, temperature=1.0)
+    theirs = np.array([dequantise(runtime.raw_output(each), spec) for each in pictures])
+    apart = float(np.abs(ours - theirs).sum(axis=1).mean() / 2)
+    if apart > _APART:
         raise SettingsError(
-            f"{model.path} does not fit this recipe: with its weights the network answers as the "
-            f"file does for {same:.0%} of {len(pictures)} pictures only",
+            f"{where} does not fit this recipe: with its weights the network's probabilities are "
+            f"{apart:.0%} apart from the file's, in the mean over {len(pictures)} pictures",
             expected="a file made of a network with the same layers in the same order",
             fix="begin with the run that the file was made of",
         )
+
+
+def _given(pictures: Pictures, network: Any) -> NDArray[np.float32]:
+    return pictures.reshape(-1, *network.input_shape[1:]).astype(np.float32)

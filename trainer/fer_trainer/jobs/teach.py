@@ -131,7 +131,8 @@ def _open(run: Path, recipe: Recipe) -> _Teacher:
         check_teachers_input(folder, contract, recipe)
     model = run / run_folder.MODEL
     # Never by trial, which may come out otherwise when the rest of the views is answered.
-    network = network_in(trained_in(run / run_folder.METRICS), own)
+    precision = trained_in(run / run_folder.METRICS)
+    network = network_in(precision, own)
     network.set_weights(load_network(model).get_weights())
     names = [head.labels for head in own.heads] or [own.labels.title]
     label_sets = {head.labels: label_set(head.labels).labels for head in own.heads} or {
@@ -141,7 +142,8 @@ def _open(run: Path, recipe: Recipe) -> _Teacher:
     parts = {
         name: range(place.start, place.stop) for name, place in zip(names, places, strict=True)
     }
-    facts = {"recipe": own.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+    facts = {"recipe": own.name, "sha256": sha256, "precision": precision}
     return _Teacher(run, for_answers_only(network), parts, facts, label_sets)
 
 

@@ -118,9 +118,14 @@ def _check_heads(recipe: Recipe, where: str) -> None:
                 fix="choose another name",
             )
     for number, head in enumerate(recipe.heads, start=1):
-        others = {each.name: label_set(each.labels).labels for each in recipe.heads if each != head}
-        common = {*label_set(head.labels).labels}.intersection(others.get(head.blend, ()))
-        if head.blend and len(common) < _LEAST_IN_COMMON:
+        own = {*label_set(head.labels).labels}
+        others = [
+            each.name
+            for each in recipe.heads
+            if each != head
+            and len(own.intersection(label_set(each.labels).labels)) >= _LEAST_IN_COMMON
+        ]
+        if head.blend and head.blend not in others:
             raise SettingsError(
                 f"{where}: heads.{number}.blend is {head.blend!r}",
                 expected="the name of another head with which this one has two labels in common",
