@@ -54,7 +54,7 @@ COVERED: Final = {"masked": 1814, "drawn": 686}
 PARTS: Final = ("changes", "haar", "margins", "frames", "masked", "no_face")
 
 TAUGHT_NOBODY: Final = re.compile(r"[0-4]\.\w+$")
-"""Names of covered faces that no model has learnt from; see edge-small-covered.toml."""
+"""Names of covered faces that no model has learnt from; see edge-small-taught.toml."""
 
 Change = Callable[[GreyImage, np.random.Generator], GreyImage]
 

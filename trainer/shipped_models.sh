@@ -1,15 +1,18 @@
 #!/bin/bash
-# From data to files: the four models that fer-edge ships, begun with those of the generation before.
+# From data to files: teachers, their answers, pupils, and the four models of a generation. Whether they
+# take the places of those that ship, their figures decide.
 #
 #   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv unlabelled_faces.zip MODELS RUNS [--set KEY=VALUE ...]
 #
-# Needs fer-train, fer-convert and fer-edge on the PATH. MODELS is a folder with the four files of the
-# generation before, as edge/fer_edge/models had them. RUNS gets for each a folder of the network as it
-# was, of its answers, of the run and of the conversion, and times.tsv: how many seconds each step took
-# (one that was done before: a few).
+# Needs fer-train, fer-convert and fer-edge on the PATH. MODELS is a folder with edge-small.int8.tflite
+# and edge-nano.int8.tflite of the generation before, with whose weights this one begins. RUNS gets a
+# folder for each run, for the answers and for each conversion, and times.tsv: how many seconds each
+# step took (one that was done before: a few).
 # After an interruption, run it again: what is finished is left alone, what is not goes on from its
 # last epoch or view. Settings given at the end go to every training and to the answers; a folder of
-# other settings is refused, so give a trial RUNS of its own.
+# other settings is refused, so give a trial RUNS of its own. After one with training.epochs=1 the
+# converter's gate may refuse what came of it. On two cores with AMX about an hour for the teacher, a
+# quarter for each of the other steps.
 set -euo pipefail
 
 if [ $# -lt 5 ]; then
@@ -30,21 +33,53 @@ step() { # NAME COMMAND...: do it, and say how long it took
   printf '%s\t%s\t%d\n' "$(date -u +%FT%TZ)" "$name" $((SECONDS - begun)) | tee -a "$runs/times.tsv" >&2
 }
 
-for model in edge-small-ferplus edge-nano-ferplus edge-small edge-nano; do
-  size=${model%-ferplus} own=(--set "name=$model") judged=()
-  if [ "$model" != "$size" ]; then
-    own+=(--set labels=ferplus --set "data.votes=$votes")
-    judged=(--votes "$votes")
-  fi
-  more=(--set "data.unlabelled=$faces")
-  # A run of the file, one epoch of next to no learning, so that it can be asked.
-  step "$model as it was" fer-train fit "$size" "$data" --out "$runs/$model-as-it-was" --resume "${own[@]}" \
-    --epochs 1 --set optimiser.learning_rate=0.000001 --init-from "$before/$model.int8.tflite" "${settings[@]}"
-  step "$model answers" fer-train teach "$runs/$model-as-it-was" "$data" --out "$runs/$model-answers" --views 5 \
-    --recipe "$size-covered" "${own[@]}" "${more[@]}" "${settings[@]}"
-  step "train $model" fer-train fit "$size-covered" "$data" --out "$runs/$model" --resume "${own[@]}" "${more[@]}" \
-    --set "distillation.answers=$runs/$model-answers" --init-from "$runs/$model-as-it-was" "${settings[@]}"
-  # Anew each time: a file may lie there that has not passed the gate.
-  step "convert $model" fer-convert "$runs/$model" --int8 --force --out "$runs/$model-int8"
-  step "evaluate $model" fer-edge evaluate "$data" --model "$runs/$model-int8/emotion.int8.tflite" "${judged[@]}"
+train() { # NAME RECIPE [--set ...]: what is done is left, and refused where settings or data differ
+  local name=$1 recipe=$2
+  shift 2
+  step "train $name" fer-train fit "$recipe" "$data" --out "$runs/$name" --resume \
+    --set "data.votes=$votes" "$@" "${settings[@]}"
+}
+
+teaches() { # NAME: whether validation puts it above edge-small and edge-small-ferplus of the last generation
+  local better
+  # Both figures are float_metrics.validation of their contracts, by the yardstick of metrics.json: the
+  # votes' label for every picture that has one.
+  better=$(python3 - "$runs/$1/metrics.json" <<'PYTHON'
+import json, sys
+heads = json.load(open(sys.argv[1], encoding="utf-8"))["heads"]
+least = {"fer2013": 0.6705, "ferplus": 0.825}
+print(all(heads[head]["validation"]["accuracy"] > least[head] for head in least))
+PYTHON
+  ) || exit
+  [ "$better" = True ]
+}
+
+train edge-teacher edge-teacher
+if ! teaches edge-teacher; then
+  echo "edge-teacher is not better than both models of the generation before" >&2
+fi
+# The generation before, which learns to answer with both heads, knows other things than edge-teacher.
+train edge-small-heads edge-small-taught --set name=edge-small-heads --set training.epochs=8 \
+  --init-from "$before/edge-small.int8.tflite"
+
+# Both pupils see the same views: what comes on top of them differs.
+more=(--set "data.unlabelled=$faces")
+step "answers" fer-train teach "$runs/edge-teacher" "$runs/edge-small-heads" "$data" --out "$runs/answers" \
+  --views 8 --recipe edge-small-taught --set "data.votes=$votes" "${more[@]}" "${settings[@]}"
+
+begin=("$runs/edge-small-heads" "$before/edge-nano.int8.tflite")
+for name in edge-small edge-nano; do
+  train "$name" "$name-taught" --set "name=$name" --set "distillation.answers=$runs/answers" "${more[@]}" \
+    --init-from "${begin[0]}"
+  begin=("${begin[@]:1}")
+done
+
+for name in edge-small edge-nano; do
+  for head in fer2013 ferplus; do
+    model=$name judged=()
+    [ $head = fer2013 ] || model=$name-ferplus judged=(--votes "$votes")
+    # Anew each time: a file may lie there that has not passed the gate.
+    step "convert $model" fer-convert "$runs/$name" --head $head --int8 --force --out "$runs/$model-int8"
+    step "evaluate $model" fer-edge evaluate "$data" --model "$runs/$model-int8/emotion.int8.tflite" "${judged[@]}"
+  done
 done

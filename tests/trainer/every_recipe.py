@@ -35,14 +35,7 @@ RESUMED = "edge-small"  # has every kind of state: schedule, decay, average, era
 FEW = ("training.epochs=2", "training.batch_size=2", "training.precision=float32")
 
 
-ALIKE = (
-    "edge-nano",
-    "edge-nano-covered",
-    "edge-nano-taught",
-    "edge-small-covered",
-    "edge-small-taught",
-    "edge-tiny",
-)
+ALIKE = ("edge-nano", "edge-nano-taught", "edge-small-taught", "edge-tiny")
 """Of the same layers as others, in other numbers; JAX compiles each for half a minute."""
 
 
