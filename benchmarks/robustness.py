@@ -9,7 +9,7 @@ nor the models anything count. `margins` shows what another margin around the bo
 training pictures (the test half chooses nothing). `no face` shows how sure the model is of pictures
 without one. With `--votes` the truth is what most people saw. With `--split`, to choose between
 models, the pictures are those that a run set aside for validation. `--part` measures some of it:
-one model's changes take one minute of two cores, all parts about ten.
+one model's changes take a minute or two.
 """
 
 import argparse
