@@ -253,7 +253,8 @@ def card(
 def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Say what else the weights come from than the pictures with labels."""
     if begun := provenance.get("init_from"):
-        yield "begun with", f"`{begun['run']}` (sha256 `{begun['sha256'][:12]}`)"
+        for each in (begun, *begun.get("beside", ())):
+            yield "begun with", f"`{each['run']}` (sha256 `{each['sha256'][:12]}`)"
     if teachers := provenance.get("teachers"):
         yield "taught by", ", ".join(map(_short, teachers))
     if faces := provenance.get("unlabelled"):

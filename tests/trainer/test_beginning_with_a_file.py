@@ -191,3 +191,107 @@ def test_a_file_of_another_input_is_refused(model: Path, small_recipe: Path, fac
     recipe = begun_with(model, small_recipe, "input.height=32", "input.width=32")
     with pytest.raises(SettingsError, match=r"takes pictures of \(48, 48, 1\).*\(32, 32, 1\)"):
         begin_from(new_network(recipe), recipe, load_data(recipe, faces))
+
+
+WIDE_LAYERS = (
+    '["rescale -1..1", "conv 16 /2 nobias", "bn", "relu", "residual 32 /2", "gap", "softmax"]'
+)
+
+
+@pytest.fixture(scope="module")
+def peoples(
+    headed_recipe: Path, faces: Path, write_faces: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:  # fmt: skip
+    """The file of another network with the same layers, which answers with the labels of FER+."""
+    out = tmp_path_factory.mktemp("peoples")
+    recipe = load_recipe(str(headed_recipe), overrides=["training.seed=9"])
+    fit(recipe, load_data(recipe, faces), RunFolder(out / "run"), tell=lambda line: None)
+    # The face that is drawn for an eighth label is nearly white, and would be left out.
+    *seven, eighth = LABEL_SETS["ferplus"].labels
+    write_faces(write_faces(out / "faces", seven, each=60, seed=3), [eighth], each=60, seed=4)
+    done = fer_convert.convert(
+        out / "run", ["float32"], head="people", out=out / "file", data=out / "faces"
+    )
+    return done.files["float32"]
+
+
+def beside(first: Path, others: list[Path], recipe: Path, *more: str) -> Recipe:
+    further = f"training.init_beside={json.dumps([*map(str, others)])}"
+    return begun_with(first, recipe, further, f"network.layers={WIDE_LAYERS}", *more)
+
+
+def test_files_side_by_side_make_a_wide_network_that_answers_as_each(
+    model: Path, peoples: Path, headed_recipe: Path, faces: Path
+) -> None:
+    recipe = beside(model, [peoples], headed_recipe)
+    split, network = load_data(recipe, faces), new_network(recipe)
+    told = begin_from(network, recipe, split)
+    assert told["heads_taken"] == ["own", "people"]
+    assert told["beside"] == [{"run": peoples.name, "sha256": read_model(peoples).sha256}]
+    answers = predict(network, split.val.pictures)
+    own = len(read_model(model).contract.labels)
+    for file, ours in ((model, answers[:, :own]), (peoples, answers[:, own:])):
+        narrow = begun_with(file, headed_recipe)
+        alone = new_network(narrow)
+        begin_from(alone, narrow, split)
+        whole = predict(alone, split.val.pictures)
+        theirs = whole[:, :own] if file is model else whole[:, own:]
+        assert np.abs(ours - theirs).max() < 1e-3
+
+
+def test_of_files_with_the_same_labels_the_mean_of_their_logits_counts(
+    model: Path, small_recipe: Path, faces: Path
+) -> None:
+    recipe = beside(model, [model], small_recipe)
+    split, network = load_data(recipe, faces), new_network(recipe)
+    begin_from(network, recipe, split)
+    narrow = begun_with(model, small_recipe)
+    alone = new_network(narrow)
+    begin_from(alone, narrow, split)
+    ours, theirs = (predict(each, split.val.pictures) for each in (network, alone))
+    assert np.abs(ours - theirs).max() < 1e-3
+
+
+def test_the_command_takes_several_files(
+    model: Path, peoples: Path, headed_recipe: Path, faces: Path, tmp_path: Path
+) -> None:
+    arguments = ["fit", str(headed_recipe), str(faces), "--out", str(tmp_path / "run"),
+                 "--set", f"network.layers={WIDE_LAYERS}", "--epochs", "1",
+                 "--init-from", str(model), "--init-from", str(peoples)]  # fmt: skip
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    assert f"begun with the weights of {model.name} beside {peoples.name}" in result.stderr
+    report = (tmp_path / "run" / "heads" / "own" / "report.html").read_text(encoding="utf-8")
+    assert read_model(model).sha256 in report
+    assert read_model(peoples).sha256 in report
+
+
+def test_files_of_unlike_layers_do_not_stand_side_by_side(
+    model: Path, others: tuple[Path, Mapping[str, Path]], small_recipe: Path, faces: Path
+) -> None:
+    recipe = beside(model, [others[1]["float32"]], small_recipe)
+    with pytest.raises(SettingsError, match="the files have not the same layers"):
+        begin_from(new_network(recipe), recipe, load_data(recipe, faces))
+
+
+def test_a_network_of_another_width_than_all_together_is_refused(
+    model: Path, small_recipe: Path, faces: Path
+) -> None:
+    recipe = beside(model, [model, model], small_recipe)
+    with pytest.raises(SettingsError, match=r"needs 02_conv as CONV_2D 16x3x3x1, it has .* 24x3"):
+        begin_from(new_network(recipe), recipe, load_data(recipe, faces))
+
+
+def test_a_run_cannot_stand_beside_a_file(
+    model: Path, finished_run: Path, small_recipe: Path, faces: Path
+) -> None:
+    recipe = beside(model, [finished_run], small_recipe)
+    with pytest.raises(SettingsError, match=r"is a run, and .* the model file that the conv"):
+        begin_from(new_network(recipe), recipe, load_data(recipe, faces))
+
+
+def test_what_stands_beside_nothing_is_refused(model: Path, small_recipe: Path) -> None:
+    further = f"training.init_beside={json.dumps([str(model)])}"
+    with pytest.raises(SettingsError, match="init_beside without init_from"):
+        load_recipe(str(small_recipe), overrides=[further])

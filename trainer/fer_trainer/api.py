@@ -40,7 +40,7 @@ def fit(  # noqa: PLR0913 - every option of the command line
     out: str | PathLike[str],
     settings: Mapping[str, Any] | Iterable[str] = (),
     epochs: int | None = None,
-    init_from: str | PathLike[str] | None = None,
+    init_from: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
     resume: bool = False,
     finish: bool = False,
     force: bool = False,
@@ -58,7 +58,8 @@ def fit(  # noqa: PLR0913 - every option of the command line
             `KEY=VALUE` as --set takes them.
         epochs: Instead of the recipe's own; with resume, a run goes on for as many where its
             schedule allows it, and a finished one that was begun with them is left as it is.
-        init_from: A finished run, or a model file, to begin with the weights of.
+        init_from: A finished run, or a model file, to begin with the weights of; or several model
+            files, whose layers stand side by side in a network as wide as all together.
         resume: Go on with the unfinished run in the folder; a finished one is left as it is.
         finish: Train it no further: deliver what it has.
         force: Replace the run that is in the folder.
@@ -81,8 +82,11 @@ def fit(  # noqa: PLR0913 - every option of the command line
     overrides = [*_overrides(settings)]
     if epochs is not None:
         overrides.append(f"training.epochs={epochs}")
-    if init_from is not None:
-        overrides.append(f"training.init_from={json.dumps(fspath(init_from))}")
+    begin, *beside = [init_from] if isinstance(init_from, (str, PathLike)) else [*init_from] or [""]
+    if begin:
+        overrides.append(f"training.init_from={json.dumps(fspath(begin))}")
+    if beside:
+        overrides.append(f"training.init_beside={json.dumps([fspath(each) for each in beside])}")
     # What can be wrong with settings, folder and data shows before Keras is loaded.
     chosen = settle_labels(load_recipe(fspath(recipe), overrides=overrides), Path(data))
     folder = RunFolder(Path(out))

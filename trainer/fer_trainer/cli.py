@@ -80,8 +80,10 @@ def cli() -> None:
     "--init-from",
     metavar="RUN|MODEL",
     type=NamedPath(),
+    multiple=True,
     help="Begin with the weights of a finished run, or of a model file, with the same layers below "
-    "its heads.",
+    "its heads. Given again with further model files: with the layers of all of them side by side, "
+    "in a network as wide as they are together.",
 )
 @json_option
 def fit(
@@ -93,7 +95,7 @@ def fit(
     resume: bool,
     finish: bool,
     epochs: int | None,
-    init_from: Path | None,
+    init_from: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Train as RECIPE says on DATA and leave a run folder.

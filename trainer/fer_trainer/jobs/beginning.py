@@ -41,12 +41,12 @@ class _Source:
     Attributes:
         body: Name and weights of each layer below the heads that has weights.
         heads: Weights of the last layer by its labels.
-        sha256: Of the networks.
+        sha256: Of the run's networks, or of each file.
     """
 
     body: Sequence[tuple[str, Weights]]
     heads: Mapping[tuple[str, ...], Weights]
-    sha256: str
+    sha256: Sequence[str]
 
 
 def begin_from(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any] | None:
@@ -66,16 +66,10 @@ def begin_from(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]
     """
     if not recipe.training.init_from:
         return None
-    run = Path(recipe.training.init_from)
-    if not run.exists():
-        raise SettingsError(
-            f"{run} does not exist",
-            expected="a finished run, or a model file",
-            fix="check --init-from, or training.init_from",
-        )
+    run, *beside = _paths(recipe)
     body, heads = _layers(network, recipe)
     if run.is_file():
-        source = _from_file(run, network, [layer for _, layer in heads.values()], split)
+        source = _from_files([run, *beside], network, [each for _, each in heads.values()], split)
     else:
         source = _read(run)
         refuse_seen(run, split.val, what="the run to begin with")
@@ -89,10 +83,37 @@ def begin_from(network: Any, recipe: Recipe, split: SplitData) -> dict[str, Any]
             taken.append(name)
     return {
         "run": run.resolve().name,
-        "sha256": source.sha256,
+        "sha256": source.sha256[0],
+        **({"beside": _named_files(beside, source.sha256[1:])} if beside else {}),
         "heads_taken": taken,
         "heads_new": [name for name in heads if name not in taken],
     }
+
+
+def _paths(recipe: Recipe) -> list[Path]:
+    """Return what a recipe begins with: a run, a model file, or several files."""
+    paths = [Path(each) for each in (recipe.training.init_from, *recipe.training.init_beside)]
+    for path in paths:
+        if not path.exists():
+            raise SettingsError(
+                f"{path} does not exist",
+                expected="a finished run, or a model file",
+                fix="check --init-from, or training.init_from and init_beside",
+            )
+        if path.is_dir() and len(paths) > 1:
+            raise SettingsError(
+                f"{path} is a run, and others are to stand beside it",
+                expected="model files, where there are several",
+                fix="give the model file that the converter makes of it",
+            )
+    return paths
+
+
+def _named_files(paths: Sequence[Path], sha256: Sequence[str]) -> list[dict[str, str]]:
+    return [
+        {"run": path.resolve().name, "sha256": each}
+        for path, each in zip(paths, sha256, strict=True)
+    ]
 
 
 def _read(run: Path) -> _Source:
@@ -109,20 +130,29 @@ def _read(run: Path) -> _Source:
     ]
     heads = {contracts[name].labels: layer.get_weights() for name, layer in answers.items()}
     sha256 = hashlib.sha256((run / run_folder.MODEL).read_bytes()).hexdigest()
-    return _Source(body, heads, sha256)
+    return _Source(body, heads, [sha256])
 
 
 def _weighted(network: Any) -> list[Any]:
     return [layer for layer in network.layers if layer.weights]
 
 
-def _from_file(path: Path, network: Any, heads: Sequence[Any], split: SplitData) -> _Source:
-    """Give a network the body of a model file; return its head."""
-    model = read_model(path)
-    _refuse_unlike(model, network, split)
+def _from_files(
+    paths: Sequence[Path], network: Any, heads: Sequence[Any], split: SplitData
+) -> _Source:
+    """Give a network the bodies of model files; return their heads."""
+    models = [read_model(path) for path in paths]
+    for model in models:
+        _refuse_unlike(model, network, split)
     chosen = np.random.default_rng(0).permutation(len(split.train))[:_PICTURES]
-    answer = take_weights(model, network, heads, split.train.pictures[np.sort(chosen)])
-    return _Source((), {model.contract.labels: [answer[:-1], answer[-1]]}, model.sha256)
+    answers = take_weights(models, network, heads, split.train.pictures[np.sort(chosen)])
+    alike: dict[tuple[str, ...], list[Any]] = {}
+    for model, answer in zip(models, answers, strict=True):
+        alike.setdefault(model.contract.labels, []).append(answer)
+    # Files with the same labels answer together: by the mean of their log-probabilities.
+    means = {labels: np.mean(each, axis=0) for labels, each in alike.items()}
+    heads_read = {labels: [mean[:-1], mean[-1]] for labels, mean in means.items()}
+    return _Source((), heads_read, [model.sha256 for model in models])
 
 
 def _refuse_unlike(model: ModelFile, network: Any, split: SplitData) -> None:

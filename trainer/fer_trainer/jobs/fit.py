@@ -208,7 +208,8 @@ def _fit(  # noqa: PLR0913 - as above
             tell(f"going on after epoch {begun.epoch}" if begun else _FROM_THE_START)
         elif source:
             new = ", ".join(source["heads_new"])
-            tell(f"begun with the weights of {source['run']}" + (f"; new: {new}" if new else ""))
+            names = " beside ".join(each["run"] for each in (source, *source.get("beside", ())))
+            tell(f"begun with the weights of {names}" + (f"; new: {new}" if new else ""))
         return _train_and_deliver(
             network,
             recipe,

@@ -49,55 +49,106 @@ class _Stored(NamedTuple):
 
 
 def take_weights(
-    model: ModelFile, network: Any, heads: Sequence[Any], pictures: Pictures
-) -> Weights:
-    """Give a network the weights of a file below its heads.
+    models: Sequence[ModelFile], network: Any, heads: Sequence[Any], pictures: Pictures
+) -> list[Weights]:
+    """Give a network the weights of files below its heads.
+
+    Of several files the layers stand side by side, in a network as wide as all of them together:
+    what leads from one's channels to another's is zero, and is learnt. It answers as each file
+    does, by that file's own last layer.
 
     Args:
-        model: Made of a network with the same layers.
+        models: Made of networks with the same layers, or with such that make these together.
         network: A new one, changed in place.
         heads: Its last layers, which stay as they are.
         pictures: uint8, shape (N, height, width), by which the norms are found.
 
     Returns:
-        Kernel (features, labels) and bias (labels,) of the file's own last layer, in one array of
-        shape (features + 1, labels).
+        For each file kernel (features, labels) and bias (labels,) of its own last layer, in one
+        array of shape (features + 1, labels).
 
     Raises:
-        SettingsError: The layers are others, or the network would answer otherwise than the file.
+        SettingsError: The layers are others, or the network would answer otherwise than a file.
     """
-    runtime = LitertNetwork(model)
-    *stored, last = _read(model) or [_NOTHING]
+    where = " beside ".join(str(model.path) for model in models)
     layers = [layer for layer in network.layers if layer.weights and layer not in heads]
     norms = {id(norm): layer for layer in layers if (norm := _norm_after(layer)) is not None}
     takers = [layer for layer in layers if id(layer) not in norms]
-    _check_norms(model, takers)
+    _check_norms(where, takers)
+    read = [_read(model, network, takers) for model in models]
     seen = _given(pictures, network)
-    gain, offset = _of_pixels(network, model.contract.input)
-    if _rescales(stored, takers, network):
-        gain, offset, stored = 1.0, 0.0, stored[1:]
-    for each, layer in zip(_for_layers(model, stored, takers), takers, strict=True):
-        kernel = _in_keras(each).reshape(layer.kernel.shape) * np.float32(gain)
-        # The offset of what it is given lies in the bias, where no border is padded.
-        axes = tuple(range(kernel.ndim - len(_channels(layer))))
-        bias = each.bias - np.float32(offset) * kernel.sum(axis=axes).reshape(-1)
-        gain, offset = 1.0, 0.0
+    stored = _side_by_side(where, [body for body, _ in read])
+    for each, layer in zip(_for_layers(where, stored, takers), takers, strict=True):
+        kernel = _in_keras(each).reshape(layer.kernel.shape)
         norm = _norm_after(layer)
         if norm is None:
-            _set(layer, kernel, bias)
+            _set(layer, kernel, each.bias)
         else:
-            _set_normed(network, layer, norm, kernel, bias, seen)
-    answer = np.vstack([last.kernel.reshape(len(last.bias), -1).T, last.bias])
-    _check_answers(
-        runtime, keras.Model(network.input, heads[0].input), answer, pictures, model.path
-    )
-    return answer
+            _set_normed(network, layer, norm, kernel, each.bias, seen)
+    body = keras.Model(network.input, heads[0].input)
+    answers, width = [], int(body.output_shape[-1])
+    first = 0
+    for model, (_, last) in zip(models, read, strict=True):
+        own = last.kernel.reshape(len(last.bias), -1).T
+        # Nothing of this answer comes from what another file looks for.
+        kernel = np.zeros((width, own.shape[1]), np.float32)
+        kernel[first : first + len(own)] = own[: max(width - first, 0)]
+        first += len(own)
+        answers.append(np.vstack([kernel, last.bias]))
+        _check_answers(LitertNetwork(model), body, answers[-1], pictures, model.path)
+    return answers
 
 
 _NOTHING: Final = _Stored("none", np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
 
 
-def _read(model: ModelFile) -> list[_Stored]:
+def _read(model: ModelFile, network: Any, takers: Sequence[Any]) -> tuple[list[_Stored], _Stored]:
+    """Return what the file has for the layers below the heads, and its own last layer.
+
+    What the network does to pixels and the file does not, or otherwise, is in the first of them.
+    """
+    *stored, last = _operators(model) or [_NOTHING]
+    if _rescales(stored, takers, network):
+        return stored[1:], last
+    gain, offset = _of_pixels(network, model.contract.input)
+    for first in stored[:1]:
+        kernel = first.kernel * np.float32(gain)
+        # The offset of what it is given lies in the bias, where no border is padded.
+        depthwise = first.operator == "DEPTHWISE_CONV_2D"
+        axes = tuple(range(3)) if depthwise else tuple(range(1, kernel.ndim))
+        bias = first.bias - np.float32(offset) * kernel.sum(axis=axes)
+        stored[0] = _Stored(first.operator, kernel, bias)
+    return stored, last
+
+
+def _side_by_side(where: str, files: Sequence[Sequence[_Stored]]) -> list[_Stored]:
+    """Return for each layer one that does what each file's does to its own share of channels."""
+    if len({tuple((each.operator, each.kernel.shape[1:3]) for each in file) for file in files}) > 1:
+        raise SettingsError(
+            f"{where}: the files have not the same layers",
+            expected="files of one network, or of such that differ in width alone",
+            fix="begin with one of them",
+        )
+    return [_beside(each, first=not place) for place, each in enumerate(zip(*files, strict=True))]
+
+
+def _beside(layers: Sequence[_Stored], *, first: bool) -> _Stored:
+    operator, bias = layers[0].operator, np.concatenate([each.bias for each in layers])
+    kernels = [each.kernel for each in layers]
+    if operator == "DEPTHWISE_CONV_2D":
+        return _Stored(operator, np.concatenate(kernels, axis=-1), bias)
+    if first:  # all look at the same picture
+        return _Stored(operator, np.concatenate(kernels), bias)
+    outputs, inputs = (sum(kernel.shape[axis] for kernel in kernels) for axis in (0, -1))
+    whole = np.zeros((outputs, *kernels[0].shape[1:-1], inputs), np.float32)
+    out = into = 0
+    for kernel in kernels:
+        whole[out : out + kernel.shape[0], ..., into : into + kernel.shape[-1]] = kernel
+        out, into = out + kernel.shape[0], into + kernel.shape[-1]
+    return _Stored(operator, whole, bias)
+
+
+def _operators(model: ModelFile) -> list[_Stored]:
     """Return what the file's operators multiply with, in their order."""
     interpreter = load_runtime()(model_content=model.flatbuffer, num_threads=1)
     interpreter.allocate_tensors()
@@ -194,21 +245,19 @@ def _of_pixels(network: Any, spec: InputSpec) -> tuple[float, float]:
     return scale / float(first.scale), float(first.offset)
 
 
-def _check_norms(model: ModelFile, takers: Sequence[Any]) -> None:
+def _check_norms(where: str, takers: Sequence[Any]) -> None:
     """Refuse a recipe with a batch norm of which a file keeps no more than products and sums."""
     for layer in takers:
         if isinstance(layer, keras.layers.BatchNormalization):
             raise SettingsError(
-                f"{model.path} cannot begin this recipe: its {layer.name} does not directly follow "
+                f"{where} cannot begin this recipe: its {layer.name} does not directly follow "
                 "a convolution or a dense layer",
                 expected="batch norms before the activation, which a file has in its products",
                 fix="begin with the run that the file was made of",
             )
 
 
-def _for_layers(
-    model: ModelFile, stored: Sequence[_Stored], layers: Sequence[Any]
-) -> list[_Stored]:
+def _for_layers(where: str, stored: Sequence[_Stored], layers: Sequence[Any]) -> list[_Stored]:
     """Return what the file has for each layer: of the same shape the first that is left.
 
     A file may hold a shortcut before or after what it goes round.
@@ -227,7 +276,7 @@ def _for_layers(
             needed = "no further layer" if want is None else f"{layer.name} as {_named(*want)}"
             left = _named(rest[0].operator, rest[0].kernel.shape) if rest else "no further layer"
             raise SettingsError(
-                f"{model.path} does not fit this recipe: where that needs {needed}, it has {left}",
+                f"{where} does not fit this recipe: where that needs {needed}, it has {left}",
                 expected="a file made of a network with the same layers below its heads",
                 fix="begin with another file, or with network.layers of the recipe it came from",
             )

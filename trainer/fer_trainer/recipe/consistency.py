@@ -75,6 +75,12 @@ def check_recipe(recipe: Recipe, *, where: str) -> None:
             expected="one of the two: a picture is mixed with one other",
             fix="set one of them to 0",
         )
+    if recipe.training.init_beside and not recipe.training.init_from:
+        raise SettingsError(
+            f"{where}: training: init_beside without init_from",
+            expected="a model file that the others stand beside",
+            fix="name one of them as init_from",
+        )
     if not is_licence(recipe.card.licence):
         raise SettingsError(
             f"{where}: card: licence {recipe.card.licence!r}",

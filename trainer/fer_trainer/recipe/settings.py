@@ -150,6 +150,9 @@ class TrainingSettings:
             them (Menon et al., Long-Tail Learning via Logit Adjustment, 2021).
         init_from: A finished run, or a model file made of one, whose weights this one begins
             with, below its heads, and in the heads where their labels are the same; "" for none.
+        init_beside: Further model files. The layers of all stand side by side in a network as wide
+            as all together, which begins by answering as each does, and learns what leads from
+            one to another.
     """
 
     epochs: int = setting(10, low=1)
@@ -159,6 +162,7 @@ class TrainingSettings:
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     logit_adjustment: float = setting(0.0, low=0, high=2)
     init_from: str = ""
+    init_beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

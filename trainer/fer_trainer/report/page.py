@@ -372,7 +372,8 @@ def drawing(svg: str, *, alt: str) -> str:
 def _besides(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Say what else the weights come from: other runs, and faces without labels."""
     if begun := provenance.get("init_from"):
-        yield "begun with the weights of", f"{begun['run']}, sha256 {begun['sha256']}"
+        for each in (begun, *begun.get("beside", ())):
+            yield "begun with the weights of", f"{each['run']}, sha256 {each['sha256']}"
     for teacher in provenance.get("teachers", ()):
         yield "taught by", str(teacher)
     if faces := provenance.get("unlabelled"):
