@@ -51,6 +51,15 @@ def a_picture(width: int = 64, height: int = 48, *, seed: int = 0) -> GreyImage:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
+def masked(portrait: GreyImage) -> GreyImage:
+    """Draw a mask over the nose and mouth of the portrait that ships."""
+    box, picture = PORTRAIT_FACE, portrait.copy()
+    outline = [(0.12, 0.55), (0.5, 0.49), (0.88, 0.55), (0.8, 0.9), (0.5, 1.02), (0.2, 0.9)]
+    points = [(box.x + x * box.width, box.y + y * box.height) for x, y in outline]
+    cv2.fillPoly(picture, [np.array(points, np.int32)], (200,))
+    return picture
+
+
 def a_frame(**changes: Any) -> Frame:
     return dataclasses.replace(Frame(0, time.time(), time.monotonic_ns(), a_picture()), **changes)
 

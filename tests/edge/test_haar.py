@@ -4,13 +4,14 @@ import types
 
 import numpy as np
 import pytest
-from builders import PORTRAIT, PORTRAIT_FACE, a_picture
+from builders import PORTRAIT, PORTRAIT_FACE, a_picture, masked
 
 from fer_edge.pipeline.protocols import Detector
 from fer_edge.shared.data.pictures import read_grey
 from fer_edge.shared.errors import EXIT_CONFIG, DependencyError, SettingsError
 from fer_edge.shared.faces import haar
 from fer_edge.shared.faces.haar import CASCADES, HaarDetector
+from fer_edge.shared.faces.legibility import why_unreadable
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box
 
@@ -29,6 +30,13 @@ def at(picture, *, left, top, width, height):
 
 def moved(box, *, left=0, top=0):
     return Box(box.x + left, box.y + top, box.width, box.height)
+
+
+def test_a_masked_face_is_found_and_known_to_be_covered(portrait):
+    (bare,), picture = HaarDetector().detect(portrait), masked(portrait)
+    assert why_unreadable(portrait, bare) is None
+    (covered,) = HaarDetector().detect(picture)
+    assert why_unreadable(picture, covered) == "covered"
 
 
 @pytest.mark.parametrize("confirm", ["", "alt"])

@@ -4,12 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from builders import a_picture
+from builders import PORTRAIT, a_picture, masked
 from moving_faces import a_wall, as_frames, with_face
 from techniques import EACH
 
 from fer_edge.assemble.parts import make_tracker
 from fer_edge.settings import resolve
+from fer_edge.shared.data.pictures import read_grey
+from fer_edge.shared.faces.legibility import why_unreadable
 from fer_edge.shared.records import Box
 from fer_edge.stages.search.background import AtOnce, Background
 from fer_edge.stages.search.haar_scout import LARGE, MEDIUM, SMALL, HaarScout
@@ -43,6 +45,16 @@ def test_faces_of_every_size_are_found_and_sure(scout, face_px, found_in, turn):
     assert abs(report.finds[0].face.x - (box.x + box.width / 2)) < 0.15 * face_px
     assert report.finds[0].face.side == pytest.approx(face_px, rel=0.25)
     assert report.found_in is found_in or face_px == 44
+
+
+def test_who_puts_on_a_mask_is_known_to_be_covered_and_who_takes_it_off_is_not(scout):
+    bare = read_grey(PORTRAIT)
+    picture = masked(bare)
+    (find,) = scout.search(a_request(picture)).finds
+    assert why_unreadable(picture, find.face.as_face()) == "covered"
+    again = scout.check(bare, find.face)
+    assert why_unreadable(bare, again.as_face()) is None
+    assert why_unreadable(picture, scout.check(picture, again).as_face()) == "covered"
 
 
 def test_a_frame_four_times_as_large_has_the_same_faces_at_the_same_cost(scout):

@@ -1,9 +1,12 @@
 """Face detection with OpenCV's Haar cascades."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 from fer_edge.shared.errors import DependencyError, SettingsError
+from fer_edge.shared.faces.cues import FaceCues
+from fer_edge.shared.faces.found import Found
 from fer_edge.shared.installing import pip_install
 from fer_edge.shared.opencv import cv2
 from fer_edge.shared.records import Box, Face, GreyImage
@@ -24,7 +27,8 @@ class HaarDetector:
     """Searches a whole picture, shrunk to a bounded size, for frontal faces.
 
     A face on which few hits overlap is confirmed by another cascade in a window around it,
-    because their errors differ: benchmarks/detection.py has the figures.
+    because their errors differ: benchmarks/detection.py has the figures. A small network tells
+    whether a face is covered.
 
     Args:
         cascade: A name of `CASCADES`.
@@ -36,7 +40,8 @@ class HaarDetector:
         max_side_px: A picture whose longer side is above this is shrunk to it.
 
     Raises:
-        DependencyError: The OpenCV at hand has no Haar cascades.
+        DependencyError: The OpenCV at hand has no Haar cascades, or there is no TFLite runtime.
+        ModelError: The small network's file is damaged.
         SettingsError: There is no cascade of that name.
     """
 
@@ -56,6 +61,7 @@ class HaarDetector:
             for name in confirm.split("+")
             if confirm
         ]
+        self._cues = FaceCues()
         self._scale_factor = scale_factor
         self._min_neighbours = min_neighbours
         self._min_face = (min_face_px, min_face_px)
@@ -81,10 +87,15 @@ class HaarDetector:
         ]
         distinct = without_nested(sorted(found, key=lambda face: (-face.score, -face.box.area)))
         return [
-            Face(face.box.scaled(1 / factor), face.score)
+            self._with_cues(grey, Face(face.box.scaled(1 / factor), face.score))
             for face in distinct
             if face.score >= _SURE_HITS or self._is_confirmed(small, face.box)
         ]
+
+    def _with_cues(self, grey: GreyImage, face: Face) -> Face:
+        box = face.box
+        at = Found(box.x + box.width / 2, box.y + box.height / 2, float(box.width), face.score)
+        return replace(face, covered=self._cues.read(grey, at).covered)
 
     def _is_confirmed(self, grey: GreyImage, box: Box) -> bool:
         """Search a window half as large again with the other cascades, near the box's size."""

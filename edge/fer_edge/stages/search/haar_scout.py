@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from fer_edge.shared.faces.cues import FaceCues
 from fer_edge.shared.faces.found import Found
 from fer_edge.shared.faces.haar import load_cascade, without_nested
 from fer_edge.shared.records import Box, Face, GreyImage
@@ -55,14 +56,16 @@ _WAYS: Final[Mapping[Range, _Way]] = {
 class HaarScout:
     """Searches pictures for faces, each confirmed by another cascade at a finer size.
 
-    Two cascades take turns because each finds faces that the other one does not.
+    Two cascades take turns because each finds faces that the other one does not. Whether a face
+    is covered they cannot tell; a small network does.
 
     Args:
         most: Faces looked at closely in one search.
         min_face_px: Smallest face searched, in pixels of a frame of 640.
 
     Raises:
-        DependencyError: The OpenCV at hand has no Haar cascades.
+        DependencyError: The OpenCV at hand has no Haar cascades, or there is no TFLite runtime.
+        ModelError: The small network's file is damaged.
 
     Attributes:
         ranges: Sizes that can hold such faces, the largest first.
@@ -88,6 +91,7 @@ class HaarScout:
             FaceCheck("default", face_px=32, scale_factor=1.1, min_neighbours=2),
         )
         self._confirming = second_opinion()
+        self._cues, self._near_cues = FaceCues(), FaceCues()
         self._most = most
 
     def search(self, request: SearchRequest) -> Report:
@@ -147,16 +151,22 @@ class HaarScout:
         second = self._second.check(grey, x, y, side)
         if second is None:
             return None
-        return Find(other, second.score >= SURE_HITS)
+        return Find(_with_cues(self._cues, grey, other), second.score >= SURE_HITS)
 
     def check(self, grey: GreyImage, near: Found) -> Found | None:
         """Look at a known face with one cascade, and with the other where that finds nothing."""
-        return first_found(self._checks, grey, near.x, near.y, near.side)
+        found = first_found(self._checks, grey, near.x, near.y, near.side)
+        return None if found is None else _with_cues(self._near_cues, grey, found)
 
     def confirm(self, grey: GreyImage, near: Found) -> Found | None:
         """Ask the second opinion."""
         found = self._confirming.check(grey, near.x, near.y, near.side)
         return found if found is not None and found.score >= SURE_HITS else None
+
+
+def _with_cues(cues: FaceCues, grey: GreyImage, found: Found) -> Found:
+    # Haar finds upright faces alone: by how much one leans is not worth a second measurement.
+    return found._replace(covered=cues.read(grey, found).covered)
 
 
 def second_opinion() -> FaceCheck:
