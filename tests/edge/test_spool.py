@@ -483,6 +483,38 @@ def test_events_in_memory_are_delivered_too(spool):
     assert payloads(one) == names(*range(4, 10))
 
 
+def test_what_waits_for_the_budget_is_in_the_file_after_an_orderly_end(spool):
+    one = spool(written_bytes_per_day=1.0)
+    for name in names(*range(800)):
+        one.append(name)
+    one.close()
+    again = spool(written_bytes_per_day=1.0)
+    assert payloads(again) == names(*range(800))
+    assert again.figures()["dropped_unkept"] == 0
+
+
+def test_a_new_budget_moves_what_it_has_room_for(spool, monkeypatch):
+    one = spool(written_bytes_per_day=1_000_000)
+    for number in range(1000):
+        one.append(f"event {number}" + "x" * 300)
+    one.synchronise()
+    waiting = one.figures()["unkept"]
+    assert waiting > 500
+    now = time.monotonic()
+    monkeypatch.setattr(one._budget, "_clock", lambda: now + 86_400)
+    one.synchronise()
+    moved = waiting - one.figures()["unkept"]
+    assert 0 < moved < waiting
+    assert "budget" in one.figures()["spool_problem"]
+    assert len(payloads(one)) == 1000
+    monkeypatch.setattr(one._budget, "_clock", lambda: now + 10 * 86_400)
+    for day in range(11, 31):
+        one.synchronise()
+        monkeypatch.setattr(one._budget, "_clock", lambda day=day: now + day * 86_400)
+    assert one.figures()["unkept"] == 0
+    assert one.figures()["spool_problem"] == ""
+
+
 # A file that cannot be opened at the start: somebody else reads it.
 
 

@@ -1,6 +1,7 @@
 """From settings to what a network's answers are weighed by."""
 
 import logging
+import os
 import re
 from functools import cache, partial
 from pathlib import Path
@@ -113,8 +114,9 @@ def read_participant(
         SettingsError: There is none, or it is of another model.
     """
     path = participant_file(settings, name)
-    if not settings.file and not path.exists():
-        there = sorted(other.stem for other in Path(settings.participants).glob("*.json"))
+    # Not Path.exists, which raises where a folder cannot be entered.
+    if not settings.file and not os.path.exists(path):  # noqa: PTH110
+        there = _participants(Path(settings.participants))
         more = ", ..." if len(there) > _MOST_NAMED else ""
         known = ", ".join(there[:_MOST_NAMED]) + more or "none"
         raise _misfit(
@@ -123,6 +125,13 @@ def read_participant(
             "calibrate: `fer-edge calibrate --participants FOLDER --participant NAME`",
         )
     return read_baseline(path, contract)
+
+
+def _participants(folder: Path) -> list[str]:
+    try:
+        return sorted(other.stem for other in folder.glob("*.json"))
+    except OSError:
+        return []
 
 
 def make_corrector(
@@ -215,7 +224,7 @@ def _tell_no_neutral(labels: tuple[str, ...], level: int) -> None:
 
 
 def _known_place(path: Path, contract: ModelContract) -> Baseline | None:
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - as above
         return None
     try:
         return read_baseline(path, contract)

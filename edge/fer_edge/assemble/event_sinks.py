@@ -1,6 +1,7 @@
 """From settings to the sinks of events and to the broker."""
 
 import ipaddress
+import os
 import re
 import ssl
 from collections.abc import Callable
@@ -62,7 +63,8 @@ def make_event_sinks(
     events, mqtt = settings.events, settings.mqtt
     origin = Origin(node_name(settings), model.sha256, events.purpose)
     endpoint = broker_endpoint(settings) if mqtt.host else None
-    ran_before = spool_path(settings).exists()
+    # Not Path.exists, which raises where a folder cannot be entered: the spool says that better.
+    ran_before = os.path.exists(spool_path(settings))  # noqa: PTH110
     spool = Spool(spool_path(settings), _bounds(events)) if endpoint is not None else None
     try:
         ids = EventIds() if spool is None else spool.ids

@@ -57,7 +57,13 @@ def try_spool(path: Path) -> None:
     Raises:
         OutputError: As `SpoolLock` says.
     """
-    if os.path.lexists(f"{path}.lock"):
+    try:
+        os.lstat(f"{path}.lock")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise _unmakable(path, error.strerror) from error
+    else:
         SpoolLock(path).close()
         return
     nearest = next(folder for folder in path.absolute().parents if folder.exists())

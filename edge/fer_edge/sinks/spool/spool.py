@@ -5,8 +5,9 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,16 @@ _COMMIT_BYTES: Final = 4096  # foreseen of the budget for one commit, until it i
 _CHUNK: Final = 64
 _CLOCK_JUMP_SECONDS: Final = 60.0
 
+_TIMES_WRITTEN: Final = 3  # in the log, in the file, and pages that are not full
+_USED_UP: Final = "the day's budget of writes is used up; events wait in memory"
+
 _log = logging.getLogger(__name__)
+
+
+def _cost(rows: Sequence[Row]) -> int:
+    """Return what one commit of these is foreseen to cost of the budget, in bytes."""
+    most = _TIMES_WRITTEN * sum(row.size for row in rows)
+    return _COMMIT_BYTES if len(rows) <= 1 else _COMMIT_BYTES + most
 
 
 class Overflow:
@@ -220,8 +230,10 @@ class Spool(Closing):
             # While there is a problem it is tried, so that one that has passed is not told of on;
             # that the budget is used up passes only with the budget.
             tried = bool(self._problem) and self._budget.left >= _COMMIT_BYTES
-            if self._keep(tuple(self._overflow), always=self._closing or tried):
-                self._overflow.clear()
+            moved = self._affordable()
+            then = _USED_UP if len(moved) < len(self._overflow) else ""
+            if self._keep(moved, always=self._closing or tried, then=then):
+                self._overflow.take_out({row.position for row in moved})
             file, dirty, self._dirty = self._file, self._dirty, False
         if file is None or not dirty:
             return
@@ -299,10 +311,10 @@ class Spool(Closing):
             self._rows = self._bytes = 0
         self._open()
 
-    def _keep(self, rows: tuple[Row, ...], *, always: bool = False) -> bool:
+    def _keep(self, rows: tuple[Row, ...], *, always: bool = False, then: str = "") -> bool:
         """Add rows, remove delivered ones and what must go for the new; return whether it worked.
 
-        Counters that have changed go with it, or `always`.
+        Counters that have changed go with it, or `always`. `then` is the problem that is left.
         """
         if self._file is None or self._unsound:
             return False
@@ -310,8 +322,9 @@ class Spool(Closing):
         wanted = always and (self._counts != saved or self._problem)
         if not (rows or self._delivered or wanted):
             return True
-        if rows and self._budget.left < len(rows) * _COMMIT_BYTES:
-            self._say("the day's budget of writes is used up; events wait in memory")
+        cost = _cost(rows)
+        if rows and self._budget.left < cost and not self._closing:
+            self._say(_USED_UP)
             return False
         size = sum(row.size for row in rows)
         try:
@@ -330,9 +343,22 @@ class Spool(Closing):
         self._rows += len(rows) - removed.rows
         self._bytes += size - removed.bytes
         self._dirty = True
-        self._budget.foresee(_COMMIT_BYTES)
-        self._say("")
+        self._budget.foresee(cost)
+        if rows or self._problem != _USED_UP:  # a commit without events is no sign of a new budget
+            self._say(then)
         return True
+
+    def _affordable(self) -> tuple[Row, ...]:
+        """Return the oldest of the events in memory that the budget allows to move; in the end all.
+
+        Where it allows none, the first, so that it is told why it stays.
+        """
+        rows = tuple(self._overflow)
+        if self._closing or _cost(rows) <= self._budget.left:
+            return rows
+        costs = accumulate(row.size for row in rows)
+        left = (self._budget.left - _COMMIT_BYTES) / _TIMES_WRITTEN
+        return rows[: max(1, sum(each <= left for each in costs))]
 
     def _surplus(self, file: SpoolFile, size: int) -> list[int]:
         """Return the oldest positions that must go so that so many bytes fit."""
