@@ -1,5 +1,6 @@
 """`fer_edge.read`, `read_all` and `Reader`: what they take, what they return, what they refuse."""
 
+import io
 import json
 import pickle
 import subprocess
@@ -318,6 +319,20 @@ def test_the_rows_of_one_picture_are_not_several_pictures(reader):
         list(reader.read_all(np.zeros((120, 160, 3), np.uint8)))
 
 
+def test_a_picture_of_pillow_is_not_several_and_half_a_file_does_not_end_many(reader):
+    whole = PORTRAIT.read_bytes()
+    one = Image.open(io.BytesIO(whole))
+    with pytest.raises(PictureError, match=r"is one picture.*\[picture\]"):
+        list(reader.read_all(one))
+    half = Image.open(io.BytesIO(whole[: len(whole) // 2]))
+    bad, good = reader.read_all([half, PORTRAIT])
+    assert "Pillow cannot read" in str(bad.error)
+    assert good.error is None
+    one.close()
+    with pytest.raises(PictureError, match="open the file again"):
+        reader.read(one)
+
+
 def test_a_picture_can_be_sent_to_another_process(reader):
     for image in (PORTRAIT, BGR):
         picture = reader.read(image)
@@ -347,6 +362,10 @@ def test_settings_in_every_form(tmp_path, monkeypatch):
     assert not fer_edge.Reader(settings=file).read(PORTRAIT)
     assert not fer_edge.Reader(settings={"detector.min_face_px": 300}).read(PORTRAIT)
     assert not fer_edge.Reader(detector={"min_face_px": 300}).read(PORTRAIT)
+    monkeypatch.setenv("FER_EDGE_CONFIG", str(file))
+    assert not fer_edge.Reader().read(PORTRAIT)
+    assert fer_edge.Reader(settings={"detector.min_face_px": 30}).read(PORTRAIT)
+    monkeypatch.delenv("FER_EDGE_CONFIG")
     monkeypatch.setenv("FER_EDGE_DETECTOR_MIN_FACE_PX", "300")
     assert not fer_edge.Reader().read(PORTRAIT)
     assert fer_edge.Reader(settings={"detector.min_face_px": 30}).read(PORTRAIT)

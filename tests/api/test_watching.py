@@ -44,9 +44,22 @@ def test_a_clip_tells_its_rate_and_ends_by_itself(clip):
     assert watched.rate == 25
     assert "happy" in watched.labels
     assert sum(1 for _ in watched) == 49
+    assert watched.rate == 25, "also afterwards"
     with pytest.raises(StopIteration):
         next(watched)
     watched.close()
+
+
+def test_without_a_source_it_is_what_the_settings_say(clip, tmp_path, monkeypatch):
+    with fer_edge.watch(settings={"source.uri": str(clip)}) as watched:
+        assert next(watched).frame_index == 0
+    file = tmp_path / "settings.toml"
+    file.write_text(f"[source]\nuri = {str(clip)!r}\n")
+    with fer_edge.watch(settings=file) as watched:
+        assert next(watched).frame_index == 0
+    monkeypatch.setenv("FER_EDGE_SOURCE_URI", str(clip))
+    with fer_edge.watch() as watched:
+        assert next(watched).frame_index == 0
 
 
 def test_leaving_early_lets_go(clip):
@@ -127,6 +140,22 @@ def test_a_picture_of_ones_own_that_is_none():
             next(watched)
     with pytest.raises(SettingsError, match="leave them out"):
         fer_edge.watch("clip.mp4", rate=25)
+
+
+def test_one_picture_is_no_clip():
+    with pytest.raises(PictureError, match="is one picture"):
+        fer_edge.watch(BGR)
+
+
+def test_what_ones_own_pictures_raise_is_no_fault_of_a_camera():
+    def mine():
+        yield BGR
+        raise KeyError("my own")
+
+    with fer_edge.watch(mine()) as watched:
+        next(watched)
+        with pytest.raises(KeyError, match="my own"):
+            next(watched)
 
 
 @pytest.fixture

@@ -452,7 +452,7 @@ def test_who_logs_out_is_out(stranger, address):
     log_in(page, address, TOKEN)
     (cookie,) = page.context.cookies()
     assert cookie["httpOnly"]
-    assert cookie["sameSite"] == "Strict"
+    assert cookie["sameSite"] == "Lax"
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login")
     assert page.context.cookies() == []

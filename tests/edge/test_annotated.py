@@ -101,6 +101,34 @@ def test_without_a_frame_there_is_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mjpg"])
+def test_without_a_frame_an_earlier_recording_stays(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"yesterday")
+    output = AnnotatedJpegs(path) if name == "out.mjpg" else a_video(path)
+    output.close()
+    assert path.read_bytes() == b"yesterday"
+
+
+def test_motion_jpeg_takes_the_place_of_an_earlier_recording(tmp_path):
+    path = tmp_path / "out.mjpg"
+    path.write_bytes(b"\xff\xd8\xff" * 9)
+    with AnnotatedJpegs(path) as jpegs:
+        for _ in range(2):
+            jpegs.add(a_colour_frame(), SEEN)
+    assert path.read_bytes().count(b"\xff\xd8\xff") == 2
+
+
+@pytest.mark.parametrize("rate", [119.881, 67.1234567, 239.8711])
+def test_the_rate_of_a_slow_motion_clip_is_written(tmp_path, rate):
+    with a_video(tmp_path / "out.mp4", rate=rate) as video:
+        for _ in range(3):
+            video.add(a_colour_frame(), SEEN)
+    frames, written = frames_of(tmp_path / "out.mp4")
+    assert len(frames) == 3
+    assert written == pytest.approx(rate, abs=0.01)
+
+
 @contextlib.contextmanager
 def files_up_to(most_bytes):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -130,7 +130,7 @@ def test_the_page_leads_to_the_log_in_and_that_to_the_page(far):
 
 def test_the_cookie_is_for_this_site_alone_and_no_script(far):
     set_cookie = Browser(far.port).log_in(FORM).headers["Set-Cookie"]
-    assert {"Path=/", "HttpOnly", "SameSite=Strict"} <= set(set_cookie.split("; "))
+    assert {"Path=/", "HttpOnly", "SameSite=Lax"} <= set(set_cookie.split("; "))
     assert "Max-Age=604800" in set_cookie
     assert TOKEN not in set_cookie
     assert "Secure" not in set_cookie, "or plain HTTP would never see it"

@@ -51,7 +51,8 @@ def choose_settings(
     name = "file"
     if isinstance(settings, Mapping):
         given = dict(settings) | given
-    elif settings is not None:
+        settings = None
+    if settings := settings or os.environ.get("FER_EDGE_CONFIG"):
         name = os.fspath(settings)
         file = read_settings_file(Path(name))
     flags = {key: _text(key, value) for key, value in given.items()}

@@ -57,6 +57,10 @@ def several(images: Iterable[GivenImage]) -> Iterable[GivenImage]:
             expected="several pictures",
             fix="give [path], or a folder's as Path(folder).glob('*.jpg')",
         )
+    if _is_pillow(images):
+        raise PictureError(
+            f"{_kind(images)} is one picture", expected="several pictures", fix="give [picture]"
+        )
     if isinstance(images, np.ndarray) and (
         images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in _CHANNELS)
     ):
@@ -106,7 +110,7 @@ def _read(image: GivenImage, colour: ColourOrder | None) -> tuple[str, GreyImage
         )
     if isinstance(image, str | os.PathLike):
         return _from_file(os.fspath(image))
-    if type(image).__module__.partition(".")[0] == "PIL":
+    if _is_pillow(image):
         return "", *_from_pillow(image)
     raise _no_picture(image)
 
@@ -181,11 +185,22 @@ def _from_pillow(image: Any) -> tuple[GreyImage, Colour | None]:
             fix="convert it first, with image.convert('RGB') where that is right",
         )
     wanted = "L" if mode in {"1", "L", "LA"} else "RGB"
-    pixels = np.asarray(image.convert(wanted))
-    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    try:  # Pillow reads the file only now
+        pixels = np.asarray(image.convert(wanted))
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PictureError(
+            f"{_kind(image)} that Pillow cannot read ({error})",
+            expected="a whole picture, not yet closed",
+            fix="open the file again; if that fails too, it is damaged",
+        ) from error
     if orientation in range(2, 9):
         pixels = turned_upright(pixels, orientation)
     return _from_array(pixels, "rgb")
+
+
+def _is_pillow(image: object) -> bool:
+    return type(image).__module__.partition(".")[0] == "PIL"
 
 
 def _kind(image: object) -> str:

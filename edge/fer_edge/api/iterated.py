@@ -15,6 +15,9 @@ class IteratedFrames(Closing):
         images: Arrays or pictures of Pillow.
         rate: Frames a second, where they are a clip's; 0 where they are as old as they come.
         colour: Order of an array's channels.
+
+    Attributes:
+        fault: What the iterable itself raised.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class IteratedFrames(Closing):
         self._colour = colour
         self._count = 0
         self.frames_per_second = rate
+        self.fault: Exception | None = None
 
     @property
     def live(self) -> bool:
@@ -36,8 +40,13 @@ class IteratedFrames(Closing):
 
         Raises:
             PictureError: It is none, as `Reader.read` says.
+            Exception: What the iterable raises.
         """
-        image = next(self._images, _END)
+        try:
+            image = next(self._images, _END)
+        except Exception as error:
+            self.fault = error
+            raise
         if image is _END:
             return None
         index, self._count = self._count, self._count + 1

@@ -6,7 +6,7 @@ from os import PathLike, fspath
 from typing import Final, Self
 
 from fer_edge.api.choosing import GivenSettings, Value, choose_settings
-from fer_edge.api.given import ColourOrder, GivenImage
+from fer_edge.api.given import ColourOrder, GivenImage, several
 from fer_edge.api.iterated import IteratedFrames
 from fer_edge.api.pace import Pace
 from fer_edge.api.quiet import quiet
@@ -17,7 +17,7 @@ from fer_edge.assemble.sources import Frames, check_source, clock_of, frames_of,
 from fer_edge.daemon.camera.steady import SteadyCamera
 from fer_edge.settings import Settings
 from fer_edge.shared.closing import Closing
-from fer_edge.shared.errors import SettingsError
+from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.records import Frame
 from fer_edge.stages.baseline import Baseline
 from fer_edge.stages.calibration import SECONDS, calibrate_frames
@@ -35,11 +35,20 @@ class Watch(Closing):
     `source.give_up_seconds`. Faces are followed, and their labels steadied over time.
     """
 
-    def __init__(self, camera: SteadyCamera, settings: Settings, *, frames: Frames) -> None:
+    def __init__(
+        self,
+        camera: SteadyCamera,
+        settings: Settings,
+        *,
+        frames: Frames,
+        given: IteratedFrames | None = None,
+    ) -> None:
         self._camera = camera
+        self._given = given
         self._settings = settings
         self._clock = clock_of(frames)
         self._pace = Pace()
+        self._rate = 0.0
         try:
             with quiet():
                 self._pipeline = make_pipeline(settings, frames=frames)
@@ -57,7 +66,7 @@ class Watch(Closing):
     @property
     def rate(self) -> float:
         """Frames a second that a clip states; 0 for a camera, and before the first frame."""
-        return self._camera.clip_rate
+        return self._camera.clip_rate or self._rate
 
     @property
     def dropped(self) -> int:
@@ -80,6 +89,7 @@ class Watch(Closing):
             StopIteration: The clip has ended, or this was closed.
             SourceUnavailableError: The camera was given up.
             FerError: It cannot be opened at all.
+            Exception: What an iterable of pictures itself raises.
         """
         try:
             frame = self._next_frame()
@@ -89,6 +99,7 @@ class Watch(Closing):
         if frame is None:
             self.close()
             raise StopIteration
+        self._rate = self.rate  # the source forgets it when it ends
         observation = self._pipeline.process(frame)
         faces = with_stable(observation.readings, least_probability=self._least_probability)
         return View(faces, self._pace.tick(time.monotonic()), observation, frame)
@@ -120,14 +131,20 @@ class Watch(Closing):
 
     def _next_frame(self) -> Frame | None:
         while not self._camera.ended:
-            frame = self._camera.read(_WAIT_SECONDS)
+            try:
+                frame = self._camera.read(_WAIT_SECONDS)
+            except FerError:
+                # What the caller's own pictures raise is no fault of a camera.
+                if self._given is not None and self._given.fault is not None:
+                    raise self._given.fault from None
+                raise
             if frame is not None:
                 return frame
         return None
 
 
 def watch(
-    source: int | str | PathLike[str] | Iterable[GivenImage] = 0,
+    source: int | str | PathLike[str] | Iterable[GivenImage] | None = None,
     *,
     model: str | PathLike[str] | None = None,
     detector: str | Mapping[str, Value] | None = None,
@@ -141,7 +158,8 @@ def watch(
     thread from then on, as frames this small are read fastest so; `cv2.setNumThreads` changes that.
 
     Args:
-        source: A camera's number, what `fer-edge run --source` takes, or an iterable of arrays.
+        source: A camera's number, what `fer-edge run --source` takes, or an iterable of arrays;
+            None is what `source.uri` says, camera 0 where nothing does.
         model: Shipped model's name or .tflite file with a contract; the default one.
         detector: The name of a technique, or settings of section `detector`.
         settings: By `section.key` as --set takes them, a TOML file as --config does, or `Settings`.
@@ -154,7 +172,7 @@ def watch(
         FerError: The model cannot be loaded. A camera that cannot be opened is told by the first
             view.
     """
-    if isinstance(source, int | str | PathLike):
+    if source is None or isinstance(source, int | str | PathLike):
         if rate or colour is not None:
             raise SettingsError(
                 "rate or colour was given with a source that knows its own",
@@ -173,9 +191,12 @@ def watch(
             fix="give one of these, such as 0",
         )
     chosen = choose_settings(settings, model=model, detector=detector)
-    given = IteratedFrames(source, rate=rate, colour=colour)
-    return Watch(SteadyCamera(lambda: given, chosen.source), chosen, frames="timed")
+    given = IteratedFrames(several(source), rate=rate, colour=colour)
+    camera = SteadyCamera(lambda: given, chosen.source)
+    return Watch(camera, chosen, frames="timed", given=given)
 
 
-def _uri(source: int | str | PathLike[str]) -> str:
-    return str(source) if isinstance(source, int) else fspath(source)
+def _uri(source: int | str | PathLike[str] | None) -> str | None:
+    if source is None or isinstance(source, int):
+        return None if source is None else str(source)
+    return fspath(source)

@@ -27,7 +27,8 @@ class AnnotatedJpegs(AnnotatedOutput):
         super().__init__(path)
         self._size = (0, 0)
         try:
-            self._file = path.open("wb", buffering=0)
+            # What is there stays until the first frame.
+            self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise refused(path, error.strerror) from error
 
@@ -40,6 +41,8 @@ class AnnotatedJpegs(AnnotatedOutput):
         self._size = size_of(picture)
         jpeg = encode_picture(picture, ".jpg")
         try:
+            if not self.pictures:
+                self._file.truncate(0)
             while jpeg:
                 jpeg = jpeg[self._file.write(jpeg) :]
         except OSError as error:

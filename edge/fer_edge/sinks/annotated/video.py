@@ -48,8 +48,9 @@ class AnnotatedVideo(AnnotatedOutput):
         self._frames_per_second = 0.0
         self._before: ColourImage | None = None
         self._first_ns = 0
-        try:  # or it would be told only after the first frame
-            path.open("wb").close()
+        self._is_new = not path.exists()
+        try:  # or it would be told only after the first frame; what is there stays until that
+            path.open("ab").close()
         except OSError as error:
             raise refused(path, error.strerror) from error
 
@@ -89,7 +90,7 @@ class AnnotatedVideo(AnnotatedOutput):
         """
         writer, self._writer = self._writer, None
         if writer is None:
-            if not self.pictures:
+            if not self.pictures and self._is_new:
                 self.path.unlink(missing_ok=True)
             return
         writer.release()
@@ -101,7 +102,8 @@ class AnnotatedVideo(AnnotatedOutput):
 
     def _open(self, picture: ColourImage) -> cv2.VideoWriter:
         code, _ = CODECS[self.path.suffix.lower()]
-        self._frames_per_second = self._rate()
+        # MPEG-4 counts time in at most 65,535 parts of a second.
+        self._frames_per_second = round(self._rate(), 2)
         self._size = size_of(picture)
         writer = cv2.VideoWriter(
             str(self.path),

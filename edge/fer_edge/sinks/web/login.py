@@ -74,6 +74,5 @@ class LogIn:
         secure = request.secure or request.headers.get("x-forwarded-proto") == "https"
         ending = "; Secure" if secure else ""
         return (
-            f"{self._cookie()}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
-            f"{ending}"
+            f"{self._cookie()}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{ending}"
         )

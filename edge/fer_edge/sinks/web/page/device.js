@@ -61,12 +61,14 @@ export class Device {
     const open = [...place.querySelectorAll("details[open]")].map((each) => each.id);
     const stops = () => [...place.querySelectorAll("a, button, select, summary")];
     const stop = stops().indexOf(document.activeElement);
+    const chosen = byId("other")?.value;
     place.replaceChildren(
       make("div", {}, privacy(told), part("Findings", findings(told.findings))),
       make("div", {}, part("Change", ...this.controls(told.controls)), part("Models", ...models(told))),
       part("Settings", ...settings(told.settings)),
     );
     for (const id of open) byId(id)?.setAttribute("open", "");
+    if (chosen && byId("other")) byId("other").value = chosen;
     stops()[stop]?.focus({ preventScroll: true });
     if (told.findings === null) this.later = setTimeout(() => this.enter(), AGAIN_MS);
   }
@@ -90,9 +92,9 @@ export class Device {
 
   choosing(names) {
     const options = names.map((name) => make("option", {}, name));
-    const choice = make("select", { "aria-label": "Another model" }, ...options);
+    const choice = make("select", { id: "other", "aria-label": "Another model" }, ...options);
     const text = "It is tested on this device first, and serves only if it passes.";
-    return this.control("Another model", "Try it", text, "model", () => ({ model: choice.value }), choice);
+    return this.control("Another model", "Try", text, "model", () => ({ model: choice.value }), choice);
   }
 
   calibrating() {
@@ -103,7 +105,7 @@ export class Device {
 
   control(words, title, text, name, wish, ...inputs) {
     const act = async () => {
-      if (!(await confirmed(`${title}?`, text, title))) return;
+      if (!(await confirmed(`${[title, ...inputs.map((each) => each.value)].join(" ")}?`, text, title))) return;
       button.disabled = true;
       try {
         note(byId("device-note"), (await command(`/control/${name}`, wish())).message);

@@ -8,7 +8,6 @@ import { Picture } from "./picture.js";
 const SAID_EVERY_MS = 2000;
 
 export class Live {
-  /** @param {object} device Knows the settings, and what is shown. */
   constructor(device) {
     this.device = device;
     this.size = [640, 480];

@@ -1,4 +1,4 @@
-/* Small parts that every place of the page is made of. */
+/* Small parts of every place of the page. */
 
 export const byId = (id) => document.getElementById(id);
 

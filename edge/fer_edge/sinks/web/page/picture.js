@@ -9,7 +9,6 @@ const SAMPLE = { width: 96, height: 72 };
 
 /** Shows what the camera sees while it is wanted and somebody can see the page. */
 export class Picture {
-  /** @param {() => boolean} flows Tells whether frames come. */
   constructor(flows) {
     this.flows = flows;
     this.place = byId("picture");
