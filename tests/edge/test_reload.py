@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from builders import (
     a_picture,
     a_prediction,
     a_reading,
+    encoded,
 )
 from hostile_models import hostile_model
 from tiny_model import tiny_model
@@ -173,6 +175,43 @@ def test_another_camera_is_turned_to(daemon):
         assert service.state().source == other.url
     assert daemon.seen[-1][0].grey.shape == (60, 80)
     assert len(daemon.lines("one")) == 10
+
+
+def test_a_source_that_cannot_be_is_not_told_of_and_is_tried_again(daemon, camera, tmp_path):
+    clip = tmp_path / "clip.mjpg"
+    told = []
+
+    def to_a_clip_that_is_not_there(_service):
+        daemon.change(source=SourceSettings(uri=str(clip)))
+
+    def now_it_is_there(service):
+        told.append(service.state().source)
+        clip.write_bytes(encoded(a_picture(80, 60), ".jpg") * 30)
+
+    service = daemon.run(to_a_clip_that_is_not_there, now_it_is_there)
+    assert told == [camera.url]
+    assert service.state().source == str(clip)
+    assert daemon.seen[-1][0].grey.shape == (60, 80)
+    assert len(daemon.lines("one")) == 15
+
+
+def test_whom_nobody_could_switch_on_any_more_is_switched_on(daemon, caplog):
+    daemon.controls.enabled = False  # by a broker's client, which the settings know no more
+
+    def look():
+        while not daemon.controls.enabled:
+            time.sleep(0.05)
+        daemon.controls.stop()
+
+    with make_service(
+        daemon.settings, daemon.controls, read_settings=daemon.read_settings
+    ) as service:
+        daemon.controls.reload()
+        looker = threading.Thread(target=look, daemon=True)
+        looker.start()
+        service.run(max_seconds=30)
+    assert daemon.controls.enabled
+    assert "nobody could do that any more" in caplog.text
 
 
 def test_what_was_learnt_of_a_place_is_not_lost(daemon, tmp_path, monkeypatch):

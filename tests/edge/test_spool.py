@@ -124,11 +124,12 @@ def test_the_file_stays_within_its_bound(spool, path):
     assert sum(file.stat().st_size for file in path.parent.iterdir()) < 1_000_000
 
 
-def test_old_events_go(spool, clock):
+def test_old_events_go(spool, clock, monkeypatch):
     one = spool(age_seconds=3600.0)
     one.append("old")
     one.close()
     clock.offset += 4000
+    monkeypatch.setattr("fer_edge.sinks.spool.spool.boot_number", lambda: 7)
     two = spool(age_seconds=3600.0)
     two.append("new")
     two.synchronise()
@@ -144,6 +145,37 @@ def test_a_clock_that_is_set_right_makes_no_event_old(spool, clock):
     one.synchronise()
     one.synchronise()
     assert payloads(one) == ["from before the clock was set"]
+
+
+def test_neither_does_one_that_is_set_after_a_restart(spool, clock):
+    clock.offset = -30 * 86_400.0
+    one = spool()
+    one.append("from an earlier run of this boot")
+    one.close()
+    clock.offset = 0.0
+    two = spool()
+    two.synchronise()
+    assert payloads(two) == ["from an earlier run of this boot"]
+    two.close()
+    three = spool()
+    three.synchronise()
+    clock.offset = 6 * 86_400.0
+    three.append("moved once, not twice")
+    three.synchronise()
+    assert len(payloads(three)) == 2
+
+
+def test_after_another_start_of_the_machine_ages_are_as_they_were_told(spool, clock, monkeypatch):
+    clock.offset = -8 * 86_400.0
+    one = spool()
+    one.append("old")
+    one.close()
+    clock.offset = 0.0
+    monkeypatch.setattr("fer_edge.sinks.spool.spool.boot_number", lambda: 7)
+    two = spool()
+    two.synchronise()
+    assert payloads(two) == []
+    assert two.figures()["dropped_old"] == 1
 
 
 def test_two_processes_do_not_share_a_spool(spool, path):

@@ -133,6 +133,7 @@ def fleet(installed):
         "all": {
             "fer_edge_settings": {
                 "events": {"purpose": "a test"},
+                "expression": {"prior": {"happy": 0.4, "sad": 0.1}},
                 "mqtt": {"host": "broker.example", "username": "all", "in_flight": 7},
             },
             "fer_edge_ca_file": "/root/ca.pem",
@@ -170,6 +171,7 @@ def test_settings_of_all_a_group_and_a_device_are_merged(fleet):
         "ca_file": "/etc/fer-edge/ca.pem",
     }  # fmt: skip
     assert config["source"] == {"uri": "secret", "width": 160}
+    assert config["expression"] == {"prior": {"happy": 0.4, "sad": 0.1}}
     assert config["model"] == {"path": "slot"}, "what nobody named stays"
     authority = fleet.root / "etc/fer-edge/ca.pem"
     assert authority.read_bytes() == (fleet.root / "root/ca.pem").read_bytes()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from fer_edge.daemon.systemd import SystemdNotifier
 from fer_edge.models.choice import SlotReader, serving_of
 from fer_edge.pipeline.pipeline import Pipeline
 from fer_edge.settings import Settings, SourceSettings
+from fer_edge.settings.names import can_be_switched
 from fer_edge.shared.errors import FerError, SettingsError
 from fer_edge.shared.faces.choice import choose
 from fer_edge.shared.model.contract import ModelContract
@@ -70,6 +72,9 @@ def make_service(
     # The journal's first line; whoever sits at a prompt asks for it with -v.
     level = logging.INFO if systemd.heard else logging.DEBUG
     _log.log(level, "faces are found by %s", names.detector)
+    reload = _Reloading(
+        settings, lambda: slots.fill_in(read_settings()), controls, colour=colour, facts=facts
+    )
     service = Service(
         # With nobody in front of it, a camera that is not there yet is a state like any other.
         SteadyCamera(
@@ -82,10 +87,9 @@ def make_service(
         controls=controls,
         figures=Figures(names),
         systemd=systemd,
-        reload=_Reloading(
-            settings, lambda: slots.fill_in(read_settings()), controls, colour=colour, facts=facts
-        ),
+        reload=reload,
     )
+    service.camera.turned_back = partial(reload.turned_back, service)
     service.calibrator.participants = _participants(settings, pipeline.contract)
     return service
 
@@ -159,6 +163,24 @@ class _Reloading:
         except FerError as error:
             _refuse(error)
             return
+        if self._apply(service, new, changed, pipeline):
+            _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
+            self._switch_on_if_nobody_can()
+
+    def turned_back(self, service: Service, source: SourceSettings) -> None:
+        """Take note that the camera has gone back to its former source, as the new one cannot be.
+
+        Raises:
+            FerError: The parts cannot be opened again.
+        """
+        former = replace(self._settings, source=source)
+        pipeline = self._new_pipeline([_WATCHED], former, service.pipeline)
+        self._apply(service, former, [], pipeline)
+
+    def _apply(
+        self, service: Service, new: Settings, changed: list[str], pipeline: Pipeline | None
+    ) -> bool:
+        """Put new parts in their places; return whether that is so."""
         # Another pipeline counts tracks anew, and may have another model: sinks must know.
         sinks = pipeline is not None or any(name != _WATCHED for name in changed)
         refused = self._open_sinks(service, new) if sinks else None
@@ -166,7 +188,7 @@ class _Reloading:
             if pipeline is not None:
                 pipeline.close()
             _refuse(refused)
-            return
+            return False
         kept_colour = self._keeps_colour(self._settings, service.pipeline)
         if pipeline is not None:
             service.pipeline.close()
@@ -179,7 +201,12 @@ class _Reloading:
         service.figures.names = _names(new, service.pipeline)
         self._settings = new
         renew_window(service.sinks, new)
-        _log.info("settings read anew: %s", ", ".join(changed) or "nothing has changed")
+        return True
+
+    def _switch_on_if_nobody_can(self) -> None:
+        if not self._controls.enabled and not can_be_switched(self._settings):
+            _log.warning("switched on: nobody could do that any more with these settings")
+            self._controls.enabled = True
 
     def _check_name(self, new: Settings) -> None:
         """Refuse another name: topics, spool and what brokers keep would be left behind."""

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 from fer_edge.daemon.camera.frame_numbers import FrameNumbers
@@ -48,6 +49,7 @@ class SteadyCamera(Closing):
 
     Attributes:
         ended: The source has come to its end; `read` gives None from then on.
+        turned_back: Called with the settings of the former source, where a new one cannot be.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class SteadyCamera(Closing):
         wanted: bool = True,
     ) -> None:
         self.ended = False
+        self.turned_back: Callable[[SourceSettings], None] = lambda _settings: None
         self._patient = patient
         self._opener = Opener()
         self._source: Source | None = None
@@ -277,7 +280,9 @@ class SteadyCamera(Closing):
         final = not isinstance(error, SourceUnavailableError) or isinstance(error, SourceStuckError)
         if self._former is not None and final:
             _log.error("the new source is not used: %s", error)
+            _, settings = self._former
             self._turn_to(*self._former)
+            self.turned_back(settings)
             self._want()
             return
         if final or (self._source is not None and not self._source.live):

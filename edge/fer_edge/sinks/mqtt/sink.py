@@ -267,6 +267,8 @@ class MqttSink(Closing):
             introduction = introduce_at - now if self._state else _NEVER
             patience = min(
                 delivery.patience(), introduction, leave_at - now, self._switch.patience(),
+                # A sign of life is sent only between two steps.
+                self._endpoint.keepalive_seconds / 4,
                 self._announcing.stills.patience() if self._announcing.stills else _NEVER,
             )  # fmt: skip
             connection.step(max(0.0, patience), wake=self._wake)

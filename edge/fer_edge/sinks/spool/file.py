@@ -5,8 +5,8 @@ import os
 import sqlite3
 import stat
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -179,21 +179,29 @@ class SpoolFile(Closing):
         Raises:
             sqlite3.Error: The disk is full or fails, or the file is damaged; nothing is changed.
         """
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             sizes = [size for position in remove for (size,) in self._remove(position)]
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?)", add)
-            self._db.executemany(
-                "INSERT INTO counters VALUES (?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (counters or {}).items(),
-            )
+            self._count(counters or {})
+        return Removed(len(sizes), sum(sizes))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self._db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
-        return Removed(len(sizes), sum(sizes))
+
+    def _count(self, counters: Mapping[str, int]) -> None:
+        self._db.executemany(
+            "INSERT INTO counters VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            counters.items(),
+        )
 
     def _remove(self, position: int) -> list[tuple[int]]:
         return self._db.execute(
@@ -201,15 +209,22 @@ class SpoolFile(Closing):
             (position,),
         ).fetchall()
 
-    def shift_ages(self, seconds: float, *, since: int) -> None:
+    def shift_ages(self, seconds: float, *, since: int, counters: Mapping[str, int]) -> None:
         """Move the time of the rows from a position on: the clock by which it was told was wrong.
+
+        Args:
+            seconds: By which they are moved.
+            since: The first of them.
+            counters: What is set with it.
 
         Raises:
             sqlite3.Error: As `commit` says.
         """
-        self._db.execute(
-            "UPDATE events SET kept_at = kept_at + ? WHERE position >= ?", (seconds, since)
-        )
+        with self._transaction():
+            self._db.execute(
+                "UPDATE events SET kept_at = kept_at + ? WHERE position >= ?", (seconds, since)
+            )
+            self._count(counters)
 
     def checkpoint(self) -> int:
         """Bring all that was committed safely onto the disk.

@@ -10,8 +10,11 @@ COUNTERS: Final = (
     "damaged_files",
     "written_bytes",
     "budget_left",
+    "boot",
+    "first_of_boot",
+    "clock_offset_ms",
 )
-"""The names of all counters."""
+"""The names of all counters, and of what is remembered of the clock of this boot."""
 MOST: Final = 1 << 62
 """Above every position and counter; one may be added without leaving SQLite's numbers."""
 MOST_RUN_MS: Final = 1 << 48

@@ -16,6 +16,7 @@ from fer_edge.shared.errors import OutputError
 from fer_edge.sinks.spool.file import SpoolFile, is_damaged, open_or_recover
 from fer_edge.sinks.spool.ids import EventIds
 from fer_edge.sinks.spool.lock import SpoolLock
+from fer_edge.sinks.spool.boot import boot_number
 from fer_edge.sinks.spool.row import MOST, Row
 from fer_edge.sinks.spool.write_budget import WriteBudget
 from fer_edge.state.records import Figure
@@ -153,7 +154,6 @@ class Spool(Closing):
         # taken for those of events that wait there.
         self._position = MOST
         self._shift = 0  # what these positions were moved by then
-        self._first_of_run = 0  # position
         self._counts: Counter[str] = Counter()
         self._counts_saved: Mapping[str, int] | None = None
         self._overflow = Overflow(_MOST_OVERFLOW)
@@ -295,11 +295,11 @@ class Spool(Closing):
             self._shift = last - MOST
             self._position += self._shift
             self._overflow.shift_positions(self._shift)
-            self._first_of_run = last + 1
             began_ms = self._counts["run_ms"]
             self._counts.update(counts)  # adds
             self._counts["run_ms"] = max(began_ms, counts.get("run_ms", 0))
             self._budget.left = counts.get("budget_left", self._budget.left)
+            self._take_clock(counts, first=last + 1)
         self._position = max(self._position, last)
         self._counts_saved = counts
         self._say("")
@@ -397,12 +397,37 @@ class Spool(Closing):
             return
         self._clock_offset += jump
         self._overflow.shift_ages(jump)
+        self._counts["clock_offset_ms"] = self._offset_ms()
         if self._file is not None and not self._unsound:
             try:
-                self._file.shift_ages(jump, since=self._first_of_run)
+                self._file.shift_ages(
+                    jump,
+                    since=self._counts["first_of_boot"],
+                    # At once, so that the next run does not move them again.
+                    counters={"clock_offset_ms": self._counts["clock_offset_ms"]},
+                )
                 self._dirty = True
             except sqlite3.Error as error:
                 self._failed(error)
+
+    def _take_clock(self, counts: Mapping[str, int], *, first: int) -> None:
+        """Go on from what an earlier run of this boot knew of the clock, or begin.
+
+        Args:
+            counts: Of the file.
+            first: Position of the first event of this run.
+        """
+        boot = boot_number()
+        if boot and counts.get("boot") == boot:
+            first = counts.get("first_of_boot", first)
+            # Events of that run may be older or younger than they seem, by what was set since.
+            self._clock_offset = counts.get("clock_offset_ms", self._offset_ms()) / 1000
+        told = {"boot": boot, "first_of_boot": first, "clock_offset_ms": self._offset_ms()}
+        for name, value in told.items():
+            self._counts[name] = value
+
+    def _offset_ms(self) -> int:
+        return max(0, round(self._clock_offset * 1000))
 
     def _read_file(self, file: SpoolFile, after: int, limit: int) -> list[Row]:
         found: list[Row] = []
