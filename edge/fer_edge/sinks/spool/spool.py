@@ -13,10 +13,10 @@ from typing import Final
 
 from fer_edge.shared.closing import Closing
 from fer_edge.shared.errors import OutputError
+from fer_edge.sinks.spool.boot import boot_number
 from fer_edge.sinks.spool.file import SpoolFile, is_damaged, open_or_recover
 from fer_edge.sinks.spool.ids import EventIds
 from fer_edge.sinks.spool.lock import SpoolLock
-from fer_edge.sinks.spool.boot import boot_number
 from fer_edge.sinks.spool.row import MOST, Row
 from fer_edge.sinks.spool.write_budget import WriteBudget
 from fer_edge.state.records import Figure
