@@ -237,6 +237,12 @@ def convert(run: TrainingRun, plan: Plan, progress: ProgressLine = SILENT) -> Co
     count = plan.compare_count or pictures_to_compare(graphs[Target.FLOAT32], wanted)
     held_out = draw(pictures.held_out, count, seed=plan.seed)
     answers = ask_all(drafts, held_out, progress)
+    if wrong := answers[Target.FLOAT32].no_numbers:
+        raise ModelError(
+            f"{run.model} answers {wrong:,} of {len(held_out):,} pictures by what is no number",
+            expected="a network that stays within the numbers of float32",
+            fix="look at its weights: such a training has diverged; train it with a lower rate",
+        )
     if plan.onnx:
         progress("comparing ONNX")
         answers[ONNX] = _ask_onnx(run, translation, held_out)

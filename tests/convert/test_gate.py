@@ -1,5 +1,7 @@
 """The gate: what passes, what fails, and what nobody can tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,8 +88,7 @@ def test_what_was_not_measured_does_not_pass_by_default(labels, reason):
 
 
 def test_answers_that_are_no_numbers_are_not_measured():
-    broken = answers(EVEN)
-    broken.probabilities[0] = np.nan
+    broken = replace(answers(EVEN), no_numbers=1)
     verdict = judge(answers(EVEN), broken, samples(EVEN))
     assert verdict.unmeasured == ("answers that are no numbers",)
 

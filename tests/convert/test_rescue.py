@@ -69,6 +69,12 @@ def test_clipping_mends_a_rare_spike(rescued):
     assert told["attempts"][1]["settings"]["percentile"] < 100
     assert told["parts"] == {"tuning": 336, "validation": 84}
     assert conversion.to_json()["rescue"]["delivered"] == "clipping"
+    delivered = parse_model(artefact.data, where="").contract.provenance["conversion"]
+    kept = told["attempts"][1]["settings"]["percentile"]
+    assert delivered["int8_ranges"]["percentile"] == kept, "its own, and not int8's before it"
+    assert "largest_correction" in delivered["int8_ranges"]
+    assert delivered["calibration"]["count"] == told["attempts"][1]["settings"]["pictures"]
+    assert conversion.to_json()["calibration"] == delivered["calibration"]
 
 
 def test_sixteen_bits_mend_a_loud_channel(rescued):

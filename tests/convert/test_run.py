@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -158,6 +159,50 @@ def test_nothing_about_an_older_network_is_guessed(tmp_path, given, said):
     (tmp_path / "weights.h5").write_bytes(b"not read here")
     with pytest.raises(ModelError, match=said):
         open_run(tmp_path / "weights.h5", **given)
+
+
+def described(path, network):
+    """Write a file that describes a network and has no weights."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", network)
+        archive.writestr("metadata.json", '{"keras_version": "3.12.0"}')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ('{"class_name": "Mine", "config": {}}', "holds no layers, but Mine, a class of its auth"),
+        ('{"class_name": "Sequential", "config": {"layers": [3]}}', "does not describe a network"),
+        ('{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": '
+         '{"units": []}}]}}', "does not describe a network"),
+        ("[" * 100_000, "does not describe a network"),
+        ('{"class_name": "Sequential", "config": {"layers": []}}' + " " * 70_000_000,
+         "is 70 MB large, unpacked"),
+    ],
+    ids=["own class", "no layer", "no number", "nested", "bomb"],
+)  # fmt: skip
+def test_odd_descriptions_are_no_defect(tmp_path, network, said):
+    with pytest.raises(ModelError, match=said) as caught:
+        open_run(described(tmp_path / "odd.keras", network), labels=SEVEN)
+    assert caught.value.exit_code == EXIT_CONFIG
+
+
+def test_a_layer_that_reads_itself_ends_nothing_in_a_circle(tmp_path):
+    layer = {
+        "class_name": "Flatten", "name": "a", "config": {"name": "a"},
+        "inbound_nodes": [[["a", 0, 0, {}]]],
+    }  # fmt: skip
+    config = {"layers": [layer], "input_layers": [["a", 0, 0]], "output_layers": [["a", 0, 0]]}
+    text = json.dumps({"class_name": "Functional", "config": config})
+    with pytest.raises(ModelError):
+        open_run(described(tmp_path / "odd.keras", text), labels=SEVEN)
+
+
+def test_a_folder_is_no_architecture(tmp_path):
+    weights = described(tmp_path / "net.keras", "{}")
+    with pytest.raises(ModelError, match=r"cannot be read .*folder"):
+        open_run(weights, architecture=tmp_path, labels=SEVEN)
 
 
 def test_labels_and_a_contract_contradict(run):

@@ -137,7 +137,23 @@ def hostile(tmp_path, tensorflow):
         tensorflow.lookup.KeyValueTensorInitializer([1], [2]), 0
     )
 
+    def save_as_tensorflow_1(folder):
+        old = tensorflow.compat.v1
+        shutil.rmtree(folder, ignore_errors=True)
+        with tensorflow.Graph().as_default(), old.Session() as session:
+            pixels = old.placeholder(tensorflow.float32, (None, *SHAPE))
+            signature = old.saved_model.predict_signature_def({"x": pixels}, {"y": plain(pixels)})
+            builder = old.saved_model.Builder(str(folder))
+            builder.add_meta_graph_and_variables(
+                session, ["serve"], {"serving_default": signature},
+                main_op=tensorflow.io.write_file(str(written), "it ran"),
+            )  # fmt: skip
+            builder.save()
+
     def save(kind):
+        if kind == "runs at once":
+            save_as_tensorflow_1(tmp_path / "net")
+            return tmp_path / "net"
         answer = {"writes": writes, "reads": reads, "calls": calls}.get(kind, plain)
         _save(tmp_path / "net", answer, spec, **({"table": table} if kind == "table" else {}))
         return tmp_path / "net"
@@ -153,6 +169,7 @@ def hostile(tmp_path, tensorflow):
         ("reads", "computes with ReadFile"),
         ("calls", "computes with EagerPyFunc"),
         ("table", "holds an object of kind resource"),
+        ("runs at once", "is TensorFlow 1's, which runs a graph while it loads"),
     ],
 )
 def test_what_does_more_than_arithmetic_is_not_run(hostile, kind, said):

@@ -11,7 +11,7 @@ from fer_convert.cost.layers import cost_table
 from fer_convert.file.flatbuffer import Graph
 from fer_convert.targets import Target
 from fer_edge.shared.data.samples import Samples
-from fer_edge.shared.model.litert import LitertClassifier
+from fer_edge.shared.model.litert import LitertClassifier, to_prediction
 from fer_edge.shared.model.model_file import ModelFile
 from fer_edge.shared.scores import Scores, score
 from fer_edge.shared.statistics import calibration_error
@@ -34,11 +34,14 @@ class Answers:
         labels: Names, in the model's order.
         chosen: int64, shape (N,): index of the label given to each picture.
         probabilities: float64, shape (N, labels).
+        no_numbers: Pictures to which the network itself said something that is no number; the
+            device makes even probabilities of that.
     """
 
     labels: tuple[str, ...]
     chosen: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    no_numbers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,16 @@ def ask(model: ModelFile, samples: Samples, progress: Callable[[int], None]) -> 
     labels = model.contract.labels
     probabilities = np.empty((len(samples), len(labels)))
     chosen = np.empty(len(samples), np.int64)
+    no_numbers = 0
     for index, pixels in enumerate(samples.pictures):
-        prediction = classifier.predict(pixels)
+        raw = classifier.raw_output(pixels)
+        no_numbers += not np.isfinite(raw).all()
+        prediction = to_prediction(raw, model.contract)
         probabilities[index] = prediction.probabilities
         chosen[index] = labels.index(prediction.label)
         if index % 100 == 99:
             progress(index + 1)
-    return Answers(labels, chosen, probabilities)
+    return Answers(labels, chosen, probabilities, no_numbers)
 
 
 def measure(answers: Answers, samples: Samples, reference: Answers | None = None) -> Measurement:

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from fer_convert.judgement.comparison import Answers
 from fer_edge.shared import chance
 from fer_edge.shared.data.samples import Samples
@@ -161,7 +159,7 @@ def _unmeasured(
     missing = [label for label, n in samples.counts(answers.labels).items() if n == 0]
     if missing:
         yield "no held-out picture of " + ", ".join(missing)
-    if not all(np.isfinite(given.probabilities).all() for given in (reference, answers)):
+    if reference.no_numbers or answers.no_numbers:
         yield "answers that are no numbers"
     if not math.isfinite(kept):
         yield "float32 gives no picture its own label"

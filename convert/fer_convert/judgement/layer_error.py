@@ -85,8 +85,10 @@ def measure_layers(
         quantised.run(pixels)
         for number, (expected, found) in enumerate(pairs):
             wanted = floats.values(expected.outputs[0])
-            noise[number] += np.square(quantised.values(found.outputs[0]) - wanted).sum()
-            signal[number] += np.square(wanted).sum()
+            # Of a network with answers that are no numbers, which the gate tells.
+            with np.errstate(over="ignore", invalid="ignore"):
+                noise[number] += np.square(quantised.values(found.outputs[0]) - wanted).sum()
+                signal[number] += np.square(wanted).sum()
     ratios = {
         id(found.outputs[0]): (float(noise[n] / signal[n]) if signal[n] else 0.0)
         for n, (_, found) in enumerate(pairs)
@@ -100,8 +102,8 @@ def _error(operator: Operator, ratios: Mapping[int, float], kinds: Mapping[str, 
     return LayerError(
         layer_name(operator, kinds),
         operator.name,
-        -10 * math.log10(ratio) if ratio else None,
-        max(0.0, ratio - before),
+        -10 * math.log10(ratio) if 0 < ratio < math.inf else None,
+        max(0.0, ratio - before) if math.isfinite(ratio - before) else 0.0,
     )
 
 

@@ -47,6 +47,7 @@ def _ask_in_parts(model: ModelFile, held_out: Samples, progress: Callable[[int],
         parts[0].labels,
         np.concatenate([part.chosen for part in parts]),
         np.concatenate([part.probabilities for part in parts]),
+        sum(part.no_numbers for part in parts),
     )
 
 

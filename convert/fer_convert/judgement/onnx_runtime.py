@@ -40,13 +40,13 @@ class OnnxNetwork:
     def ask(self, samples: Samples) -> Answers:
         """Answer pictures as a device would, the contract's temperature and threshold applied."""
         labels = self._contract.labels
-        predictions = [
-            to_prediction(raw, self._contract) for raw in self.raw_outputs(samples.pictures)
-        ]
+        said = self.raw_outputs(samples.pictures)
+        predictions = [to_prediction(raw, self._contract) for raw in said]
         return Answers(
             labels,
             np.array([labels.index(each.label) for each in predictions], np.int64),
             np.array([each.probabilities for each in predictions]),
+            int((~np.isfinite(said).all(axis=1)).sum()),
         )
 
     def _batches(self, pictures: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:

@@ -19,11 +19,15 @@ class Candidate:
         settings: What makes it this one.
         target: What it is.
         flatbuffer: As converted.
+        calibration: On which pictures its ranges were found, as a contract records it.
+        ranges: How they were found, in the same way.
     """
 
     settings: Mapping[str, Any]
     target: Target
     flatbuffer: bytes = field(repr=False)
+    calibration: Mapping[str, Any] = field(repr=False)
+    ranges: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

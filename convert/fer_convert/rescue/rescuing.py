@@ -77,7 +77,9 @@ def with_rescue(conversion: Conversion, outcome: Rescue) -> Conversion:
     result = outcome.delivered.result
     target = result.candidate.target
     provenance = {
-        **conversion.provenance,
+        **{key: value for key, value in conversion.provenance.items() if key != "int8_ranges"},
+        "calibration": dict(result.candidate.calibration),
+        **({"int8_ranges": dict(given)} if (given := result.candidate.ranges) else {}),
         "rescue": {
             "parts": dict(outcome.parts),
             "attempts": [attempt.record() for attempt in outcome.attempts],

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from numpy.typing import NDArray
-
 from fer_convert.conversion import Conversion
 from fer_convert.rescue.attempt import Candidate
 from fer_convert.source.partition import hold_out
@@ -22,6 +20,8 @@ SIZES: Final = (300, 1000, 2000)
 
 PERCENTILES: Final = (100.0, 99.999, 99.99, 99.9, 99.5)
 """Values of a tensor that its range keeps, in percent; the rest is clipped."""
+
+_OF_RANGES: Final = ("percentile", "largest_correction", "largest_correction_at")
 
 TRAINING: Final[Mapping[str, Any]] = {"epochs": 6, "rate": 1e-4, "batch": 32}
 
@@ -58,6 +58,12 @@ class Material:
             self.tuning, self.run.contract, count=count or self.count, seed=self.seed
         )
 
+    def all(self) -> RepresentativeSet:
+        """Return the whole tuning part."""
+        counts = self.tuning.counts(self.run.contract.labels)
+        untrimmed: Mapping[str, Any] = {"rule": "none", "left_out": {}}
+        return RepresentativeSet(self.tuning, counts, self.seed, untrimmed)
+
 
 def split_pool(conversion: Conversion) -> Material:
     """Read a conversion's pool again and part it."""
@@ -85,14 +91,13 @@ def wide_activations(material: Material) -> Iterator[Candidate]:
 
 def clip(material: Material) -> Iterator[Candidate]:
     """Cut the rarest activations off, at several percentiles; the worker does it."""
-    pictures = material.calibration().pictures
-    yield from _requantise(material, pictures, "clipping", PERCENTILES)
+    yield from _requantise(material, material.calibration(), "clipping", PERCENTILES)
 
 
 def fine_tune(material: Material) -> Iterator[Candidate]:
     """Train weights and ranges on with rounding in place; the worker does it."""
-    pictures, options = material.tuning.pictures, {**TRAINING, "seed": material.seed}
-    yield from _requantise(material, pictures, "finetune", (material.start,), options)
+    options = {**TRAINING, "seed": material.seed}
+    yield from _requantise(material, material.all(), "finetune", (material.start,), options)
 
 
 def _translated(material: Material, representative: RepresentativeSet, target: Target) -> Candidate:
@@ -100,19 +105,22 @@ def _translated(material: Material, representative: RepresentativeSet, target: T
     options = {"percentile": material.range_percentile}
     job = material.run.job((target,), representative.pictures, options=options)
     settings = {"pictures": len(representative.samples)}
-    return Candidate(settings, target, translate(job).flatbuffers[target])
+    done = translate(job)
+    return Candidate(
+        settings, target, done.flatbuffers[target], representative.to_json(), done.ranges
+    )
 
 
 def _requantise(
     material: Material,
-    pictures: NDArray[Any],
+    representative: RepresentativeSet,
     step: str,
     percentiles: Sequence[float],
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[Candidate]:
     job = material.run.job(
         (Target.INT8,),
-        pictures,
+        representative.pictures,
         kind="requantise",
         options={"step": step, "percentiles": list(percentiles), **(options or {})},
         arrays={"validation": material.validation.pictures},
@@ -122,9 +130,11 @@ def _requantise(
         variants = json.loads((folder / "variants.json").read_text(encoding="utf-8"))
         return [
             Candidate(
-                {"pictures": len(pictures), **variant, **(options or {})},
+                {"pictures": len(representative.samples), **variant, **(options or {})},
                 Target.INT8,
                 (folder / f"{number}.tflite").read_bytes(),
+                representative.to_json(),
+                {key: variant[key] for key in _OF_RANGES if key in variant},
             )
             for number, variant in enumerate(variants)
         ]

@@ -11,9 +11,12 @@ import h5py
 
 from fer_convert.source.modernisation import Layer, is_older, modernise
 from fer_edge.shared.errors import ModelError
+from fer_edge.shared.named_files import read_named
 
 HDF5_SUFFIXES: Final = (".h5", ".hdf5")
 _CHANNELS: Final = (1, 3)
+_MOST_BYTES: Final = 64 * 2**20  # of a description; that of the largest networks has a few
+_DESCRIBING: Final = ("config.json", "metadata.json")  # in a .keras file
 _HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 
 Shape = tuple[int | None, ...]
@@ -71,7 +74,7 @@ def read_description(model: Path, architecture: Path | None = None) -> Descripti
         ModelError: Damaged, or a description that is none of a network.
     """
     if architecture is not None:
-        return _described(architecture, architecture.read_bytes(), None)
+        return _described(architecture, _read_text(architecture), None)
     if is_hdf5(model):
         return _read_hdf5(model)
     return _read_keras(model)
@@ -165,11 +168,35 @@ def _read_hdf5(path: Path) -> Description | None:
     return None if text is None else _described(path, text, version)
 
 
+def _read_text(path: Path) -> bytes:
+    try:
+        return read_named(path, most_bytes=_MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or error})",
+            expected="the JSON that Keras' to_json() writes",
+            fix="name the architecture's own file with --architecture",
+        ) from error
+
+
+def _too_large(path: Path, size: int) -> ModelError:
+    return ModelError(
+        f"{path}: what describes the network is {size / 1e6:,.0f} MB large, unpacked",
+        expected=f"at most {_MOST_BYTES / 1e6:,.0f} MB",
+        fix="save the network again with Keras",
+    )
+
+
 def _read_keras(path: Path) -> Description | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            text, metadata = archive.read("config.json"), archive.read("metadata.json")
+            size = max(archive.getinfo(name).file_size for name in _DESCRIBING)
+            if size > _MOST_BYTES:
+                raise _too_large(path, size)
+            text, metadata = map(archive.read, _DESCRIBING)
         version = json.loads(metadata).get("keras_version")
+    except ModelError:
+        raise
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, AttributeError):
         return None  # Keras itself says what is wrong with it
     return _described(path, text, version)
@@ -180,13 +207,45 @@ def _described(path: Path, text: bytes | str, version: str | None) -> Descriptio
         network = json.loads(text)
         version = version or network.get("keras_version")
         older = is_older(network, version)
-        return Description(modernise(network) if older else network, older)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        described = Description(modernise(network) if older else network, older)
+        _check_form(described, path)
+    except (
+        ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
+    ) as error:  # fmt: skip
         raise ModelError(
             f"{path} does not describe a network ({type(error).__name__}: {error})",
             expected="the JSON that Keras' to_json() writes",
             fix="name the architecture's own file with --architecture",
         ) from error
+    return described
+
+
+def _check_form(described: Description, path: Path) -> None:
+    """Look at all that is asked of a description later: what is not as Keras writes it shows now.
+
+    Raises:
+        ModelError: It is of a class of its author's.
+        Exception: Of the kinds that odd JSON leads to.
+    """
+    config = described.network["config"]
+    if isinstance(config, dict) and "layers" not in config:
+        raise ModelError(
+            f"{path} holds no layers, but {described.network.get('class_name')}, a class of its "
+            "author's, whose code is not run",
+            expected="a network of Keras' own layers: Sequential, or functional",
+            fix="build the same network of such layers, move its weights there, and save it",
+        )
+    for layer in described.layers:
+        if not isinstance(layer["class_name"], str) or not isinstance(layer["config"], dict):
+            raise TypeError(f"no layer: {str(layer)[:60]}")
+        _name(layer)
+    for places in (config.get("input_layers"), config.get("output_layers")):
+        _names(places or [])
+    for shape in described.input_shapes:
+        if not all(size is None or isinstance(size, int) for size in shape):
+            raise TypeError(f"no shape: {shape}")
+    if not isinstance(described.units, int | None):
+        raise TypeError(f"no number of answers: {described.units!r}")
 
 
 def _name(layer: Layer) -> str:
@@ -248,7 +307,7 @@ def _upwards(network: Layer, names: Sequence[str]) -> Iterator[Layer]:
     """Yield a layer, and then what lies before it along its first input."""
     by_name = {_name(layer): layer for layer in network["config"]["layers"]}
     while names:
-        layer = by_name.get(names[0])
+        layer = by_name.pop(names[0], None)  # once: odd JSON may lead round in a circle
         if layer is None:
             return
         yield layer

@@ -102,6 +102,9 @@ def _check_objects(folder: Path) -> None:
     files_of(folder)
     parsed = saved_model_pb2.SavedModel.FromString((folder / GRAPH_NAME).read_bytes())
     for graph in parsed.meta_graphs:
+        # TensorFlow 1's have none: what they run while they are loaded cannot be looked through.
+        if len(parsed.meta_graphs) != 1 or not graph.HasField("object_graph_def"):
+            raise _refused(folder, "is TensorFlow 1's, which runs a graph while it loads")
         if graph.asset_file_def:
             raise _refused(folder, "brings files of its own (assets)")
         for node in graph.object_graph_def.nodes:

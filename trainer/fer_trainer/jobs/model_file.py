@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Pictures
 from fer_edge.shared.errors import SettingsError
-from fer_edge.shared.model.contract import InputSpec
 from fer_edge.shared.model.interpreter import LitertNetwork, load_runtime
 from fer_edge.shared.model.litert import dequantise
 from fer_edge.shared.model.model_file import ModelFile
@@ -71,6 +70,12 @@ def take_weights(
         SettingsError: The layers are others, or the network would answer otherwise than a file.
     """
     where = " beside ".join(str(model.path) for model in models)
+    if len(models) > 1 and any(isinstance(each, keras.layers.Flatten) for each in network.layers):
+        raise SettingsError(
+            f"{where}: after this recipe's flatten their channels would lie among one another",
+            expected="a network that ends its maps with gap, where files stand side by side",
+            fix="begin with one of them",
+        )
     layers = [layer for layer in network.layers if layer.weights and layer not in heads]
     norms = {id(norm): layer for layer in layers if (norm := _norm_after(layer)) is not None}
     takers = [layer for layer in layers if id(layer) not in norms]
@@ -110,7 +115,7 @@ def _read(model: ModelFile, network: Any, takers: Sequence[Any]) -> tuple[list[_
     *stored, last = _operators(model) or [_NOTHING]
     if _rescales(stored, takers, network):
         return stored[1:], last
-    gain, offset = _of_pixels(network, model.contract.input)
+    gain, offset = _of_pixels(network)
     for first in stored[:1]:
         kernel = first.kernel * np.float32(gain)
         # The offset of what it is given lies in the bias, where no border is padded.
@@ -123,13 +128,19 @@ def _read(model: ModelFile, network: Any, takers: Sequence[Any]) -> tuple[list[_
 
 def _side_by_side(where: str, files: Sequence[Sequence[_Stored]]) -> list[_Stored]:
     """Return for each layer one that does what each file's does to its own share of channels."""
-    if len({tuple((each.operator, each.kernel.shape[1:3]) for each in file) for file in files}) > 1:
+    if len({tuple(map(_kind, file)) for file in files}) > 1:
         raise SettingsError(
             f"{where}: the files have not the same layers",
             expected="files of one network, or of such that differ in width alone",
             fix="begin with one of them",
         )
     return [_beside(each, first=not place) for place, each in enumerate(zip(*files, strict=True))]
+
+
+def _kind(stored: _Stored) -> tuple[str, tuple[int, ...]]:
+    """Return what two layers that differ in width alone have in common."""
+    shape = stored.kernel.shape
+    return stored.operator, shape[1:3] if stored.operator == "DEPTHWISE_CONV_2D" else shape[1:-1]
 
 
 def _beside(layers: Sequence[_Stored], *, first: bool) -> _Stored:
@@ -234,15 +245,16 @@ def _rescales(stored: Sequence[_Stored], layers: Sequence[Any], network: Any) ->
     return found == [alike] and [_stored_as(layer) for layer in layers[:1]] != [alike]
 
 
-def _of_pixels(network: Any, spec: InputSpec) -> tuple[float, float]:
+def _of_pixels(network: Any) -> tuple[float, float]:
     """Return how many times larger the file sees pixels than the network does, and its offset.
 
-    The offset is what the network's rescaling adds, which the file has not.
+    A file's first product sees raw pixels, whatever whole numbers they are quantised to. The offset
+    is what the network's rescaling adds, which the file has not.
     """
-    first, scale = network.layers[1], 1.0 if spec.dtype == "float32" else spec.scale
+    first = network.layers[1]
     if not isinstance(first, keras.layers.Rescaling):
-        return scale, 0.0
-    return scale / float(first.scale), float(first.offset)
+        return 1.0, 0.0
+    return 1.0 / float(first.scale), float(first.offset)
 
 
 def _check_norms(where: str, takers: Sequence[Any]) -> None:
