@@ -44,6 +44,9 @@ with Spool(Path(sys.argv[1]), bounds) as spool:
     print("kept", flush=True)
     spool.synchronise()
     print("safe", flush=True)
+    for number in range(3):
+        spool.append("another event")
+    print("later", flush=True)
 """
 
 
@@ -54,7 +57,15 @@ def test_a_spool_that_has_synchronised_has_asked_the_disk(tmp_path):
     between = calls[index_of("kept", calls) : index_of("safe", calls)]
     # The log first: the file itself is written from there, and may break in between.
     files = [name for name in synchronised(between) if name.startswith("events.db")]
-    assert files == ["events.db-wal", "events.db"]
+    assert files[:2] == ["events.db-wal", "events.db"]
+    # The new log's header, for which the next event would wait.
+    assert files[2:] == ["events.db-wal"]
+
+
+def test_whoever_brings_an_event_does_not_wait_for_the_disk(tmp_path):
+    command = [sys.executable, "-c", KEEPS, str(tmp_path / "events.db")]
+    calls = traced.traced(command, tmp_path / "calls", SYNCS)
+    assert synchronised(calls[index_of("safe", calls) : index_of("later", calls)]) == []
 
 
 def test_a_model_serves_once_the_disk_has_it(tmp_path):

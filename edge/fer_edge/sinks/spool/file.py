@@ -44,6 +44,10 @@ WHERE name IN ({_NAMES}) AND (typeof(value) <> 'integer'
     OR value NOT BETWEEN 0 AND iif(name = 'run_ms', {MOST_RUN_MS - 1}, {MOST - 1}))
 LIMIT 1
 """  # noqa: S608 - made of our own names
+# Another value each time: what would change nothing, SQLite does not write.
+_BEGIN_LOG: Final = (
+    "INSERT INTO counters VALUES ('log', 1) ON CONFLICT (name) DO UPDATE SET value = 1 - value"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -242,6 +246,11 @@ class SpoolFile(Closing):
         # Once all is copied, the next commit writes from the beginning of the WAL again.
         new = frames if self._all_copied else frames - self._frames
         self._frames, self._all_copied = frames, frames == copied
+        if new > 0 and self._all_copied:
+            # The first commit in a new log waits for the disk, until it has the log's header. So
+            # this one is it, and nobody's event.
+            with suppress(sqlite3.OperationalError):  # then it is somebody's
+                self._sync_db.execute(_BEGIN_LOG)
         if new <= 0:
             return 0
         pages: int = self._sync_db.execute("PRAGMA page_count").fetchone()[0]
