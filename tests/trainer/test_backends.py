@@ -14,7 +14,7 @@ from fer_trainer.backend import suitable_backend
 from fer_trainer.recipe.files import shipped_recipes
 
 ONE_OF_EACH_KIND = [
-    "edge-small", "edge-teacher",
+    "edge-small", "edge-wide",
     "happy-sad-deep", "happy-sad-simple", "seven-classic", "seven-gap", "seven-wide",
 ]  # fmt: skip
 INSTALL = "pip install 'fer-trainer[{}]'"

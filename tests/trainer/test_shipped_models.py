@@ -14,7 +14,7 @@ SCRIPT = Path(fer_trainer.__file__).parents[1] / "shipped_models.sh"
 PROGRAM = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
 """
-TEACHER = "edge-teacher"
+TEACHER = "edge-wide"
 
 Make = Callable[..., tuple[int, list[str], str]]
 
@@ -60,19 +60,21 @@ def test_a_run_that_is_there_is_checked_and_settings_reach_every_step(make: Make
     assert all("--resume" in call for call in fits)
     (teach,) = [call for call in calls if call.startswith("fer-train teach ")]
     assert all("--set data.seed=3" in call for call in (*fits, teach))
-    assert sum(call.startswith("fer-convert ") for call in calls) == 4
+    assert sum(call.startswith("fer-convert ") for call in calls) == 5
 
 
 def test_each_network_begins_where_the_generation_before_ended(make: Make) -> None:
     _, calls, _ = make(reaching(0.7, 0.83))
-    teacher, heads, small, nano = [call for call in calls if call.startswith("fer-train fit ")]
-    assert "--init-from" not in teacher
+    heads, teacher, small, nano = [call for call in calls if call.startswith("fer-train fit ")]
     assert "/before/edge-small.int8.tflite" in heads
+    first, second = [part.split()[0] for part in teacher.split("--init-from ")[1:]]
+    assert first.endswith("/before/edge-small.int8.tflite")
+    assert second.endswith("/edge-small-heads-int8/emotion.int8.tflite")
     assert "--init-from" in small
     assert small.split("--init-from ")[1].split()[0].endswith("/edge-small-heads")
     assert "/before/edge-nano.int8.tflite" in nano
     (teach,) = [call for call in calls if call.startswith("fer-train teach ")]
-    assert teach.split()[2].endswith("/edge-teacher")
+    assert teach.split()[2].endswith("/edge-wide")
     assert teach.split()[3].endswith("/edge-small-heads")
 
 
@@ -90,4 +92,5 @@ def test_it_is_said_where_a_teacher_is_no_better_than_the_last_generation(
 def test_a_teacher_that_cannot_be_judged_ends_the_script(make: Make) -> None:
     code, calls, _ = make('{"heads": ')
     assert code not in {0, 127}
-    assert [call.split()[:2] for call in calls] == [["fer-train", "fit"]]
+    said = [call.split()[:2] for call in calls]
+    assert [program for program, _ in said] == ["fer-train", "fer-convert", "fer-train"]
