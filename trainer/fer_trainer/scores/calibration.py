@@ -127,24 +127,38 @@ def choose_balance(
 ) -> float:
     """Return how far answers should be freed of the classes' shares in training, 0 to 1.
 
-    Rare classes have few validation pictures, so the best figure among many is luck in part: the
-    least balance whose figure lies within one standard error of the best. The figure is the mean
-    of accuracy and macro recall.
+    Rare classes have few validation pictures, so the best figure among many is luck in part:
+    `least_as_good` says which is taken.
 
     Args:
         probabilities: Of the validation part, tempered.
         truth: int64, shape (N,).
         shares: Of the classes in training.
+    """
+    tried = [step / _BALANCE_STEPS for step in range(_BALANCE_STEPS + 1)]
+    return least_as_good(
+        tried, [_balanced(probabilities, shares, balance) for balance in tried], truth
+    )
+
+
+def least_as_good(
+    tried: Sequence[float], answers: Sequence[NDArray[Any]], truth: NDArray[np.int64]
+) -> float:
+    """Return the first of several settings with which answers are as good as with any.
+
+    Good is the mean of accuracy and macro recall; as good is within one standard error of the best.
+
+    Args:
+        tried: The settings, the most modest first.
+        answers: With each of them, float, shape (N, labels); the largest of a row counts.
+        truth: int64, shape (N,).
 
     Source: Breiman et al., Classification and Regression Trees, 1984, on the rule.
     """
-    tried = [step / _BALANCE_STEPS for step in range(_BALANCE_STEPS + 1)]
-    figures = [_figure(_balanced(probabilities, shares, balance), truth) for balance in tried]
+    figures = [_figure(each, truth) for each in answers]
     best, error = max(figures)
     return next(
-        balance
-        for balance, (figure, _) in zip(tried, figures, strict=True)
-        if figure >= best - error
+        each for each, (figure, _) in zip(tried, figures, strict=True) if figure >= best - error
     )
 
 
@@ -155,7 +169,7 @@ def _balanced(
     return shifted(probabilities, np.log(np.array(wanted) / shares).tolist())
 
 
-def _figure(probabilities: Probabilities, truth: NDArray[np.int64]) -> tuple[float, float]:
+def _figure(probabilities: NDArray[Any], truth: NDArray[np.int64]) -> tuple[float, float]:
     """Return the mean of accuracy and macro recall, and its standard error."""
     right = probabilities.argmax(axis=1) == truth
     accuracy = float(right.mean())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fer_edge.shared.data.samples import Samples
 from fer_trainer.backend import keras
+from fer_trainer.scores.calibration import least_as_good
 
 Weights = tuple[NDArray[Any], NDArray[Any]]
 """Kernel, shape (features, labels), and bias, shape (labels,)."""
@@ -77,8 +78,8 @@ def blended(
 ) -> tuple[Any, float]:
     """Return the network of one head with another's answer mixed in, and how much of it is.
 
-    The share is the one with the highest sum of accuracy and macro recall on the validation
-    pictures on which people agree; of several the least.
+    The share is the least with which the validation pictures on which people agree are answered
+    as well as with any, as `least_as_good` has it.
 
     Args:
         network: With all heads.
@@ -100,8 +101,9 @@ def blended(
     size = (len(agreed), *network.input_shape[1:])
     pictures = agreed.pictures.reshape(size).astype(np.float32)
     features = keras.Model(network.input, head.input).predict(pictures, verbose=0)
-    found = [_goodness(features, mixed_heads(own, other, each), agreed.labels) for each in SHARES]
-    share = SHARES[int(np.argmax(found))]
+    mixtures = [mixed_heads(own, other, each) for each in SHARES]
+    answered = [features @ kernel + bias for kernel, bias in mixtures]
+    share = least_as_good(SHARES, answered, agreed.labels)
     layer = type(head).from_config(head.get_config())
     answering = keras.Model(network.input, layer(head.input), name=name)
     layer.set_weights(mixed_heads(own, other, share))
@@ -111,9 +113,3 @@ def blended(
 def _weights(layer: Any) -> Weights:
     kernel, bias = layer.get_weights()
     return kernel, bias
-
-
-def _goodness(features: NDArray[Any], head: Weights, truth: NDArray[Any]) -> float:
-    right = (features @ head[0] + head[1]).argmax(axis=1) == truth
-    recalls = [right[truth == label].mean() for label in np.unique(truth)]
-    return float(right.mean() + np.mean(recalls))
