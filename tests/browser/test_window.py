@@ -429,21 +429,23 @@ def test_the_camera_is_switched_off_and_on(visit):
 
 
 def test_the_model_that_was_chosen_is_the_one_that_is_asked_about(browser, tmp_path):
-    with running_device(tmp_path, "model.path=slot") as address:
-        with contextlib.closing(browser.new_context()) as context:
-            made = Visit(context, address)
-            log_in(made.page, address, TOKEN)
-            page = made.go("device")
-            last = page.locator("#other option").last.text_content()
-            page.locator("#other").select_option(last)
-            page.evaluate("document.getElementById('device-parts').firstChild.id = 'before'")
-            # The page is made anew every few seconds while the doctor looks.
-            page.locator("#before").wait_for(state="detached")
-            assert page.locator("#other").input_value() == last
-            page.get_by_role("button", name="Try", exact=True).click()
-            assert page.locator("#confirm-title").text_content() == f"Try {last}?"
-            page.locator("#confirm-no").click()
-            assert made.complaints() == []
+    with (
+        running_device(tmp_path, "model.path=slot") as address,
+        contextlib.closing(browser.new_context()) as context,
+    ):
+        made = Visit(context, address)
+        log_in(made.page, address, TOKEN)
+        page = made.go("device")
+        last = page.locator("#other option").last.text_content()
+        page.locator("#other").select_option(last)
+        page.evaluate("document.getElementById('device-parts').firstChild.id = 'before'")
+        # The page is made anew every few seconds while the doctor looks.
+        page.locator("#before").wait_for(state="detached")
+        assert page.locator("#other").input_value() == last
+        page.get_by_role("button", name="Try", exact=True).click()
+        assert page.locator("#confirm-title").text_content() == f"Try {last}?"
+        page.locator("#confirm-no").click()
+        assert made.complaints() == []
 
 
 def test_the_device_tells_its_settings_and_what_leaves_it(visit):
