@@ -32,7 +32,7 @@ from fer_edge.commands.people import (
 from fer_edge.models import open_model, shipped_models
 from fer_edge.models.card import FIGURES, YARDSTICK, CardFigures
 from fer_edge.pipeline.protocols import Detector
-from fer_edge.settings import ExpressionSettings, Settings
+from fer_edge.settings import DetectorSettings, ExpressionSettings, Settings
 from fer_edge.shared.data.ferplus import read_majority
 from fer_edge.shared.data.labelled import LabelledPictures
 from fer_edge.shared.data.pictures import pixel_digest
@@ -268,7 +268,7 @@ def _photographs(results: Mapping[Known, PeopleEvaluation]) -> Iterator[str]:
     first = next(iter(results.values()))
     yield (
         f"On {first.n:,} photographs of {len(set(first.people))} people who act expressions, each "
-        "through the search:\n"
+        "through the search (Haar):\n"
     )
     yield _table(
         ("yardstick", "accuracy", "95 % interval, people drawn anew", "macro recall"),
@@ -329,7 +329,7 @@ def main() -> None:
         stale = [name for name, model in models.items() if not is_of(name, model)]
         sys.exit(f"not of the model that ships: the card of {', '.join(stale)}" if stale else 0)
     told: dict[str, Any] = {}
-    detector = SearchedOnce(make_detector(Settings().detector))
+    detector = SearchedOnce(make_detector(DetectorSettings(kind="haar")))
     for name, model in models.items():
         results = judge(model, arguments.data)
         told[model.sha256] = dataclasses.asdict(figures(model, results))

@@ -4,15 +4,16 @@
 #
 #   trainer/shipped_models.sh fer2013.zip ferplus_votes.csv unlabelled_faces.zip MODELS RUNS [--set KEY=VALUE ...]
 #
-# Needs fer-train, fer-convert and fer-edge on the PATH. MODELS is a folder with edge-small.int8.tflite
-# and edge-nano.int8.tflite of the generation before, with whose weights this one begins. RUNS gets a
+# Needs fer-train, fer-convert and fer-edge on the PATH. MODELS is a folder with the files
+# edge-small.int8.tflite, edge-small-ferplus.int8.tflite and edge-nano.int8.tflite of the generation
+# before, with whose weights this one begins. RUNS gets a
 # folder for each run, for the answers and for each conversion, and times.tsv: how many seconds each
 # step took (one that was done before: a few).
 # After an interruption, run it again: what is finished is left alone, what is not goes on from its
 # last epoch or view. Settings given at the end go to every training and to the answers; a folder of
 # other settings is refused, so give a trial RUNS of its own. After one with training.epochs=1 the
 # converter's gate may refuse what came of it. On two cores with AMX: 5 minutes for edge-small-heads, 20
-# for edge-wide, 3 for the answers, 20 for edge-small and 15 for edge-nano, each alone.
+# for edge-wide, 3 for the answers, 20 for edge-small and 15 for edge-nano, each alone; the default 30 more.
 set -euo pipefail
 
 if [ $# -lt 5 ]; then
@@ -77,6 +78,24 @@ for name in edge-small edge-nano; do
     --init-from "${begin[0]}"
   begin=("${begin[@]:1}")
 done
+
+# The default: votes alone, by the split of the file that it goes on from, which has set other pictures
+# aside than the networks above. What is covered the device finds by itself.
+alone=(--set labels=ferplus --set "heads=[]")
+bare=(--set 'unlabelled.only=["smiles_*", "genki_*", "bare_*"]' --set "unlabelled.even=[]")
+train ferplus-b edge-small --set name=ferplus-b --set labels=ferplus --set training.epochs=4 --set training.seed=7 \
+  --set optimiser.learning_rate=0.05 --init-from "$before/edge-small-ferplus.int8.tflite"
+step "convert ferplus-b" fer-convert "$runs/ferplus-b" --int8 --force --out "$runs/ferplus-b-int8"
+train ferplus-wide edge-wide --set name=ferplus-wide "${alone[@]}" --set training.epochs=13 \
+  --init-from "$before/edge-small-ferplus.int8.tflite" --init-from "$runs/ferplus-b-int8/emotion.int8.tflite"
+step "answers of votes" fer-train teach "$runs/ferplus-wide" "$runs/ferplus-b" "$data" \
+  --out "$runs/ferplus-answers" --views 8 --recipe edge-small-taught --set "data.votes=$votes" \
+  "${more[@]}" "${alone[@]}" "${bare[@]}" "${settings[@]}"
+train default edge-small-taught --set name=edge-small-ferplus "${alone[@]}" "${bare[@]}" "${more[@]}" \
+  --set training.epochs=14 --set "distillation.answers=$runs/ferplus-answers" \
+  --init-from "$before/edge-small-ferplus.int8.tflite"
+step "convert default" fer-convert "$runs/default" --int8 --force --out "$runs/default-int8"
+step "evaluate default" fer-edge evaluate "$data" --model "$runs/default-int8/emotion.int8.tflite" --votes "$votes"
 
 for name in edge-small edge-nano; do
   for head in fer2013 ferplus; do
