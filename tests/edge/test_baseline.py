@@ -272,6 +272,12 @@ def test_a_participant_who_is_not_there_is_said(tmp_path, name, named):
         make_corrector(Settings(baseline=settings), CONTRACT, by_index, follows=True)
 
 
+def test_a_folder_of_participants_that_cannot_be_looked_into_is_no_defect():
+    settings = BaselineSettings(participants="x" * 300, participant="anna")
+    with pytest.raises(SettingsError, match=r"no participant 'anna'.*\(none\)"):
+        make_corrector(Settings(baseline=settings), CONTRACT, by_index, follows=True)
+
+
 def test_a_slot_with_another_model_goes_on_without_the_participant(tmp_path, caplog):
     write_baseline(tmp_path / "anna.json", a_baseline(network_sha256="cd" * 32))
     settings = Settings(baseline=BaselineSettings(file=str(tmp_path / "anna.json")))

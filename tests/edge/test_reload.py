@@ -195,6 +195,16 @@ def test_a_source_that_cannot_be_is_not_told_of_and_is_tried_again(daemon, camer
     assert len(daemon.lines("one")) == 15
 
 
+def test_a_spool_whose_name_is_too_long_is_refused_and_the_run_goes_on(daemon, tmp_path, caplog):
+    mqtt = dataclasses.replace(daemon.settings.mqtt, host="localhost", tls=False)
+    spool = str(tmp_path / ("x" * 300))
+    events = dataclasses.replace(daemon.settings.events, spool=spool, purpose="a test")
+    daemon.run(lambda _service: daemon.change(mqtt=mqtt, events=events))
+    assert "the new settings are not used" in caplog.text
+    assert "File name too long" in caplog.text
+    assert len(daemon.lines("one")) == 10
+
+
 def test_whom_nobody_could_switch_on_any_more_is_switched_on(daemon, caplog):
     daemon.controls.enabled = False  # by a broker's client, which the settings know no more
 

@@ -14,6 +14,7 @@ from contextlib import closing
 import pytest
 
 from fer_edge.shared.errors import OutputError
+from fer_edge.sinks.spool.lock import try_spool
 from fer_edge.sinks.spool.spool import Spool, SpoolBounds
 from fer_edge.sinks.spool.write_budget import WriteBudget
 
@@ -728,3 +729,11 @@ def test_a_problem_that_has_passed_is_told_of_no_longer_though_nothing_happens(s
     one.synchronise()
     assert one.figures()["spool_problem"] == ""
     assert one.figures()["dropped_full"] == 0
+
+
+def test_a_name_that_is_too_long_is_refused_before_and_at_the_start(tmp_path):
+    path = tmp_path / f"{'x' * 300}.db"
+    with pytest.raises(OutputError, match=r"cannot be made \(File name too long\)"):
+        try_spool(path)
+    with pytest.raises(OutputError, match=r"cannot be made \(File name too long\)"):
+        Spool(path, SpoolBounds(1000, 1.0, 1.0, 1e6))
