@@ -6,9 +6,8 @@
 #
 # Needs fer-train, fer-convert and fer-edge on the PATH. MODELS is a folder with the files
 # edge-small.int8.tflite, edge-small-ferplus.int8.tflite and edge-nano.int8.tflite of the generation
-# before, with whose weights this one begins. RUNS gets a
-# folder for each run, for the answers and for each conversion, and times.tsv: how many seconds each
-# step took (one that was done before: a few).
+# before, with whose weights this one begins. RUNS gets a folder for each run, for the answers and for
+# each conversion, and times.tsv: how many seconds each step took (one that was done before: a few).
 # After an interruption, run it again: what is finished is left alone, what is not goes on from its
 # last epoch or view. Settings given at the end go to every training and to the answers; a folder of
 # other settings is refused, so give a trial RUNS of its own. After one with training.epochs=1 the

@@ -110,6 +110,13 @@ def test_without_a_frame_an_earlier_recording_stays(tmp_path, name):
     assert path.read_bytes() == b"yesterday"
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".mjpg"])
+def test_a_name_that_is_too_long_is_refused(tmp_path, ending):
+    path = tmp_path / f"{'x' * 300}{ending}"
+    with pytest.raises(OutputError, match="File name too long"):
+        AnnotatedJpegs(path) if ending == ".mjpg" else a_video(path)
+
+
 def test_motion_jpeg_takes_the_place_of_an_earlier_recording(tmp_path):
     path = tmp_path / "out.mjpg"
     path.write_bytes(b"\xff\xd8\xff" * 9)

@@ -48,8 +48,8 @@ class AnnotatedVideo(AnnotatedOutput):
         self._frames_per_second = 0.0
         self._before: ColourImage | None = None
         self._first_ns = 0
-        self._is_new = not path.exists()
         try:  # or it would be told only after the first frame; what is there stays until that
+            self._is_new = not path.exists()
             path.open("ab").close()
         except OSError as error:
             raise refused(path, error.strerror) from error
